@@ -1,0 +1,1 @@
+"""Finding passages: encoders, stores, retrievers, fusion, reranking."""

@@ -1,0 +1,1 @@
+"""The Gradio application and the commands that start it."""
