@@ -1,0 +1,71 @@
+"""What a reader is: a question and passages go in, a streamed answer with citations comes out."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from llama_index.core.schema import NodeWithScore
+
+from generation.citations import Citation
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """The next piece of the answer's text, safe to show as it is."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A finished answer.
+
+    Attributes:
+        text: The whole answer; equals the concatenated deltas. Every ``[n]`` in it is a citation.
+        citations: The cited passages in the order of their first use.
+        passages_used: How many passages the reader looked at.
+        passages_given: How many it was given; the rest did not fit.
+        unknown_citations: Citations of passages that do not exist, removed from the text.
+        model: The model that wrote the answer, ``""`` for none.
+        prompt_tokens: Tokens read by the model, 0 without one.
+        completion_tokens: Tokens written by the model, 0 without one.
+        grounded: Whether passages were at hand; False for an answer from the model's own knowledge
+            and where nothing relevant was found.
+        truncated: Whether the answer broke off, at the token limit or with the connection.
+    """
+
+    text: str
+    citations: list[Citation]
+    passages_used: int
+    passages_given: int
+    unknown_citations: int
+    model: str
+    prompt_tokens: int
+    completion_tokens: int
+    grounded: bool
+    truncated: bool = False
+
+
+@runtime_checkable
+class Reader(Protocol):
+    """Answers a stand-alone question from passages."""
+
+    name: str
+
+    def read(
+        self, question: str, passages: Sequence[NodeWithScore]
+    ) -> AsyncIterator[TextDelta | Reading]:
+        """Stream the answer.
+
+        Args:
+            question: A question that needs no history to be understood.
+            passages: Candidate passages, best first; none means that no document is consulted.
+
+        Yields:
+            Any number of ``TextDelta`` and then exactly one ``Reading``, whose text is the
+            concatenation of the deltas.
+
+        Raises:
+            GenerationError: The answer could not be written or finished.
+        """
+        ...
