@@ -1,0 +1,288 @@
+"""One typed settings tree, merged from profile, file, environment and flags.
+
+Order of precedence, weakest first: the built-in defaults below, the profile
+(`rag_app/profiles/NAME.toml`), the file of `--config`, `RAG_APP_*` variables (nested with `__`, for
+instance `RAG_APP_STORAGE__PATH`), and what a caller passes in (command-line flags).
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource
+
+from rag_app.errors import SettingsError
+
+PREFIX = "RAG_APP_"
+_SECRETS = {"api_key", "password"}
+_NOT_SETTINGS = {"RAG_APP_PROFILE", "RAG_APP_CONFIG", "RAG_APP_SHARED_DATA"}
+
+RetrieverName = Literal["dense", "bm25", "hybrid", "rank_bm25"]
+FusionName = Literal["rrf", "minmax", "none"]
+ReaderName = Literal["quote", "llm"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Storage(_Section):
+    """Where everything that is kept lies."""
+
+    path: Path = Field(
+        Path("storage"), description="Folder of all that is kept: index, original files, models."
+    )
+    engine: Literal["embedded", "server"] = Field(
+        "embedded", description="Qdrant inside this process, or a Qdrant server."
+    )
+    url: str = Field("http://127.0.0.1:6333", description="Address of the Qdrant server.")
+    grpc_port: int = Field(6334, description="gRPC port of the Qdrant server.")
+    prefer_grpc: bool = Field(True, description="Use gRPC rather than HTTP for Qdrant.")
+    api_key: SecretStr | None = Field(None, description="API key of the Qdrant server.")
+    hnsw_above: int = Field(
+        100_000,
+        ge=0,
+        description="Embedded store: chunks from which a command-line ingest builds an HNSW graph.",
+    )
+
+
+class EncoderSettings(_Section):
+    """The model that turns text into dense vectors."""
+
+    name: str = Field("minilm", description="Row of the encoder registry.")
+    precision: Literal["int8", "fp32"] = Field("int8", description="Arithmetic of the ONNX model.")
+    workers: int = Field(0, ge=0, description="Encoding threads; 0 means one a core.")
+
+
+class Chunking(_Section):
+    """How documents are cut into passages."""
+
+    tokens: int = Field(200, ge=16, description="Longest chunk, in tokens of the encoder.")
+    overlap: int = Field(32, ge=0, description="Tokens that neighbouring chunks share.")
+
+
+class Lexical(_Section):
+    """BM25's text analysis and parameters."""
+
+    language: str = Field("english", description="Snowball language of the stemmer, or `none`.")
+    k1: float = Field(1.2, gt=0, description="Saturation of the term frequency.")
+    b: float = Field(0.75, ge=0, le=1, description="Strength of the length normalisation.")
+
+
+class Limits(_Section):
+    """What a file may cost before it is refused."""
+
+    file_mb: int = Field(2048, gt=0, description="Largest file, in megabytes.")
+    pages: int = Field(5000, gt=0, description="Most pages of one document.")
+    seconds: float = Field(120, gt=0, description="Longest silence of the parser, in seconds.")
+    memory_mb: int = Field(2048, gt=0, description="Memory of the parsing process, in megabytes.")
+
+
+class Retrieval(_Section):
+    """The retrieve and fuse stages."""
+
+    retriever: RetrieverName = Field("hybrid", description="How passages are found.")
+    top_k: int = Field(10, ge=1, le=1000, description="Passages returned by a search.")
+    candidates: int = Field(
+        100, ge=1, le=10_000, description="Candidates that each side gives to fusion."
+    )
+    fusion: FusionName = Field("minmax", description="How dense and BM25 results are merged.")
+    weight: float = Field(0.6, ge=0, le=1, description="Share of the dense side in `minmax`.")
+    rrf_k: int = Field(60, ge=1, description="Constant of reciprocal rank fusion.")
+
+
+class Condense(_Section):
+    """Follow-up question and history -> stand-alone question."""
+
+    kind: Literal["none"] = Field("none", description="Which condenser.")
+
+
+class Rewrite(_Section):
+    """Question -> longer query."""
+
+    kind: Literal["none"] = Field("none", description="Which rewriter.")
+
+
+class Rerank(_Section):
+    """Found passages -> better order."""
+
+    kind: Literal["none"] = Field("none", description="Which reranker.")
+
+
+class ReaderSettings(_Section):
+    """The stage that answers."""
+
+    kind: ReaderName = Field("quote", description="Quote passages (no LLM), or let an LLM answer.")
+    passages: int = Field(6, ge=0, le=100, description="Passages handed to the reader.")
+    sentences: int = Field(5, ge=1, le=20, description="Sentences the quoting reader shows.")
+
+
+class LLMSettings(_Section):
+    """The OpenAI-compatible server that reads."""
+
+    api_base: str = Field("http://127.0.0.1:8000/v1", description="Base address, ending in /v1.")
+    model: str = Field("", description="Model name as the server lists it.")
+    api_key: SecretStr = Field(SecretStr("none"), description="Key that the server expects.")
+    context_window: int = Field(8192, ge=256, description="Context length of the model, in tokens.")
+    max_tokens: int = Field(1024, ge=1, description="Longest answer, in tokens.")
+    temperature: float = Field(0.0, ge=0, le=2, description="Sampling temperature.")
+    timeout: float = Field(120, gt=0, description="Deadline of one answer, in seconds.")
+
+
+class Server(_Section):
+    """The web application."""
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(7860, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    user: str = Field("admin", description="Name for the log-in where a password is set.")
+    password: SecretStr | None = Field(
+        None, description="Password; required on any address but loopback."
+    )
+    upload_mb: int = Field(200, gt=0, description="Largest upload, in megabytes.")
+
+
+class Settings(BaseSettings):
+    """All settings of the application."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)  # type: ignore[assignment]
+
+    collection: str = Field("default", description="Collection used when none is named.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "WARNING", description="Least severe message that is logged on stderr."
+    )
+    storage: Storage = Field(Storage(), description=Storage.__doc__ or "")
+    encoder: EncoderSettings = Field(EncoderSettings(), description=EncoderSettings.__doc__ or "")
+    chunking: Chunking = Field(Chunking(), description=Chunking.__doc__ or "")
+    bm25: Lexical = Field(Lexical(), description=Lexical.__doc__ or "")
+    limits: Limits = Field(Limits(), description=Limits.__doc__ or "")
+    retrieval: Retrieval = Field(Retrieval(), description=Retrieval.__doc__ or "")
+    condense: Condense = Field(Condense(), description=Condense.__doc__ or "")
+    rewrite: Rewrite = Field(Rewrite(), description=Rewrite.__doc__ or "")
+    rerank: Rerank = Field(Rerank(), description=Rerank.__doc__ or "")
+    reader: ReaderSettings = Field(ReaderSettings(), description=ReaderSettings.__doc__ or "")
+    llm: LLMSettings = Field(LLMSettings(), description=LLMSettings.__doc__ or "")
+    server: Server = Field(Server(), description=Server.__doc__ or "")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take values from the call alone: `load_settings` has merged the sources already."""
+        return (init_settings,)
+
+
+Overrides = Annotated[Mapping[str, Any], "nested like the settings tree; None means not given"]
+
+
+def profiles() -> list[str]:
+    """Names of the profiles that ship."""
+    folder = resources.files("rag_app") / "profiles"
+    return sorted(p.name[:-5] for p in folder.iterdir() if p.name.endswith(".toml"))
+
+
+def load_settings(
+    config: Path | None = None, profile: str | None = None, overrides: Overrides | None = None
+) -> Settings:
+    """Merge profile, file, environment and overrides into one checked tree.
+
+    Raises:
+        SettingsError: unknown profile, unreadable file, unknown key or bad value; the message
+            names the key, the value and what is allowed.
+    """
+    config = config or _path_from(os.environ.get("RAG_APP_CONFIG"))
+    merged = _profile(profile or os.environ.get("RAG_APP_PROFILE") or "laptop")
+    for layer in (_file(config), _environment(), _without_none(overrides or {})):
+        merged = _merge(merged, layer)
+    try:
+        return Settings(**merged)
+    except ValidationError as error:
+        raise SettingsError(_explain(error)) from None
+
+
+def _path_from(text: str | None) -> Path | None:
+    return Path(text) if text else None
+
+
+def _profile(name: str) -> dict[str, Any]:
+    if name not in profiles():
+        raise SettingsError(
+            f"profile {name!r} is unknown", way_out=f"Choose one of {', '.join(profiles())}"
+        )
+    text = (resources.files("rag_app") / "profiles" / f"{name}.toml").read_text("utf-8")
+    return tomllib.loads(text)
+
+
+def _file(path: Path | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(
+            f"settings file {path} could not be read",
+            cause=str(error),
+            way_out="`rag-app config show` prints a complete one",
+        ) from None
+
+
+def _environment() -> dict[str, Any]:
+    known = set(Settings.model_fields)
+    for name in os.environ:
+        key = name.removeprefix(PREFIX).lower().split("__")[0]
+        if name.startswith(PREFIX) and name not in _NOT_SETTINGS and key not in known:
+            raise SettingsError(
+                f"environment variable {name} names no setting",
+                way_out=f"The first part must be one of {', '.join(sorted(known))}",
+            )
+    source = EnvSettingsSource(
+        Settings, env_prefix=PREFIX, env_nested_delimiter="__", case_sensitive=False
+    )
+    return source()
+
+
+def _without_none(tree: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: _without_none(value) if isinstance(value, Mapping) else value
+        for key, value in tree.items()
+        if value is not None
+    }
+
+
+def _merge(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in top.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = _merge(merged[key], value) if both else value
+    return merged
+
+
+def _explain(error: ValidationError) -> str:
+    lines = []
+    for problem in error.errors():
+        path = [str(part) for part in problem["loc"]]
+        key = ".".join(path)
+        if problem["type"] == "extra_forbidden":
+            allowed = ", ".join(sorted(_fields_beside(path)))
+            lines.append(f"setting {key} is unknown. Allowed here: {allowed}")
+        else:
+            shown = "(hidden)" if path[-1] in _SECRETS else repr(problem["input"])
+            lines.append(f"setting {key} = {shown} is not valid. {problem['msg']}")
+    return "\n".join(lines)
+
+
+def _fields_beside(path: list[str]) -> list[str]:
+    model: type[BaseModel] = Settings
+    for part in path[:-1]:
+        annotation = model.model_fields[part].annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            model = annotation
+    return list(model.model_fields)

@@ -1,0 +1,1 @@
+"""The one store: passages with their dense and sparse vectors, and a record per document."""

@@ -1,0 +1,234 @@
+"""What every store offers, whichever Qdrant stands behind it."""
+
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from llama_index.core.bridge.pydantic import PrivateAttr
+from llama_index.core.schema import BaseNode, TextNode
+from llama_index.core.vector_stores.types import (
+    BasePydanticVectorStore,
+    FilterOperator,
+    MetadataFilter,
+    MetadataFilters,
+    VectorStoreQuery,
+    VectorStoreQueryMode,
+    VectorStoreQueryResult,
+)
+from numpy.typing import NDArray
+
+from retrieval.bm25 import average
+from retrieval.fusion import MinMaxFusion, Scored
+from retrieval.index.fingerprint import IndexSpec
+from retrieval.index.records import CollectionRecord, DocumentRecord
+from retrieval.passages import indexed_text
+from retrieval.sparse import SparseVector
+
+Vector = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Which passages a search may return: those of any of `sources`, or all when it is empty."""
+
+    sources: tuple[str, ...] = ()
+
+
+EVERYWHERE = Where()
+
+
+class PassageStore(BasePydanticVectorStore):
+    """A LlamaIndex vector store that also keeps document records and finds by BM25.
+
+    Searches see the live version of each document alone (`DocumentRecord`). Scores of `dense` are
+    cosine similarities, those of `sparse` BM25 (`retrieval.bm25.BM25`); both lists are best first.
+    """
+
+    stores_text: bool = True
+    _spec: IndexSpec = PrivateAttr()
+
+    def __init__(self, spec: IndexSpec) -> None:
+        super().__init__(stores_text=True)
+        self._spec = spec
+
+    @property
+    def spec(self) -> IndexSpec:
+        """What the index is built with."""
+        return self._spec
+
+    # --- searching ---------------------------------------------------------------------------
+
+    @abstractmethod
+    def dense(self, vector: Vector, limit: int, where: Where = EVERYWHERE) -> list[Scored]:
+        """The nearest passages to a query vector of shape [dimension]."""
+
+    @abstractmethod
+    def sparse(self, vector: SparseVector, limit: int, where: Where = EVERYWHERE) -> list[Scored]:
+        """The passages with the highest BM25 score above zero; none for an empty vector."""
+
+    @abstractmethod
+    def fetch(self, ids: Sequence[str]) -> list[TextNode]:
+        """Passages by id, in the order asked for; ids that are not stored are left out."""
+
+    @abstractmethod
+    def passages(self, batch: int = 512) -> Iterator[list[TextNode]]:
+        """Every live passage, in batches, in no particular order."""
+
+    # --- writing -----------------------------------------------------------------------------
+
+    @abstractmethod
+    def upsert(self, nodes: Sequence[TextNode], weights: Sequence[SparseVector]) -> None:
+        """Write passages with their dense (`node.embedding`) and sparse vectors."""
+
+    @abstractmethod
+    def reweigh(self, ids: Sequence[str], weights: Sequence[SparseVector]) -> None:
+        """Replace the sparse vectors of stored passages."""
+
+    @abstractmethod
+    def stored_terms(self, ids: Sequence[str]) -> dict[str, int]:
+        """Which of these chunk ids are stored, and the BM25 length of each."""
+
+    @abstractmethod
+    def count(self, version: str) -> int:
+        """How many chunks of a document version are stored."""
+
+    @abstractmethod
+    def delete_version(self, version: str) -> None:
+        """Delete all chunks of a document version."""
+
+    @abstractmethod
+    def flush(self) -> None:
+        """Return only when all that was written would survive a power cut."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release the store; closing twice is allowed."""
+
+    # --- records -----------------------------------------------------------------------------
+
+    @abstractmethod
+    def records(self) -> list[DocumentRecord]:
+        """All document records, by source."""
+
+    @abstractmethod
+    def record(self, source: str) -> DocumentRecord | None:
+        """The record of one document."""
+
+    @abstractmethod
+    def put_record(self, record: DocumentRecord) -> None:
+        """Write a document record; from then on searches follow it."""
+
+    @abstractmethod
+    def delete_record(self, source: str) -> None:
+        """Forget a document whose chunks are deleted."""
+
+    @abstractmethod
+    def collection(self) -> CollectionRecord:
+        """The collection's own record."""
+
+    @abstractmethod
+    def put_collection(self, record: CollectionRecord) -> None:
+        """Write the collection's own record."""
+
+    # --- LlamaIndex's vector store, on top of these ------------------------------------------
+
+    def add(self, nodes: Sequence[BaseNode], **_: Any) -> list[str]:
+        """Write passages that carry an embedding; BM25 weights are computed here.
+
+        Each node's metadata gains `terms`, its BM25 length. The first passages ever written fix
+        the average length until `retrieval.index.maintenance` refreshes it.
+
+        Raises:
+            ValueError: a node is not a TextNode or has no embedding of the index's dimension.
+        """
+        chunks = [self._checked(node) for node in nodes]
+        if not chunks:
+            return []
+        counted = [self._spec.bm25.count(indexed_text(chunk)) for chunk in chunks]
+        mean = self._average_length([passage.length for passage in counted])
+        for chunk, passage in zip(chunks, counted, strict=True):
+            chunk.metadata["terms"] = passage.length
+        self.upsert(chunks, [self._spec.bm25.weigh(passage, mean) for passage in counted])
+        return [chunk.node_id for chunk in chunks]
+
+    def delete(self, ref_doc_id: str, **_: Any) -> None:
+        """Delete a document: chunks of every version of it, then its record."""
+        record = self.record(ref_doc_id)
+        if record is None:
+            return
+        gone = DocumentRecord(source=ref_doc_id, retired=record.live, pending=record.pending)
+        self.put_record(gone)
+        for version in record.hidden | ({record.version} if record.version else set()):
+            self.delete_version(version)
+        self.delete_record(ref_doc_id)
+
+    def get_nodes(
+        self, node_ids: list[str] | None = None, filters: MetadataFilters | None = None
+    ) -> list[BaseNode]:
+        """Passages by id."""
+        if filters is not None:
+            raise ValueError("get_nodes takes ids only; filters are for query()")
+        return list(self.fetch(node_ids or []))
+
+    def query(self, query: VectorStoreQuery, **_: Any) -> VectorStoreQueryResult:
+        """LlamaIndex's query in its modes default (dense), sparse and hybrid (min-max, alpha)."""
+        where, limit = _where(query.filters), query.similarity_top_k
+        dense: list[Scored] = []
+        sparse: list[Scored] = []
+        if query.mode in (VectorStoreQueryMode.DEFAULT, VectorStoreQueryMode.HYBRID):
+            dense = self.dense(_vector(query), limit, where)
+        if query.mode in (VectorStoreQueryMode.SPARSE, VectorStoreQueryMode.HYBRID):
+            sparse = self.sparse(self._spec.bm25.encode_query(query.query_str or ""), limit, where)
+        if query.mode == VectorStoreQueryMode.HYBRID:
+            weight = 0.5 if query.alpha is None else query.alpha
+            hits = MinMaxFusion(weight).fuse(dense, sparse)[:limit]
+        elif query.mode in (VectorStoreQueryMode.DEFAULT, VectorStoreQueryMode.SPARSE):
+            hits = dense or sparse
+        else:
+            raise ValueError(f"query mode {query.mode} is not one of default, sparse, hybrid")
+        scores = dict(hits)
+        nodes = self.fetch([chunk for chunk, _ in hits])
+        return VectorStoreQueryResult(
+            nodes=nodes,
+            similarities=[scores[node.node_id] for node in nodes],
+            ids=[node.node_id for node in nodes],
+        )
+
+    def _checked(self, node: BaseNode) -> TextNode:
+        if not isinstance(node, TextNode):
+            raise ValueError(f"node {node.node_id} is a {type(node).__name__}, not a TextNode")  # noqa: TRY004
+        length = len(node.embedding or ())
+        if length != self._spec.dimension:
+            raise ValueError(
+                f"node {node.node_id} has an embedding of length {length}; "
+                f"this index takes {self._spec.dimension}"
+            )
+        return node
+
+    def _average_length(self, lengths: Sequence[int]) -> float:
+        record = self.collection()
+        if record.average_length <= 0:
+            record = record.refreshed(average(lengths))
+            self.put_collection(record)
+        return record.refresh_to or record.average_length
+
+
+def _vector(query: VectorStoreQuery) -> Vector:
+    if query.query_embedding is None:
+        raise ValueError(f"query mode {query.mode} needs query_embedding")
+    return np.asarray(query.query_embedding, dtype=np.float32)
+
+
+def _where(filters: MetadataFilters | None) -> Where:
+    if filters is None or not filters.filters:
+        return EVERYWHERE
+    if len(filters.filters) == 1:
+        only = filters.filters[0]
+        if isinstance(only, MetadataFilter) and only.key == "source":
+            if only.operator == FilterOperator.EQ:
+                return Where((str(only.value),))
+            if only.operator == FilterOperator.IN and isinstance(only.value, list):
+                return Where(tuple(map(str, only.value)))
+    raise ValueError("the only filter is one on 'source', with == or in")

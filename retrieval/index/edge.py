@@ -1,0 +1,232 @@
+"""Qdrant's engine inside this process (qdrant-edge-py), one shard a collection version."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import qdrant_edge as edge
+from llama_index.core.bridge.pydantic import PrivateAttr
+from llama_index.core.schema import TextNode
+
+from retrieval.fusion import Scored
+from retrieval.index.base import EVERYWHERE, PassageStore, Vector, Where
+from retrieval.index.errors import StoreError
+from retrieval.index.fingerprint import IndexSpec
+from retrieval.index.records import (
+    COLLECTION_POINT,
+    CollectionRecord,
+    DocumentRecord,
+    record_point,
+)
+from retrieval.passages import METADATA_KEYS, node
+from retrieval.sparse import SparseVector
+
+DENSE, SPARSE = "dense", "bm25"
+_KEYWORDS = ("kind", "version", "source")
+
+
+def create_shard(path: Path, spec: IndexSpec) -> None:
+    """Make an empty shard in a folder that does not exist yet, with its collection record."""
+    path.mkdir(parents=True)
+    config = edge.EdgeConfig(
+        vectors={DENSE: edge.EdgeVectorParams(size=spec.dimension, distance=edge.Distance.Cosine)},
+        sparse_vectors={SPARSE: edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)},
+    )
+    shard = edge.EdgeShard.create(str(path), config)
+    for key in _KEYWORDS:
+        shard.update(edge.UpdateOperation.create_field_index(key, edge.KeywordIndexParams()))
+    record = CollectionRecord(fingerprint=spec.fingerprint, identity=spec.identity)
+    shard.update(_upsert([edge.Point(COLLECTION_POINT, {}, record.payload())]))
+    shard.flush()
+    shard.close()
+
+
+class EdgeStore(PassageStore):
+    """A collection version in a folder of its own. One process owns it; its threads may share it.
+
+    Args:
+        path: a folder that `create_shard` made.
+        spec: what the index is built with.
+
+    Raises:
+        StoreError: the folder is damaged, or another process has it open.
+    """
+
+    _shard: Any = PrivateAttr()
+    _hidden: dict[str, frozenset[str]] = PrivateAttr()
+
+    def __init__(self, path: Path, spec: IndexSpec) -> None:
+        super().__init__(spec)
+        try:
+            self._shard = edge.EdgeShard.load(str(path))
+        except RuntimeError as error:
+            raise StoreError(
+                f"the index in {path} cannot be opened",
+                cause=str(error),
+                way_out="Close the other program that uses it, or restore it from a backup",
+            ) from error
+        self._hidden = {}
+        for record in self.records():
+            self._note(record)
+
+    @property
+    def client(self) -> Any:
+        """The `qdrant_edge.EdgeShard`."""
+        return self._shard
+
+    def dense(self, vector: Vector, limit: int, where: Where = EVERYWHERE) -> list[Scored]:
+        """See `PassageStore.dense`."""
+        return self._search(edge.Query.Nearest(vector.tolist(), using=DENSE), limit, where)
+
+    def sparse(self, vector: SparseVector, limit: int, where: Where = EVERYWHERE) -> list[Scored]:
+        """See `PassageStore.sparse`."""
+        if not vector.indices:
+            return []
+        query = edge.Query.Nearest(_sparse(vector), using=SPARSE)
+        return self._search(query, limit, where)
+
+    def fetch(self, ids: Sequence[str]) -> list[TextNode]:
+        """See `PassageStore.fetch`."""
+        found = {
+            str(record.id): _node(record)
+            for record in self._shard.retrieve(list(ids), with_payload=True, with_vector=False)
+        }
+        return [found[chunk] for chunk in ids if chunk in found]
+
+    def passages(self, batch: int = 512) -> Iterator[list[TextNode]]:
+        """See `PassageStore.passages`."""
+        where = edge.Filter(must=[_is("kind", "passage")], must_not=self._not_hidden())
+        for records in self._scroll(where, batch):
+            yield [_node(record) for record in records]
+
+    def upsert(self, nodes: Sequence[TextNode], weights: Sequence[SparseVector]) -> None:
+        """See `PassageStore.upsert`."""
+        points = [
+            edge.Point(
+                chunk.node_id,
+                {DENSE: chunk.get_embedding(), SPARSE: _sparse(weight)},
+                {"kind": "passage", "text": chunk.text, **chunk.metadata},
+            )
+            for chunk, weight in zip(nodes, weights, strict=True)
+        ]
+        self._shard.update(_upsert(points))
+
+    def reweigh(self, ids: Sequence[str], weights: Sequence[SparseVector]) -> None:
+        """See `PassageStore.reweigh`."""
+        changed = [
+            edge.PointVectors(chunk, {SPARSE: _sparse(weight)})
+            for chunk, weight in zip(ids, weights, strict=True)
+        ]
+        self._shard.update(edge.UpdateOperation.update_vectors(changed))
+
+    def stored_terms(self, ids: Sequence[str]) -> dict[str, int]:
+        """See `PassageStore.stored_terms`."""
+        records = self._shard.retrieve(list(ids), with_payload=["terms"], with_vector=False)
+        return {str(record.id): int(record.payload["terms"]) for record in records}
+
+    def count(self, version: str) -> int:
+        """See `PassageStore.count`."""
+        where = edge.Filter(must=[_is("version", version)])
+        return int(self._shard.count(edge.CountRequest(exact=True, filter=where)))
+
+    def delete_version(self, version: str) -> None:
+        """See `PassageStore.delete_version`."""
+        where = edge.Filter(must=[_is("version", version)])
+        self._shard.update(edge.UpdateOperation.delete_points_by_filter(where))
+
+    def records(self) -> list[DocumentRecord]:
+        """See `PassageStore.records`."""
+        where = edge.Filter(must=[_is("kind", "document")])
+        found = [DocumentRecord.of(r.payload) for page in self._scroll(where, 512) for r in page]
+        return sorted(found, key=lambda record: record.source)
+
+    def record(self, source: str) -> DocumentRecord | None:
+        """See `PassageStore.record`."""
+        found = self._shard.retrieve([record_point(source)], with_payload=True)
+        return DocumentRecord.of(found[0].payload) if found else None
+
+    def put_record(self, record: DocumentRecord) -> None:
+        """See `PassageStore.put_record`."""
+        if record.hidden:  # hide before the write that lets chunks come in
+            self._note(record)
+        self._shard.update(_upsert([edge.Point(record.point, {}, record.payload())]))
+        self._note(record)
+
+    def delete_record(self, source: str) -> None:
+        """See `PassageStore.delete_record`."""
+        self._shard.update(edge.UpdateOperation.delete_points([record_point(source)]))
+        self._hidden = {key: held for key, held in self._hidden.items() if key != source}
+
+    def collection(self) -> CollectionRecord:
+        """See `PassageStore.collection`."""
+        found = self._shard.retrieve([COLLECTION_POINT], with_payload=True)
+        return CollectionRecord.of(found[0].payload)
+
+    def put_collection(self, record: CollectionRecord) -> None:
+        """See `PassageStore.put_collection`."""
+        self._shard.update(_upsert([edge.Point(COLLECTION_POINT, {}, record.payload())]))
+
+    def flush(self) -> None:
+        """See `PassageStore.flush`."""
+        self._shard.flush()
+
+    def optimize(self) -> None:
+        """Build the HNSW graph where it is due.
+
+        Holds the interpreter lock for its whole duration: never call it in a process that serves.
+        """
+        self._shard.optimize()
+
+    def close(self) -> None:
+        """See `PassageStore.close`."""
+        if self._shard is not None:
+            self._shard.close()
+            self._shard = None
+
+    def _search(self, query: Any, limit: int, where: Where) -> list[Scored]:
+        request = edge.QueryRequest(limit=limit, query=query, filter=self._filter(where))
+        return [(str(point.id), point.score) for point in self._shard.query(request)]
+
+    def _filter(self, where: Where) -> Any:
+        hidden = self._not_hidden()
+        if not hidden and not where.sources:
+            return None
+        match = edge.FieldCondition("source", match=edge.MatchAny(list(where.sources)))
+        return edge.Filter(must=[match] if where.sources else [], must_not=hidden)
+
+    def _not_hidden(self) -> list[Any]:
+        versions = sorted(frozenset().union(*self._hidden.values()))
+        return [edge.FieldCondition("version", match=edge.MatchAny(versions))] if versions else []
+
+    def _note(self, record: DocumentRecord) -> None:
+        others = {key: hidden for key, hidden in self._hidden.items() if key != record.source}
+        self._hidden = {**others, record.source: record.hidden} if record.hidden else others
+
+    def _scroll(self, where: Any, batch: int) -> Iterator[list[Any]]:
+        offset = None
+        while True:
+            request = edge.ScrollRequest(
+                limit=batch, offset=offset, filter=where, with_payload=True, with_vector=False
+            )
+            records, offset = self._shard.scroll(request)
+            if records:
+                yield records
+            if offset is None:
+                return
+
+
+def _upsert(points: list[Any]) -> Any:
+    return edge.UpdateOperation.upsert_points(points)
+
+
+def _is(key: str, value: str) -> Any:
+    return edge.FieldCondition(key, match=edge.MatchValue(value))
+
+
+def _sparse(vector: SparseVector) -> Any:
+    return edge.SparseVector(vector.indices, vector.values)
+
+
+def _node(record: Any) -> TextNode:
+    payload = record.payload
+    return node(str(record.id), payload["text"], {key: payload.get(key) for key in METADATA_KEYS})

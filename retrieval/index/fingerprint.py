@@ -1,0 +1,60 @@
+"""Everything that decides what a stored vector means, in one comparable value."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from retrieval.bm25 import BM25
+
+Identity = Mapping[str, str | int | float | bool]
+SCHEMA = 1
+"""Raised when the payload layout changes in a way that old collections cannot follow."""
+
+
+@dataclass(frozen=True)
+class IndexSpec:
+    """What an index is built with; two indexes with one fingerprint hold the same vectors.
+
+    Attributes:
+        dimension: length of the dense vectors.
+        encoder: the encoder's identity (model, revision, template, pooling, lengths ...).
+        chunker: the chunker's identity.
+        bm25: the lexical encoder; its identity counts as well.
+    """
+
+    dimension: int
+    encoder: Identity
+    chunker: Identity
+    bm25: BM25 = field(compare=False)
+
+    @property
+    def identity(self) -> dict[str, dict[str, str | int | float | bool]]:
+        """The full, readable identity, part by part."""
+        return {
+            "schema": {"version": SCHEMA},
+            "encoder": {**self.encoder, "dimension": self.dimension},
+            "chunker": dict(self.chunker),
+            "bm25": dict(self.bm25.identity),
+        }
+
+    @property
+    def fingerprint(self) -> str:
+        """First 16 hexadecimal digits of the SHA-256 of the identity in canonical JSON."""
+        canonical = json.dumps(self.identity, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def differences(stored: Mapping[str, Identity], wanted: Mapping[str, Identity]) -> list[str]:
+    """Lines such as ``encoder.model_id: stored 'a', wanted 'b'``, sorted."""
+    flat_stored, flat_wanted = _flat(stored), _flat(wanted)
+    keys = sorted(flat_stored.keys() | flat_wanted.keys())
+    return [
+        f"{key}: stored {flat_stored.get(key)!r}, wanted {flat_wanted.get(key)!r}"
+        for key in keys
+        if flat_stored.get(key) != flat_wanted.get(key)
+    ]
+
+
+def _flat(identity: Mapping[str, Identity]) -> dict[str, str | int | float | bool]:
+    return {f"{part}.{key}": keys[key] for part, keys in identity.items() for key in keys}

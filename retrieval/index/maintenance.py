@@ -1,0 +1,35 @@
+"""Keeping BM25's length normalisation true while a collection grows and shrinks."""
+
+from retrieval.index.base import PassageStore
+from retrieval.passages import indexed_text
+
+
+def refresh_lengths(store: PassageStore, tolerance: float = 0.01) -> bool:
+    """Recompute the stored BM25 weights when the average passage length has drifted.
+
+    The record names the new average before the first weight changes, so a crash half way leaves a
+    note that the next call follows; running it twice does no harm.
+
+    Args:
+        store: an open collection.
+        tolerance: relative drift of the average length that is let pass.
+
+    Returns:
+        Whether weights were rewritten.
+    """
+    record = store.collection()
+    chunks = sum(document.chunks for document in store.records())
+    terms = sum(document.terms for document in store.records())
+    if not chunks or not terms:
+        return False
+    mean = terms / chunks
+    drift = abs(mean - record.average_length) / mean
+    if record.refresh_to is None and drift <= tolerance:
+        return False
+    store.put_collection(record.refreshing(mean))
+    bm25 = store.spec.bm25
+    for batch in store.passages():
+        weights = [bm25.encode_passage(indexed_text(chunk), mean) for chunk in batch]
+        store.reweigh([chunk.node_id for chunk in batch], weights)
+    store.put_collection(record.refreshed(mean))
+    return True

@@ -1,0 +1,116 @@
+"""What is kept beside the passages: a record per document and one per collection.
+
+Both are points without vectors in the same Qdrant collection as the passages, so that no second
+database can disagree with the first.
+"""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from retrieval.passages import NAMESPACE, version_id
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentRecord:
+    """One document of a collection, and which version of it searches may see.
+
+    Writing goes: `pending` names the new content, its chunks are written (hidden from searches),
+    then one write of this record makes it `live` and the old content `retired`, whose chunks are
+    deleted last. Whatever instant a crash picks, the old version or the new one is whole.
+
+    Attributes:
+        source: the document's name within its collection, its identity.
+        live: content hash (SHA-256, hexadecimal) of the version that searches see.
+        pending: content hash being written.
+        retired: content hash whose chunks are being deleted.
+        chunks: number of chunks of the live version.
+        terms: BM25 terms of the live version, over all chunks.
+        truncated: chunks of the live version that were longer than the encoder reads.
+        size: bytes of the original file.
+        suffix: ending of the original's name, with the dot.
+        failure: why the newest content could not be read; empty when it could.
+        updated: when the record last changed, ISO 8601 in UTC.
+    """
+
+    source: str
+    live: str | None = None
+    pending: str | None = None
+    retired: str | None = None
+    chunks: int = 0
+    terms: int = 0
+    truncated: int = 0
+    size: int = 0
+    suffix: str = ""
+    failure: str = ""
+    updated: str = ""
+
+    @property
+    def point(self) -> str:
+        """Id of the point that holds this record."""
+        return record_point(self.source)
+
+    @property
+    def hidden(self) -> frozenset[str]:
+        """Versions whose chunks may be stored but must not be found."""
+        hashes = {self.pending, self.retired} - {None, self.live}
+        return frozenset(version_id(self.source, str(content)) for content in hashes)
+
+    @property
+    def version(self) -> str | None:
+        """Version id of the live content."""
+        return version_id(self.source, self.live) if self.live else None
+
+    def payload(self) -> dict[str, Any]:
+        """As Qdrant keeps it."""
+        return {"kind": "document", **asdict(self)}
+
+    @classmethod
+    def of(cls, payload: Mapping[str, Any]) -> "DocumentRecord":
+        """From Qdrant."""
+        return cls(**{key: payload[key] for key in cls.__slots__ if key in payload})
+
+
+def record_point(source: str) -> str:
+    """Id of the point that holds the record of a document."""
+    return str(uuid.uuid5(NAMESPACE, f"document\0{source}"))
+
+
+COLLECTION_POINT = str(uuid.uuid5(NAMESPACE, "collection"))
+"""Id of the point that holds the collection's own record."""
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionRecord:
+    """What a collection was built with.
+
+    Attributes:
+        fingerprint: of `identity`.
+        identity: as `IndexSpec.identity` gives it.
+        average_length: mean passage length, in terms, that the stored BM25 weights assume;
+            0 before the first passage.
+        refresh_to: set while the weights are being recomputed for another average length.
+    """
+
+    fingerprint: str
+    identity: Mapping[str, Any]
+    average_length: float = 0.0
+    refresh_to: float | None = None
+
+    def payload(self) -> dict[str, Any]:
+        """As Qdrant keeps it."""
+        return {"kind": "collection", **asdict(self)}
+
+    @classmethod
+    def of(cls, payload: Mapping[str, Any]) -> "CollectionRecord":
+        """From Qdrant."""
+        return cls(**{key: payload[key] for key in cls.__slots__ if key in payload})
+
+    def refreshing(self, average_length: float) -> "CollectionRecord":
+        """Before the stored weights change."""
+        return replace(self, refresh_to=average_length)
+
+    def refreshed(self, average_length: float) -> "CollectionRecord":
+        """After they have."""
+        return replace(self, average_length=average_length, refresh_to=None)
