@@ -1,0 +1,85 @@
+"""The reference for lexical search: rank_bm25, in memory and unhurried."""
+
+import threading
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from llama_index.core.base.base_retriever import BaseRetriever
+from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
+from rank_bm25 import BM25Okapi
+
+from retrieval.analysis import Analyzer
+from retrieval.passages import indexed_text
+
+
+class RankBM25Retriever(BaseRetriever):
+    """Finds passages with ``rank_bm25.BM25Okapi`` over the terms of our own analyzer.
+
+    It exists to be compared with: it reads every passage into memory at the first query and scores
+    all of them, in Python, at each (about 170 ms at 100,000 passages). Its formula differs from
+    that of `retrieval.bm25.BM25` with Qdrant's inverse document frequency in this alone:
+
+    * idf here is ``ln((N - n + 0.5) / (n + 0.5))``, without Lucene's ``1 +`` inside the logarithm;
+    * a term that more than half of the passages hold gets a quarter (epsilon) of the mean idf of
+      all terms instead, since that logarithm is negative; one that exactly half hold gets 0.
+
+    Saturation, the factor ``k1 + 1``, length normalisation and the counting of a query term that is
+    repeated are the same, so both rank alike wherever every query term has the same n, and nearly
+    alike while terms are rare (``ln(1 + x)`` tends to ``ln x``).
+
+    Hits with a score of zero or less are dropped; equal scores are ordered by chunk id.
+
+    Args:
+        nodes: the whole collection; read once, at the first query.
+        analyzer: makes terms of passages and queries.
+        k1: as in BM25.
+        b: as in BM25.
+        top_k: most hits returned, at least 1.
+
+    Raises:
+        ValueError: `top_k` is below 1.
+    """
+
+    def __init__(
+        self,
+        nodes: Iterable[TextNode],
+        analyzer: Analyzer,
+        k1: float = 1.5,
+        b: float = 0.75,
+        top_k: int = 10,
+    ) -> None:
+        if top_k < 1:
+            raise ValueError(f"top_k is {top_k}; it must be at least 1")
+        super().__init__()
+        self._source: Iterable[TextNode] = nodes
+        self._analyzer = analyzer
+        self._k1 = k1
+        self._b = b
+        self._top_k = top_k
+        self._lock = threading.Lock()
+        self._built: tuple[list[TextNode], BM25Okapi | None] | None = None
+
+    def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
+        nodes, index = self._index()
+        terms = self._analyzer(query_bundle.query_str)
+        if index is None or not terms:
+            return []
+        scores = index.get_scores(terms)
+        found = np.flatnonzero(scores > 0)
+        best = sorted(found.tolist(), key=lambda row: (-scores[row], nodes[row].node_id))
+        return [
+            NodeWithScore(node=nodes[row], score=float(scores[row])) for row in best[: self._top_k]
+        ]
+
+    def _index(self) -> tuple[list[TextNode], BM25Okapi | None]:
+        with self._lock:
+            if self._built is None:
+                nodes = list(self._source)
+                self._source = ()
+                terms = [self._analyzer(indexed_text(node)) for node in nodes]
+                self._built = nodes, self._okapi(terms)
+            return self._built
+
+    def _okapi(self, terms: Sequence[list[str]]) -> BM25Okapi | None:
+        """None where no passage has a term: BM25Okapi would divide by zero."""
+        return BM25Okapi(terms, k1=self._k1, b=self._b) if any(terms) else None
