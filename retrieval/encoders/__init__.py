@@ -1,0 +1,1 @@
+"""Encoders: text in, unit vectors out. Rows describe models; classes run them."""

@@ -1,0 +1,129 @@
+"""What every encoder can do, whatever runs it: a LlamaIndex embedding that knows its identity."""
+
+import asyncio
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from llama_index.core.base.embeddings.base import BaseEmbedding
+from numpy.typing import NDArray
+
+from retrieval.encoders.errors import EmptyTextError
+from retrieval.encoders.registry import EncoderRow
+
+Vector = NDArray[np.float32]
+"""float32, [dimension]."""
+Vectors = NDArray[np.float32]
+"""float32, [texts, dimension]."""
+Identity = dict[str, str | int | float | bool]
+"""All that changes a vector, by name."""
+
+
+class Encoded(NamedTuple):
+    """The outcome of encoding passages.
+
+    Attributes:
+        vectors: float32 [n, dimension], in the order of the texts.
+        tokens: tokens that went through the model, per text, special tokens included.
+        truncated: how many of the texts were longer than the maximum length and were cut.
+    """
+
+    vectors: Vectors
+    tokens: list[int]
+    truncated: int
+
+
+class Encoder(BaseEmbedding):
+    """An embedding model with a known identity and a reported cost.
+
+    A subclass gives `identity`, `count_tokens`, `encode_passages` and `encode_query`; LlamaIndex's
+    own methods delegate to them, so any encoder can be used in any LlamaIndex program.
+    """
+
+    row: EncoderRow
+
+    @property
+    def dimension(self) -> int:
+        """The length of a vector."""
+        return self.row.dimension
+
+    @property
+    @abstractmethod
+    def identity(self) -> Identity:
+        """Everything that changes vectors: two encoders may share a store iff these are equal."""
+
+    @abstractmethod
+    def count_tokens(self, text: str) -> int:
+        """Tokens of `text` as a passage, special tokens included, before any truncation."""
+
+    @abstractmethod
+    def encode_passages(self, texts: Sequence[str]) -> Encoded:
+        """Encode passages.
+
+        A vector depends on its own text only, never on the other texts of the call.
+
+        Raises:
+            EmptyTextError: one of the texts has nothing to encode.
+        """
+
+    @abstractmethod
+    def encode_query(self, text: str) -> Vector:
+        """Encode one query, without LlamaIndex's events: float32 [dimension].
+
+        Raises:
+            EmptyTextError: the text has nothing to encode.
+        """
+
+    def close(self) -> None:
+        """Give back threads, memory and connections; a later call opens them again."""
+
+    def flops(self, tokens: int) -> float:
+        """Estimated floating-point operations to encode `tokens` tokens: ``2 N tokens``.
+
+        N are the non-embedding parameters; the attention scores themselves are left out, as in
+        Kaplan et al. 2020, section 2.1 (https://arxiv.org/abs/2001.08361).
+        """
+        return 2.0 * self.row.parameters * tokens
+
+    @classmethod
+    def class_name(cls) -> str:
+        """The name LlamaIndex records for this class."""
+        return cls.__name__
+
+    def _get_text_embedding(self, text: str) -> list[float]:
+        return self._get_text_embeddings([text])[0]
+
+    def _get_text_embeddings(self, texts: list[str]) -> list[list[float]]:
+        vectors: list[list[float]] = self.encode_passages(texts).vectors.tolist()
+        return vectors
+
+    def _get_query_embedding(self, query: str) -> list[float]:
+        vector: list[float] = self.encode_query(query).tolist()
+        return vector
+
+    async def _aget_text_embedding(self, text: str) -> list[float]:
+        return await asyncio.to_thread(self._get_text_embedding, text)
+
+    async def _aget_text_embeddings(self, texts: list[str]) -> list[list[float]]:
+        return await asyncio.to_thread(self._get_text_embeddings, texts)
+
+    async def _aget_query_embedding(self, query: str) -> list[float]:
+        return await asyncio.to_thread(self._get_query_embedding, query)
+
+
+def fill(template: str, text: str) -> str:
+    """`text` in the place of ``{text}``; braces in the text itself are left as they are."""
+    return template.replace("{text}", text)
+
+
+def refuse_empty(texts: Sequence[str]) -> None:
+    """Raise `EmptyTextError` naming the first of `texts` that is empty or only white space."""
+    for position, text in enumerate(texts):
+        if not text.strip():
+            where = f"text {position + 1} of {len(texts)}" if len(texts) > 1 else "the text"
+            raise EmptyTextError(
+                f"{where} cannot be encoded",
+                cause="it is empty or only white space",
+                way_out="Leave it out, or give it some words",
+            )
