@@ -142,7 +142,7 @@ class EdgeStore(PassageStore):
 
     def record(self, source: str) -> DocumentRecord | None:
         """See `PassageStore.record`."""
-        found = self._shard.retrieve([record_point(source)], with_payload=True)
+        found = self._shard.retrieve([record_point(source)], with_payload=True, with_vector=False)
         return DocumentRecord.of(found[0].payload) if found else None
 
     def put_record(self, record: DocumentRecord) -> None:
@@ -159,7 +159,7 @@ class EdgeStore(PassageStore):
 
     def collection(self) -> CollectionRecord:
         """See `PassageStore.collection`."""
-        found = self._shard.retrieve([COLLECTION_POINT], with_payload=True)
+        found = self._shard.retrieve([COLLECTION_POINT], with_payload=True, with_vector=False)
         return CollectionRecord.of(found[0].payload)
 
     def put_collection(self, record: CollectionRecord) -> None:
