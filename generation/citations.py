@@ -69,6 +69,7 @@ def _as_int(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
+_LONGEST_MARKER: Final = 48
 _OPEN: Final = "[【"
 _CLOSE: Final = "]】"
 _WORDS: Final = ("passage", "passages", "source", "sources", "document", "doc")
@@ -80,9 +81,9 @@ _MARKER: Final = re.compile(rf"\s*{_ITEM}(?:{_SEPARATOR}{_ITEM})*\s*", re.IGNORE
 _LETTER_PREFIXES: Final = frozenset(
     word[:length] for word in (*_WORDS, "and") for length in range(1, len(word) + 1)
 )
+_BRACKETED: Final = re.compile(rf"[\[【]([^\[\]【】\n]{{1,{_LONGEST_MARKER}}})[\]】]")
 _PLAIN_CONTENT: Final = frozenset("0123456789 ,;、，；&^-–")
 _CLOSES_GAP: Final = frozenset(" .,;:!?)]\n")
-_LONGEST_MARKER: Final = 48
 
 
 class CitationResolver:
@@ -218,6 +219,18 @@ class CitationResolver:
         text = "".join(self._out)
         self._out.clear()
         return text
+
+
+def defuse_markers(text: str) -> str:
+    """Put what would be read as our citations in ``text`` into round brackets: ``[3]`` to ``(3)``.
+
+    For text of documents that is shown as part of an answer: their references are not ours.
+    """
+
+    def defuse(match: re.Match[str]) -> str:
+        return f"({match[1]})" if _MARKER.fullmatch(match[1]) else match[0]
+
+    return _BRACKETED.sub(defuse, text)
 
 
 class _CodeSpans:

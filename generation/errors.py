@@ -23,9 +23,9 @@ class GenerationError(Exception):
         return f"{line.rstrip('.')}. {self.way_out}" if self.way_out else line
 
 
-class ReaderUnavailable(GenerationError):  # noqa: N818 - a state, not a mistake
+class ReaderUnavailable(GenerationError):
     """The language model cannot be reached, refuses us, or does not answer in time."""
 
 
-class QuestionTooLong(GenerationError):  # noqa: N818 - says what is wrong by itself
+class QuestionTooLong(GenerationError):
     """The question alone leaves no room for an answer in the model's context window."""

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from llama_index.core.schema import MetadataMode, NodeWithScore
 
-from generation.citations import Citation
+from generation.citations import Citation, defuse_markers
 from generation.reading import Reading, TextDelta
 from generation.sentences import split_sentences
 
@@ -31,14 +31,16 @@ NOTHING_RELEVANT: Final = (
 )
 
 _WORD: Final = re.compile(r"\w+")
-_NUMBERED: Final = re.compile(r"\[(\s*\d{1,3}(?:\s*[,;–-]\s*\d{1,3})*\s*)\]")
 _STOP_WORDS: Final = frozenset(
-    "a about after all also am an and any are as at be because been before being between both but "
-    "by can could did do does doing down during each few for from further had has have having he "
-    "her here hers him his how i if in into is it its just me more most my no nor not of off on "
-    "once only or other our out over own same she should so some such than that the their them "
-    "then there these they this those through to too under until up us very was we were what when "
-    "where which while who whom why will with would you your tell explain describe".split()  # noqa: SIM905 - a word list
+    _WORD.findall(
+        "a about after all also am an and any are as at be because been before being between "
+        "both but by can could did do does doing down during each few for from further had has "
+        "have having he her here hers him his how i if in into is it its just me more most my "
+        "no nor not of off on once only or other our out over own same she should so some such "
+        "than that the their them then there these they this those through to too under until "
+        "up us very was we were what when where which while who whom why will with would you "
+        "your tell explain describe "
+    )
 )
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -212,7 +214,7 @@ def _candidates(passages: Sequence[NodeWithScore], terms: _Terms) -> Iterator[_S
     for n, passage in enumerate(passages, start=1):
         text = passage.node.get_content(MetadataMode.NONE)
         for position, (start, end) in enumerate(split_sentences(text)):
-            quote = _NUMBERED.sub(r"(\1)", " ".join(text[start:end].split()))
+            quote = defuse_markers(" ".join(text[start:end].split()))
             if len(_WORD.findall(quote)) >= 3 and quote not in seen:
                 seen.add(quote)
                 yield _Sentence(n, position, quote, terms.of(quote))

@@ -4,12 +4,15 @@ import re
 from typing import Final
 
 _ABBREVIATIONS: Final = frozenset(
-    "al approx apr aug ca cf co corp dec dept dr ed eds eq eqs etc e.g feb fig figs i.e inc jan jr "
-    "ltd mr mrs ms no nos nov oct op p pp prof ref refs rev sec sect sep sept sr st tab univ viz "
-    "vol vols vs".split()  # noqa: SIM905 - a word list
+    re.findall(
+        r"\S+",
+        "al approx apr aug ca cf co corp dec dept dr ed eds eq eqs etc e.g feb fig figs i.e "
+        "inc jan jr ltd mr mrs ms nov oct op p pp prof ref refs rev sec sect sep sept "
+        "sr st tab univ viz vol vols vs ",
+    )
 )
 _BOUNDARY: Final = re.compile(
-    r"(?P<stop>[.!?…]+[\"'”’»)\]]*)(?=\s)"
+    r"(?<![.!?…])(?P<stop>[.!?…]++[\"'”’»)\]]*+)(?=\s)"
     r"|(?P<wide>[。！？]+[”’」』）]*)"
     r"|(?P<block>\n\s*\n|\n(?=\s*(?:[-*•‣▪–]|\d{1,3}[.)])\s))"
 )
