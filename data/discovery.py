@@ -1,0 +1,109 @@
+"""Which files are meant by the paths that a person names, and what each is called."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from data.errors import DataError
+from data.loaders import SUPPORTED
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file to read; `source` is its name within a collection."""
+
+    path: Path
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Discovery:
+    """Files to read, and what lay in the named folders but is of no supported type."""
+
+    files: tuple[Found, ...]
+    ignored: tuple[Path, ...]
+
+
+@dataclass(slots=True)
+class _Candidate:
+    """A file under the name that uses the last `depth` parts of its absolute path."""
+
+    path: Path
+    parts: tuple[str, ...]
+    depth: int
+
+    def source(self) -> str:
+        return "/".join(self.parts[-self.depth :])
+
+
+def discover(paths: Sequence[Path]) -> Discovery:
+    """The files that `paths` (files and folders) stand for, in the order given.
+
+    A file is called by its name, whatever its type: reading it will tell whether it can be. The
+    files of a folder are found recursively, in sorted order, and called by their path relative to
+    it; hidden ones and symbolic links are skipped, unsupported ones and folders that may not be
+    entered are listed as ignored. The same file reached twice counts once. Where two files would
+    have the same source, names of parent folders are put in front until they differ. Raises
+    DataError for a path that does not exist.
+    """
+    found: dict[Path, _Candidate] = {}
+    ignored: dict[Path, None] = {}
+    for path in paths:
+        if not path.exists():
+            raise DataError(
+                f"cannot find {path}",
+                cause="there is no such file or folder",
+                way_out="Check the spelling, and that the path is relative to where you are",
+            )
+        if path.is_dir():
+            _add_folder(path.resolve(), found, ignored)
+        else:
+            here = path.parent.resolve() / path.name
+            found.setdefault(path.resolve(), _Candidate(path, _names(here), 1))
+    _part(list(found.values()))
+    files = tuple(Found(each.path, each.source()) for each in found.values())
+    return Discovery(files, tuple(path for path in ignored if path not in found))
+
+
+def _add_folder(folder: Path, found: dict[Path, _Candidate], ignored: dict[Path, None]) -> None:
+    for path in _walk(folder, ignored):
+        if path.suffix.lower() in SUPPORTED:
+            depth = len(path.relative_to(folder).parts)
+            found.setdefault(path, _Candidate(path, _names(path), depth))
+        else:
+            ignored[path] = None
+
+
+def _walk(folder: Path, ignored: dict[Path, None]) -> Iterator[Path]:
+    """Regular, visible files beneath a resolved folder, sorted by path."""
+
+    def denied(error: OSError) -> None:
+        ignored[Path(str(error.filename))] = None
+
+    for here, folders, files in os.walk(folder, onerror=denied):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            path = Path(here, name)
+            if not name.startswith(".") and not path.is_symlink() and path.is_file():
+                yield path
+
+
+def _names(path: Path) -> tuple[str, ...]:
+    return path.parts[1:] if path.anchor else path.parts
+
+
+def _part(candidates: list[_Candidate]) -> None:
+    """Lengthen the names that several candidates share until no two are the same."""
+    while True:
+        counts = Counter(each.source() for each in candidates)
+        shared = [
+            each
+            for each in candidates
+            if counts[each.source()] > 1 and each.depth < len(each.parts)
+        ]
+        if not shared:
+            return
+        for each in shared:
+            each.depth += 1

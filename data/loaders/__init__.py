@@ -1,0 +1,70 @@
+"""Loaders, one file a format family; each is imported when the first such file comes."""
+
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+from data.errors import UnreadableFile
+from data.limits import Limits
+from data.sections import Section
+
+LOADERS: dict[str, str] = {
+    ".docx": "docx",
+    ".eml": "email",
+    ".epub": "epub",
+    ".htm": "html",
+    ".html": "html",
+    ".jsonl": "jsonl",
+    ".log": "text",
+    ".markdown": "markdown",
+    ".md": "markdown",
+    ".ndjson": "jsonl",
+    ".odt": "odt",
+    ".pdf": "pdf",
+    ".pptx": "pptx",
+    ".rst": "text",
+    ".text": "text",
+    ".txt": "text",
+    ".xhtml": "html",
+    ".xlsx": "xlsx",
+}
+"""File name extension -> kind, which is the name of the loader's module."""
+
+SUPPORTED: frozenset[str] = frozenset(LOADERS)
+"""The extensions that can be read, lower case, with their dot."""
+
+STREAMED: frozenset[str] = frozenset({"jsonl"})
+"""Kinds that are read line by line, so that the file may be larger than memory."""
+
+
+def load(path: Path, kind: str) -> Iterator[Section]:
+    """The sections of a file by the loader of its kind (see `sniff`).
+
+    Raises UnreadableFile as the loader does, and ValueError for a kind that does not exist. A
+    damaged file may also raise what the library beneath raises: run it through `data.parsing`.
+    """
+    if kind not in LOADERS.values():
+        raise ValueError(f"kind must be one of {sorted(set(LOADERS.values()))}, got {kind!r}")
+    sections: Iterator[Section] = import_module(f"data.loaders.{kind}").load(path)
+    return sections
+
+
+def sniff(path: Path, name: str = "", limits: Limits | None = None) -> str:
+    """The kind of a file by extension and content, which must agree.
+
+    `name` is the name its owner gave it, where that is not the name of `path`. Sizes, and for
+    zip containers the members, are held against `limits`. Raises UnreadableFile with the reason.
+    """
+    from data.loaders.content import check
+
+    name = name or path.name
+    extension = Path(name).suffix.lower()
+    kind = LOADERS.get(extension)
+    if kind is None:
+        raise UnreadableFile(
+            f"cannot read {name}",
+            cause=f"files of type {extension or '(no extension)'} are not supported",
+            way_out=f"Supported are {' '.join(sorted(SUPPORTED))}",
+        )
+    check(path, name, kind, limits or Limits())
+    return kind

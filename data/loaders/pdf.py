@@ -1,0 +1,92 @@
+"""PDF by PDFium: the text of each page; no text recognition."""
+
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from data.errors import UnreadableFile
+from data.loaders.outline import clean
+from data.sections import Section
+
+if TYPE_CHECKING:
+    import pypdfium2
+
+_WRONG_PASSWORD = 4
+"""FPDF_ERR_PASSWORD of PDFium's fpdfview.h."""
+
+_UNFOLDED = range(0xFB00, 0xFF00)
+"""Ligatures and Arabic presentation forms: shapes of letters rather than letters."""
+
+
+def load(path: Path) -> Iterator[Section]:
+    """One section a page that has text, in page order; `page` counts from 1.
+
+    Invisible text (a text-recognition layer) is text. PDFium marks a word that is parted at a
+    line's end with U+FFFE in place of hyphen and line feed; the mark is dropped, so the word is
+    whole. Offsets count characters of the text given out here. Raises UnreadableFile for an
+    encrypted or damaged file and for one without any text.
+    """
+    document = _open(path)
+    try:
+        pages = len(document)
+        found = False
+        for number in range(1, pages + 1):
+            text = _page_text(document, number)
+            if text:
+                found = True
+                yield Section(text, number)
+        if not found:
+            raise UnreadableFile(
+                f"cannot read {path.name}",
+                cause=f"no text layer: its {pages} page(s) hold images only, as a scan does",
+                way_out="OCR it first, for instance with ocrmypdf",
+            )
+    finally:
+        document.close()
+
+
+def _open(path: Path) -> "pypdfium2.PdfDocument":
+    import pypdfium2
+
+    try:
+        return pypdfium2.PdfDocument(path)
+    except pypdfium2.PdfiumError as error:
+        if getattr(error, "err_code", None) == _WRONG_PASSWORD:
+            raise UnreadableFile(
+                f"cannot read {path.name}",
+                cause="it is encrypted with a password",
+                way_out="Save a copy without the password",
+            ) from error
+        raise UnreadableFile(
+            f"cannot read {path.name}", cause="it is damaged or not a whole PDF"
+        ) from error
+
+
+def _page_text(document: "pypdfium2.PdfDocument", number: int) -> str:
+    """The text of one page; empty for a page that cannot be loaded, as viewers show it."""
+    import pypdfium2
+
+    try:
+        page = document[number - 1]
+    except pypdfium2.PdfiumError:
+        return ""
+    try:
+        content = page.get_textpage()
+        try:
+            text: str = content.get_text_range()
+        finally:
+            content.close()
+    finally:
+        page.close()
+    return _letters(clean(text)).strip()
+
+
+def _letters(text: str) -> str:
+    """Text with ligatures and presentation forms as the letters they stand for (NFKC)."""
+    if not any(ord(character) in _UNFOLDED for character in set(text)):
+        return text
+    return "".join(
+        unicodedata.normalize("NFKC", character) if ord(character) in _UNFOLDED else character
+        for character in text
+    )

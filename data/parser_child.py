@@ -1,0 +1,183 @@
+"""The process that reads foreign files: confined, killable, without secrets or network.
+
+Started by `data.parsing` as `python -m data.parser_child LIFELINE`. Each line of standard input
+is a job, each line of standard output an answer, all JSON (no pickle: the child is not trusted):
+
+    in   {"path", "name", "limits": {...}}
+    out  {"section": [text, page, heading_path, char_start, passage_id]}   any number
+         {"end": true} or {"error": [cause, way_out]}                      one a job;
+         "leaving": true in it says that the child ends now
+
+An exception that no loader expects ends the process: the hook for uncaught ones reports a
+damaged file first, and the parent starts a new child for the next file.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+import orjson
+
+from data.errors import UnreadableFile
+from data.limits import Limits
+from data.loaders import STREAMED, load, sniff
+from data.sections import Section
+
+OUT_OF_MEMORY = "out of memory"
+"""The cause that stands for a job that hit the limit of memory."""
+
+_OPEN_FILES = 64
+_WORN_SHARE = 0.4
+"""A child whose address space has grown beyond this share of its limit leaves after the job."""
+
+
+def main() -> None:
+    """Serve jobs until standard input ends. Argument 1: descriptor of the parent's lifeline."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever a library prints must not get between the answers
+    _leave_network()
+    _follow_parent(int(sys.argv[1]))
+    _report_uncaught(answers)
+    for line in sys.stdin.buffer:
+        job = orjson.loads(line)
+        limits = Limits(**job["limits"])
+        _confine(limits, Path(job["path"]))
+        last = _serve(Path(job["path"]), job["name"], limits, answers)
+        worn = _worn(limits)
+        _send(answers, last | {"leaving": worn})
+        if worn:
+            return
+
+
+def _serve(path: Path, name: str, limits: Limits, answers: BinaryIO) -> dict[str, Any]:
+    """Send the sections of a file; the answer that shall follow them."""
+    try:
+        for section in _sections(path, name, limits):
+            row = (
+                section.text,
+                section.page,
+                section.heading_path,
+                section.char_start,
+                section.passage_id,
+            )
+            _send(answers, {"section": row})
+    except UnreadableFile as error:
+        return {"error": (error.cause, error.way_out)}
+    except OSError as error:
+        return {"error": (f"the system says: {error.strerror or error}", "")}
+    return {"end": True}
+
+
+def _sections(path: Path, name: str, limits: Limits) -> Iterator[Section]:
+    """The file's sections as long as they are within the limits, and at least one."""
+    kind = sniff(path, name, limits)
+    characters = 0
+    for section in load(path, kind):
+        characters += len(section.text)
+        if kind not in STREAMED:
+            _check_extent(section, characters, limits)
+        yield section
+    if not characters:
+        raise UnreadableFile(f"cannot read {name}", cause="it holds no text")
+
+
+def _check_extent(section: Section, characters: int, limits: Limits) -> None:
+    if characters > limits.max_characters:
+        raise UnreadableFile(
+            "",
+            cause=f"it has more than {limits.max_characters} characters",
+            way_out="Split it, or raise the limit",
+        )
+    if (section.page or 0) > limits.max_pages:
+        raise UnreadableFile(
+            "",
+            cause=f"it has more than {limits.max_pages} pages",
+            way_out="Split it, or raise the limit",
+        )
+
+
+def _send(answers: BinaryIO, answer: dict[str, Any]) -> None:
+    answers.write(orjson.dumps(answer) + b"\n")
+    answers.flush()
+
+
+def _report_uncaught(answers: BinaryIO) -> None:
+    """Make an exception that nothing catches the last answer of this process."""
+
+    def report(
+        kind: type[BaseException], error: BaseException, _trace: TracebackType | None
+    ) -> None:
+        if issubclass(kind, MemoryError):
+            answer = (OUT_OF_MEMORY, "")
+        elif issubclass(kind, RecursionError):
+            answer = ("it is damaged or nested too deeply", "")
+        else:
+            answer = (f"it is damaged ({kind.__name__}: {str(error)[:200]})", "")
+        _send(answers, {"error": answer, "leaving": True})
+
+    sys.excepthook = report
+
+
+def _confine(limits: Limits, path: Path) -> None:
+    """Bound address space, processor time, open files and written bytes for one job."""
+    import resource
+
+    def bound(what: int, soft: float) -> None:
+        hard = resource.getrlimit(what)[1]
+        value = int(soft) if hard == resource.RLIM_INFINITY else min(int(soft), hard)
+        resource.setrlimit(what, (value, hard))
+
+    size = path.stat().st_size if path.exists() else 0
+    used = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
+    bound(resource.RLIMIT_CPU, used + limits.budget(size) + 1)
+    bound(resource.RLIMIT_NOFILE, _OPEN_FILES)
+    bound(resource.RLIMIT_FSIZE, 0)
+    bound(resource.RLIMIT_CORE, 0)
+    if sys.platform == "linux":
+        bound(resource.RLIMIT_AS, limits.memory_bytes)
+
+
+def _worn(limits: Limits) -> bool:
+    """Whether earlier files have left so much behind that the next might lack memory."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    except OSError:
+        return False
+    return pages * os.sysconf("SC_PAGE_SIZE") > _WORN_SHARE * limits.memory_bytes
+
+
+def _follow_parent(lifeline: int) -> None:
+    """Die when the parent does, even inside a library that never comes back.
+
+    The parent alone holds the writing end of the pipe `lifeline` and never writes. When it dies,
+    however that happens, the kernel signals the end of the pipe by SIGIO, whose default action is
+    to end the process. (PR_SET_PDEATHSIG would follow the *thread* that started this process.)
+    """
+    if sys.platform == "linux":
+        import fcntl
+        import select
+
+        signal.signal(signal.SIGIO, signal.SIG_DFL)
+        fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
+        flags = fcntl.fcntl(lifeline, fcntl.F_GETFL)
+        fcntl.fcntl(lifeline, fcntl.F_SETFL, flags | os.O_ASYNC)
+        if select.select([lifeline], [], [], 0)[0]:  # it died before we asked for the signal
+            sys.exit(1)
+
+
+def _leave_network() -> None:
+    """Enter a network namespace without interfaces, where the system allows it (Linux)."""
+    if sys.platform == "linux":
+        import ctypes
+
+        new_user, new_net = 0x10000000, 0x40000000
+        libc = ctypes.CDLL(None)
+        libc.unshare(new_net if os.geteuid() == 0 else new_user | new_net)
+
+
+if __name__ == "__main__":
+    main()

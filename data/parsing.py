@@ -1,0 +1,223 @@
+"""Reading foreign files in a child process that can be killed."""
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import orjson
+
+from data.errors import UnreadableFile
+from data.limits import MIB, Limits
+from data.parser_child import OUT_OF_MEMORY
+from data.sections import Section
+
+_READ_BYTES = 1 << 16
+_SPLIT = "Split it, or raise the limit"
+
+
+class Parser:
+    """Runs the loaders in one child process, which lives on from file to file.
+
+    Not thread-safe, and one file at a time: use one parser a thread. A context manager; the child
+    starts with the first file (about 0.1 s) and is replaced after a time-out, a crash, or when
+    the iterator over a file is dropped half-way. `limits` applies to each file.
+    """
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self._limits = limits or Limits()
+        self._child: _Child | None = None
+        self._busy = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the child process; the next `parse` would start another."""
+        if self._child is not None:
+            self._child.kill()
+            self._child = None
+
+    def parse(self, path: Path, name: str = "") -> Iterator[Section]:
+        """The sections of the file at `path`, as they come.
+
+        `name` is the name that its owner gave it (default: that of `path`); its extension, with
+        the content, decides the loader, and messages carry it. The child is held back while the
+        caller works, and the time limit counts only the child's own time. Raises UnreadableFile
+        with the reason, possibly after some sections; RuntimeError while another file is parsed.
+        """
+        if self._busy:
+            raise RuntimeError("this parser is reading another file: use one parser a thread")
+        name = name or path.name
+        self._busy = True
+        answered = True
+        try:
+            size = _size(path, name)
+            child = self._living_child()
+            answered = False
+            child.send({"path": str(path.absolute()), "name": name, "limits": asdict(self._limits)})
+            budget = self._limits.budget(size)
+            while "section" in (answer := self._answer(child, name, budget)):
+                text, page, heading_path, char_start, passage_id = answer["section"]
+                yield Section(text, page, tuple(heading_path), char_start, passage_id)
+            answered = not answer["leaving"]
+            if "error" in answer:
+                raise self._refused(name, *answer["error"])
+        finally:
+            self._busy = False
+            if not answered:
+                self.close()
+
+    def _living_child(self) -> "_Child":
+        if self._child is None or not self._child.alive():
+            self.close()
+            self._child = _Child()
+        return self._child
+
+    def _answer(self, child: "_Child", name: str, budget: float) -> dict[str, Any]:
+        """The child's next answer; UnreadableFile where it is late or gone."""
+        try:
+            return child.answer(budget)
+        except TimeoutError as error:
+            raise self._too_slow(name, budget) from error
+        except EOFError as error:
+            code = child.code()
+            if code == -signal.SIGXCPU:
+                raise self._too_slow(name, budget) from error
+            raise UnreadableFile(
+                f"cannot read {name}",
+                cause=f"the parser crashed on it ({_ending(code)}): it is damaged, or needs more "
+                f"than {self._limits.memory_bytes // MIB} MiB of memory",
+            ) from error
+
+    def _refused(self, name: str, cause: str, way_out: str) -> UnreadableFile:
+        if cause == OUT_OF_MEMORY:
+            cause = f"parsing it needs more than {self._limits.memory_bytes // MIB} MiB of memory"
+            way_out = _SPLIT
+        return UnreadableFile(f"cannot read {name}", cause=cause, way_out=way_out)
+
+    @staticmethod
+    def _too_slow(name: str, budget: float) -> UnreadableFile:
+        return UnreadableFile(
+            f"cannot read {name}", cause=f"parsing took longer than {budget:g} s", way_out=_SPLIT
+        )
+
+
+class _Child:
+    """One child process, its two pipes and its lifeline (see `data.parser_child`)."""
+
+    def __init__(self) -> None:
+        lifeline, self._lifeline = os.pipe()
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-B", "-m", "data.parser_child", str(lifeline)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                bufsize=0,
+                cwd="/",
+                env=_environment(),
+                pass_fds=(lifeline,),
+                start_new_session=True,
+            )
+        finally:
+            os.close(lifeline)
+        assert self._process.stdin is not None and self._process.stdout is not None  # noqa: S101
+        self._jobs = self._process.stdin
+        self._answers = self._process.stdout.fileno()
+        self._buffer = bytearray()
+        self._silence = 0.0
+
+    def alive(self) -> bool:
+        """Whether the process still runs."""
+        return self._process.poll() is None
+
+    def code(self) -> int:
+        """The exit code of a process whose answers have ended; negative: a signal."""
+        return self._process.wait()
+
+    def send(self, job: dict[str, Any]) -> None:
+        """Hand over a job and set the clock of the child's silence to zero."""
+        self._silence = 0.0
+        try:
+            self._jobs.write(orjson.dumps(job) + b"\n")
+        except BrokenPipeError:
+            return  # `answer` will find that the child is gone, and why
+
+    def answer(self, budget: float) -> dict[str, Any]:
+        """The next answer. TimeoutError: silent for `budget` seconds in all; EOFError: gone."""
+        while (end := self._buffer.find(b"\n")) < 0:
+            self._await(budget)
+            more = os.read(self._answers, _READ_BYTES)
+            if not more:
+                raise EOFError
+            self._buffer += more
+        line = bytes(self._buffer[:end])
+        del self._buffer[: end + 1]
+        answer: dict[str, Any] = orjson.loads(line)
+        return answer
+
+    def _await(self, budget: float) -> None:
+        began = time.monotonic()
+        left = max(0.0, budget - self._silence)
+        poll = select.poll()
+        poll.register(self._answers, select.POLLIN | select.POLLHUP)
+        ready = poll.poll(left * 1000)
+        self._silence += time.monotonic() - began
+        if not ready:
+            raise TimeoutError
+
+    def kill(self) -> None:
+        """End the process and whatever it may have started, and let go of the pipes."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        os.close(self._lifeline)
+        self._jobs.close()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+
+
+def _size(path: Path, name: str) -> int:
+    try:
+        return path.stat().st_size
+    except OSError as error:
+        raise UnreadableFile(
+            f"cannot read {name}", cause=f"the system says: {error.strerror}"
+        ) from error
+
+
+def _environment() -> dict[str, str]:
+    """What the child needs to find this code and its libraries; no keys, no proxies."""
+    kept = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", "LC_ALL", "LANG")
+    environment = {key: os.environ[key] for key in kept if key in os.environ}
+    here = str(Path(__file__).resolve().parent.parent)
+    given = os.environ.get("PYTHONPATH")
+    environment["PYTHONPATH"] = os.pathsep.join([here, given] if given else [here])
+    environment["PYTHONUTF8"] = "1"
+    return environment
+
+
+def _ending(code: int) -> str:
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        return signal.Signals(-code).name
+    except ValueError:
+        return f"signal {-code}"
