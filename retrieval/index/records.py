@@ -27,7 +27,6 @@ class DocumentRecord:
         retired: content hash whose chunks are being deleted.
         chunks: number of chunks of the live version.
         terms: BM25 terms of the live version, over all chunks.
-        truncated: chunks of the live version that were longer than the encoder reads.
         size: bytes of the original file.
         suffix: ending of the original's name, with the dot.
         failure: why the newest content could not be read; empty when it could.
@@ -40,7 +39,6 @@ class DocumentRecord:
     retired: str | None = None
     chunks: int = 0
     terms: int = 0
-    truncated: int = 0
     size: int = 0
     suffix: str = ""
     failure: str = ""
@@ -56,6 +54,11 @@ class DocumentRecord:
         """Versions whose chunks may be stored but must not be found."""
         hashes = {self.pending, self.retired} - {None, self.live}
         return frozenset(version_id(self.source, str(content)) for content in hashes)
+
+    @property
+    def settled(self) -> bool:
+        """Whether no write to this document was interrupted."""
+        return self.pending is None and self.retired is None
 
     @property
     def version(self) -> str | None:

@@ -1,0 +1,171 @@
+"""Finding passages: one retriever a way of searching, all with the same result."""
+
+import asyncio
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from llama_index.core.base.base_retriever import BaseRetriever
+from llama_index.core.schema import NodeWithScore, QueryBundle
+
+from retrieval.encoders.base import Encoder
+from retrieval.fusion import Fusion, Scored
+from retrieval.index.base import EVERYWHERE, PassageStore, Where
+
+
+@dataclass(frozen=True)
+class Retrieval:
+    """What one search found, and how.
+
+    Attributes:
+        hits: passages, best first; scores are those of the last step (fusion, or the one engine).
+        rankings: per step (``dense``, ``bm25``, ``fused``), chunk ids with scores, best first.
+        milliseconds: per step (``encode``, ``dense``, ``bm25``, ``fuse``, ``fetch``).
+        query_tokens: tokens the encoder read; 0 where there is none.
+    """
+
+    hits: list[NodeWithScore]
+    rankings: Mapping[str, Sequence[Scored]]
+    milliseconds: Mapping[str, float]
+    query_tokens: int = 0
+
+
+class PassageRetriever(BaseRetriever, ABC):
+    """A LlamaIndex retriever that can also tell how it got there."""
+
+    @abstractmethod
+    def find(self, query: str) -> Retrieval:
+        """Search once. Raises RetrievalError where the store or the encoder fails."""
+
+    async def afind(self, query: str) -> Retrieval:
+        """`find` in a worker thread, so that an event loop goes on meanwhile."""
+        return await asyncio.to_thread(self.find, query)
+
+    def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
+        return self.find(query_bundle.query_str).hits
+
+    async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
+        return (await self.afind(query_bundle.query_str)).hits
+
+
+class DenseRetriever(PassageRetriever):
+    """Nearest passages by the cosine of query and passage vectors.
+
+    Args:
+        store: the index, built with the same encoder.
+        encoder: turns the query into a vector.
+        top_k: number of passages.
+        where: which documents to search.
+    """
+
+    def __init__(
+        self, store: PassageStore, encoder: Encoder, top_k: int = 10, where: Where = EVERYWHERE
+    ) -> None:
+        super().__init__()
+        self._store, self._encoder = store, encoder
+        self._top_k, self._where = _positive("top_k", top_k), where
+
+    def find(self, query: str) -> Retrieval:
+        """See `PassageRetriever.find`."""
+        clock = _Clock()
+        with clock("encode"):
+            vector = self._encoder.encode_query(query)
+        with clock("dense"):
+            ranking = self._store.dense(vector, self._top_k, self._where)
+        hits = _fetch(self._store, ranking, clock)
+        tokens = self._encoder.count_tokens(query)
+        return Retrieval(hits, {"dense": ranking}, clock.milliseconds, tokens)
+
+
+class BM25Retriever(PassageRetriever):
+    """Passages by BM25, scored by the engine from the stored sparse vectors.
+
+    Args:
+        store: the index.
+        top_k: number of passages.
+        where: which documents to search.
+    """
+
+    def __init__(self, store: PassageStore, top_k: int = 10, where: Where = EVERYWHERE) -> None:
+        super().__init__()
+        self._store, self._top_k, self._where = store, _positive("top_k", top_k), where
+
+    def find(self, query: str) -> Retrieval:
+        """See `PassageRetriever.find`."""
+        clock = _Clock()
+        with clock("bm25"):
+            terms = self._store.spec.bm25.encode_query(query)
+            ranking = self._store.sparse(terms, self._top_k, self._where)
+        return Retrieval(_fetch(self._store, ranking, clock), {"bm25": ranking}, clock.milliseconds)
+
+
+class HybridRetriever(PassageRetriever):
+    """Dense and BM25 candidates from the full collection, fused into one ranking.
+
+    Args:
+        store: the index, built with the same encoder.
+        encoder: turns the query into a vector.
+        fusion: merges the two candidate lists.
+        top_k: number of passages returned.
+        candidates: number of passages each side gives; at least `top_k` is taken.
+        where: which documents to search.
+    """
+
+    def __init__(
+        self,
+        store: PassageStore,
+        encoder: Encoder,
+        fusion: Fusion,
+        top_k: int = 10,
+        candidates: int = 100,
+        where: Where = EVERYWHERE,
+    ) -> None:
+        super().__init__()
+        self._store, self._encoder, self._fusion = store, encoder, fusion
+        self._top_k, self._where = _positive("top_k", top_k), where
+        self._candidates = max(_positive("candidates", candidates), top_k)
+
+    def find(self, query: str) -> Retrieval:
+        """See `PassageRetriever.find`."""
+        clock = _Clock()
+        with clock("encode"):
+            vector = self._encoder.encode_query(query)
+        with clock("dense"):
+            dense = self._store.dense(vector, self._candidates, self._where)
+        with clock("bm25"):
+            terms = self._store.spec.bm25.encode_query(query)
+            sparse = self._store.sparse(terms, self._candidates, self._where)
+        with clock("fuse"):
+            fused = self._fusion.fuse(dense, sparse)
+        hits = _fetch(self._store, fused[: self._top_k], clock)
+        rankings = {"dense": dense, "bm25": sparse, "fused": fused}
+        tokens = self._encoder.count_tokens(query)
+        return Retrieval(hits, rankings, clock.milliseconds, tokens)
+
+
+@dataclass
+class _Clock:
+    """Adds up wall time by step."""
+
+    milliseconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def __call__(self, step: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.milliseconds[step] = (time.perf_counter() - start) * 1000
+
+
+def _fetch(store: PassageStore, ranking: Sequence[Scored], clock: _Clock) -> list[NodeWithScore]:
+    with clock("fetch"):
+        scores = dict(ranking)
+        nodes = store.fetch(list(scores))
+        return [NodeWithScore(node=node, score=scores[node.node_id]) for node in nodes]
+
+
+def _positive(name: str, value: int) -> int:
+    if value < 1:
+        raise ValueError(f"{name} is {value}; it must be 1 or more")
+    return value
