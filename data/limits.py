@@ -24,7 +24,6 @@ class Limits:
 
     max_file_bytes: int = 200 * MIB
     max_stream_bytes: int = 4096 * MIB
-    max_line_bytes: int = 16 * MIB
     max_pages: int = 5000
     max_characters: int = 50_000_000
     max_expanded_bytes: int = 1024 * MIB

@@ -4,6 +4,7 @@ import contextlib
 import os
 import select
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -196,11 +197,14 @@ class _Child:
 
 def _size(path: Path, name: str) -> int:
     try:
-        return path.stat().st_size
+        status = path.stat()
     except OSError as error:
         raise UnreadableFile(
             f"cannot read {name}", cause=f"the system says: {error.strerror}"
         ) from error
+    if not stat.S_ISREG(status.st_mode):  # a pipe or a device might never end
+        raise UnreadableFile(f"cannot read {name}", cause="it is not a regular file")
+    return status.st_size
 
 
 def _environment() -> dict[str, str]:

@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import UnreadableFile
-from data.limits import Limits
+from data.limits import MIB
 from data.loaders.outline import clean, inline
 from data.sections import Section
+
+_MAX_LINE = 16 * MIB
 
 
 def load(path: Path) -> Iterator[Section]:
@@ -20,20 +22,19 @@ def load(path: Path) -> Iterator[Section]:
     """
     start = 0
     for number, line in _lines(path):
-        section = _section(line, f"{path.name}", number, start)
+        section = _section(line, path.name, number, start)
         if section.text:
             yield section
             start = section.char_end + 2
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    limit = Limits().max_line_bytes
     with path.open("rb") as file:
         number = 0
-        while line := file.readline(limit + 1):
+        while line := file.readline(_MAX_LINE + 1):
             number += 1
-            if len(line) > limit:
-                raise _bad(path.name, number, f"it is longer than {limit} bytes")
+            if len(line) > _MAX_LINE:
+                raise _bad(path.name, number, f"it is longer than {_MAX_LINE // MIB} MiB")
             if number == 1:
                 line = line.removeprefix(b"\xef\xbb\xbf")
             if line.strip():

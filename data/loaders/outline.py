@@ -78,7 +78,7 @@ class Outline:
         yield from self._close()
 
     def _add(self, block: Block) -> Iterator[Section]:
-        text = clean(block if isinstance(block, str) else block.text).strip()
+        text = clean(block if isinstance(block, str) else block.text).strip("\n").rstrip()
         if isinstance(block, Heading):
             text = inline(text)
             if text:

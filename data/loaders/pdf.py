@@ -1,5 +1,6 @@
 """PDF by PDFium: the text of each page; no text recognition."""
 
+import re
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 _WRONG_PASSWORD = 4
 """FPDF_ERR_PASSWORD of PDFium's fpdfview.h."""
 
+_ALEF_LAM = re.compile("[\u0622\u0623\u0625\u0627]\u0644")
 _UNFOLDED = range(0xFB00, 0xFF00)
 """Ligatures and Arabic presentation forms: shapes of letters rather than letters."""
 
@@ -24,7 +26,8 @@ def load(path: Path) -> Iterator[Section]:
 
     Invisible text (a text-recognition layer) is text. PDFium marks a word that is parted at a
     line's end with U+FFFE in place of hyphen and line feed; the mark is dropped, so the word is
-    whole. Offsets count characters of the text given out here. Raises UnreadableFile for an
+    whole. Offsets count characters of the text given out here. Lines stay lines, tables are not
+    rebuilt. Raises UnreadableFile for an
     encrypted or damaged file and for one without any text.
     """
     document = _open(path)
@@ -74,12 +77,31 @@ def _page_text(document: "pypdfium2.PdfDocument", number: int) -> str:
     try:
         content = page.get_textpage()
         try:
-            text: str = content.get_text_range()
+            text = _part_ligatures(content, content.get_text_range())
         finally:
             content.close()
     finally:
         page.close()
     return _letters(clean(text)).strip()
+
+
+def _part_ligatures(content: "pypdfium2.PdfTextPage", text: str) -> str:
+    """Text with the two letters of each Arabic lam-alef ligature in reading order.
+
+    PDFium turns lines that run from right to left around letter by letter, and the letters of a
+    ligature with them. Two letters that come of one glyph have the same box on the page.
+    """
+    from pypdfium2 import raw
+
+    letters = list(text)
+    for match in _ALEF_LAM.finditer(text):
+        at = match.start()
+        aligned = [raw.FPDFText_GetUnicode(content, i) for i in (at, at + 1)] == [
+            ord(letter) for letter in match[0]
+        ]
+        if aligned and content.get_charbox(at) == content.get_charbox(at + 1):
+            letters[at : at + 2] = reversed(match[0])
+    return "".join(letters)
 
 
 def _letters(text: str) -> str:

@@ -1,0 +1,120 @@
+"""Excel workbooks: one page a sheet, one line a row."""
+
+import datetime
+import zipfile
+from collections.abc import Iterator
+from itertools import chain, pairwise
+from pathlib import Path
+from typing import Any
+
+from data.errors import UnreadableFile
+from data.loaders.outline import Block, Item, Outline, inline
+from data.sections import Section
+
+Row = dict[int, Any]
+"""The cells of a row that have a value, by column index from 0."""
+
+
+def load(path: Path) -> Iterator[Section]:
+    """Sections of each worksheet, numbered as in the workbook; the sheet's name is the heading.
+
+    A run of neighbouring cells that are all texts and all differ names its columns where a table
+    can begin: at the top, after an empty row, or above columns without names when values stand
+    right below. Rows beneath become lines "column: value; column: value", without names cells are
+    parted by " | ". Formulas count by their stored values. Raises UnreadableFile for a damaged
+    file.
+    """
+    import openpyxl
+    from openpyxl.utils.exceptions import InvalidFileException
+
+    try:
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True, keep_links=False)
+    except (InvalidFileException, zipfile.BadZipFile, KeyError, ValueError, TypeError) as error:
+        raise UnreadableFile(
+            f"cannot read {path.name}", cause="it is damaged or not a workbook"
+        ) from error
+    try:
+        for number, name in enumerate(book.sheetnames, start=1):
+            sheet = book[name]
+            if hasattr(sheet, "iter_rows"):  # a chart sheet has no rows
+                yield from _sheet(sheet, number, inline(name))
+    finally:
+        book.close()
+
+
+def _sheet(sheet: Any, number: int, name: str) -> Iterator[Section]:
+    sheet.reset_dimensions()  # what the file says about its extent may be wrong
+    rows = (
+        {at: value for at, value in enumerate(row) if _shown(value)}
+        for row in sheet.iter_rows(values_only=True)
+    )
+    for section in Outline(number).sections(_lines(rows)):
+        yield Section(section.text, number, (name,), section.char_start)
+
+
+def _lines(rows: Iterator[Row]) -> Iterator[Block]:
+    """A line for each row that is not empty; a line of column names begins a new block."""
+    columns: dict[int, str] = {}
+    above: Row = {}
+    for row, below in pairwise(chain(rows, [{}])):
+        if not row:
+            above = row
+            continue
+        starts = not above or (len(above) == 1 and not columns)
+        named = {
+            at: inline(str(row[at]))
+            for group in _groups(row)
+            if _names_columns(group, row, below, columns, starts=starts)
+            for at in group
+        }
+        if starts and not (named or row.keys() <= columns.keys()):
+            columns = {}
+        columns = columns | named
+        line = _line(row, {at: name for at, name in columns.items() if at not in named})
+        yield line if named.keys() == row.keys() else Item(line)
+        above = row
+
+
+def _groups(row: Row) -> Iterator[list[int]]:
+    """Neighbouring columns that have a value, as lists of indices."""
+    group: list[int] = []
+    for at in row:
+        if group and at != group[-1] + 1:
+            yield group
+            group = []
+        group.append(at)
+    yield group
+
+
+def _names_columns(
+    group: list[int], row: Row, below: Row, columns: dict[int, str], *, starts: bool
+) -> bool:
+    texts = {row[at] for at in group if isinstance(row[at], str)}
+    if len(group) < 2 or len(texts) < len(group):
+        return False
+    if starts and columns.keys().isdisjoint(group):
+        return True
+    valued = any(at in below and not isinstance(below[at], str) for at in group)
+    return valued and (starts or columns.keys().isdisjoint(group))
+
+
+def _line(row: Row, columns: dict[int, str]) -> str:
+    if columns.keys().isdisjoint(row):
+        return " | ".join(_shown(value) for value in row.values())
+    return "; ".join(
+        f"{columns[at]}: {_shown(value)}" if at in columns else _shown(value)
+        for at, value in row.items()
+    )
+
+
+def _shown(value: Any) -> str:
+    """A cell as text: whole numbers without ".0", dates as ISO 8601, empty for no value."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.15g}"
+    if isinstance(value, datetime.datetime) and value.time() == datetime.time():
+        value = value.date()
+    return inline(str(value))
