@@ -1,5 +1,6 @@
 """The bundled encoder: all-MiniLM-L6-v2 on onnxruntime, without torch, network or download."""
 
+import logging
 import os
 import threading
 from collections.abc import Iterator, Sequence
@@ -22,6 +23,8 @@ from retrieval.encoders.minilm_graph import (
     verified,
 )
 from retrieval.encoders.registry import BUILT_IN
+
+_log = logging.getLogger(__name__)
 
 _LONGEST = 512  # rows of the model's position table
 _SHORTEST = 3  # [CLS], a token, [SEP]
@@ -171,7 +174,7 @@ class MiniLMEmbedding(Encoder):
         if session is None:
             with self._lock:
                 if self._session is None:
-                    self._session = _open_session(self._graph())
+                    self._session = self._new_session()
                 session = self._session
         return session, tokenizer
 
@@ -191,8 +194,17 @@ class MiniLMEmbedding(Encoder):
                 self._pool = ThreadPoolExecutor(self.workers, thread_name_prefix="minilm")
             return self._pool
 
-    def _graph(self) -> Path:
-        return cached_graph(self.cache_dir, self.precision, self.model_dir)
+    def _new_session(self) -> Any:
+        """A session of the cached graph; a file damaged on disk is built anew, once."""
+        from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidGraph, InvalidProtobuf
+
+        path = cached_graph(self.cache_dir, self.precision, self.model_dir)
+        try:
+            return _open_session(path)
+        except (Fail, InvalidGraph, InvalidProtobuf) as error:
+            _log.warning("%s is damaged and is built anew: %s", path, error)
+            path.unlink(missing_ok=True)
+        return _open_session(cached_graph(self.cache_dir, self.precision, self.model_dir))
 
 
 def _open_session(path: Path) -> Any:
