@@ -1,6 +1,6 @@
 """What a reader is: a question and passages go in, a streamed answer with citations comes out."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -54,7 +54,7 @@ class Reader(Protocol):
 
     def read(
         self, question: str, passages: Sequence[NodeWithScore]
-    ) -> AsyncIterator[TextDelta | Reading]:
+    ) -> AsyncGenerator[TextDelta | Reading, None]:
         """Stream the answer.
 
         Args:

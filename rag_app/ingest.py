@@ -53,6 +53,7 @@ class IngestReport:
         truncated: those of them that were longer than the encoder reads.
         seconds: wall time.
         failures: every failed document with its reason.
+        ignored: names of files in the given folders whose type is not supported.
     """
 
     added: int = 0
@@ -62,6 +63,7 @@ class IngestReport:
     truncated: int = 0
     seconds: float = 0.0
     failures: list[Failure] = field(default_factory=list)
+    ignored: list[str] = field(default_factory=list)
 
     @property
     def documents(self) -> int:
@@ -84,6 +86,7 @@ class IngestReport:
             "failures": [
                 {"source": failure.source, "reason": failure.reason} for failure in self.failures
             ],
+            "ignored": self.ignored,
         }
 
 

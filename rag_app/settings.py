@@ -21,7 +21,7 @@ PREFIX = "RAG_APP_"
 _SECRETS = {"api_key", "password"}
 _NOT_SETTINGS = {"RAG_APP_PROFILE", "RAG_APP_CONFIG", "RAG_APP_SHARED_DATA"}
 
-RetrieverName = Literal["dense", "bm25", "hybrid", "rank_bm25"]
+RetrieverName = Literal["dense", "bm25", "hybrid", "rank_bm25", "none"]
 FusionName = Literal["rrf", "minmax", "none"]
 ReaderName = Literal["quote", "llm"]
 
@@ -85,7 +85,9 @@ class Limits(_Section):
 class Retrieval(_Section):
     """The retrieve and fuse stages."""
 
-    retriever: RetrieverName = Field("hybrid", description="How passages are found.")
+    retriever: RetrieverName = Field(
+        "hybrid", description="How passages are found; `none` is closed-book."
+    )
     top_k: int = Field(10, ge=1, le=1000, description="Passages returned by a search.")
     candidates: int = Field(
         100, ge=1, le=10_000, description="Candidates that each side gives to fusion."
@@ -202,8 +204,21 @@ def load_settings(
     merged = _profile(profile or os.environ.get("RAG_APP_PROFILE") or "laptop")
     for layer in (_file(config), _environment(), _without_none(overrides or {})):
         merged = _merge(merged, layer)
+    return _checked(merged)
+
+
+def override(settings: Settings, overrides: Overrides) -> Settings:
+    """The same settings with some values changed; None leaves a value as it is.
+
+    Raises:
+        SettingsError: as `load_settings`.
+    """
+    return _checked(_merge(settings.model_dump(), _without_none(overrides)))
+
+
+def _checked(tree: Mapping[str, Any]) -> Settings:
     try:
-        return Settings(**merged)
+        return Settings(**tree)
     except ValidationError as error:
         raise SettingsError(_explain(error)) from None
 

@@ -145,6 +145,38 @@ class HybridRetriever(PassageRetriever):
         return Retrieval(hits, rankings, clock.milliseconds, tokens)
 
 
+class ForeignRetriever(PassageRetriever):
+    """Any LlamaIndex retriever in the place of ours.
+
+    Args:
+        retriever: what searches; it does so on its own terms.
+        name: what its ranking is called in traces.
+        where: which documents' passages are let through.
+    """
+
+    def __init__(self, retriever: BaseRetriever, name: str, where: Where = EVERYWHERE) -> None:
+        super().__init__()
+        self._retriever, self._name, self._where = retriever, name, where
+
+    def find(self, query: str) -> Retrieval:
+        """See `PassageRetriever.find`."""
+        clock = _Clock()
+        with clock(self._name):
+            found = self._retriever.retrieve(query)
+        sources = self._where.sources
+        hits = [hit for hit in found if not sources or hit.node.metadata["source"] in sources]
+        ranking = [(hit.node.node_id, hit.score or 0.0) for hit in hits]
+        return Retrieval(hits, {self._name: ranking}, clock.milliseconds)
+
+
+class NoRetriever(PassageRetriever):
+    """Finds nothing: the reader answers without documents (closed-book)."""
+
+    def find(self, query: str) -> Retrieval:  # noqa: ARG002
+        """See `PassageRetriever.find`."""
+        return Retrieval([], {}, {})
+
+
 @dataclass
 class _Clock:
     """Adds up wall time by step."""

@@ -1,0 +1,320 @@
+"""The application in this process: collections, ingestion, search and answers."""
+
+import asyncio
+import shutil
+import threading
+from collections.abc import AsyncGenerator, Callable, Sequence
+from pathlib import Path
+
+from llama_index.core.base.llms.types import ChatMessage
+from llama_index.core.schema import TextNode
+
+from data.chunking import Chunker
+from data.discovery import Found, discover
+from data.parsing import Parser
+from rag_app.commit import DocumentWriter
+from rag_app.errors import ApplicationError
+from rag_app.ingest import Ingestor, IngestReport, OnProgress
+from rag_app.intake import Originals
+from rag_app.pipeline import AskEvent, Pipeline
+from rag_app.results import CollectionInfo, DocumentInfo, PassageContext, SearchResult
+from rag_app.service import DEFAULT_OPTIONS, QueryOptions
+from retrieval.encoders.base import Encoder
+from retrieval.index.base import PassageStore
+from retrieval.index.collections import Collections, require_match
+from retrieval.index.fingerprint import IndexSpec
+from retrieval.index.records import DocumentRecord
+from retrieval.passages import chunk_id as identify
+
+MakePipeline = Callable[[PassageStore, QueryOptions], Pipeline]
+_NEIGHBOURS = 2
+
+
+class Application:
+    """`rag_app.service.Service` in this process.
+
+    Args:
+        collections: where the indexes are; this process must own them.
+        spec: what new indexes are built with, and old ones must match to be used.
+        encoder: the encoder of that spec.
+        chunker: the chunker of that spec.
+        parser: makes parsers.
+        pipeline: makes the pipeline for a question's options.
+        originals: folder of the original files, one sub-folder a collection.
+        release: called last when the application is closed.
+    """
+
+    def __init__(
+        self,
+        collections: Collections,
+        spec: IndexSpec,
+        encoder: Encoder,
+        chunker: Chunker,
+        parser: Callable[[], Parser],
+        pipeline: MakePipeline,
+        originals: Path,
+        release: Callable[[], None],
+    ) -> None:
+        self._collections, self._spec = collections, spec
+        self._encoder, self._chunker = encoder, chunker
+        self._parser, self._pipeline, self._originals = parser, pipeline, originals
+        self._stores: dict[str, PassageStore] = {}
+        self._release_storage = release
+        self._opening = threading.Lock()
+        self._writing: dict[str, threading.Lock] = {}
+
+    # --- collections -------------------------------------------------------------------------
+
+    async def collections(self) -> list[CollectionInfo]:
+        """See `Service.collections`."""
+        return await asyncio.to_thread(
+            lambda: [self._describe(name) for name in self._collections.names()]
+        )
+
+    async def drop_collection(self, name: str) -> None:
+        """See `Service.drop_collection`."""
+        await asyncio.to_thread(self._drop, name)
+
+    async def rebuild_collection(
+        self, name: str, on_progress: OnProgress | None = None
+    ) -> IngestReport:
+        """See `Service.rebuild_collection`."""
+        return await asyncio.to_thread(self._rebuild, name, on_progress)
+
+    # --- documents ---------------------------------------------------------------------------
+
+    async def documents(self, collection: str) -> list[DocumentInfo]:
+        """See `Service.documents`."""
+        store = await asyncio.to_thread(self._open_any, collection)
+        return [_document_info(record) for record in await asyncio.to_thread(store.records)]
+
+    async def delete_document(self, collection: str, source: str) -> bool:
+        """See `Service.delete_document`."""
+        return await asyncio.to_thread(self._delete, collection, source)
+
+    async def ingest(
+        self, collection: str, paths: Sequence[Path], on_progress: OnProgress | None = None
+    ) -> IngestReport:
+        """See `Service.ingest`."""
+        return await asyncio.to_thread(self._ingest, collection, paths, on_progress)
+
+    # --- questions ---------------------------------------------------------------------------
+
+    async def search(
+        self, collection: str, question: str, options: QueryOptions = DEFAULT_OPTIONS
+    ) -> SearchResult:
+        """See `Service.search`."""
+        pipeline = await asyncio.to_thread(self._pipeline_for, collection, options)
+        return await pipeline.search(_asked(question))
+
+    async def ask(
+        self,
+        collection: str,
+        question: str,
+        history: Sequence[ChatMessage] = (),
+        options: QueryOptions = DEFAULT_OPTIONS,
+    ) -> AsyncGenerator[AskEvent, None]:
+        """See `Service.ask`."""
+        pipeline = await asyncio.to_thread(self._pipeline_for, collection, options)
+        events = pipeline.ask(_asked(question), history)
+        try:
+            async for event in events:
+                yield event
+        finally:
+            await events.aclose()
+
+    async def context(self, collection: str, chunk_id: str) -> PassageContext:
+        """See `Service.context`."""
+        return await asyncio.to_thread(self._context, collection, chunk_id)
+
+    async def close(self) -> None:
+        """See `Service.close`."""
+        for store in self._stores.values():
+            store.close()
+        self._stores.clear()
+        self._encoder.close()
+        self._release_storage()
+
+    # --- the same, in a worker thread --------------------------------------------------------
+
+    def _open_any(self, name: str) -> PassageStore:
+        with self._opening:
+            if name not in self._stores:
+                self._stores[name] = self._collections.open(name, self._spec)
+            return self._stores[name]
+
+    def _open(self, name: str) -> PassageStore:
+        store = self._open_any(name)
+        require_match(name, store, self._spec)
+        return store
+
+    def _release(self, name: str) -> None:
+        with self._opening:
+            if name in self._stores:
+                self._stores.pop(name).close()
+
+    def _describe(self, name: str) -> CollectionInfo:
+        store = self._open_any(name)
+        ready = [record for record in store.records() if record.live]
+        record = store.collection()
+        return CollectionInfo(
+            name=name,
+            documents=len(ready),
+            chunks=sum(record.chunks for record in ready),
+            encoder=str(record.identity["encoder"].get("model_id", "")),
+            usable=record.fingerprint == self._spec.fingerprint,
+        )
+
+    def _ingest(
+        self, name: str, paths: Sequence[Path], on_progress: OnProgress | None
+    ) -> IngestReport:
+        discovery = discover(paths)
+        with self._writing_to(name):
+            with self._opening:
+                if name not in self._stores:
+                    self._stores[name] = self._collections.create(name, self._spec)
+            report = self._ingestor(name, self._open(name)).run(discovery.files, on_progress)
+        report.ignored = [path.name for path in discovery.ignored]
+        return report
+
+    def _ingestor(self, name: str, store: PassageStore) -> Ingestor:
+        return Ingestor(store, self._encoder, self._chunker, self._parser, self._originals / name)
+
+    def _delete(self, name: str, source: str) -> bool:
+        with self._writing_to(name):
+            writer = DocumentWriter(self._open_any(name), Originals(self._originals / name))
+            return writer.delete(source)
+
+    def _drop(self, name: str) -> None:
+        with self._writing_to(name):
+            self._release(name)
+            self._collections.drop(name)
+            shutil.rmtree(self._originals / name, ignore_errors=True)
+
+    def _rebuild(self, name: str, on_progress: OnProgress | None) -> IngestReport:
+        with self._writing_to(name):
+            store = self._open_any(name)
+            originals = Originals(self._originals / name)
+            live = [record for record in store.records() if record.live]
+            files = [
+                Found(originals.path(str(record.live), record.suffix), record.source)
+                for record in live
+            ]
+            lost = [found.source for found in files if not found.path.is_file()]
+            if lost:
+                raise ApplicationError(
+                    f"collection {name!r} cannot be rebuilt",
+                    cause=f"the originals of {', '.join(lost)} are gone",
+                    way_out="Ingest these files again, or delete the documents",
+                )
+            if store.collection().fingerprint == self._spec.fingerprint:
+                return IngestReport(unchanged=len(files))
+            return self._replace(name, files, on_progress)
+
+    def _replace(
+        self, name: str, files: Sequence[Found], on_progress: OnProgress | None
+    ) -> IngestReport:
+        """Build the new version beside the old one, then switch the name over."""
+        fresh = self._collections.stage(name, self._spec)
+        try:
+            wanted = {found.source for found in files}
+            for record in fresh.records():
+                if record.source not in wanted:
+                    fresh.delete(record.source)
+            report = self._ingestor(name, fresh).run(files, on_progress)
+        finally:
+            fresh.close()
+        if report.failures:
+            raise ApplicationError(
+                f"collection {name!r} was left as it is",
+                cause="; ".join(
+                    f"{failure.source}: {failure.reason}" for failure in report.failures
+                ),
+                way_out="Delete these documents, then rebuild again",
+            )
+        self._release(name)
+        self._collections.promote(name, self._spec)
+        return report
+
+    def _pipeline_for(self, name: str, options: QueryOptions) -> Pipeline:
+        return self._pipeline(self._open(name), options)
+
+    def _context(self, name: str, chunk_id: str) -> PassageContext:
+        store = self._open_any(name)
+        found = store.fetch([chunk_id])
+        if not found:
+            raise ApplicationError(
+                f"passage {chunk_id} is not in collection {name!r}",
+                way_out="Its document may have been deleted or changed; ask again",
+            )
+        return _context(found[0], self._neighbours(store, found[0]))
+
+    @staticmethod
+    def _neighbours(store: PassageStore, chunk: TextNode) -> list[TextNode]:
+        if chunk.metadata["passage_id"] is not None:
+            return []  # pre-cut passages stand alone
+        index = chunk.metadata["index"]
+        near = [i for i in range(index - _NEIGHBOURS, index + _NEIGHBOURS + 1) if i >= 0]
+        fingerprint = store.collection().fingerprint
+        ids = [identify(chunk.metadata["version"], i, fingerprint) for i in near]
+        return [
+            node
+            for node in store.fetch(ids)
+            if node.metadata["page"] == chunk.metadata["page"] and node.node_id != chunk.node_id
+        ]
+
+    def _writing_to(self, name: str) -> threading.Lock:
+        with self._opening:
+            return self._writing.setdefault(name, threading.Lock())
+
+
+def _asked(question: str) -> str:
+    if not question.strip():
+        raise ApplicationError("the question is empty", way_out="Type a question")
+    return question.strip()
+
+
+def _document_info(record: DocumentRecord) -> DocumentInfo:
+    state = "ready" if record.live else "interrupted"
+    if not record.settled:
+        state = "interrupted"
+    elif record.failure:
+        state = "failed"
+    return DocumentInfo(
+        record.source, state, record.chunks, record.size, record.updated, record.failure
+    )
+
+
+def _context(chunk: TextNode, neighbours: Sequence[TextNode]) -> PassageContext:
+    """Join neighbouring chunks to running text by their offsets, without what they share."""
+    start, end = chunk.metadata["char_start"], chunk.metadata["char_end"]
+    before = _join(
+        [node for node in neighbours if node.metadata["char_start"] < start], until=start
+    )
+    after = _join([node for node in neighbours if node.metadata["char_end"] > end], since=end)
+    return PassageContext(
+        source=chunk.metadata["source"],
+        page=chunk.metadata["page"],
+        headings=tuple(chunk.metadata["headings"]),
+        before=before,
+        text=chunk.text,
+        after=after,
+    )
+
+
+def _join(nodes: Sequence[TextNode], since: int | None = None, until: int | None = None) -> str:
+    """The text that the nodes cover, from `since` up to `until`; gaps were white space."""
+    parts: list[str] = []
+    position = since
+    for node in sorted(nodes, key=lambda node: int(node.metadata["char_start"])):
+        start, text = node.metadata["char_start"], node.text
+        if position is not None:
+            if start > position:
+                parts.append("\n")
+            text = text[max(0, position - start) :]
+        parts.append(text)
+        position = max(position or 0, node.metadata["char_end"])
+    joined = "".join(parts)
+    if until is not None and position is not None:
+        joined = joined[: len(joined) - (position - until)] if position > until else joined + "\n"
+    return joined

@@ -1,0 +1,273 @@
+"""Settings -> objects: the only file that knows which class stands behind which name."""
+
+import logging
+import os
+from collections.abc import Callable
+from functools import partial
+
+from llama_index.core.base.base_retriever import BaseRetriever
+from llama_index.core.llms import LLM
+
+from data.chunking import Chunker
+from data.limits import MIB, Limits
+from data.parsing import Parser
+from generation.condensing import NoCondenser
+from generation.quoting import QuotingReader
+from generation.reading import Reader
+from rag_app.application import Application
+from rag_app.errors import SettingsError
+from rag_app.ownership import HeldByAnother, Ownership
+from rag_app.pipeline import Pipeline, Stages
+from rag_app.service import QueryOptions, Service
+from rag_app.settings import LLMSettings, Settings, override
+from retrieval.analysis import Analyzer
+from retrieval.bm25 import BM25
+from retrieval.encoders import registry
+from retrieval.encoders.base import Encoder
+from retrieval.encoders.minilm import MiniLMEmbedding
+from retrieval.fusion import Fusion, MinMaxFusion, NoFusion, ReciprocalRankFusion
+from retrieval.index.base import PassageStore, Where
+from retrieval.index.collections import Collections
+from retrieval.index.edge_collections import EdgeCollections
+from retrieval.index.fingerprint import IndexSpec
+from retrieval.reranking.none import KeepOrder
+from retrieval.retriever import (
+    BM25Retriever,
+    DenseRetriever,
+    ForeignRetriever,
+    HybridRetriever,
+    NoRetriever,
+    PassageRetriever,
+)
+from retrieval.rewriting import NoRewriter
+
+
+def silence_telemetry() -> None:
+    """Tell every dependency, before it is imported, not to phone home."""
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    os.environ["ANONYMIZED_TELEMETRY"] = "False"
+    os.environ["DO_NOT_TRACK"] = "1"
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+
+
+def open_service(settings: Settings) -> Service:
+    """The application in this process, or a connection to the one that owns the storage.
+
+    Raises:
+        StorageInUse: another process owns the storage folder and has no address.
+    """
+    try:
+        return open_application(settings)[0]
+    except HeldByAnother as held:
+        if held.owner is None or not held.owner.address:
+            raise
+        from rag_app.remote import RemoteService
+
+        return RemoteService(held.owner.address, held.owner.token)
+
+
+def open_application(settings: Settings) -> tuple[Application, Ownership | None]:
+    """The application in this process, and its right to the storage folder.
+
+    A Qdrant server may be shared, so there is nothing to own there.
+
+    Raises:
+        StorageInUse: another process owns the storage folder.
+        SettingsError: a part that the settings name cannot be made.
+    """
+    ownership = Ownership(settings.storage.path) if _embedded(settings) else None
+    try:
+        return _application(settings, ownership), ownership
+    except BaseException:
+        if ownership:
+            ownership.release()
+        raise
+
+
+def _application(settings: Settings, ownership: Ownership | None) -> Application:
+    model = encoder(settings)
+    cutter = chunker(settings, model)
+    spec = IndexSpec(model.dimension, model.identity, cutter.identity, bm25(settings))
+    return Application(
+        collections(settings),
+        spec,
+        model,
+        cutter,
+        partial(Parser, limits(settings)),
+        _Pipelines(settings, model),
+        settings.storage.path / "files",
+        ownership.release if ownership else _nothing,
+    )
+
+
+def collections(settings: Settings) -> Collections:
+    """Where indexes live."""
+    storage = settings.storage
+    if _embedded(settings):
+        return EdgeCollections(storage.path / "collections")
+    from retrieval.index.server_collections import ServerCollections, connect
+
+    key = storage.api_key.get_secret_value() if storage.api_key else None
+    return ServerCollections(
+        connect(storage.url, key, prefer_grpc=storage.prefer_grpc, grpc_port=storage.grpc_port)
+    )
+
+
+def encoder(settings: Settings) -> Encoder:
+    """The encoder of that name; raises RetrievalError for one that the registry does not have."""
+    chosen = settings.encoder
+    row = registry.row(chosen.name)
+    makers: dict[str, Callable[[], Encoder]] = {
+        "minilm": lambda: MiniLMEmbedding(
+            settings.storage.path / "models", chosen.precision, chosen.workers
+        ),
+    }
+    return makers[row.name]()
+
+
+def chunker(settings: Settings, model: Encoder) -> Chunker:
+    """Cuts documents to what the encoder reads at once."""
+    try:
+        return Chunker(model.count_tokens, settings.chunking.tokens, settings.chunking.overlap)
+    except ValueError as error:
+        raise SettingsError("settings under chunking do not fit", cause=str(error)) from None
+
+
+def bm25(settings: Settings) -> BM25:
+    """The lexical encoder."""
+    lexical = settings.bm25
+    try:
+        return BM25(Analyzer(lexical.language), lexical.k1, lexical.b)
+    except ValueError as error:
+        raise SettingsError("settings under bm25 do not fit", cause=str(error)) from None
+
+
+def limits(settings: Settings) -> Limits:
+    """What one file may cost."""
+    chosen = settings.limits
+    return Limits(
+        max_file_bytes=chosen.file_mb * MIB,
+        max_pages=chosen.pages,
+        seconds=chosen.seconds,
+        memory_bytes=chosen.memory_mb * MIB,
+    )
+
+
+def fusion(settings: Settings) -> Fusion:
+    """Merges two rankings."""
+    chosen = settings.retrieval
+    makers: dict[str, Callable[[], Fusion]] = {
+        "rrf": lambda: ReciprocalRankFusion(chosen.rrf_k),
+        "minmax": lambda: MinMaxFusion(chosen.weight),
+        "none": NoFusion,
+    }
+    return makers[chosen.fusion]()
+
+
+def llm(settings: LLMSettings) -> LLM:
+    """The one client of an OpenAI-compatible server.
+
+    Raises:
+        SettingsError: no model is named.
+    """
+    if not settings.model:
+        raise SettingsError(
+            "no language model is connected",
+            cause="llm.model is empty",
+            way_out="Set RAG_APP_LLM__API_BASE and RAG_APP_LLM__MODEL, or choose reader `quote`",
+        )
+    from llama_index.llms.openai_like import OpenAILike
+
+    return OpenAILike(
+        model=settings.model,
+        api_base=settings.api_base,
+        api_key=settings.api_key.get_secret_value(),
+        context_window=settings.context_window,
+        max_tokens=settings.max_tokens,
+        temperature=settings.temperature,
+        timeout=settings.timeout,
+        max_retries=2,
+        is_chat_model=True,
+    )
+
+
+class _Pipelines:
+    """Makes the pipeline for one question out of parts that all questions share."""
+
+    def __init__(self, settings: Settings, model: Encoder) -> None:
+        self._settings, self._encoder = settings, model
+        self._llm: LLM | None = None
+        self._reference: tuple[object, BaseRetriever] | None = None
+
+    def __call__(self, store: PassageStore, options: QueryOptions) -> Pipeline:
+        settings = override(self._settings, options.overrides())
+        stages = Stages(
+            condenser=NoCondenser(),
+            rewriter=NoRewriter(),
+            retriever=self._retriever(settings, store, Where(options.sources)),
+            retriever_name=settings.retrieval.retriever,
+            reranker=KeepOrder(),
+            reranker_name=settings.rerank.kind,
+            reader=self._reader(settings),
+        )
+        return Pipeline(stages, settings.reader.passages, self._encoder)
+
+    def _retriever(self, settings: Settings, store: PassageStore, where: Where) -> PassageRetriever:
+        chosen = settings.retrieval
+        makers: dict[str, Callable[[], PassageRetriever]] = {
+            "dense": lambda: DenseRetriever(store, self._encoder, chosen.top_k, where),
+            "bm25": lambda: BM25Retriever(store, chosen.top_k, where),
+            "hybrid": lambda: HybridRetriever(
+                store, self._encoder, fusion(settings), chosen.top_k, chosen.candidates, where
+            ),
+            "rank_bm25": lambda: ForeignRetriever(
+                self._rank_bm25(settings, store), "rank_bm25", where
+            ),
+            "none": NoRetriever,
+        }
+        return makers[chosen.retriever]()
+
+    def _rank_bm25(self, settings: Settings, store: PassageStore) -> BaseRetriever:
+        """The reference index, built once for a state of the collection."""
+        from retrieval.rank_bm25_reference import RankBM25Retriever
+
+        versions = tuple(record.version for record in store.records())
+        state = (store.spec.fingerprint, versions, settings.retrieval.top_k)
+        if self._reference is None or self._reference[0] != state:
+            nodes = (node for batch in store.passages() for node in batch)
+            terms, top_k = bm25(settings), settings.retrieval.top_k
+            index = RankBM25Retriever(nodes, terms.analyzer, terms.k1, terms.b, top_k)
+            self._reference = (state, index)
+        return self._reference[1]
+
+    def _reader(self, settings: Settings) -> Reader:
+        chosen = settings.reader
+        makers: dict[str, Callable[[], Reader]] = {
+            "quote": lambda: QuotingReader(
+                sentences=chosen.sentences,
+                passages=max(1, chosen.passages),
+                embed=lambda texts: self._encoder.encode_passages(texts).vectors,
+                embed_query=self._encoder.encode_query,
+                language=settings.bm25.language,
+            ),
+            "llm": lambda: self._llm_reader(settings),
+        }
+        return makers[chosen.kind]()
+
+    def _llm_reader(self, settings: Settings) -> Reader:
+        from generation.budget import TokenBudget
+        from generation.llm_reader import LLMReader
+
+        if self._llm is None:
+            self._llm = llm(settings.llm)
+        budget = TokenBudget(settings.llm.context_window, settings.llm.max_tokens)
+        return LLMReader(self._llm, budget, deadline=settings.llm.timeout)
+
+
+def _embedded(settings: Settings) -> bool:
+    return settings.storage.engine == "embedded"
+
+
+def _nothing() -> None:
+    """Nothing to release."""

@@ -1,0 +1,160 @@
+"""The application behind another process's address: what commands use while the app is running."""
+
+from collections.abc import AsyncGenerator, Callable, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+from llama_index.core.base.llms.types import ChatMessage
+
+from rag_app import wire
+from rag_app.errors import ApplicationError
+from rag_app.ingest import IngestReport, OnProgress, Progress
+from rag_app.pipeline import AskEvent
+from rag_app.results import CollectionInfo, DocumentInfo, PassageContext, SearchResult
+from rag_app.service import DEFAULT_OPTIONS, QueryOptions
+
+_PATIENCE = httpx.Timeout(30.0, read=600.0)
+
+
+class RemoteService:
+    """`rag_app.service.Service` over HTTP.
+
+    Args:
+        address: of the application, such as http://127.0.0.1:7860.
+        token: what it left in its storage folder for local callers.
+        transport: stands in for the network where given.
+    """
+
+    def __init__(
+        self, address: str, token: str, transport: httpx.AsyncBaseTransport | None = None
+    ) -> None:
+        self.address = address
+        self._client = httpx.AsyncClient(
+            base_url=f"{address}/api/",
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=_PATIENCE,
+            transport=transport,
+            trust_env=False,
+        )
+
+    async def collections(self) -> list[CollectionInfo]:
+        """See `Service.collections`."""
+        return await self._get("collections", list[CollectionInfo])
+
+    async def drop_collection(self, name: str) -> None:
+        """See `Service.drop_collection`."""
+        await self._request("DELETE", _path("collections", name))
+
+    async def rebuild_collection(
+        self, name: str, on_progress: OnProgress | None = None
+    ) -> IngestReport:
+        """See `Service.rebuild_collection`."""
+        return await self._run(_path("collections", name, "rebuild"), {}, on_progress)
+
+    async def documents(self, collection: str) -> list[DocumentInfo]:
+        """See `Service.documents`."""
+        return await self._get(_path("collections", collection, "documents"), list[DocumentInfo])
+
+    async def delete_document(self, collection: str, source: str) -> bool:
+        """See `Service.delete_document`."""
+        path = _path("collections", collection, "documents")
+        response = await self._request("DELETE", path, params={"source": source})
+        return bool(response.json()["deleted"])
+
+    async def ingest(
+        self, collection: str, paths: Sequence[Path], on_progress: OnProgress | None = None
+    ) -> IngestReport:
+        """See `Service.ingest`; the other process reads the files, so it must be able to."""
+        body = {"paths": [str(path.resolve()) for path in paths]}
+        return await self._run(_path("collections", collection, "ingest"), body, on_progress)
+
+    async def search(
+        self, collection: str, question: str, options: QueryOptions = DEFAULT_OPTIONS
+    ) -> SearchResult:
+        """See `Service.search`."""
+        body = {"question": question, "options": options.model_dump(mode="json")}
+        response = await self._request(
+            "POST", _path("collections", collection, "search"), json=body
+        )
+        found: SearchResult = wire.parse(response.content)
+        return found
+
+    async def ask(
+        self,
+        collection: str,
+        question: str,
+        history: Sequence[ChatMessage] = (),
+        options: QueryOptions = DEFAULT_OPTIONS,
+    ) -> AsyncGenerator[AskEvent, None]:
+        """See `Service.ask`."""
+        body = {
+            "question": question,
+            "history": [{"role": m.role.value, "content": m.content or ""} for m in history],
+            "options": options.model_dump(mode="json"),
+        }
+        async for event in self._stream(_path("collections", collection, "ask"), body):
+            yield event
+
+    async def context(self, collection: str, chunk_id: str) -> PassageContext:
+        """See `Service.context`."""
+        return await self._get(
+            _path("collections", collection, "passages", chunk_id), PassageContext
+        )
+
+    async def close(self) -> None:
+        """See `Service.close`."""
+        await self._client.aclose()
+
+    async def _get(self, path: str, kind: Any) -> Any:
+        response = await self._request("GET", path)
+        return wire.adapter(kind).validate_json(response.content)
+
+    async def _run(
+        self, path: str, body: dict[str, Any], on_progress: Callable[[Progress], None] | None
+    ) -> IngestReport:
+        async for event in self._stream(path, body):
+            if isinstance(event, IngestReport):
+                return event
+            if on_progress:
+                on_progress(event)
+        raise self._lost("the connection ended before the report came")
+
+    async def _stream(self, path: str, body: dict[str, Any]) -> AsyncGenerator[Any, None]:
+        try:
+            async with self._client.stream("POST", path, json=body) as response:
+                if response.is_error:
+                    await response.aread()
+                    raise self._refused(response)
+                async for text in response.aiter_lines():
+                    yield wire.parse(text)
+        except httpx.TransportError as error:
+            raise self._lost(str(error)) from error
+
+    async def _request(self, method: str, path: str, **more: Any) -> httpx.Response:
+        try:
+            response = await self._client.request(method, path, **more)
+        except httpx.TransportError as error:
+            raise self._lost(str(error)) from error
+        if response.is_error:
+            raise self._refused(response)
+        return response
+
+    def _refused(self, response: httpx.Response) -> ApplicationError:
+        try:
+            detail = response.json().get("message", "")
+        except (ValueError, AttributeError):
+            detail = ""
+        return wire.RemoteError(detail or f"{response.request.url} answered {response.status_code}")
+
+    def _lost(self, cause: str) -> ApplicationError:
+        return ApplicationError(
+            f"the running application at {self.address} does not answer",
+            cause=cause,
+            way_out="Stop it or start it again; then repeat the command",
+        )
+
+
+def _path(*parts: str) -> str:
+    return "/".join(quote(part, safe="") for part in parts)

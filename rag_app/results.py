@@ -1,0 +1,191 @@
+"""What the application gives back: hits, answers, and the trace of how they came about."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from llama_index.core.schema import MetadataMode, NodeWithScore
+
+from generation.citations import Citation
+
+CANDIDATES_TRACED = 50
+"""Candidates of each ranking that a trace keeps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One passage found.
+
+    Attributes:
+        chunk_id: its identity.
+        source: the document it is from.
+        page: page, slide or sheet, from 1; None where the format has none.
+        char_start: offset of its first character in the text of the page (or document).
+        char_end: offset behind its last one.
+        text: its words.
+        score: of the last stage that ordered the passages.
+        ranks: its place, from 1, in each ranking that holds it (dense, bm25, fused, reranked).
+        scores: its score in each of them.
+        headings: the titles above it.
+        passage_id: a pre-cut passage's own id.
+    """
+
+    chunk_id: str
+    source: str
+    page: int | None
+    char_start: int
+    char_end: int
+    text: str
+    score: float
+    ranks: Mapping[str, int]
+    scores: Mapping[str, float]
+    headings: Sequence[str] = ()
+    passage_id: str | None = None
+
+    @classmethod
+    def of(
+        cls, found: NodeWithScore, ranks: Mapping[str, int], scores: Mapping[str, float]
+    ) -> "Hit":
+        """From a node of the store."""
+        metadata = found.node.metadata
+        return cls(
+            chunk_id=found.node.node_id,
+            source=metadata["source"],
+            page=metadata["page"],
+            char_start=metadata["char_start"],
+            char_end=metadata["char_end"],
+            text=found.node.get_content(MetadataMode.NONE),
+            score=found.score or 0.0,
+            ranks=ranks,
+            scores=scores,
+            headings=tuple(metadata["headings"]),
+            passage_id=metadata["passage_id"],
+        )
+
+
+@dataclass(slots=True)
+class Trace:
+    """How an answer came about, and what it cost.
+
+    Attributes:
+        stages: per stage, in order: its kind, milliseconds and details.
+        tokens: tokens read or written, by who did.
+        models: model names, by role.
+        candidates: per ranking, the best chunk ids with score.
+        flops: estimated floating-point operations of all models together.
+        passages_given: passages offered to the reader.
+        passages_used: those that fitted.
+        unknown_citations: citations of passages that do not exist, dropped from the answer.
+    """
+
+    stages: list[dict[str, Any]] = field(default_factory=list)
+    tokens: dict[str, int] = field(default_factory=dict)
+    models: dict[str, str] = field(default_factory=dict)
+    candidates: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    flops: float = 0.0
+    passages_given: int = 0
+    passages_used: int = 0
+    unknown_citations: int = 0
+
+    def stage(self, name: str, kind: str, milliseconds: float, **details: Any) -> None:
+        """Note a stage that has finished."""
+        entry = {"stage": name, "kind": kind, "ms": round(milliseconds, 3), **details}
+        self.stages.append(entry)
+
+    @property
+    def milliseconds(self) -> float:
+        """Wall time of all stages."""
+        return float(sum(stage["ms"] for stage in self.stages))
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """Passages found for a question."""
+
+    query: str
+    hits: list[Hit]
+    trace: Trace
+
+    def as_dict(self) -> dict[str, Any]:
+        """The command line's JSON document."""
+        return {"hits": [asdict(hit) for hit in self.hits], "trace": asdict(self.trace)}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer with its evidence.
+
+    Attributes:
+        text: the answer; `[n]` in it refers to the citation of that number.
+        citations: the passages that it rests on.
+        hits: all passages found, best first.
+        grounded: whether passages were at hand.
+        trace: how it came about.
+    """
+
+    text: str
+    citations: list[Citation]
+    hits: list[Hit]
+    grounded: bool
+    trace: Trace
+
+    def as_dict(self) -> dict[str, Any]:
+        """The command line's JSON document."""
+        return {
+            "answer": self.text,
+            "grounded": self.grounded,
+            "citations": [asdict(citation) for citation in self.citations],
+            "trace": asdict(self.trace),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class PassageContext:
+    """A passage among its neighbours on the same page; the three parts join to running text."""
+
+    source: str
+    page: int | None
+    headings: Sequence[str]
+    before: str
+    text: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentInfo:
+    """A document as lists show it.
+
+    Attributes:
+        source: its name.
+        state: ``ready``, ``interrupted`` (run the ingestion again) or ``failed``.
+        chunks: chunks that searches see.
+        size: bytes of the original.
+        updated: ISO 8601 in UTC.
+        failure: why the newest content could not be read; an older one may still be searched.
+    """
+
+    source: str
+    state: str
+    chunks: int
+    size: int
+    updated: str
+    failure: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionInfo:
+    """A collection as lists show it.
+
+    Attributes:
+        name: its name.
+        documents: documents that searches see.
+        chunks: their chunks.
+        encoder: model of the dense vectors.
+        usable: whether the present settings can open it; if not, it has to be rebuilt.
+    """
+
+    name: str
+    documents: int
+    chunks: int
+    encoder: str
+    usable: bool

@@ -1,0 +1,52 @@
+"""The application's results as lines of JSON, for its HTTP API and those who call it."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import orjson
+from pydantic import TypeAdapter
+
+from generation.reading import TextDelta
+from rag_app.errors import EXPECTED, ApplicationError
+from rag_app.ingest import IngestReport, Progress
+from rag_app.results import Answer, SearchResult
+
+MEDIA_TYPE = "application/x-ndjson"
+
+_KINDS: Mapping[str, type[Any]] = {
+    "found": SearchResult,
+    "delta": TextDelta,
+    "answer": Answer,
+    "progress": Progress,
+    "report": IngestReport,
+}
+
+
+class RemoteError(ApplicationError):
+    """An error that the application at the other end has explained."""
+
+
+def line(event: object) -> bytes:
+    """One event, or one expected error, as a line of JSON."""
+    if isinstance(event, EXPECTED):
+        return orjson.dumps({"type": "error", "message": str(event)}) + b"\n"
+    for name, kind in _KINDS.items():
+        if isinstance(event, kind):
+            data = adapter(kind).dump_python(event, mode="json")
+            return orjson.dumps({"type": name, "data": data}) + b"\n"
+    raise TypeError(f"{type(event).__name__} is not sent over the wire")
+
+
+def parse(text: str | bytes) -> Any:
+    """The event of one line. Raises RemoteError for a line that carries an error."""
+    message = orjson.loads(text)
+    if message["type"] == "error":
+        raise RemoteError(message["message"])
+    return adapter(_KINDS[message["type"]]).validate_python(message["data"])
+
+
+@lru_cache(maxsize=32)
+def adapter(kind: Any) -> TypeAdapter[Any]:
+    """Converts between a type and plain data."""
+    return TypeAdapter(kind)
