@@ -20,8 +20,9 @@ def estimate_tokens(text: str) -> int:
     """Estimate, rather too high than too low, how many tokens ``text`` has for any tokeniser.
 
     For use where the model's tokeniser is not at hand. Each digit and each punctuation mark counts
-    as a token, as tokenisers at worst treat them; letters count one token per 3.2 bytes of UTF-8
-    (English has about 4.5, scripts of three bytes a character about 3).
+    as a token, as tokenisers at worst treat them; letters count one token per 3.2 bytes of UTF-8.
+    Beside OpenAI's cl100k and o200k it gives 1.4 times as many for English prose and for code
+    (1.06 at the least over 900 passages of BEIR), and 0.7 to 2.7 times for other scripts.
     """
     singles, letters = _SINGLE.subn("", text)
     words = "".join(singles.split())
@@ -66,13 +67,22 @@ class TokenBudget:
                 f"window of {context_window} tokens"
             )
 
-    def fit(self, question: str, passages: Sequence[NodeWithScore]) -> list[NodeWithScore]:
+    def fit(
+        self, question: str, passages: Sequence[NodeWithScore], *, tag: str | None = None
+    ) -> list[NodeWithScore]:
         """Return the passages that fit together with ``question``, in the order given.
+
+        Args:
+            question: A stand-alone question.
+            passages: The candidates, best first.
+            tag: The tag that ``build_messages`` will be given, so that the count is of what is
+                sent; another one makes a difference of a few tokens.
 
         Raises:
             QuestionTooLong: The instructions and the question alone exceed the budget.
         """
-        room = self.prompt_tokens - self._frame_tokens(question, passages)
+        tag = tag or new_tag()
+        room = self.prompt_tokens - self._frame_tokens(question, passages, tag)
         if room < 0:
             raise QuestionTooLong(
                 f"The question has about {self.count_tokens(question)} tokens and does not fit",
@@ -83,7 +93,6 @@ class TokenBudget:
                 ),
                 way_out="Ask a shorter question or use a model with a larger context window.",
             )
-        tag = new_tag()
         fitting: list[NodeWithScore] = []
         for passage in passages:
             # one for the line break that joins it to its neighbours
@@ -97,12 +106,11 @@ class TokenBudget:
         """Count the tokens of a chat, its template's share estimated at 8 a message."""
         return sum(self.count_tokens(m.content or "") + _TOKENS_PER_MESSAGE for m in messages)
 
-    def _frame_tokens(self, question: str, passages: Sequence[NodeWithScore]) -> int:
+    def _frame_tokens(self, question: str, passages: Sequence[NodeWithScore], tag: str) -> int:
         """Count the chat without its passages; the larger of the two prompts if there are any."""
         closed_book = self.count_messages(build_messages(question, []))
         if not passages:
             return closed_book
-        tag = new_tag()
         grounded = self.count_messages(build_messages(question, passages[:1], tag=tag))
         first = self.count_tokens(format_passage(1, passages[0], tag))
         return max(closed_book, grounded - first)

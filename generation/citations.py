@@ -159,7 +159,7 @@ class CitationResolver:
         self._code.step(character)
         if character in _OPEN and not self._code.inside:
             self._bracket = character
-        elif character == " " and not self._gap:
+        elif character == " " and (self._removed or not self._gap):
             self._gap = character
         else:
             self._write(character)

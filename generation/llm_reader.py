@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ from llama_index.core.schema import NodeWithScore
 from generation.budget import TokenBudget
 from generation.citations import Citation, CitationResolver
 from generation.errors import GenerationError
-from generation.prompts import build_messages
+from generation.prompts import build_messages, new_tag
 from generation.reading import Reading, TextDelta
 from generation.server_errors import explain_failure, server_address
 from generation.thinking import ThinkingFilter
@@ -116,7 +116,7 @@ class LLMReader:
 
     async def read(
         self, question: str, passages: Sequence[NodeWithScore]
-    ) -> AsyncIterator[TextDelta | Reading]:
+    ) -> AsyncGenerator[TextDelta | Reading, None]:
         """Stream the answer and then the ``Reading``; see ``Reader.read``.
 
         Raises:
@@ -125,8 +125,9 @@ class LLMReader:
             GenerationError: The server refused the request, no passage fits, or the answer holds
                 no text.
         """
-        used = self._fit(question, passages)
-        messages = build_messages(question, used)
+        tag = new_tag()
+        used = self._fit(question, passages, tag)
+        messages = build_messages(question, used, tag=tag)
         facts = _Facts(model=self._llm.metadata.model_name)
         thinking = ThinkingFilter(opened=self._starts_thinking)
         citations = CitationResolver(len(used))
@@ -147,9 +148,11 @@ class LLMReader:
         self._require_text(shown, facts)
         yield self._reading(messages, used, len(passages), facts, citations, "".join(shown))
 
-    def _fit(self, question: str, passages: Sequence[NodeWithScore]) -> list[NodeWithScore]:
+    def _fit(
+        self, question: str, passages: Sequence[NodeWithScore], tag: str
+    ) -> list[NodeWithScore]:
         """Apply the budget; passages that all fail to fit are an error, not a closed book."""
-        used = self._budget.fit(question, passages)
+        used = self._budget.fit(question, passages, tag=tag)
         if len(used) < len(passages):
             _LOGGER.info("%d of %d passages fit the budget", len(used), len(passages))
         if passages and not used:

@@ -10,7 +10,7 @@ import logging
 import math
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -128,7 +128,7 @@ class QuotingReader:
 
     async def read(
         self, question: str, passages: Sequence[NodeWithScore]
-    ) -> AsyncIterator[TextDelta | Reading]:
+    ) -> AsyncGenerator[TextDelta | Reading, None]:
         """Stream the quotations, one delta a sentence, then the ``Reading``.
 
         Where nothing relevant was found the text says so and ``grounded`` is False.
