@@ -72,6 +72,7 @@ _BOUNDARY = re.compile(
     r"|[.!?…][\"'”’»)\]]{0,3}\s++(?=[\"'“‘«(\[]?[^\Wa-z_])"  # end of a sentence
     r"|[。！？][\"”’」』）]{0,3}\s*+"
 )
+_BLANK_LINE = re.compile(r"\n[^\S\n]*\n")
 _NO_END = re.compile(
     r"(?:^|[\s(])(?:[A-Z]|[eE]\.g|i\.e|al|cf|Dr|Eqs?|etc|Figs?|Jr|Mrs?|Ms|No|pp?|Prof|Refs?|Sec|"
     r"St|Tab|vol|vs)\.$|(?:^|\n)[ \t]*\d{1,3}\.$"
@@ -206,7 +207,7 @@ class Chunker:
         """Sentences, cut where they are too long, in order; white space is between them."""
         begin = 0
         for match in _BOUNDARY.finditer(text):
-            paragraph = match[0].startswith("\n")
+            paragraph = _BLANK_LINE.search(match[0]) is not None
             if not paragraph and _NO_END.search(
                 text, max(begin, match.start() - 8), match.start() + 1
             ):
