@@ -1,8 +1,9 @@
 """What every store offers, whichever Qdrant stands behind it."""
 
+import re
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from llama_index.core.bridge.pydantic import PrivateAttr
 from llama_index.core.schema import BaseNode, TextNode
 from llama_index.core.vector_stores.types import (
     BasePydanticVectorStore,
+    FilterCondition,
     FilterOperator,
     MetadataFilter,
     MetadataFilters,
@@ -23,10 +25,11 @@ from retrieval.bm25 import average
 from retrieval.fusion import MinMaxFusion, Scored
 from retrieval.index.fingerprint import IndexSpec
 from retrieval.index.records import CollectionRecord, DocumentRecord
-from retrieval.passages import indexed_text
+from retrieval.passages import indexed_text, version_id
 from retrieval.sparse import SparseVector
 
 Vector = NDArray[np.float32]
+_POINT_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,10 @@ class PassageStore(BasePydanticVectorStore):
         """Delete all chunks of a document version."""
 
     @abstractmethod
+    def delete_source(self, source: str) -> None:
+        """Delete all chunks of a document, whatever their version, but not its record."""
+
+    @abstractmethod
     def flush(self) -> None:
         """Return only when all that was written would survive a power cut."""
 
@@ -141,7 +148,8 @@ class PassageStore(BasePydanticVectorStore):
         the average length until `retrieval.index.maintenance` refreshes it.
 
         Raises:
-            ValueError: a node is not a TextNode or has no embedding of the index's dimension.
+            ValueError: a node is not a TextNode, has no embedding of the index's dimension, or
+                lacks `source` or `version` in its metadata (see `retrieval.passages.passage`).
         """
         chunks = [self._checked(node) for node in nodes]
         if not chunks:
@@ -156,13 +164,13 @@ class PassageStore(BasePydanticVectorStore):
     def delete(self, ref_doc_id: str, **_: Any) -> None:
         """Delete a document: chunks of every version of it, then its record."""
         record = self.record(ref_doc_id)
-        if record is None:
-            return
-        gone = DocumentRecord(source=ref_doc_id, retired=record.live, pending=record.pending)
-        self.put_record(gone)
-        for version in record.hidden | ({record.version} if record.version else set()):
-            self.delete_version(version)
-        self.delete_record(ref_doc_id)
+        if record is not None and record.live:
+            if record.retired:  # only one version can be named as retired
+                self.delete_version(version_id(ref_doc_id, record.retired))
+            self.put_record(replace(record, live=None, retired=record.live))
+        self.delete_source(ref_doc_id)
+        if record is not None:
+            self.delete_record(ref_doc_id)
 
     def get_nodes(
         self, node_ids: list[str] | None = None, filters: MetadataFilters | None = None
@@ -205,6 +213,12 @@ class PassageStore(BasePydanticVectorStore):
                 f"node {node.node_id} has an embedding of length {length}; "
                 f"this index takes {self._spec.dimension}"
             )
+        for key in ("source", "version"):
+            if not node.metadata.get(key):
+                raise ValueError(
+                    f"node {node.node_id} has no {key!r} in its metadata; "
+                    "make passages with retrieval.passages.passage"
+                )
         return node
 
     def _average_length(self, lengths: Sequence[int]) -> float:
@@ -213,6 +227,11 @@ class PassageStore(BasePydanticVectorStore):
             record = record.refreshed(average(lengths))
             self.put_collection(record)
         return record.refresh_to or record.average_length
+
+
+def point_ids(ids: Sequence[str]) -> list[str]:
+    """Those that can name a point at all; engines refuse the whole call for one that cannot."""
+    return [identifier for identifier in ids if _POINT_ID.fullmatch(identifier)]
 
 
 def _vector(query: VectorStoreQuery) -> Vector:
@@ -224,7 +243,7 @@ def _vector(query: VectorStoreQuery) -> Vector:
 def _where(filters: MetadataFilters | None) -> Where:
     if filters is None or not filters.filters:
         return EVERYWHERE
-    if len(filters.filters) == 1:
+    if len(filters.filters) == 1 and filters.condition != FilterCondition.NOT:
         only = filters.filters[0]
         if isinstance(only, MetadataFilter) and only.key == "source":
             if only.operator == FilterOperator.EQ:

@@ -35,7 +35,10 @@ class Collections(Protocol):
         ...
 
     def promote(self, name: str, spec: IndexSpec) -> None:
-        """Point the name at the staged version and delete the old one; both must be closed."""
+        """Point the name at the staged version and delete the old one; both must be closed.
+
+        Raises NotStaged. Where a crash left the old version behind, calling it again deletes it.
+        """
         ...
 
     def drop(self, name: str) -> None:

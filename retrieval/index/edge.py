@@ -1,5 +1,6 @@
 """Qdrant's engine inside this process (qdrant-edge-py), one shard a collection version."""
 
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from llama_index.core.bridge.pydantic import PrivateAttr
 from llama_index.core.schema import TextNode
 
 from retrieval.fusion import Scored
-from retrieval.index.base import EVERYWHERE, PassageStore, Vector, Where
+from retrieval.index.base import EVERYWHERE, PassageStore, Vector, Where, point_ids
 from retrieval.index.errors import StoreError
 from retrieval.index.fingerprint import IndexSpec
 from retrieval.index.records import (
@@ -22,6 +23,7 @@ from retrieval.passages import METADATA_KEYS, node
 from retrieval.sparse import SparseVector
 
 DENSE, SPARSE = "dense", "bm25"
+PASSAGE = "passage"
 _KEYWORDS = ("kind", "version", "source")
 
 
@@ -54,18 +56,21 @@ class EdgeStore(PassageStore):
 
     _shard: Any = PrivateAttr()
     _hidden: dict[str, frozenset[str]] = PrivateAttr()
+    _noting: Any = PrivateAttr()
+    _deleted: bool = PrivateAttr()
 
     def __init__(self, path: Path, spec: IndexSpec) -> None:
         super().__init__(spec)
         try:
             self._shard = edge.EdgeShard.load(str(path))
-        except RuntimeError as error:
+        except Exception as error:  # the engine raises nothing narrower
             raise StoreError(
                 f"the index in {path} cannot be opened",
                 cause=str(error),
                 way_out="Close the other program that uses it, or restore it from a backup",
             ) from error
-        self._hidden = {}
+        self._hidden, self._noting = {}, threading.Lock()
+        self._deleted = False
         for record in self.records():
             self._note(record)
 
@@ -76,26 +81,28 @@ class EdgeStore(PassageStore):
 
     def dense(self, vector: Vector, limit: int, where: Where = EVERYWHERE) -> list[Scored]:
         """See `PassageStore.dense`."""
-        return self._search(edge.Query.Nearest(vector.tolist(), using=DENSE), limit, where)
+        query = edge.Query.Nearest(vector.tolist(), using=DENSE)
+        return self._search(query, limit, where, None)
 
     def sparse(self, vector: SparseVector, limit: int, where: Where = EVERYWHERE) -> list[Scored]:
         """See `PassageStore.sparse`."""
         if not vector.indices:
             return []
         query = edge.Query.Nearest(_sparse(vector), using=SPARSE)
-        return self._search(query, limit, where)
+        return self._search(query, limit, where, self._population())
 
     def fetch(self, ids: Sequence[str]) -> list[TextNode]:
         """See `PassageStore.fetch`."""
         found = {
             str(record.id): _node(record)
-            for record in self._shard.retrieve(list(ids), with_payload=True, with_vector=False)
+            for record in self._shard.retrieve(point_ids(ids), with_payload=True, with_vector=False)
+            if record.payload["kind"] == PASSAGE
         }
         return [found[chunk] for chunk in ids if chunk in found]
 
     def passages(self, batch: int = 512) -> Iterator[list[TextNode]]:
         """See `PassageStore.passages`."""
-        where = edge.Filter(must=[_is("kind", "passage")], must_not=self._not_hidden())
+        where = edge.Filter(must=[_is("kind", PASSAGE)], must_not=self._not_hidden())
         for records in self._scroll(where, batch):
             yield [_node(record) for record in records]
 
@@ -105,7 +112,7 @@ class EdgeStore(PassageStore):
             edge.Point(
                 chunk.node_id,
                 {DENSE: chunk.get_embedding(), SPARSE: _sparse(weight)},
-                {"kind": "passage", "text": chunk.text, **chunk.metadata},
+                {"kind": PASSAGE, "text": chunk.text, **chunk.metadata},
             )
             for chunk, weight in zip(nodes, weights, strict=True)
         ]
@@ -121,8 +128,14 @@ class EdgeStore(PassageStore):
 
     def stored_terms(self, ids: Sequence[str]) -> dict[str, int]:
         """See `PassageStore.stored_terms`."""
-        records = self._shard.retrieve(list(ids), with_payload=["terms"], with_vector=False)
-        return {str(record.id): int(record.payload["terms"]) for record in records}
+        found = self._shard.retrieve(
+            point_ids(ids), with_payload=["kind", "terms"], with_vector=False
+        )
+        return {
+            str(record.id): int(record.payload["terms"])
+            for record in found
+            if record.payload["kind"] == PASSAGE
+        }
 
     def count(self, version: str) -> int:
         """See `PassageStore.count`."""
@@ -131,8 +144,11 @@ class EdgeStore(PassageStore):
 
     def delete_version(self, version: str) -> None:
         """See `PassageStore.delete_version`."""
-        where = edge.Filter(must=[_is("version", version)])
-        self._shard.update(edge.UpdateOperation.delete_points_by_filter(where))
+        self._delete(_is("version", version))
+
+    def delete_source(self, source: str) -> None:
+        """See `PassageStore.delete_source`."""
+        self._delete(_is("source", source), _is("kind", PASSAGE))
 
     def records(self) -> list[DocumentRecord]:
         """See `PassageStore.records`."""
@@ -155,7 +171,7 @@ class EdgeStore(PassageStore):
     def delete_record(self, source: str) -> None:
         """See `PassageStore.delete_record`."""
         self._shard.update(edge.UpdateOperation.delete_points([record_point(source)]))
-        self._hidden = {key: held for key, held in self._hidden.items() if key != source}
+        self._note(DocumentRecord(source))
 
     def collection(self) -> CollectionRecord:
         """See `PassageStore.collection`."""
@@ -183,9 +199,28 @@ class EdgeStore(PassageStore):
             self._shard.close()
             self._shard = None
 
-    def _search(self, query: Any, limit: int, where: Where) -> list[Scored]:
-        request = edge.QueryRequest(limit=limit, query=query, filter=self._filter(where))
+    def _search(self, query: Any, limit: int, where: Where, params: Any) -> list[Scored]:
+        request = edge.QueryRequest(
+            limit=limit, query=query, filter=self._filter(where), params=params
+        )
         return [(str(point.id), point.score) for point in self._shard.query(request)]
+
+    def _population(self) -> Any:
+        """Over which passages the engine counts N and n(t).
+
+        Left to itself it counts what its index holds, deleted passages included until the shard is
+        loaded again, and hidden ones as well; it is exact and cheapest while there are none.
+        """
+        hidden = self._not_hidden()
+        if not self._deleted and not hidden:
+            return None
+        corpus = edge.Filter(must=[_is("kind", PASSAGE)], must_not=hidden)
+        return edge.SearchParams(idf=edge.IdfParams(corpus=corpus))
+
+    def _delete(self, *conditions: Any) -> None:
+        self._deleted = True
+        where = edge.Filter(must=list(conditions))
+        self._shard.update(edge.UpdateOperation.delete_points_by_filter(where))
 
     def _filter(self, where: Where) -> Any:
         hidden = self._not_hidden()
@@ -199,8 +234,9 @@ class EdgeStore(PassageStore):
         return [edge.FieldCondition("version", match=edge.MatchAny(versions))] if versions else []
 
     def _note(self, record: DocumentRecord) -> None:
-        others = {key: hidden for key, hidden in self._hidden.items() if key != record.source}
-        self._hidden = {**others, record.source: record.hidden} if record.hidden else others
+        with self._noting:
+            others = {key: hidden for key, hidden in self._hidden.items() if key != record.source}
+            self._hidden = {**others, record.source: record.hidden} if record.hidden else others
 
     def _scroll(self, where: Any, batch: int) -> Iterator[list[Any]]:
         offset = None

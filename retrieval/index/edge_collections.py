@@ -7,7 +7,7 @@ from pathlib import Path
 
 from retrieval.index.collections import checked_name
 from retrieval.index.edge import EdgeStore, create_shard
-from retrieval.index.errors import UnknownCollection
+from retrieval.index.errors import NotStaged, UnknownCollection
 from retrieval.index.fingerprint import IndexSpec
 
 _ALIAS = "active"
@@ -51,6 +51,8 @@ class EdgeCollections:
 
     def promote(self, name: str, spec: IndexSpec) -> None:
         """See `Collections.promote`."""
+        if not (self.root / checked_name(name) / spec.fingerprint).is_dir():
+            raise NotStaged(name)
         self._point(name, spec.fingerprint)
         for version in (self.root / name).iterdir():
             if version.is_dir() and version.name != spec.fingerprint:

@@ -35,6 +35,17 @@ class FingerprintMismatch(StoreError):
         )
 
 
+class NotStaged(StoreError):
+    """A version that is to replace another one was never built."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"collection {name!r} has no staged version to switch to",
+            cause="none was built with these settings",
+            way_out=f"`rag-app collections rebuild {name}` builds one and switches to it",
+        )
+
+
 class BadCollectionName(StoreError):
     """A collection's name is also a folder's: letters, digits, '-' and '_' only."""
 
