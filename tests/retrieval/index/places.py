@@ -1,0 +1,126 @@
+"""Where the contract's stores live, and the passages that its tests write into them."""
+
+import hashlib
+import os
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+from llama_index.core.schema import TextNode
+
+from retrieval.analysis import Analyzer
+from retrieval.bm25 import BM25
+from retrieval.index.base import PassageStore
+from retrieval.index.collections import Collections
+from retrieval.index.edge_collections import EdgeCollections
+from retrieval.index.fingerprint import IndexSpec
+from retrieval.index.records import DocumentRecord
+from retrieval.passages import indexed_text, passage, version_id
+
+DIMENSION = 8
+SPEC = IndexSpec(DIMENSION, {"model_id": "toy"}, {"tokens": 16}, BM25(Analyzer("english")))
+OTHER_SPEC = replace(SPEC, encoder={"model_id": "other toy"})
+
+TEXTS = (
+    "Cats chase mice at night, and mice hide from cats.",
+    "Mice eat cheese; mice like cheese.",
+    "The moon is bright at night.",
+    "Owls hunt mice in the dark forest at night, without a sound, above fields and barns.",
+    "Bread and cheese make a meal.",
+    "A forest burns; the smoke hides the moon.",
+    "Ships carry cheese.",
+    "Barns keep bread dry.",
+)
+
+
+class EdgePlace:
+    """A folder of embedded collections."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.collections: Collections = EdgeCollections(root)
+
+    def restart(self) -> None:
+        self.collections = EdgeCollections(self.root)
+
+    def stop(self) -> None:
+        pass
+
+    def versions(self, name: str) -> list[str]:
+        """Fingerprints of the versions that lie on the disk."""
+        return sorted(path.name for path in self.root.glob(f"{name}/*") if path.is_dir())
+
+    @contextmanager
+    def crash_after_switch(self, error: Exception) -> Iterator[None]:
+        """Old versions cannot be deleted."""
+        with patch("shutil.rmtree", side_effect=error):
+            yield
+
+
+PLACES = {"edge": EdgePlace}
+
+
+def place(kind: str, root: Path) -> EdgePlace:
+    return PLACES[kind](root)
+
+
+def embedding(text: str) -> list[float]:
+    """A unit vector that depends on the text alone."""
+    seed = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
+    vector = np.random.default_rng(seed).normal(size=DIMENSION)
+    return (vector / np.linalg.norm(vector)).tolist()
+
+
+def chunk(text: str, index: int = 0, source: str = "a.txt", content: str = "1") -> TextNode:
+    """A passage as ingestion makes it."""
+    made = passage(
+        source=source,
+        version=version_id(source, content),
+        index=index,
+        fingerprint=SPEC.fingerprint,
+        text=text,
+    )
+    made.embedding = embedding(text)
+    return made
+
+
+def chunks(texts: Sequence[str], source: str = "a.txt", content: str = "1") -> list[TextNode]:
+    return [chunk(text, index, source, content) for index, text in enumerate(texts)]
+
+
+def committed(source: str, content: str, nodes: Sequence[TextNode]) -> DocumentRecord:
+    """The record of a document whose chunks are all stored."""
+    terms = sum(SPEC.bm25.passage_length(indexed_text(node)) for node in nodes)
+    return DocumentRecord(source=source, live=content, chunks=len(nodes), terms=terms)
+
+
+def ingest(
+    store: PassageStore, texts: Sequence[str] = TEXTS, source: str = "a.txt", content: str = "1"
+) -> list[TextNode]:
+    """Write a document the way ingestion does: hidden, whole, then visible by one record."""
+    nodes = chunks(texts, source, content)
+    before = store.record(source) or DocumentRecord(source=source)
+    store.put_record(replace(before, pending=content))
+    store.add(nodes)
+    store.put_record(committed(source, content, nodes))
+    return nodes
+
+
+def ids(nodes: Sequence[TextNode]) -> list[str]:
+    return [node.node_id for node in nodes]
+
+
+def vector(text: str) -> np.ndarray:
+    return np.asarray(embedding(text), dtype=np.float32)
+
+
+def unique_name() -> str:
+    return f"test-{uuid.uuid4().hex[:12]}"
+
+
+def server_address() -> str | None:
+    return os.environ.get("QDRANT_URL") or None
