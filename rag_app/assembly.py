@@ -192,6 +192,15 @@ def llm(settings: LLMSettings) -> LLM:
     )
 
 
+def llm_reader(settings: LLMSettings, client: LLM) -> Reader:
+    """Answers with an LLM, within its context window."""
+    from generation.budget import TokenBudget
+    from generation.llm_reader import LLMReader
+
+    budget = TokenBudget(settings.context_window, settings.max_tokens)
+    return LLMReader(client, budget, deadline=settings.timeout)
+
+
 class _Pipelines:
     """Makes the pipeline for one question out of parts that all questions share."""
 
@@ -256,13 +265,9 @@ class _Pipelines:
         return makers[chosen.kind]()
 
     def _llm_reader(self, settings: Settings) -> Reader:
-        from generation.budget import TokenBudget
-        from generation.llm_reader import LLMReader
-
         if self._llm is None:
             self._llm = llm(settings.llm)
-        budget = TokenBudget(settings.llm.context_window, settings.llm.max_tokens)
-        return LLMReader(self._llm, budget, deadline=settings.llm.timeout)
+        return llm_reader(settings.llm, self._llm)
 
 
 def _embedded(settings: Settings) -> bool:

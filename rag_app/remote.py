@@ -1,6 +1,6 @@
 """The application behind another process's address: what commands use while the app is running."""
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Hashable, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -41,7 +41,8 @@ class RemoteService:
 
     async def collections(self) -> list[CollectionInfo]:
         """See `Service.collections`."""
-        return await self._get("collections", list[CollectionInfo])
+        found: list[CollectionInfo] = await self._get("collections", list[CollectionInfo])
+        return found
 
     async def drop_collection(self, name: str) -> None:
         """See `Service.drop_collection`."""
@@ -55,7 +56,9 @@ class RemoteService:
 
     async def documents(self, collection: str) -> list[DocumentInfo]:
         """See `Service.documents`."""
-        return await self._get(_path("collections", collection, "documents"), list[DocumentInfo])
+        path = _path("collections", collection, "documents")
+        found: list[DocumentInfo] = await self._get(path, list[DocumentInfo])
+        return found
 
     async def delete_document(self, collection: str, source: str) -> bool:
         """See `Service.delete_document`."""
@@ -107,7 +110,7 @@ class RemoteService:
         """See `Service.close`."""
         await self._client.aclose()
 
-    async def _get(self, path: str, kind: Any) -> Any:
+    async def _get(self, path: str, kind: Hashable) -> Any:
         response = await self._request("GET", path)
         return wire.adapter(kind).validate_json(response.content)
 

@@ -301,3 +301,26 @@ def _fields_beside(path: list[str]) -> list[str]:
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             model = annotation
     return list(model.model_fields)
+
+
+def describe(model: type[BaseModel], tree: Mapping[str, Any], path: str = "") -> str:
+    """A tree of values as TOML, every value under its description."""
+    own: list[str] = []
+    tables: list[str] = []
+    for name, field in model.model_fields.items():
+        kind, value = field.annotation, tree[name]
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            inner = describe(kind, value, f"{path}{name}.")
+            tables.append(f"\n# {field.description}\n[{path}{name}]\n{inner}")
+        else:
+            shown = f"{name} = {_toml(value)}" if value is not None else f"# {name} is not set"
+            own.append(f"# {field.description}\n{shown}")
+    return "\n".join(own + tables)
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return str(value)
+    return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -1,8 +1,8 @@
 """The application's results as lines of JSON, for its HTTP API and those who call it."""
 
-from collections.abc import Mapping
-from functools import lru_cache
-from typing import Any
+from collections.abc import Hashable, Mapping
+from functools import cache
+from typing import Any, cast
 
 import orjson
 from pydantic import TypeAdapter
@@ -14,7 +14,7 @@ from rag_app.results import Answer, SearchResult
 
 MEDIA_TYPE = "application/x-ndjson"
 
-_KINDS: Mapping[str, type[Any]] = {
+_KINDS: Mapping[str, Any] = {
     "found": SearchResult,
     "delta": TextDelta,
     "answer": Answer,
@@ -46,7 +46,7 @@ def parse(text: str | bytes) -> Any:
     return adapter(_KINDS[message["type"]]).validate_python(message["data"])
 
 
-@lru_cache(maxsize=32)
-def adapter(kind: Any) -> TypeAdapter[Any]:
-    """Converts between a type and plain data."""
-    return TypeAdapter(kind)
+@cache
+def adapter(kind: Hashable) -> TypeAdapter[Any]:
+    """Converts between a type and plain data; made once, since making one is slow."""
+    return TypeAdapter(cast("type[Any]", kind))

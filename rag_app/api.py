@@ -1,0 +1,183 @@
+"""The application's HTTP API: one route a method of `Service`, streams as lines of JSON."""
+
+import asyncio
+import base64
+import binascii
+import secrets
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from fastapi import APIRouter, Depends, HTTPException, Request, Response
+from fastapi.responses import StreamingResponse
+from llama_index.core.base.llms.types import ChatMessage, MessageRole
+from pydantic import BaseModel, ConfigDict
+
+from rag_app import wire
+from rag_app.errors import EXPECTED
+from rag_app.ingest import IngestReport, OnProgress, Progress
+from rag_app.results import CollectionInfo, DocumentInfo, PassageContext
+from rag_app.service import QueryOptions, Service
+
+_COLLECTION = "/collections/{name}"
+
+
+@dataclass(frozen=True)
+class Access:
+    """Who may call the API.
+
+    Attributes:
+        token: of local commands, from the storage folder; empty where there is none.
+        user: name for HTTP basic authentication.
+        password: its password; empty lets local callers read and ask without one.
+    """
+
+    token: str = ""
+    user: str = ""
+    password: str = ""
+
+    def knows(self, request: Request) -> bool:
+        """Whether the request carries the token or the password."""
+        scheme, _, value = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() == "bearer":
+            return bool(self.token) and secrets.compare_digest(value.encode(), self.token.encode())
+        if scheme.lower() == "basic" and self.password:
+            expected = f"{self.user}:{self.password}".encode()
+            return secrets.compare_digest(_decoded(value), expected)
+        return False
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class _Turn(_Body):
+    role: Literal["user", "assistant"]
+    content: str
+
+
+class SearchBody(_Body):
+    """A search."""
+
+    question: str
+    options: QueryOptions = QueryOptions()
+
+
+class AskBody(SearchBody):
+    """A question with what was said before it."""
+
+    history: list[_Turn] = []
+
+
+class IngestBody(_Body):
+    """Files and folders of this machine."""
+
+    paths: list[Path]
+
+
+def api(service: Service, access: Access) -> APIRouter:
+    """All routes. Reading needs the password where one is set; changing anything needs it, or the
+    token, always.
+    """
+
+    async def may_read(request: Request) -> None:
+        if access.password and not access.knows(request):
+            raise HTTPException(401, headers={"WWW-Authenticate": "Basic"})
+
+    async def may_change(request: Request) -> None:
+        if not access.knows(request):
+            raise HTTPException(401, headers={"WWW-Authenticate": "Basic"})
+
+    router = APIRouter()
+    router.include_router(_reading(service), dependencies=[Depends(may_read)])
+    router.include_router(_changing(service), dependencies=[Depends(may_change)])
+    return router
+
+
+def _reading(service: Service) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/collections")
+    async def collections() -> list[CollectionInfo]:
+        return await service.collections()
+
+    @router.get(_COLLECTION + "/documents")
+    async def documents(name: str) -> list[DocumentInfo]:
+        return await service.documents(name)
+
+    @router.get(_COLLECTION + "/passages/{chunk_id}")
+    async def passage(name: str, chunk_id: str) -> PassageContext:
+        return await service.context(name, chunk_id)
+
+    @router.post(_COLLECTION + "/search")
+    async def search(name: str, body: SearchBody) -> Response:
+        found = await service.search(name, body.question, body.options)
+        return Response(wire.line(found), media_type=wire.MEDIA_TYPE)
+
+    @router.post(_COLLECTION + "/ask")
+    async def ask(name: str, body: AskBody) -> StreamingResponse:
+        history = [ChatMessage(role=MessageRole(t.role), content=t.content) for t in body.history]
+        return _streamed(service.ask(name, body.question, history, body.options))
+
+    return router
+
+
+def _changing(service: Service) -> APIRouter:
+    router = APIRouter()
+
+    @router.delete(_COLLECTION)
+    async def drop(name: str) -> dict[str, bool]:
+        await service.drop_collection(name)
+        return {"deleted": True}
+
+    @router.delete(_COLLECTION + "/documents")
+    async def delete(name: str, source: str) -> dict[str, bool]:
+        return {"deleted": await service.delete_document(name, source)}
+
+    @router.post(_COLLECTION + "/ingest")
+    async def ingest(name: str, body: IngestBody) -> StreamingResponse:
+        return _streamed(_progressing(lambda tell: service.ingest(name, body.paths, tell)))
+
+    @router.post(_COLLECTION + "/rebuild")
+    async def rebuild(name: str) -> StreamingResponse:
+        return _streamed(_progressing(lambda tell: service.rebuild_collection(name, tell)))
+
+    return router
+
+
+def _streamed(events: AsyncGenerator[Any, None]) -> StreamingResponse:
+    async def lines() -> AsyncIterator[bytes]:
+        try:
+            async for event in events:
+                yield wire.line(event)
+        except EXPECTED as error:
+            yield wire.line(error)
+        finally:
+            await events.aclose()
+
+    return StreamingResponse(lines(), media_type=wire.MEDIA_TYPE)
+
+
+async def _progressing(
+    work: Callable[[OnProgress], Awaitable[IngestReport]],
+) -> AsyncGenerator[Progress | IngestReport, None]:
+    """Run work that reports from another thread, and yield what it reports as it comes."""
+    loop = asyncio.get_running_loop()
+    news: asyncio.Queue[Progress | None] = asyncio.Queue()
+
+    def tell(progress: Progress | None) -> None:
+        loop.call_soon_threadsafe(news.put_nowait, progress)
+
+    task = asyncio.ensure_future(work(tell))
+    task.add_done_callback(lambda _: tell(None))
+    while (progress := await news.get()) is not None:
+        yield progress
+    yield await task
+
+
+def _decoded(value: str) -> bytes:
+    try:
+        return base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError):
+        return b""

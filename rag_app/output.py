@@ -1,0 +1,187 @@
+"""What commands print: JSON for programs, tables and text for people, progress on stderr."""
+
+import logging
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+if TYPE_CHECKING:
+    from rag_app.ingest import OnProgress, Progress
+    from rag_app.pipeline import AskEvent
+
+Document = Mapping[str, Any]
+
+
+def set_up_logging(level: str) -> None:
+    """Log to stderr from `level` on."""
+    logging.basicConfig(
+        level=level, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
+    )
+
+
+def plain(record: Any) -> dict[str, Any]:
+    """A dataclass as a JSON object."""
+    return asdict(record)
+
+
+def show(document: Document, as_json: bool, human: Callable[[Document], None]) -> None:
+    """Print one result: as JSON, or as `human` does it."""
+    if as_json:
+        _out(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
+    else:
+        human(document)
+
+
+def stream(event: "AskEvent", as_json: bool) -> None:
+    """Print the answer as it comes, for people."""
+    text = getattr(event, "text", None)
+    if text and not as_json:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+
+@contextmanager
+def progress() -> "Iterator[OnProgress | None]":
+    """A progress bar on stderr with counts, rate and time left; none where nobody watches."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich import progress as bar
+    from rich.console import Console
+
+    columns = (
+        bar.BarColumn(),
+        bar.TextColumn("{task.percentage:>3.0f}%  {task.fields[counts]}  {task.description}"),
+    )
+    with bar.Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task("", total=1.0, counts="")
+
+        def tell(news: "Progress") -> None:
+            bars.update(task, completed=news.done, counts=_counts(news), description=news.source)
+
+        yield tell
+
+
+def _counts(news: "Progress") -> str:
+    left = f", {news.eta:.0f} s left" if news.eta is not None else ""
+    return (
+        f"{news.documents}/{news.total_documents} documents, {news.chunks} chunks, "
+        f"{news.rate:.0f}/s{left}"
+    )
+
+
+def ingest_report(report: Document) -> None:
+    """Counts, then every failure with its reason."""
+    counts = ", ".join(f"{number} {what}" for what, number in report["documents"].items())
+    _out(
+        f"{report['collection']}: {counts}; {report['chunks']} chunks in {report['seconds']:.1f} s"
+    )
+    if report["truncated"]:
+        _out(f"{report['truncated']} chunks are longer than the encoder reads; their ends count "
+             "for BM25 only")  # fmt: skip
+    for failure in report["failures"]:
+        _out(f"failed: {failure['source']}: {failure['reason']}")
+    for name in report["ignored"]:
+        _out(f"ignored: {name}: its type is not supported")
+
+
+def documents(listing: Document) -> None:
+    """A table of documents."""
+    _table(
+        ["document", "state", "chunks", "bytes", "updated"],
+        [
+            [d["source"], d["failure"] or d["state"], d["chunks"], d["size"], d["updated"]]
+            for d in listing["documents"]
+        ],
+    )
+
+
+def collections(listing: Document) -> None:
+    """A table of collections."""
+    _table(
+        ["collection", "documents", "chunks", "encoder", ""],
+        [
+            [c["name"], c["documents"], c["chunks"], c["encoder"],
+             "" if c["usable"] else f"built with other settings: rag-app collections rebuild "
+             f"{c['name']}"]
+            for c in listing["collections"]
+        ],
+    )  # fmt: skip
+
+
+def deleted(result: Document) -> None:
+    """What is gone, and what was not there."""
+    for name in result["deleted"]:
+        _out(f"deleted: {name}")
+    for name in result["missing"]:
+        _out(f"not there: {name}")
+
+
+def hits(result: Document) -> None:
+    """Passages with their places in each ranking."""
+    for number, hit in enumerate(result["hits"], start=1):
+        ranks = ", ".join(f"{name} {rank}" for name, rank in hit["ranks"].items())
+        _out(f"{number}. {_place(hit)}  score {hit['score']:.3f}  ({ranks})")
+        _out(f"   {_short(hit['text'])}\n")
+    _out(_timing(result["trace"]))
+
+
+def citations(answer: Document) -> None:
+    """The evidence under an answer that has been streamed."""
+    _out("\n")
+    for citation in answer["citations"]:
+        _out(f"[{citation['n']}] {_place(citation)}: {_short(citation['text'])}")
+    _out(f"\n{_timing(answer['trace'])}")
+
+
+def probes(result: Document) -> None:
+    """One line a part."""
+    for probe in result["probes"]:
+        mark = "ok  " if probe["ok"] else "FAIL"
+        way_out = "" if probe["ok"] else f" -> {probe['way_out']}"
+        _out(f"{mark} {probe['role']:<12} {probe['detail']} ({probe['ms']:.0f} ms){way_out}")
+
+
+def config(tree: Document) -> None:
+    """The settings as TOML, each with its description."""
+    from rag_app.settings import Settings, describe
+
+    _out(describe(Settings, tree))
+
+
+def _place(found: Document) -> str:
+    page = f", page {found['page']}" if found["page"] else ""
+    return f"{found['source']}{page}, characters {found['char_start']}-{found['char_end']}"
+
+
+def _short(text: str, width: int = 240) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= width else flat[: width - 1] + "…"
+
+
+def _timing(trace: Document) -> str:
+    stages = ", ".join(
+        f"{stage['stage']} {stage['ms']:.1f}"
+        for stage in trace["stages"]
+        if stage["kind"] != "none"
+    )
+    return f"milliseconds: {stages}"
+
+
+def _table(head: list[str], rows: list[list[Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*head, box=None)
+    for row in rows:
+        table.add_row(*[Text(str(cell)) for cell in row])
+    Console().print(table)
+
+
+def _out(text: str) -> None:
+    sys.stdout.write(text + "\n")
