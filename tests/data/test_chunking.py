@@ -1,6 +1,7 @@
 """The laws of chunks, on made-up and on real text."""
 
 import re
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -118,7 +119,7 @@ def test_each_chunk_reaches_further_than_the_one_before():
     chunks = list(Chunker(count, 20, 19).split([Section(text)]))
     ends = [chunk.char_end for chunk in chunks]
     assert ends == sorted(set(ends))
-    assert all(a.char_end > b.char_start for a, b in zip(chunks, chunks[1:], strict=False))
+    assert all(a.char_end > b.char_start for a, b in pairwise(chunks))
 
 
 def test_repeated_text_gets_its_true_offsets():

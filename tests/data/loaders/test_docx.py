@@ -1,0 +1,85 @@
+"""Word documents."""
+
+import docx
+import pytest
+from docx.oxml import OxmlElement
+from docx.oxml.ns import qn
+
+from data.errors import UnreadableFile
+from data.loaders.docx import load
+from data.sections import page_texts
+
+
+def test_headings_lists_and_tables_come_in_document_order(tmp_path):
+    document = docx.Document()
+    document.add_heading("Rivers", 0)
+    document.add_heading("Sources", 1)
+    document.add_paragraph("Springs feed them.")
+    document.add_paragraph("Rain", style="List Bullet")
+    document.add_paragraph("Melting snow", style="List Bullet 2")
+    table = document.add_table(2, 2)
+    for cell, text in zip(table._cells, ["River", "km", "Rhine", "1233"], strict=True):
+        cell.text = text
+    document.add_heading("Mouths", 1)
+    document.add_paragraph("Deltas.")
+    document.save(str(tmp_path / "a.docx"))
+    sections = list(load(tmp_path / "a.docx"))
+    assert [(s.heading_path, s.text) for s in sections] == [
+        (
+            ("Rivers", "Sources"),
+            "Rivers\n\nSources\n\nSprings feed them.\n\n- Rain\n  - Melting snow\n\n"
+            "River | km\nRhine | 1233",
+        ),
+        (("Rivers", "Mouths"), "Mouths\n\nDeltas."),
+    ]
+    whole = page_texts(sections)[None]
+    assert all(whole[s.char_start : s.char_end] == s.text for s in sections)
+
+
+def test_inserted_text_counts_and_deleted_text_does_not(tmp_path):
+    document = docx.Document()
+    paragraph = document.add_paragraph("Water is ")
+    for tag, text, content in (("w:del", "dry", "w:delText"), ("w:ins", "wet", "w:t")):
+        change, run, leaf = OxmlElement(tag), OxmlElement("w:r"), OxmlElement(content)
+        leaf.text = text
+        run.append(leaf)
+        change.append(run)
+        paragraph._p.append(change)
+    document.save(str(tmp_path / "a.docx"))
+    assert [s.text for s in load(tmp_path / "a.docx")] == ["Water is wet"]
+
+
+def test_a_style_with_an_outline_level_is_a_heading(tmp_path):
+    document = docx.Document()
+    style = document.styles.add_style("Chapter", 1)
+    level = OxmlElement("w:outlineLvl")
+    level.set(qn("w:val"), "0")
+    style.element.get_or_add_pPr().append(level)
+    document.add_paragraph("Tides", style="Chapter")
+    document.add_paragraph("The moon pulls.")
+    document.save(str(tmp_path / "a.docx"))
+    assert [s.heading_path for s in load(tmp_path / "a.docx")] == [("Tides",)]
+
+
+def test_real_lists_keep_their_depth(shared_data):
+    sections = list(load(shared_data / "documents/docx_lists.docx"))
+    text = next(s.text for s in sections if s.heading_path[-1] == "Test 5:")
+    assert "- List item 1\n  - List item 1.1\n    - List item 1.1.1\n- List item 3" in text
+
+
+def test_real_headings_nest(shared_data):
+    sections = list(load(shared_data / "documents/unit_test_headers.docx"))
+    assert ("Test Document", "Section 1", "Section 1.2", "Section 1.2.3") in {
+        s.heading_path for s in sections
+    }
+
+
+def test_merged_cells_are_said_once(shared_data):
+    text = "".join(s.text for s in load(shared_data / "documents/word_tables.docx"))
+    assert "Cell 1.0 | Merged Cell 1.1 1.2\n" in text
+
+
+def test_a_damaged_file_is_refused(tmp_path):
+    (tmp_path / "a.docx").write_bytes(b"PK\x03\x04 nothing")
+    with pytest.raises(UnreadableFile, match="damaged"):
+        list(load(tmp_path / "a.docx"))

@@ -1,0 +1,55 @@
+"""E-mail messages."""
+
+from email.message import EmailMessage
+
+import pytest
+
+from data.errors import UnreadableFile
+from data.loaders.email import load
+
+
+def message() -> EmailMessage:
+    mail = EmailMessage()
+    mail["Subject"] = "Gr\u00fc\u00dfe"
+    mail["From"] = "Ada <ada@example.org>"
+    mail["To"] = "bo@example.org"
+    return mail
+
+
+def read(tmp_path, raw: bytes) -> str:
+    path = tmp_path / "a.eml"
+    path.write_bytes(raw)
+    return "\n\n".join(s.text for s in load(path))
+
+
+def test_headers_body_and_names_of_attachments(tmp_path):
+    mail = message()
+    mail.set_content("First line.\n\nSecond.")
+    mail.add_alternative("<p>Other</p>", subtype="html")
+    mail.add_attachment(b"%PDF-1.4 secret", maintype="application", subtype="pdf", filename="b.pdf")
+    assert read(tmp_path, mail.as_bytes()) == (
+        "Gr\u00fc\u00dfe\n\nFrom: Ada <ada@example.org>\nTo: bo@example.org\n\nFirst line.\n\n"
+        "Second.\n\nAttachment: b.pdf (application/pdf)"
+    )
+
+
+def test_an_html_body_is_read_like_a_page(tmp_path):
+    mail = message()
+    mail.set_content("<h2>News</h2><p>caf\u00e9</p>", subtype="html", charset="iso-8859-1")
+    assert read(tmp_path, mail.as_bytes()).endswith("News\n\ncaf\u00e9")
+
+
+def test_an_unknown_charset_is_no_obstacle(tmp_path):
+    raw = b"Subject: x\nContent-Type: text/plain; charset=martian\n\nhello \xe9"
+    assert read(tmp_path, raw).endswith("hello \u00e9")
+
+
+def test_a_file_without_headers_is_no_message(tmp_path):
+    with pytest.raises(UnreadableFile, match="none of the headers"):
+        read(tmp_path, b"just some words\n")
+
+
+def test_a_real_message(shared_data):
+    (section,) = load(shared_data / "documents/eml_simple.eml")
+    assert section.heading_path == ("Simple Email",)
+    assert section.text.startswith("Simple Email\n\nFrom: Alice Example")

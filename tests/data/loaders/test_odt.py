@@ -1,0 +1,46 @@
+"""OpenDocument texts."""
+
+from odf.draw import Frame, TextBox
+from odf.opendocument import OpenDocumentText
+from odf.table import Table, TableCell, TableRow
+from odf.text import H, List, ListItem, P
+
+from data.loaders.odt import load
+
+
+def test_headings_lists_tables_and_boxes_come_in_order(tmp_path):
+    document = OpenDocumentText()
+    document.text.addElement(H(outlinelevel=1, text="Birds"))
+    document.text.addElement(P(text="They fly."))
+    outer, item, inner, leaf = List(), ListItem(), List(), ListItem()
+    leaf.addElement(P(text="Robin"))
+    inner.addElement(leaf)
+    item.addElement(P(text="Songbirds"))
+    item.addElement(inner)
+    outer.addElement(item)
+    document.text.addElement(outer)
+    table, row = Table(), TableRow()
+    for text in ("Eagle", "2 m"):
+        cell = TableCell()
+        cell.addElement(P(text=text))
+        row.addElement(cell)
+    table.addElement(row)
+    document.text.addElement(table)
+    host, frame, box = P(text="Before"), Frame(width="1cm", height="1cm"), TextBox()
+    box.addElement(P(text="Boxed"))
+    frame.addElement(box)
+    host.addElement(frame)
+    document.text.addElement(host)
+    document.save(str(tmp_path / "a.odt"))
+    (section,) = load(tmp_path / "a.odt")
+    assert section.heading_path == ("Birds",)
+    assert section.text == (
+        "Birds\n\nThey fly.\n\n- Songbirds\n  - Robin\n\nEagle | 2 m\n\nBefore\n\nBoxed"
+    )
+
+
+def test_a_real_document_has_its_title_above_all(shared_data):
+    sections = list(load(shared_data / "documents/text_document_01.odt"))
+    assert sections[0].text == "Title\n\nSubtitle"
+    assert sections[-1].heading_path == ("Title", "heading level 1.0", "Heading level 2: B")
+    assert "  - bullet list 2.1\n" in sections[2].text
