@@ -98,6 +98,15 @@ async def test_only_so_many_sentences_are_encoded():
     assert seen == [40]
 
 
+async def test_a_blank_question_is_not_encoded():
+    def refuse(_: object) -> np.ndarray:
+        raise AssertionError("nothing to encode")
+
+    reader = QuotingReader(embed=refuse, embed_query=refuse)
+    _, reading = await read_all(reader.read(" \n", [ENERGY]))
+    assert reading.text == NOTHING_RELEVANT
+
+
 async def test_without_passages_it_says_so():
     _, reading = await read_all(QuotingReader().read("Why?", []))
     assert reading.text == NO_PASSAGE
