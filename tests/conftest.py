@@ -1,4 +1,4 @@
-"""Fixtures shared by all tests."""
+"""Fixtures shared by all tests, and the rule that CI passes nothing over."""
 
 import os
 from pathlib import Path
@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+OPTIONAL = "optional:"
+"""Begins the reason of a skip that CI accepts: the test needs what CI cannot have."""
 
 
 @pytest.fixture(scope="session")
@@ -13,8 +15,27 @@ def shared_data() -> Path:
     """The folder of real data sets that lies beside a checkout; tests that need it skip without."""
     folder = Path(os.environ.get("RAG_APP_SHARED_DATA", REPOSITORY.parent / "shared" / "data"))
     if not folder.is_dir():
-        message = f"{folder} is absent; set RAG_APP_SHARED_DATA to run this test"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
+        pytest.skip(f"{folder} is absent; set RAG_APP_SHARED_DATA to run this test")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings of the person who runs the tests must not reach them."""
+    for name in os.environ:
+        if name.startswith("RAG_APP_") and name not in {"RAG_APP_SHARED_DATA", "RAG_APP_ARTIFACTS"}:
+            monkeypatch.delenv(name)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """In CI, a skipped test fails the run, unless its reason begins with `optional:`."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if not os.environ.get("CI") or reporter is None:
+        return
+    skipped = [str(report.longrepr) for report in reporter.stats.get("skipped", [])]
+    missing = [reason for reason in skipped if OPTIONAL not in reason]
+    if missing:
+        reporter.write_line("")
+        reporter.write_line("\n".join(["CI must not skip:", *missing]), red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
