@@ -10,28 +10,43 @@ import unicodedata
 
 import Stemmer
 
-# Function words of English: articles, pronouns, auxiliaries, prepositions, conjunctions. They
-# occur in almost every passage and say nothing about its subject.
 _FUNCTION_WORDS = """
     a about after all also am an and any are as at be because been before being both but by can
     could did do does doing for from had has have having he her here hers him his how i if in into
     is it its itself just me more most my no nor not of on only or other our out over own same she
     should so some such than that the their theirs them then there these they this those through
     to too under until up very was we were what when where which while who whom why will with would
-    you your yours
+    you your yours 's ’s
 """
 ENGLISH_STOP_WORDS = frozenset(_FUNCTION_WORDS.split())
+"""Function words: articles, pronouns, auxiliaries, prepositions, conjunctions, the possessive s."""
 
-_WORD = re.compile(r"[^\W_]+")
 _CACHE_LIMIT = 500_000  # words; about 60 MB, more than the vocabulary of a large collection
+
+_ASCII_WORD = re.compile(r"'s\b|[0-9]+|[a-z]+")
+_IDEOGRAPH = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+_INDIC_SIGNS = "".join(  # vowel signs and viramas lie at the same places of nine script blocks
+    f"{chr(block)}-{chr(block + 3)}{chr(block + 0x3A)}-{chr(block + 0x4F)}"
+    f"{chr(block + 0x51)}-{chr(block + 0x57)}{chr(block + 0x62)}{chr(block + 0x63)}"
+    for block in range(0x0900, 0x0D80, 0x80)
+)
+_MARKS = (  # combining signs inside words, which Python does not count as letters
+    "\u0300-\u036f\u0591-\u05bd\u05bf\u05c1\u05c2\u05c7\u0610-\u061a\u064b-\u065f\u0670"
+    "\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\u0eb1\u0eb4-\u0ebc\u0ec8-\u0ece" + _INDIC_SIGNS
+)
+_WORD = re.compile(rf"['’]s\b|\d+|[{_IDEOGRAPH}]|(?:[^\W\d_{_IDEOGRAPH}]|[{_MARKS}])+")
 
 
 class Analyzer:
     """Turns text into the terms that BM25 counts.
 
-    A text is normalised (Unicode NFKC, lower case), cut into runs of letters and digits, freed of
-    stop words, and stemmed. Stop words exist for English; for other languages the inverse document
-    frequency alone keeps function words from mattering, at some cost in index size.
+    A text is normalised (Unicode NFKC, lower case), cut into words, freed of stop words, and
+    stemmed. A word is a run of letters with their combining signs, a run of digits (so ``il-6``
+    and ``il6`` have the same terms), or one Han or kana character, since those scripts set no
+    spaces; the pairs that BM25 counts as well keep such pieces together.
+
+    Stop words exist for English; in other languages the inverse document frequency alone keeps
+    function words from mattering, at some cost in index size.
 
     Args:
         language: a Snowball algorithm such as ``english`` or ``german``, or ``none`` for words
@@ -48,15 +63,16 @@ class Analyzer:
         if language not in allowed:
             raise ValueError(f"language is {language!r}; allowed are {', '.join(allowed)}")
         self.language = language
-        self._stop_words = ENGLISH_STOP_WORDS if language == "english" else frozenset()
-        self._terms = _Terms(language, self._stop_words)
+        stop_words = ENGLISH_STOP_WORDS if language == "english" else frozenset({"'s", "’s"})
+        self._terms = _Terms(language, stop_words)
 
     def __call__(self, text: str) -> list[str]:
         """The terms of `text`, in order, with repetitions; empty when there is none."""
-        if not text.isascii():
-            text = unicodedata.normalize("NFKC", text)
-        terms = map(self._terms.__getitem__, _WORD.findall(text.lower()))
-        return [term for term in terms if term]
+        if text.isascii():
+            words = _ASCII_WORD.findall(text.lower())
+        else:
+            words = _WORD.findall(unicodedata.normalize("NFKC", text).lower())
+        return [term for term in map(self._terms.__getitem__, words) if term]
 
     @property
     def identity(self) -> dict[str, str | int]:

@@ -1,7 +1,8 @@
 """Two ranked lists, one from each engine, to one."""
 
 import math
-from collections.abc import Sequence
+import operator
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from retrieval.errors import FusionError
@@ -14,21 +15,29 @@ class Fusion(Protocol):
     """Makes one ranking of the dense and the sparse one."""
 
     def fuse(self, dense: Sequence[Scored], sparse: Sequence[Scored]) -> list[Scored]:
-        """Every credited chunk once, best first; ties are broken by chunk id."""
+        """Every credited chunk once, best first; equal scores by chunk id.
+
+        A chunk that a list repeats counts once, where it is first. Sparse hits with a score of zero
+        or less share no term with the query and are ignored.
+
+        Args:
+            dense: hits of the dense engine, best first.
+            sparse: hits of the sparse engine, best first.
+
+        Raises:
+            FusionError: a score is infinite or not a number.
+        """
         ...
 
 
 class ReciprocalRankFusion:
     """Each list gives a chunk 1 / (k + rank), ranks from 1 (Cormack et al., SIGIR 2009).
 
-    Sparse hits with a score of zero or less share no term with the query and get no credit.
-    A chunk that one list repeats counts once, at its best rank.
-
     Args:
         k: how slowly credit falls with rank; 60 in the paper.
 
     Raises:
-        ValueError: `k` is negative.
+        ValueError: `k` is negative or infinite.
     """
 
     def __init__(self, k: float = 60) -> None:
@@ -37,77 +46,111 @@ class ReciprocalRankFusion:
         self.k = k
 
     def fuse(self, dense: Sequence[Scored], sparse: Sequence[Scored]) -> list[Scored]:
-        """See `Fusion.fuse`; raises FusionError for a score that is not a number."""
-        totals: dict[str, float] = {}
-        for side in (_unique(dense), _credited(sparse)):
-            for rank, chunk in enumerate(side, start=1):
-                totals[chunk] = totals.get(chunk, 0.0) + 1 / (self.k + rank)
+        """See `Fusion.fuse`."""
+        start = self.k + 1
+        totals = {chunk: 1 / rank for rank, chunk in _numbered(_scores(dense), start)}
+        for rank, chunk in _numbered(_credited(sparse), start):
+            totals[chunk] = totals.get(chunk, 0.0) + 1 / rank
         return _ranked(totals)
 
 
 class MinMaxFusion:
-    """A weighted sum of scores, each list's stretched to [0, 1].
+    """A weighted sum of scores, each list's divided by its best.
 
-    Convex combination, as in Bruch et al., An Analysis of Fusion Functions for Hybrid Retrieval
-    (TOIS 2023). A chunk absent from a list gets 0 from it.
+    This is the convex combination of Bruch et al., An Analysis of Fusion Functions for Hybrid
+    Retrieval (TOIS 2023), with the theoretical minimum as lower end instead of the list's last
+    score: 0 for BM25, and for the cosine that of unrelated texts, `floor`.
+
+    A chunk that a list lacks scored no more than the list's last, and is taken to have scored just
+    that; but 0 in a sparse list shorter than the dense one, which was not cut off: there, nothing
+    else shared a term with the query. Both lists should be asked for with the same limit.
+
+    A side whose share is 0 is left out.
 
     Args:
         weight: share of the dense list, from 0 to 1; the sparse list has the rest.
+        floor: cosine that the encoder gives to unrelated texts, below 1; near 0 for most, higher
+            for some (their cosines all lie close together).
 
     Raises:
-        ValueError: `weight` is out of its range.
+        ValueError: an argument is out of its range.
     """
 
-    def __init__(self, weight: float = 0.6) -> None:
+    _NARROWEST = 0.1  # of cosines; where even the best is hardly related, noise is not blown up
+
+    def __init__(self, weight: float = 0.6, floor: float = 0.0) -> None:
         if not 0 <= weight <= 1:
             raise ValueError(f"weight is {weight}; it must be from 0 to 1")
+        if not -1 <= floor < 1:
+            raise ValueError(f"floor is {floor}; it must be at least -1 and below 1")
         self.weight = weight
+        self.floor = floor
 
     def fuse(self, dense: Sequence[Scored], sparse: Sequence[Scored]) -> list[Scored]:
-        """See `Fusion.fuse`; raises FusionError for a score that is not a number."""
-        totals: dict[str, float] = {}
-        for side, share in ((_unique(dense), self.weight), (_credited(sparse), 1 - self.weight)):
-            if not side:
-                continue
-            low, high = min(side.values()), max(side.values())
-            span = high - low
-            for chunk, score in side.items():
-                part = (score - low) / span if span > 0 else 1.0
-                totals[chunk] = totals.get(chunk, 0.0) + share * part
+        """See `Fusion.fuse`."""
+        near = self._dense_parts(_scores(dense)) if self.weight > 0 else {}
+        shared = self._sparse_parts(_credited(sparse)) if self.weight < 1 else {}
+        near_floor = min(near.values(), default=0.0)
+        cut_off = len(shared) >= len(near)
+        shared_floor = min(shared.values(), default=0.0) if cut_off else 0.0
+        totals = {chunk: part + shared.get(chunk, shared_floor) for chunk, part in near.items()}
+        for chunk, part in shared.items():
+            if chunk not in totals:
+                totals[chunk] = near_floor + part
         return _ranked(totals)
+
+    def _dense_parts(self, scores: dict[str, float]) -> dict[str, float]:
+        if not scores:
+            return {}
+        top = max(scores.values())
+        slope = self.weight / max(top - self.floor, self._NARROWEST)
+        return {chunk: self.weight + slope * (score - top) for chunk, score in scores.items()}
+
+    def _sparse_parts(self, scores: dict[str, float]) -> dict[str, float]:
+        top, share = max(scores.values(), default=1.0), 1 - self.weight
+        return {chunk: share * (score / top) for chunk, score in scores.items()}
 
 
 class NoFusion:
     """Passes the only list on; for retrievers that use one engine."""
 
     def fuse(self, dense: Sequence[Scored], sparse: Sequence[Scored]) -> list[Scored]:
-        """The non-empty list; raises FusionError when there are two."""
+        """See `Fusion.fuse`; also raises FusionError when there are hits in both lists."""
         if dense and sparse:
             raise FusionError(
                 "Fusion 'none' cannot combine dense and BM25 hits",
                 cause="it only passes a single list on",
                 way_out="Choose fusion 'rrf' or 'minmax', or the retriever 'dense' or 'bm25'",
             )
-        return _ranked(_unique(dense) if dense else _credited(sparse))
+        return _ranked(_scores(dense) or _credited(sparse))
 
 
-def _unique(hits: Sequence[Scored]) -> dict[str, float]:
-    """Chunk id -> score, in rank order, the first of each; refuses what is not a number."""
-    scores: dict[str, float] = {}
-    for chunk, score in hits:
-        if not math.isfinite(score):
-            raise FusionError(
-                f"Chunk {chunk} has the score {score}",
-                cause="only finite scores can be ranked",
-                way_out="Check the encoder and the stored vectors",
-            )
-        scores.setdefault(chunk, score)
+def _scores(hits: Sequence[Scored]) -> dict[str, float]:
+    """Chunk id -> score in rank order, the first of each; refuses what is not a number."""
+    if not all(map(math.isfinite, (score for _, score in hits))):
+        chunk, score = next(hit for hit in hits if not math.isfinite(hit[1]))
+        raise FusionError(
+            f"Chunk {chunk} has the score {score}",
+            cause="only finite numbers can be ranked",
+            way_out="Check the encoder and the stored vectors",
+        )
+    scores = dict(hits)
+    if len(scores) < len(hits):
+        scores.clear()
+        for chunk, score in hits:
+            scores.setdefault(chunk, score)
     return scores
 
 
 def _credited(hits: Sequence[Scored]) -> dict[str, float]:
-    return {chunk: score for chunk, score in _unique(hits).items() if score > 0}
+    return {chunk: score for chunk, score in _scores(hits).items() if score > 0}
+
+
+def _numbered(chunks: Iterable[str], start: float) -> Iterable[tuple[float, str]]:
+    return ((start + rank, chunk) for rank, chunk in enumerate(chunks))
 
 
 def _ranked(totals: dict[str, float]) -> list[Scored]:
-    return sorted(totals.items(), key=lambda hit: (-hit[1], hit[0]))
+    """Best first, equal scores by chunk id."""
+    falling = sorted(zip(map(operator.neg, totals.values()), totals, strict=True))
+    return [(chunk, -score) for score, chunk in falling]

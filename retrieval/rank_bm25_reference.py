@@ -17,15 +17,17 @@ class RankBM25Retriever(BaseRetriever):
 
     It exists to be compared with: it reads every passage into memory at the first query and scores
     all of them, in Python, at each (about 170 ms at 100,000 passages). Its formula differs from
-    that of `retrieval.bm25.BM25` with Qdrant's inverse document frequency in this alone:
+    that of `retrieval.bm25.BM25` on Qdrant:
 
     * idf here is ``ln((N - n + 0.5) / (n + 0.5))``, without Lucene's ``1 +`` inside the logarithm;
     * a term that more than half of the passages hold gets a quarter (epsilon) of the mean idf of
-      all terms instead, since that logarithm is negative; one that exactly half hold gets 0.
+      all terms instead, since that logarithm is negative; one that exactly half hold gets 0;
+    * there is no k3 (a term that the query repeats counts each time), there are no pairs of terms,
+      and terms of headings count once: the defaults of `BM25`, not those of the application.
 
-    Saturation, the factor ``k1 + 1``, length normalisation and the counting of a query term that is
-    repeated are the same, so both rank alike wherever every query term has the same n, and nearly
-    alike while terms are rare (``ln(1 + x)`` tends to ``ln x``).
+    Saturation, the factor ``k1 + 1`` and length normalisation are the same. So by those defaults
+    both rank alike where all terms of the query have the same n below N / 2, and nearly alike while
+    they are rare (``ln(1 + x)`` tends to ``ln x``).
 
     Hits with a score of zero or less are dropped; equal scores are ordered by chunk id.
 

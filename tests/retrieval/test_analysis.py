@@ -34,7 +34,26 @@ def test_accents_survive_and_compatibility_forms_are_unified():
 
 def test_scripts_other_than_latin_have_words():
     assert Analyzer("russian")("книги книга") == ["книг", "книг"]
-    assert Analyzer("none")("東京 ١٢٣") == ["東京", "١٢٣"]
+    assert Analyzer("none")("Ωμέγα ١٢٣") == ["ωμέγα", "١٢٣"]
+
+
+def test_letters_and_digits_are_terms_of_their_own():
+    assert Analyzer("none")("IL-6 il6 CO2") == ["il", "6", "il", "6", "co", "2"]
+    assert Analyzer("none")("ＩＬ６") == ["il", "6"]
+
+
+@pytest.mark.parametrize("apostrophe", ["'", "’"])
+def test_possessive_s_is_dropped(apostrophe):
+    assert ENGLISH(f"Darwin{apostrophe}s finches, vitamin S") == ["darwin", "finch", "vitamin", "s"]
+
+
+def test_signs_that_belong_to_letters_do_not_cut_words():
+    assert Analyzer("none")("हिन्दी भाषा") == ["हिन्दी", "भाषा"]
+    assert Analyzer("none")("שָׁלוֹם x̄y") == ["שָׁלוֹם", "x̄y"]
+
+
+def test_scripts_without_spaces_are_cut_into_characters():
+    assert Analyzer("none")("東京タワー2階") == ["東", "京", "タ", "ワ", "ー", "2", "階"]
 
 
 def test_none_neither_stems_nor_drops():
@@ -55,8 +74,9 @@ def test_identity_tells_languages_apart():
     assert Analyzer("english").identity == ENGLISH.identity
 
 
-def test_no_stop_word_is_a_term():
-    assert all(ENGLISH(word) == [] for word in ENGLISH_STOP_WORDS)
+@pytest.mark.parametrize("context", ["{}", "({}) — {}"])
+def test_no_stop_word_is_a_term(context):
+    assert all(ENGLISH(context.format(word, word)) == [] for word in ENGLISH_STOP_WORDS)
 
 
 def test_threads_may_share_an_analyzer():
