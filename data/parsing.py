@@ -22,6 +22,7 @@ from data.parser_child import OUT_OF_MEMORY
 from data.sections import Section
 
 _READ_BYTES = 1 << 16
+_MAX_ANSWER = 256 * MIB
 _SPLIT = "Split it, or raise the limit"
 
 
@@ -75,8 +76,7 @@ class Parser:
             child.send({"path": str(path.absolute()), "name": name, "limits": asdict(self._limits)})
             budget = self._limits.budget(size)
             while "section" in (answer := self._answer(child, name, budget)):
-                text, page, heading_path, char_start, passage_id = answer["section"]
-                yield Section(text, page, tuple(heading_path), char_start, passage_id)
+                yield Section(*answer["section"])
             answered = not answer["leaving"]
             if "error" in answer:
                 raise self._refused(name, *answer["error"])
@@ -94,9 +94,13 @@ class Parser:
     def _answer(self, child: "_Child", name: str, budget: float) -> dict[str, Any]:
         """The child's next answer; UnreadableFile where it is late or gone."""
         try:
-            return child.answer(budget)
+            return _checked(child.answer(budget))
         except TimeoutError as error:
             raise self._too_slow(name, budget) from error
+        except ValueError as error:
+            raise UnreadableFile(
+                f"cannot read {name}", cause=f"the parser lost its way in it ({error})"
+            ) from error
         except EOFError as error:
             code = child.code()
             if code == -signal.SIGXCPU:
@@ -161,9 +165,15 @@ class _Child:
         except BrokenPipeError:
             return  # `answer` will find that the child is gone, and why
 
-    def answer(self, budget: float) -> dict[str, Any]:
-        """The next answer. TimeoutError: silent for `budget` seconds in all; EOFError: gone."""
+    def answer(self, budget: float) -> object:
+        """The next answer.
+
+        Raises TimeoutError when it was silent for `budget` seconds in all, EOFError when it is
+        gone, ValueError for what is no answer.
+        """
         while (end := self._buffer.find(b"\n")) < 0:
+            if len(self._buffer) > _MAX_ANSWER:
+                raise ValueError("an answer without end")
             self._await(budget)
             more = os.read(self._answers, _READ_BYTES)
             if not more:
@@ -171,8 +181,7 @@ class _Child:
             self._buffer += more
         line = bytes(self._buffer[:end])
         del self._buffer[: end + 1]
-        answer: dict[str, Any] = orjson.loads(line)
-        return answer
+        return orjson.loads(line)
 
     def _await(self, budget: float) -> None:
         began = time.monotonic()
@@ -193,6 +202,29 @@ class _Child:
         self._jobs.close()
         if self._process.stdout is not None:
             self._process.stdout.close()
+
+
+def _checked(answer: object) -> dict[str, Any]:
+    """An answer as the protocol has it, headings as a tuple; ValueError for anything else.
+
+    A library that a hostile file has taken over might say anything.
+    """
+    match answer:
+        case {
+            "section": [
+                str(text),
+                int() | None as page,
+                [*headings],
+                int(start),
+                str() | None as passage,
+            ]
+        } if all(isinstance(heading, str) for heading in headings):
+            return {"section": (text, page, tuple(headings), start, passage)}
+        case {"end": True, "leaving": bool(leaving)}:
+            return {"leaving": leaving}
+        case {"error": [str(cause), str(way_out)], "leaving": bool(leaving)}:
+            return {"error": (cause, way_out), "leaving": leaving}
+    raise ValueError("not an answer")
 
 
 def _size(path: Path, name: str) -> int:

@@ -47,7 +47,7 @@ def check(path: Path, name: str, kind: str, limits: Limits) -> None:
     _check_size(size, name, kind, limits)
     with path.open("rb") as file:
         head = file.read(_HEAD)
-    if not head.strip():
+    if not head.strip() and size <= _HEAD:
         raise UnreadableFile(f"cannot read {name}", cause="it is empty")
     found = _content(head, path)
     if found == "zip":

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from data.errors import UnreadableFile
 from data.loaders.outline import clean
+from data.loaders.pdf_outline import PdfOutline
 from data.sections import Section
 
 if TYPE_CHECKING:
@@ -22,7 +23,10 @@ _UNFOLDED = range(0xFB00, 0xFF00)
 
 
 def load(path: Path) -> Iterator[Section]:
-    """One section a page that has text, in page order; `page` counts from 1.
+    """The sections of each page that has text, in page order; `page` counts from 1.
+
+    A page is one section, or several where the document's outline (bookmarks) names headings on
+    it; the outline gives the heading paths.
 
     Invisible text (a text-recognition layer) is text. PDFium marks a word that is parted at a
     line's end with U+FFFE in place of hyphen and line feed; the mark is dropped, so the word is
@@ -33,12 +37,13 @@ def load(path: Path) -> Iterator[Section]:
     document = _open(path)
     try:
         pages = len(document)
+        outline = PdfOutline(document)
         found = False
         for number in range(1, pages + 1):
             text = _page_text(document, number)
             if text:
                 found = True
-                yield Section(text, number)
+                yield from outline.sections(number, text)
         if not found:
             raise UnreadableFile(
                 f"cannot read {path.name}",

@@ -108,11 +108,27 @@ def test_a_file_that_takes_too_long_is_given_up_and_the_next_one_is_read(endless
         assert [section.text for section in parser.parse(tmp_path / "b.txt")] == ["fine"]
 
 
-def test_a_file_that_needs_too_much_memory_is_refused(endless, tmp_path):
+def test_a_file_that_needs_too_much_memory_is_refused(tmp_path):
+    (tmp_path / "a.txt").write_bytes(b"many words " * 8_000_000)
     (tmp_path / "b.txt").write_text("fine")
-    with Parser(Limits(memory_bytes=200 * MIB)) as parser:
-        assert "MiB of memory" in reason(parser, endless)
+    with Parser(Limits(memory_bytes=128 * MIB)) as parser:
+        assert "more than 128 MiB of memory" in reason(parser, tmp_path / "a.txt")
         assert [section.text for section in parser.parse(tmp_path / "b.txt")] == ["fine"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"no json\n", b"[]\n", b'{"section": [1, 2, 3, 4, 5]}\n', b'{"section": ["a"]}\n', b"{}\n"],
+)
+def test_a_child_out_of_its_mind_is_not_believed(answer, tmp_path):
+    (tmp_path / "b.txt").write_text("fine")
+    with Parser() as parser:
+        list(parser.parse(tmp_path / "b.txt"))
+        assert parser._child is not None
+        parser._child._buffer += answer
+        assert "lost its way" in reason(parser, tmp_path / "b.txt")
+        assert parser._child is None
+        assert len(list(parser.parse(tmp_path / "b.txt"))) == 1
 
 
 def test_a_child_that_is_killed_costs_one_file(tmp_path, shared_data):
