@@ -7,10 +7,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
 from llama_index.core.schema import TextNode
+from qdrant_client import QdrantClient, models
 
 from retrieval.analysis import Analyzer
 from retrieval.bm25 import BM25
@@ -19,9 +21,11 @@ from retrieval.index.collections import Collections
 from retrieval.index.edge_collections import EdgeCollections
 from retrieval.index.fingerprint import IndexSpec
 from retrieval.index.records import DocumentRecord
+from retrieval.index.server_collections import ServerCollections, connect
 from retrieval.passages import indexed_text, passage, version_id
 
 DIMENSION = 8
+PREFIX = f"test-{os.getpid()}-"
 SPEC = IndexSpec(DIMENSION, {"model_id": "toy"}, {"tokens": 16}, BM25(Analyzer("english")))
 OTHER_SPEC = replace(SPEC, encoder={"model_id": "other toy"})
 
@@ -61,10 +65,62 @@ class EdgePlace:
             yield
 
 
-PLACES = {"edge": EdgePlace}
+class QuietLocalClient(QdrantClient):
+    """The client's local mode, which has no payload indexes and warns whoever asks for one."""
+
+    def create_payload_index(self, *_: Any, **__: Any) -> models.UpdateResult:
+        return models.UpdateResult(status=models.UpdateStatus.COMPLETED)
 
 
-def place(kind: str, root: Path) -> EdgePlace:
+class LocalServerPlace:
+    """The stand-in for a server: the same client calls, answered by numpy and sqlite."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.client = self.connect()
+        self.collections: Collections = ServerCollections(self.client)
+
+    def connect(self) -> QdrantClient:
+        return QuietLocalClient(path=str(self.root))
+
+    def restart(self) -> None:
+        self.client.close()
+        self.client = self.connect()
+        self.collections = ServerCollections(self.client)
+
+    def stop(self) -> None:
+        self.client.close()
+
+    def versions(self, name: str) -> list[str]:
+        found = (held.name for held in self.client.get_collections().collections)
+        return sorted(each.removeprefix(f"{name}__") for each in found if each.startswith(name))
+
+    @contextmanager
+    def crash_after_switch(self, error: Exception) -> Iterator[None]:
+        with patch.object(self.client, "delete_collection", side_effect=error):
+            yield
+
+
+class ServerPlace(LocalServerPlace):
+    """A real server, at QDRANT_URL; what the tests make there is dropped afterwards."""
+
+    def connect(self) -> QdrantClient:
+        return connect(os.environ["QDRANT_URL"], os.environ.get("QDRANT_API_KEY"))
+
+    def stop(self) -> None:
+        for held in self.client.get_collections().collections:
+            if held.name.startswith(PREFIX):
+                self.client.delete_collection(held.name)
+        super().stop()
+
+
+Place = EdgePlace | LocalServerPlace
+PLACES: dict[str, type[Place]] = {"edge": EdgePlace, "server-local": LocalServerPlace}
+if os.environ.get("QDRANT_URL"):
+    PLACES["server"] = ServerPlace
+
+
+def place(kind: str, root: Path) -> Place:
     return PLACES[kind](root)
 
 
@@ -94,7 +150,7 @@ def chunks(texts: Sequence[str], source: str = "a.txt", content: str = "1") -> l
 
 def committed(source: str, content: str, nodes: Sequence[TextNode]) -> DocumentRecord:
     """The record of a document whose chunks are all stored."""
-    terms = sum(SPEC.bm25.passage_length(indexed_text(node)) for node in nodes)
+    terms = sum(SPEC.bm25.count(indexed_text(node)).length for node in nodes)
     return DocumentRecord(source=source, live=content, chunks=len(nodes), terms=terms)
 
 
@@ -119,8 +175,4 @@ def vector(text: str) -> np.ndarray:
 
 
 def unique_name() -> str:
-    return f"test-{uuid.uuid4().hex[:12]}"
-
-
-def server_address() -> str | None:
-    return os.environ.get("QDRANT_URL") or None
+    return f"{PREFIX}{uuid.uuid4().hex[:12]}"

@@ -1,0 +1,405 @@
+"""A Qdrant server, one collection of it a collection version, through LlamaIndex's own store."""
+
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from llama_index.core.bridge.pydantic import Field, PrivateAttr
+from llama_index.core.schema import BaseNode, TextNode
+from llama_index.vector_stores.qdrant import QdrantVectorStore
+from qdrant_client import QdrantClient, models
+
+from retrieval.bm25 import BM25
+from retrieval.fusion import Scored
+from retrieval.index.base import EVERYWHERE, PassageStore, Vector, Where, point_ids
+from retrieval.index.fingerprint import IndexSpec
+from retrieval.index.records import (
+    COLLECTION_POINT,
+    CollectionRecord,
+    DocumentRecord,
+    record_point,
+)
+from retrieval.index.server_calls import Calls
+from retrieval.passages import METADATA_KEYS, node
+from retrieval.sparse import SparseVector
+
+DENSE, SPARSE = "dense", "bm25"
+PASSAGE, DOCUMENT, HIDES = "passage", "document", "hides"
+INDEXED_KEYS = ("kind", "version", "source", HIDES)
+
+_REQUEST_BYTES = 4_000_000  # Qdrant advises requests well under its 32 MB; DESIGN asks for < 5 MB
+_REQUEST_POINTS = 256
+_PAGE = 512
+
+
+class WeighedNode(TextNode):
+    """A passage on its way into the store, with its BM25 vector."""
+
+    weight: SparseVector = Field(exclude=True)
+
+
+class LeanVectorStore(QdrantVectorStore):
+    """LlamaIndex's store, without the JSON copy of the whole node in every payload.
+
+    Stock payloads hold the metadata twice and the text in ``_node_content``: about 835 bytes more a
+    passage. These hold ``text`` and the metadata once, which the stock class reads as well (its
+    `parse_to_query_result` falls back to `text_key` where there is no ``_node_content``).
+    """
+
+    def __init__(self, client: QdrantClient, collection: str, bm25: BM25) -> None:
+        def encode(texts: list[str]) -> tuple[list[list[int]], list[list[float]]]:
+            vectors = [bm25.encode_query(text) for text in texts]
+            return [vector.indices for vector in vectors], [vector.values for vector in vectors]
+
+        super().__init__(
+            collection,
+            client=client,
+            enable_hybrid=True,
+            dense_vector_name=DENSE,
+            sparse_vector_name=SPARSE,
+            sparse_doc_fn=encode,  # never called: nodes bring their weights
+            sparse_query_fn=encode,
+            index_doc_id=False,
+            batch_size=_REQUEST_POINTS,
+            max_retries=0,  # `Calls` repeats, with a back-off
+        )
+
+    def _build_points(
+        self, nodes: list[BaseNode], sparse_vector_name: str
+    ) -> tuple[list[Any], list[str]]:
+        points = [self._point(chunk, sparse_vector_name) for chunk in nodes]
+        return points, [point.id for point in points]
+
+    def _point(self, chunk: BaseNode, sparse_vector_name: str) -> Any:
+        if not isinstance(chunk, WeighedNode):
+            raise TypeError(f"node {chunk.node_id} has no BM25 weights; add it to a PassageStore")
+        vectors: dict[str, Any] = {self.dense_vector_name: chunk.get_embedding()}
+        if chunk.weight.indices:  # a passage without terms is none of the N that idf counts
+            vectors[sparse_vector_name] = _sparse(chunk.weight)
+        return models.PointStruct(
+            id=chunk.node_id,
+            vector=vectors,
+            payload={"kind": PASSAGE, "text": chunk.text, **chunk.metadata},
+        )
+
+
+class ServerStore(PassageStore):
+    """A collection version on a Qdrant server. Any number of processes may share it.
+
+    What other processes hide or show (`DocumentRecord.hidden`) is noticed within `HIDDEN_SECONDS`;
+    what this object does, at once. Every write returns when the server has applied it and logged it
+    ahead.
+
+    Args:
+        client: of the server; it stays open when the store is closed.
+        collection: Qdrant's name of the version, as `ServerCollections` made it.
+        spec: what the index is built with.
+        calls: how calls are repeated.
+
+    Raises:
+        StoreError: the server does not answer, or refuses.
+    """
+
+    HIDDEN_SECONDS: float = Field(default=1.0, frozen=True)
+
+    _client: QdrantClient = PrivateAttr()
+    _collection: str = PrivateAttr()
+    _calls: Calls = PrivateAttr()
+    _vector_store: LeanVectorStore = PrivateAttr()
+    _hidden: dict[str, frozenset[str]] = PrivateAttr()
+    _hidden_until: float = PrivateAttr()
+    _noting: Any = PrivateAttr()
+    _deleted: bool = PrivateAttr()
+
+    def __init__(
+        self, client: QdrantClient, collection: str, spec: IndexSpec, calls: Calls | None = None
+    ) -> None:
+        super().__init__(spec)
+        self._client, self._collection = client, collection
+        self._calls = calls or Calls(client)
+        self._vector_store = self._calls(lambda: LeanVectorStore(client, collection, spec.bm25))
+        self._hidden, self._hidden_until = {}, 0.0
+        self._noting = threading.Lock()
+        self._deleted = False
+
+    @property
+    def client(self) -> QdrantClient:
+        """The `qdrant_client.QdrantClient`."""
+        return self._client
+
+    @property
+    def vector_store(self) -> QdrantVectorStore:
+        """LlamaIndex's own store over this collection; its searches see hidden versions too."""
+        return self._vector_store
+
+    # --- searching ---------------------------------------------------------------------------
+
+    def dense(self, vector: Vector, limit: int, where: Where = EVERYWHERE) -> list[Scored]:
+        """See `PassageStore.dense`; approximate (HNSW) where the server has built its graph."""
+        return self._search(vector.tolist(), DENSE, limit, where, None)
+
+    def sparse(self, vector: SparseVector, limit: int, where: Where = EVERYWHERE) -> list[Scored]:
+        """See `PassageStore.sparse`."""
+        if not vector.indices:
+            return []
+        hits = self._search(_sparse(vector), SPARSE, limit, where, self._population())
+        return [(chunk, score) for chunk, score in hits if score > 0]
+
+    def fetch(self, ids: Sequence[str]) -> list[TextNode]:
+        """See `PassageStore.fetch`."""
+        found = {
+            str(record.id): _node(record)
+            for record in self._retrieve(ids, True)
+            if _kind(record) == PASSAGE
+        }
+        return [found[chunk] for chunk in ids if chunk in found]
+
+    def passages(self, batch: int = 512) -> Iterator[list[TextNode]]:
+        """See `PassageStore.passages`."""
+        where = models.Filter(must=[_is("kind", PASSAGE)], must_not=self._not_hidden())
+        for records in self._scroll(where, batch):
+            yield [_node(record) for record in records]
+
+    # --- writing -----------------------------------------------------------------------------
+
+    def upsert(self, nodes: Sequence[TextNode], weights: Sequence[SparseVector]) -> None:
+        """See `PassageStore.upsert`; in requests of less than 5 MB."""
+        weighed = (
+            WeighedNode(
+                id_=chunk.node_id,
+                text=chunk.text,
+                embedding=chunk.get_embedding(),
+                metadata=chunk.metadata,
+                weight=weight,
+            )
+            for chunk, weight in zip(nodes, weights, strict=True)
+        )
+        for request in _requests(weighed):
+            self._calls(lambda part=request: self._vector_store.add(part))  # type: ignore[misc]
+
+    def reweigh(self, ids: Sequence[str], weights: Sequence[SparseVector]) -> None:
+        """See `PassageStore.reweigh`."""
+        changed = [
+            models.PointVectors(id=chunk, vector={SPARSE: _sparse(weight)})
+            for chunk, weight in zip(ids, weights, strict=True)
+            if weight.indices
+        ]
+        for start in range(0, len(changed), _REQUEST_POINTS):
+            part = changed[start : start + _REQUEST_POINTS]
+            self._calls(
+                lambda part=part: self._client.update_vectors(  # type: ignore[misc]
+                    self._collection, part, wait=True
+                )
+            )
+
+    def stored_terms(self, ids: Sequence[str]) -> dict[str, int]:
+        """See `PassageStore.stored_terms`."""
+        return {
+            str(record.id): int((record.payload or {})["terms"])
+            for record in self._retrieve(ids, ["kind", "terms"])
+            if _kind(record) == PASSAGE
+        }
+
+    def count(self, version: str) -> int:
+        """See `PassageStore.count`."""
+        where = models.Filter(must=[_is("version", version)])
+        found = self._calls(
+            lambda: self._client.count(self._collection, count_filter=where, exact=True)
+        )
+        return found.count
+
+    def delete_version(self, version: str) -> None:
+        """See `PassageStore.delete_version`."""
+        self._delete(models.Filter(must=[_is("version", version)]))
+
+    def delete_source(self, source: str) -> None:
+        """See `PassageStore.delete_source`."""
+        self._delete(models.Filter(must=[_is("source", source), _is("kind", PASSAGE)]))
+
+    def flush(self) -> None:
+        """Nothing to do: the server has logged every write ahead before it answered."""
+
+    def close(self) -> None:
+        """Nothing to do: the client belongs to whoever made it."""
+
+    # --- records -----------------------------------------------------------------------------
+
+    def records(self) -> list[DocumentRecord]:
+        """See `PassageStore.records`."""
+        where = models.Filter(must=[_is("kind", DOCUMENT)])
+        found = [_document(record) for page in self._scroll(where, _PAGE) for record in page]
+        return sorted(found, key=lambda record: record.source)
+
+    def record(self, source: str) -> DocumentRecord | None:
+        """See `PassageStore.record`."""
+        found = self._retrieve([record_point(source)], True)
+        return _document(found[0]) if found else None
+
+    def put_record(self, record: DocumentRecord) -> None:
+        """See `PassageStore.put_record`."""
+        if record.hidden:  # hide before the write that lets chunks come in
+            self._note(record)
+        self._put(record.point, {**record.payload(), HIDES: sorted(record.hidden)})
+        self._note(record)
+
+    def delete_record(self, source: str) -> None:
+        """See `PassageStore.delete_record`."""
+        gone = models.PointIdsList(points=[record_point(source)])
+        self._calls(lambda: self._client.delete(self._collection, gone, wait=True))
+        self._note(DocumentRecord(source))
+
+    def collection(self) -> CollectionRecord:
+        """See `PassageStore.collection`."""
+        (found,) = self._retrieve([COLLECTION_POINT], True)
+        return CollectionRecord.of(found.payload or {})
+
+    def put_collection(self, record: CollectionRecord) -> None:
+        """See `PassageStore.put_collection`."""
+        self._put(COLLECTION_POINT, record.payload())
+
+    # --- helpers -----------------------------------------------------------------------------
+
+    def _search(
+        self, query: Any, using: str, limit: int, where: Where, params: models.SearchParams | None
+    ) -> list[Scored]:
+        filters = self._filter(where)
+        answer = self._calls(
+            lambda: self._client.query_points(
+                self._collection,
+                query=query,
+                using=using,
+                limit=limit,
+                query_filter=filters,
+                search_params=params,
+                with_payload=False,
+            )
+        )
+        return [(str(point.id), point.score) for point in answer.points]
+
+    def _population(self) -> models.SearchParams | None:
+        """Over which passages the engine counts N and n(t).
+
+        Left to itself it counts what its index holds, deleted passages included until the segment
+        is rebuilt, and hidden ones as well. Servers older than 1.18 do not know the parameter.
+        """
+        hidden = self._not_hidden()
+        if not self._deleted and not hidden:
+            return None
+        corpus = models.Filter(must=[_is("kind", PASSAGE)], must_not=hidden)
+        return models.SearchParams(idf=models.IdfCorpusParams(corpus=corpus))
+
+    def _filter(self, where: Where) -> models.Filter | None:
+        hidden = self._not_hidden()
+        if not hidden and not where.sources:
+            return None
+        must = [_any("source", where.sources)] if where.sources else []
+        return models.Filter(must=must, must_not=hidden)
+
+    def _not_hidden(self) -> list[Any]:
+        versions = frozenset().union(*self._hidden_versions().values())
+        return [_any("version", sorted(versions))] if versions else []
+
+    def _hidden_versions(self) -> dict[str, frozenset[str]]:
+        with self._noting:
+            if time.monotonic() >= self._hidden_until:
+                where = models.Filter(
+                    must=[_is("kind", DOCUMENT)],
+                    must_not=[models.IsEmptyCondition(is_empty=models.PayloadField(key=HIDES))],
+                )
+                pages = self._scroll(where, _PAGE)
+                found = [_document(record) for page in pages for record in page]
+                self._hidden = {record.source: record.hidden for record in found}
+                self._hidden_until = time.monotonic() + self.HIDDEN_SECONDS
+            return self._hidden
+
+    def _note(self, record: DocumentRecord) -> None:
+        with self._noting:
+            others = {key: hidden for key, hidden in self._hidden.items() if key != record.source}
+            self._hidden = {**others, record.source: record.hidden} if record.hidden else others
+
+    def _retrieve(self, ids: Sequence[str], payload: bool | list[str]) -> list[models.Record]:
+        wanted = point_ids(ids)
+        if not wanted:
+            return []
+        return self._calls(
+            lambda: self._client.retrieve(
+                self._collection, wanted, with_payload=payload, with_vectors=False
+            )
+        )
+
+    def _put(self, point: str, payload: dict[str, Any]) -> None:
+        points = [models.PointStruct(id=point, vector={}, payload=payload)]
+        self._calls(lambda: self._client.upsert(self._collection, points, wait=True))
+
+    def _delete(self, where: models.Filter) -> None:
+        self._deleted = True
+        selector = models.FilterSelector(filter=where)
+        self._calls(lambda: self._client.delete(self._collection, selector, wait=True))
+
+    def _scroll(self, where: models.Filter, batch: int) -> Iterator[list[models.Record]]:
+        offset: Any = None
+        while True:
+            records, offset = self._calls(
+                lambda start=offset: self._client.scroll(  # type: ignore[misc]
+                    self._collection,
+                    scroll_filter=where,
+                    limit=batch,
+                    offset=start,
+                    with_payload=True,
+                    with_vectors=False,
+                )
+            )
+            if records:
+                yield records
+            if offset is None:
+                return
+
+
+def _requests(nodes: Iterable[WeighedNode]) -> Iterator[list[BaseNode]]:
+    """Cuts a stream of passages where the next one would make a request too large."""
+    request: list[BaseNode] = []
+    size = 0
+    for chunk in nodes:
+        extra = _bytes(chunk)
+        if request and (size + extra > _REQUEST_BYTES or len(request) == _REQUEST_POINTS):
+            yield request
+            request, size = [], 0
+        request.append(chunk)
+        size += extra
+    if request:
+        yield request
+
+
+def _bytes(chunk: WeighedNode) -> int:
+    """How much a passage adds to a request, as JSON, which is longer than gRPC's form.
+
+    A float takes up to 22 characters, a sparse coordinate 34; text may be escaped to 6 a character.
+    """
+    text = len(chunk.text) if chunk.text.isascii() else 6 * len(chunk.text)
+    return 22 * len(chunk.embedding or ()) + 34 * len(chunk.weight) + text + 1000
+
+
+def _is(key: str, value: str) -> models.FieldCondition:
+    return models.FieldCondition(key=key, match=models.MatchValue(value=value))
+
+
+def _any(key: str, values: Iterable[str]) -> models.FieldCondition:
+    return models.FieldCondition(key=key, match=models.MatchAny(any=list(values)))
+
+
+def _sparse(vector: SparseVector) -> models.SparseVector:
+    return models.SparseVector(indices=vector.indices, values=vector.values)
+
+
+def _kind(record: models.Record) -> Any:
+    return (record.payload or {}).get("kind")
+
+
+def _document(record: models.Record) -> DocumentRecord:
+    return DocumentRecord.of(record.payload or {})
+
+
+def _node(record: models.Record) -> TextNode:
+    payload = record.payload or {}
+    return node(str(record.id), payload["text"], {key: payload.get(key) for key in METADATA_KEYS})

@@ -1,0 +1,109 @@
+"""Calls to a Qdrant server that may be busy, restarting or gone."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import grpc  # type: ignore[import-untyped]
+import httpx
+from qdrant_client import QdrantClient
+from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+from retrieval.index.errors import StoreError
+
+T = TypeVar("T")
+
+_BUSY = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.ABORTED}
+_TOO_MANY_REQUESTS, _SERVER_ERROR = 429, 500
+
+
+class Calls:
+    """Repeats a call that may succeed the next time, and puts the reason it did not into words.
+
+    Waits are random, up to a bound that doubles from `pause` to 10 s. Every call this package makes
+    leads to the same state when it is made twice, so repeating is safe.
+
+    Args:
+        client: whose address the errors name.
+        attempts: calls in all, at least 1.
+        pause: most seconds before the second one, above 0.
+
+    Raises:
+        ValueError: `attempts` or `pause` is out of its range.
+    """
+
+    def __init__(self, client: QdrantClient, attempts: int = 5, pause: float = 0.2) -> None:
+        if attempts < 1:
+            raise ValueError(f"attempts is {attempts}; it must be 1 or more")
+        if not pause > 0:
+            raise ValueError(f"pause is {pause}; it must be above 0")
+        self._address = address(client)
+        self._retrying = Retrying(
+            stop=stop_after_attempt(attempts),
+            wait=wait_random_exponential(multiplier=pause, max=10),
+            retry=retry_if_exception(is_transient),
+            reraise=True,
+        )
+
+    def __call__(self, call: Callable[[], T]) -> T:
+        """What `call` returns.
+
+        Raises:
+            StoreError: it failed for good; names the address, the reason and the way out.
+        """
+        with self._explained():
+            return self._retrying.copy()(call)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except UnexpectedResponse as error:
+            raise self._refused(_status(error)) from error
+        except ResponseHandlingException as error:
+            raise self._silent(str(error) or type(error.source).__name__) from error
+        except grpc.RpcError as error:
+            code, details = _code(error), getattr(error, "details", lambda: None)() or str(error)
+            raise (self._silent if code in _BUSY else self._refused)(details) from error
+
+    def _silent(self, cause: str) -> StoreError:
+        return StoreError(
+            f"the Qdrant server at {self._address} does not answer",
+            cause=cause,
+            way_out="Start it, or check the address and port in storage settings; without a "
+            "server, use the embedded store",
+        )
+
+    def _refused(self, cause: str) -> StoreError:
+        return StoreError(
+            f"the Qdrant server at {self._address} refused a request",
+            cause=cause,
+            way_out="Check the API key and the server's version and log",
+        )
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the same call may succeed later: no connection, time-out, 429 or a server error."""
+    if isinstance(error, UnexpectedResponse):
+        status = error.status_code or _SERVER_ERROR
+        return status == _TOO_MANY_REQUESTS or status >= _SERVER_ERROR
+    if isinstance(error, ResponseHandlingException):
+        return isinstance(error.source, httpx.TransportError)
+    return isinstance(error, grpc.RpcError) and _code(error) in _BUSY
+
+
+def address(client: QdrantClient) -> str:
+    """Where a client looks for its data; without credentials."""
+    options = client.init_options
+    found = options.get("url") or options.get("host") or options.get("path")
+    return str(found or options.get("location") or "localhost")
+
+
+def _status(error: UnexpectedResponse) -> str:
+    return f"{error.status_code} {error.reason_phrase}".strip()
+
+
+def _code(error: grpc.RpcError) -> grpc.StatusCode | None:
+    code = getattr(error, "code", None)
+    return code() if callable(code) else None
