@@ -30,7 +30,7 @@ class Limits:
     max_expansion: int = 100
     max_members: int = 10_000
     seconds: float = 120.0
-    seconds_per_mib: float = 2.0
+    seconds_per_mib: float = 5.0
     memory_bytes: int = 2048 * MIB
 
     def __post_init__(self) -> None:

@@ -11,8 +11,8 @@ from data.errors import UnreadableFile
 from data.loaders.outline import Block, Item, Outline, inline
 from data.sections import Section
 
-Row = dict[int, Any]
-"""The cells of a row that have a value, by column index from 0."""
+Row = dict[int, tuple[str, bool]]
+"""The cells of a row that have a value, by column index from 0: text, and whether it is one."""
 
 
 def load(path: Path) -> Iterator[Section]:
@@ -45,7 +45,11 @@ def load(path: Path) -> Iterator[Section]:
 def _sheet(sheet: Any, number: int, name: str) -> Iterator[Section]:
     sheet.reset_dimensions()  # what the file says about its extent may be wrong
     rows = (
-        {at: value for at, value in enumerate(row) if _shown(value)}
+        {
+            at: (text, isinstance(value, str))
+            for at, value in enumerate(row)
+            if value is not None and (text := _shown(value))
+        }
         for row in sheet.iter_rows(values_only=True)
     )
     for section in Outline(number).sections(_lines(rows)):
@@ -62,7 +66,7 @@ def _lines(rows: Iterator[Row]) -> Iterator[Block]:
             continue
         starts = not above or (len(above) == 1 and not columns)
         named = {
-            at: inline(str(row[at]))
+            at: row[at][0]
             for group in _groups(row)
             if _names_columns(group, row, below, columns, starts=starts)
             for at in group
@@ -89,30 +93,30 @@ def _groups(row: Row) -> Iterator[list[int]]:
 def _names_columns(
     group: list[int], row: Row, below: Row, columns: dict[int, str], *, starts: bool
 ) -> bool:
-    texts = {row[at] for at in group if isinstance(row[at], str)}
-    if len(group) < 2 or len(texts) < len(group):
+    if len(group) < 2 or not all(row[at][1] for at in group):
+        return False
+    if len({row[at][0] for at in group}) < len(group):
         return False
     if starts and columns.keys().isdisjoint(group):
         return True
-    valued = any(at in below and not isinstance(below[at], str) for at in group)
+    valued = any(at in below and not below[at][1] for at in group)
     return valued and (starts or columns.keys().isdisjoint(group))
 
 
 def _line(row: Row, columns: dict[int, str]) -> str:
     if columns.keys().isdisjoint(row):
-        return " | ".join(_shown(value) for value in row.values())
+        return " | ".join(text for text, _ in row.values())
     return "; ".join(
-        f"{columns[at]}: {_shown(value)}" if at in columns else _shown(value)
-        for at, value in row.items()
+        f"{columns[at]}: {text}" if at in columns else text for at, (text, _) in row.items()
     )
 
 
 def _shown(value: Any) -> str:
-    """A cell as text: whole numbers without ".0", dates as ISO 8601, empty for no value."""
-    if value is None:
-        return ""
+    """A cell as text: whole numbers without ".0", dates as ISO 8601."""
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, int):
+        return str(value)
     if isinstance(value, float):
         return f"{value:.15g}"
     if isinstance(value, datetime.datetime) and value.time() == datetime.time():

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from data.chunking import Chunker
 from data.errors import UnreadableFile
 from data.limits import MIB, Limits
 from data.parsing import Parser
+from data.sections import page_texts
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -45,8 +47,10 @@ def test_real_files_of_every_kind_are_read(parser, shared_data):
         except UnreadableFile as error:
             refused[path.name] = error.cause
         else:
-            assert all(section.text for section in sections)
             assert sections
+            texts = page_texts(sections)
+            for chunk in Chunker(lambda text: len(text.split()), 40, 8).split(sections):
+                assert texts[chunk.page][chunk.char_start : chunk.char_end] == chunk.text
     assert sorted(refused) == ["ocr_test.pdf", "password.pdf"]
     assert "no text layer" in refused["ocr_test.pdf"]
     assert "encrypted" in refused["password.pdf"]
@@ -228,6 +232,17 @@ def test_the_child_sees_no_secrets_and_writes_no_files(tmp_path, monkeypatch):
         limits = (child / "limits").read_text()
         assert "Max file size             0" in limits
         assert str(Limits().memory_bytes) in limits
+
+
+def test_the_child_has_no_network_where_the_system_lets_it_leave(tmp_path):
+    (tmp_path / "b.txt").write_text("fine")
+    with Parser() as parser:
+        list(parser.parse(tmp_path / "b.txt"))
+        child = Path(f"/proc/{_child(parser)}/ns/net")
+        if not child.exists() or child.readlink() == Path("/proc/self/ns/net").readlink():
+            pytest.skip("this system lets no process leave its network")
+        routes = Path(f"/proc/{_child(parser)}/net/route").read_text().splitlines()
+        assert len(routes) <= 1
 
 
 def test_it_works_from_any_folder_even_one_with_a_package_of_the_same_name(tmp_path, monkeypatch):
