@@ -40,7 +40,7 @@ class MiniLMEmbedding(Encoder):
 
     Args:
         cache_dir: folder that keeps the built graph (57 MB int8, 90 MB fp32).
-        precision: "int8" (2.4 times the speed, mean cosine with fp32 above 0.99) or "fp32".
+        precision: "int8" (2.3 times the speed; mean cosine with fp32 0.998) or "fp32".
         workers: threads that encode passages; 0 takes one per core this process may use.
         max_length: tokens kept of a text, with [CLS] and [SEP]; the model was trained with 256.
         model_dir: the folder of model.safetensors and tokenizer.json, if not the bundled one.
@@ -85,6 +85,15 @@ class MiniLMEmbedding(Encoder):
             max_length=max_length,
             model_dir=model_dir,
         )
+
+    def __reduce__(self) -> tuple[type["MiniLMEmbedding"], tuple[Any, ...]]:
+        """Copies, and other processes, get the arguments and open their own network."""
+        arguments = (self.cache_dir, self.precision, self.workers, self.max_length, self.model_dir)
+        return type(self), arguments
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> "MiniLMEmbedding":
+        kind, arguments = self.__reduce__()
+        return kind(*arguments)
 
     @property
     def identity(self) -> Identity:

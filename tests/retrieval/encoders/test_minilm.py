@@ -1,9 +1,11 @@
 """The bundled encoder against sentence-transformers' vectors, and its promises."""
 
+import copy
 import json
 import threading
 from collections.abc import Callable
 from itertools import islice
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 
 import numpy as np
@@ -175,6 +177,14 @@ def test_a_closed_encoder_opens_again(cache_dir: Path) -> None:
     assert set(threading.enumerate()) == threads
     assert np.array_equal(encoder.encode_passages(TEXTS[:2]).vectors, before)
     encoder.close()
+
+
+def test_an_open_encoder_can_be_copied_and_sent_to_another_process(int8: MiniLMEmbedding) -> None:
+    expected = int8.encode_query("tide")
+    sent = ForkingPickler.loads(ForkingPickler.dumps(int8))
+    for twin in (copy.deepcopy(int8), sent):
+        assert twin.identity == int8.identity
+        assert np.array_equal(twin.encode_query("tide"), expected)
 
 
 def test_making_an_encoder_does_no_work(tmp_path: Path) -> None:
