@@ -1,5 +1,6 @@
 """A Qdrant server, one collection of it a collection version, through LlamaIndex's own store."""
 
+import json
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -64,6 +65,7 @@ class LeanVectorStore(QdrantVectorStore):
             batch_size=_REQUEST_POINTS,
             max_retries=0,  # `Calls` repeats, with a back-off
         )
+        self._legacy_vector_format = False  # known; else each `add` asks the server again
 
     def _build_points(
         self, nodes: list[BaseNode], sparse_vector_name: str
@@ -372,12 +374,12 @@ def _requests(nodes: Iterable[WeighedNode]) -> Iterator[list[BaseNode]]:
 
 
 def _bytes(chunk: WeighedNode) -> int:
-    """How much a passage adds to a request, as JSON, which is longer than gRPC's form.
+    """How much a passage adds to a request at most: as JSON, which is longer than gRPC's form.
 
-    A float takes up to 22 characters, a sparse coordinate 34; text may be escaped to 6 a character.
+    A float takes up to 22 characters, a sparse coordinate 34.
     """
-    text = len(chunk.text) if chunk.text.isascii() else 6 * len(chunk.text)
-    return 22 * len(chunk.embedding or ()) + 34 * len(chunk.weight) + text + 1000
+    payload = json.dumps([chunk.text, chunk.metadata])
+    return 22 * len(chunk.embedding or ()) + 34 * len(chunk.weight) + len(payload) + 200
 
 
 def _is(key: str, value: str) -> models.FieldCondition:

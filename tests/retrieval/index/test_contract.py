@@ -225,11 +225,11 @@ def test_node_that_names_no_document_is_refused(store, missing):
         store.add([node])
 
 
-def test_a_batch_of_a_thousand_and_more_is_stored_whole(store):
-    rare = [f"{first}{second}" for first in "qxzjkvwyfp" for second in "bcdfghjklmnpqrstvwxz"]
+def test_a_batch_larger_than_one_request_is_stored_whole(store):
+    rare = [f"{first}{second}" for first in "qxzj" for second in "bcdfghjklmnpqrstvwxz"]
     nodes = chunks([f"{text} {word}x" for word in rare for text in TEXTS])
     store.add(nodes)
-    assert store.count(version_id("a.txt", "1")) == 1600
+    assert store.count(version_id("a.txt", "1")) == 640
     assert {key for batch in store.passages() for key in ids(batch)} == set(ids(nodes))
     assert len(found(store, "qbx", limit=100)) == len(TEXTS)
 
@@ -483,9 +483,9 @@ def test_records_come_back_whole_and_by_source(store):
 
 
 def test_more_records_than_a_page_holds_are_all_listed(store):
-    for number in range(600):
+    for number in range(520):
         store.put_record(DocumentRecord(source=f"{number:04}"))
-    assert [record.source for record in store.records()] == [f"{n:04}" for n in range(600)]
+    assert [record.source for record in store.records()] == [f"{n:04}" for n in range(520)]
 
 
 def test_a_new_collection_says_what_it_is_built_with(store):

@@ -1,0 +1,107 @@
+"""A real loopback HTTP server that answers the Qdrant client from a script."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from tests.retrieval.index.places import DIMENSION
+
+UPDATED = {"operation_id": 1, "status": "completed"}
+COLLECTION = {
+    "status": "green",
+    "optimizer_status": "ok",
+    "segments_count": 1,
+    "config": {
+        "params": {
+            "vectors": {"dense": {"size": DIMENSION, "distance": "Cosine"}},
+            "sparse_vectors": {"bm25": {"modifier": "idf"}},
+        },
+        "hnsw_config": {"m": 16, "ef_construct": 100, "full_scan_threshold": 10000},
+        "optimizer_config": {
+            "deleted_threshold": 0.2,
+            "vacuum_min_vector_number": 1000,
+            "default_segment_number": 0,
+            "flush_interval_sec": 5,
+        },
+    },
+    "payload_schema": {},
+}
+
+ANSWERS: dict[str, Any] = {
+    "/exists": {"exists": True},
+    "/aliases": {"aliases": []},
+    "/points/scroll": {"points": [], "next_page_offset": None},
+    "/points/query": {"points": []},
+}
+
+
+@dataclass
+class Script:
+    """What the server does, and what it was asked.
+
+    Attributes:
+        failures: statuses that answer the first requests, one each; then all succeed.
+        requests: (method, path, body's length in bytes, body).
+    """
+
+    url: str = ""
+    failures: list[int] = field(default_factory=list)
+    requests: list[tuple[str, str, int, Any]] = field(default_factory=list)
+
+    def bodies(self, method: str, path: str) -> list[tuple[int, Any]]:
+        return [
+            (size, body)
+            for how, where, size, body in self.requests
+            if (how, where) == (method, path)
+        ]
+
+    def result(self, method: str, path: str) -> Any:
+        for ending, answer in ANSWERS.items():
+            if path.endswith(ending):
+                return answer
+        if path.count("/") == 2:  # /collections/NAME
+            return COLLECTION if method == "GET" else True
+        return UPDATED
+
+
+@contextmanager
+def scripted_server() -> Iterator[Script]:
+    script = Script()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def answer(self) -> None:
+            size = int(self.headers.get("Content-Length", 0))
+            body = json.loads(self.rfile.read(size)) if size else None
+            path = self.path.partition("?")[0]
+            script.requests.append((self.command, path, size, body))
+            status = script.failures.pop(0) if script.failures else 200
+            answer = {"result": script.result(self.command, path), "status": "ok", "time": 0.0}
+            data = json.dumps(answer if status == 200 else {"status": {"error": "no"}}).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        do_GET = do_PUT = do_POST = do_DELETE = do_PATCH = answer  # noqa: N815
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    script.url = f"http://127.0.0.1:{server.server_address[1]}"
+    try:
+        yield script
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

@@ -1,0 +1,78 @@
+"""What only embedded collections do; what all do is in test_contract."""
+
+import pytest
+
+from retrieval.index.edge_collections import EdgeCollections
+from retrieval.index.errors import StoreError
+from tests.retrieval.index.places import OTHER_SPEC, SPEC, TEXTS, ingest
+
+
+@pytest.fixture
+def collections(tmp_path):
+    return EdgeCollections(tmp_path / "index")
+
+
+def test_nothing_is_made_before_the_first_collection(collections):
+    assert collections.names() == []
+    assert not collections.root.exists()
+
+
+def test_a_version_lies_in_a_folder_named_by_its_fingerprint(collections):
+    collections.create("docs", SPEC).close()
+    assert (collections.root / "docs" / "active").read_text() == SPEC.fingerprint
+    assert sorted(path.name for path in (collections.root / "docs").iterdir()) == sorted(
+        ["active", SPEC.fingerprint]
+    )
+
+
+def test_a_folder_that_is_open_elsewhere_is_refused_with_the_way_out(collections):
+    first = collections.create("docs", SPEC)
+    with pytest.raises(StoreError, match=r"cannot be opened.*Close the other program"):
+        collections.open("docs", SPEC)
+    first.close()
+    collections.open("docs", SPEC).close()
+
+
+def test_a_damaged_folder_is_refused_with_the_way_out(collections):
+    collections.create("docs", SPEC).close()
+    for path in (collections.root / "docs" / SPEC.fingerprint).iterdir():
+        if path.is_file():
+            path.write_bytes(b"\0")
+    with pytest.raises(StoreError, match="restore it from a backup"):
+        collections.open("docs", SPEC)
+
+
+def test_a_crash_while_a_version_is_made_leaves_no_collection(collections, monkeypatch):
+    def crash(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("retrieval.index.edge_collections.create_shard", crash)
+        with pytest.raises(KeyboardInterrupt):
+            collections.create("docs", SPEC)
+    assert collections.names() == []
+    store = collections.create("docs", SPEC)
+    assert len(ingest(store)) == len(TEXTS)
+    store.close()
+
+
+def test_promoting_sweeps_what_crashes_left(collections):
+    collections.create("docs", SPEC).close()
+    (collections.root / "docs" / ".new-abc" / "shard").mkdir(parents=True)
+    collections.stage("docs", OTHER_SPEC).close()
+    collections.promote("docs", OTHER_SPEC)
+    left = {path.name for path in (collections.root / "docs").iterdir()}
+    assert left == {"active", OTHER_SPEC.fingerprint}
+
+
+def test_dropping_leaves_nothing_in_the_folder(collections):
+    collections.create("docs", SPEC).close()
+    collections.drop("docs")
+    assert list(collections.root.iterdir()) == []
+
+
+def test_files_of_others_are_no_collections(collections):
+    collections.create("docs", SPEC).close()
+    (collections.root / "notes").mkdir()
+    (collections.root / "readme.txt").write_text("x")
+    assert collections.names() == ["docs"]

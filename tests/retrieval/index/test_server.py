@@ -1,0 +1,146 @@
+"""What only the server's store does; what all stores do is in test_contract."""
+
+from dataclasses import replace
+
+import pytest
+from llama_index.core.vector_stores.types import VectorStoreQuery, VectorStoreQueryMode
+from llama_index.vector_stores.qdrant import QdrantVectorStore
+from qdrant_client import QdrantClient
+
+from retrieval.index.server import LeanVectorStore, ServerStore
+from retrieval.index.server_calls import Calls
+from retrieval.index.server_collections import connect
+from retrieval.sparse import SparseVector
+from tests.retrieval.index.places import (
+    SPEC,
+    TEXTS,
+    LocalServerPlace,
+    chunk,
+    chunks,
+    embedding,
+    ids,
+    ingest,
+    vector,
+)
+from tests.retrieval.index.scripted_server import scripted_server
+
+
+@pytest.fixture
+def place(tmp_path):
+    made = LocalServerPlace(tmp_path)
+    yield made
+    made.stop()
+
+
+def encode(texts: list[str]) -> tuple[list[list[int]], list[list[float]]]:
+    vectors = [SPEC.bm25.encode_query(text) for text in texts]
+    return [each.indices for each in vectors], [each.values for each in vectors]
+
+
+@pytest.mark.parametrize("mode", [VectorStoreQueryMode.DEFAULT, VectorStoreQueryMode.SPARSE])
+def test_stock_llama_index_reads_the_collection_by_its_name(place, mode):
+    nodes = ingest(place.collections.create("docs", SPEC))
+    stock = QdrantVectorStore(
+        "docs",
+        client=place.client,
+        enable_hybrid=True,
+        dense_vector_name="dense",
+        sparse_vector_name="bm25",
+        sparse_doc_fn=encode,
+        sparse_query_fn=encode,
+    )
+    query = VectorStoreQuery(
+        query_embedding=embedding(TEXTS[6]), query_str="ships", similarity_top_k=1, mode=mode
+    )
+    (found,) = stock.query(query).nodes
+    assert (found.node_id, found.get_content()) == (nodes[6].node_id, TEXTS[6])
+    assert found.metadata["char_end"] == len(TEXTS[6])
+
+
+def test_payload_holds_text_and_metadata_once(place):
+    store = place.collections.create("docs", SPEC)
+    (written,) = ingest(store, ["Unmistakable."])
+    (point,) = place.client.retrieve("docs", [written.node_id])
+    assert point.payload == {"kind": "passage", "text": "Unmistakable.", **written.metadata}
+
+
+def test_the_lean_class_refuses_nodes_without_weights(place):
+    place.collections.create("docs", SPEC)
+    with pytest.raises(TypeError, match="BM25 weights"):
+        LeanVectorStore(place.client, "docs", SPEC.bm25).add([chunk("Cats.")])
+
+
+def test_what_another_process_hides_is_noticed_when_the_time_is_up(place, monkeypatch):
+    ours = place.collections.create("docs", SPEC)
+    theirs = place.collections.open("docs", SPEC)
+    old = set(ids(ingest(ours)))
+    now = 1000.0
+    monkeypatch.setattr("retrieval.index.server.time.monotonic", lambda: now)
+    assert {key for key, _ in theirs.dense(vector("x"), 50)} == old
+    ours.put_record(replace(ours.record("a.txt"), pending="2"))
+    ours.add(chunks(TEXTS, content="2"))
+    now += 1
+    assert {key for key, _ in theirs.dense(vector("x"), 50)} == old
+    ours.put_record(replace(ours.record("a.txt"), live="2", pending=None, retired="1"))
+    assert {key for key, _ in ours.dense(vector("x"), 50)}.isdisjoint(old)
+    now += 1
+    assert {key for key, _ in theirs.dense(vector("x"), 50)}.isdisjoint(old)
+
+
+@pytest.fixture
+def server():
+    with scripted_server() as script:
+        yield script
+
+
+def scripted_store(server) -> ServerStore:
+    client: QdrantClient = connect(server.url)
+    store = ServerStore(client, "docs__0", SPEC, Calls(client, pause=0.001))
+    server.requests.clear()
+    return store
+
+
+@pytest.mark.parametrize("letter", ["x", "ü", "東", "\x01"])
+def test_requests_stay_under_five_megabytes(server, letter):
+    nodes = chunks([letter * 100_000] * 130)
+    scripted_store(server).upsert(nodes, [SparseVector([1], [0.1])] * 130)
+    requests = server.bodies("PUT", "/collections/docs__0/points")
+    assert max(size for size, _ in requests) < 5_000_000
+    written = [point["id"] for _, body in requests for point in body["points"]]
+    assert written == ids(nodes)
+
+
+def test_many_small_passages_share_a_request(server):
+    nodes = chunks(["small"] * 600)
+    scripted_store(server).upsert(nodes, [SparseVector([1], [0.1])] * 600)
+    requests = server.bodies("PUT", "/collections/docs__0/points")
+    assert [len(body["points"]) for _, body in requests] == [256, 256, 88]
+
+
+def test_a_write_that_fails_is_repeated_whole(server):
+    store = scripted_store(server)
+    server.failures = [503, 502]
+    nodes = chunks(TEXTS)
+    store.upsert(nodes, [SparseVector([1], [0.1])] * len(nodes))
+    requests = server.bodies("PUT", "/collections/docs__0/points")
+    assert [[point["id"] for point in body["points"]] for _, body in requests] == [ids(nodes)] * 3
+
+
+def test_reweighing_goes_in_requests_too(server):
+    nodes = chunks(["small"] * 600)
+    scripted_store(server).reweigh(ids(nodes), [SparseVector([1], [0.1])] * 600)
+    requests = server.bodies("PUT", "/collections/docs__0/points/vectors")
+    assert [len(body["points"]) for _, body in requests] == [256, 256, 88]
+
+
+def test_the_population_of_idf_is_named_only_while_the_engine_would_count_others(server):
+    store = scripted_store(server)
+    terms = SPEC.bm25.encode_query("mice")
+    store.sparse(terms, 5)
+    store.delete_version("gone")
+    store.sparse(terms, 5)
+    (_, plain), (_, scoped) = server.bodies("POST", "/collections/docs__0/points/query")
+    assert not plain.get("params")
+    assert scoped["params"]["idf"]["corpus"]["must"] == [
+        {"key": "kind", "match": {"value": "passage"}}
+    ]

@@ -1,0 +1,92 @@
+"""What only collections on a server do; what all do is in test_contract."""
+
+import logging
+from importlib import import_module
+
+import pytest
+from qdrant_client import models
+
+from retrieval.index.errors import StoreError
+from retrieval.index.server_collections import Placement, ServerCollections, connect
+from tests.retrieval.index.places import OTHER_SPEC, SPEC, TEXTS, LocalServerPlace, ingest
+from tests.retrieval.index.scripted_server import scripted_server
+
+
+@pytest.fixture
+def place(tmp_path):
+    made = LocalServerPlace(tmp_path)
+    yield made
+    made.stop()
+
+
+def test_name_is_an_alias_of_the_version_in_use(place):
+    place.collections.create("docs", SPEC)
+    place.collections.stage("docs", OTHER_SPEC)
+    (alias,) = place.client.get_aliases().aliases
+    assert (alias.alias_name, alias.collection_name) == ("docs", f"docs__{SPEC.fingerprint}")
+    place.collections.promote("docs", OTHER_SPEC)
+    (alias,) = place.client.get_aliases().aliases
+    assert alias.collection_name == f"docs__{OTHER_SPEC.fingerprint}"
+
+
+def test_collections_of_others_are_left_alone(place):
+    config = models.VectorParams(size=2, distance=models.Distance.DOT)
+    for foreign in ("theirs", "docs__notes", "docsx__0123456789abcdef"):
+        place.client.create_collection(foreign, vectors_config=config)
+    alias = models.CreateAlias(collection_name="theirs", alias_name="their-alias")
+    place.client.update_collection_aliases([models.CreateAliasOperation(create_alias=alias)])
+    place.collections.create("docs", SPEC)
+    assert place.collections.names() == ["docs"]
+    place.collections.drop("docs")
+    left = {held.name for held in place.client.get_collections().collections}
+    assert left == {"theirs", "docs__notes", "docsx__0123456789abcdef"}
+
+
+def test_creating_is_finished_where_a_crash_left_it(place):
+    place.client.create_collection(
+        f"docs__{SPEC.fingerprint}",
+        vectors_config={"dense": models.VectorParams(size=8, distance=models.Distance.COSINE)},
+        sparse_vectors_config={"bm25": models.SparseVectorParams(modifier=models.Modifier.IDF)},
+    )
+    assert place.collections.names() == []
+    store = place.collections.create("docs", SPEC)
+    assert store.collection().fingerprint == SPEC.fingerprint
+    assert len(ingest(store)) == len(TEXTS)
+
+
+def test_a_cluster_is_told_shards_replicas_and_consistency():
+    with scripted_server() as server:
+        placement = Placement(shards=6, replicas=3, write_consistency=2)
+        collections = ServerCollections(connect(server.url), placement)
+        collections._create("docs__0", SPEC)
+        ((_, body),) = server.bodies("PUT", "/collections/docs__0")
+    assert body["shard_number"] == 6
+    assert (body["replication_factor"], body["write_consistency_factor"]) == (3, 2)
+    assert body["sparse_vectors"] == {"bm25": {"modifier": "idf"}}
+    assert body["vectors"]["dense"] == {"size": 8, "distance": "Cosine"}
+
+
+def test_connecting_sends_nothing_and_the_key_goes_along_later(caplog):
+    with scripted_server() as server, caplog.at_level(logging.WARNING):
+        client = connect(server.url, "secret")
+        assert server.requests == []
+        client.get_aliases()
+    assert "insecure" in caplog.text
+    assert "secret" not in caplog.text
+
+
+@pytest.mark.parametrize("url", ["not a url", "ftp://x:y"])
+def test_what_is_no_address_is_refused(url):
+    with pytest.raises(StoreError, match="http://HOST:6333"):
+        connect(url)
+
+
+def test_missing_packages_are_named_with_the_command_that_installs_them(monkeypatch):
+    module = import_module("retrieval.index.server_collections")
+
+    def missing(name: str, *_: object) -> object:
+        raise ImportError(f"No module named {name!r}")
+
+    monkeypatch.setattr(module.importlib, "import_module", missing)
+    with pytest.raises(StoreError, match=r"pip install 'rag-app\[server\]'"):
+        connect("http://127.0.0.1:6333")
