@@ -1,0 +1,1 @@
+"""Scripts that print ratios from one run; see docs/benchmarks.md."""
