@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 
 from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.llms import LLM
@@ -128,10 +128,17 @@ def encoder(settings: Settings) -> Encoder:
 
 def chunker(settings: Settings, model: Encoder) -> Chunker:
     """Cuts documents to what the encoder reads at once."""
+    chosen = settings.chunking
     try:
-        return Chunker(model.count_tokens, settings.chunking.tokens, settings.chunking.overlap)
+        return Chunker(_word_counter(model), chosen.tokens, chosen.overlap)
     except ValueError as error:
         raise SettingsError("settings under chunking do not fit", cause=str(error)) from None
+
+
+def _word_counter(model: Encoder) -> Callable[[str], int]:
+    """Counts tokens without the special ones that every text gets."""
+    special = cache(lambda: model.count_tokens(""))
+    return lambda text: model.count_tokens(text) - special()
 
 
 def bm25(settings: Settings) -> BM25:
@@ -148,6 +155,7 @@ def limits(settings: Settings) -> Limits:
     chosen = settings.limits
     return Limits(
         max_file_bytes=chosen.file_mb * MIB,
+        max_stream_bytes=chosen.stream_mb * MIB,
         max_pages=chosen.pages,
         seconds=chosen.seconds,
         memory_bytes=chosen.memory_mb * MIB,

@@ -160,9 +160,14 @@ class Intake:
                     passage_id=chunk.passage_id,
                 )
         except DataError as error:
-            yield Failed(document, str(error))
+            yield Failed(document, _reason(error))
         else:
             yield Finish(document) if chunk else Failed(document, "holds no text")
+
+
+def _reason(error: DataError) -> str:
+    """Why, without the name, which stands beside it wherever it is shown."""
+    return ". ".join(part for part in (error.cause or error.message, error.way_out) if part)
 
 
 def sha256(path: Path) -> str:

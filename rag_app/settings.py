@@ -76,9 +76,10 @@ class Lexical(_Section):
 class Limits(_Section):
     """What a file may cost before it is refused."""
 
-    file_mb: int = Field(2048, gt=0, description="Largest file, in megabytes.")
+    file_mb: int = Field(200, gt=0, description="Largest document, in megabytes.")
+    stream_mb: int = Field(4096, gt=0, description="Largest JSONL file, in megabytes.")
     pages: int = Field(5000, gt=0, description="Most pages of one document.")
-    seconds: float = Field(120, gt=0, description="Longest silence of the parser, in seconds.")
+    seconds: float = Field(120, gt=0, description="Longest silence of the parser, in seconds; large files get more.")
     memory_mb: int = Field(2048, gt=0, description="Memory of the parsing process, in megabytes.")
 
 
