@@ -215,12 +215,15 @@ class _Terms:
 
 
 def _candidates(passages: Sequence[NodeWithScore], terms: _Terms) -> Iterator[_Sentence]:
-    """Yield the passages' sentences of three words and more, repeated ones once."""
+    """Yield the passages' sentences of three words and more, repeated ones once, no headings."""
     seen: set[str] = set()
     for n, passage in enumerate(passages, start=1):
         text = passage.node.get_content(MetadataMode.NONE)
+        headings = passage.node.metadata.get("headings") or ()
         for position, (start, end) in enumerate(split_sentences(text)):
             quote = defuse_markers(" ".join(text[start:end].split()))
+            if quote.lstrip("# ") in headings:
+                continue
             if len(_WORD.findall(quote)) >= 3 and quote not in seen:
                 seen.add(quote)
                 yield _Sentence(n, position, quote, terms.of(quote))

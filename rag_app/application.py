@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 import threading
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from pathlib import Path
 
 from llama_index.core.base.llms.types import ChatMessage
@@ -41,7 +41,7 @@ class Application:
         parser: makes parsers.
         pipeline: makes the pipeline for a question's options.
         originals: folder of the original files, one sub-folder a collection.
-        release: called last when the application is closed.
+        release: awaited last when the application is closed.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Application:
         parser: Callable[[], Parser],
         pipeline: MakePipeline,
         originals: Path,
-        release: Callable[[], None],
+        release: Callable[[], Awaitable[None]],
     ) -> None:
         self._collections, self._spec = collections, spec
         self._encoder, self._chunker = encoder, chunker
@@ -133,7 +133,7 @@ class Application:
             store.close()
         self._stores.clear()
         self._encoder.close()
-        self._release_storage()
+        await self._release_storage()
 
     # --- the same, in a worker thread --------------------------------------------------------
 

@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable
 from functools import cache, partial
 
+import httpx
 from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.llms import LLM
 
@@ -89,15 +90,22 @@ def _application(settings: Settings, ownership: Ownership | None) -> Application
     model = encoder(settings)
     cutter = chunker(settings, model)
     spec = IndexSpec(model.dimension, model.identity, cutter.identity, bm25(settings))
+    pipelines = _Pipelines(settings, model)
+
+    async def release() -> None:
+        await pipelines.close()
+        if ownership:
+            ownership.release()
+
     return Application(
         collections(settings),
         spec,
         model,
         cutter,
         partial(Parser, limits(settings)),
-        _Pipelines(settings, model),
+        pipelines,
         settings.storage.path / "files",
-        ownership.release if ownership else _nothing,
+        release,
     )
 
 
@@ -173,8 +181,12 @@ def fusion(settings: Settings) -> Fusion:
     return makers[chosen.fusion]()
 
 
-def llm(settings: LLMSettings) -> LLM:
+def llm(settings: LLMSettings, connections: httpx.AsyncClient) -> LLM:
     """The one client of an OpenAI-compatible server.
+
+    Args:
+        settings: where it is, and what to ask of it.
+        connections: the pool it uses; whoever made it closes it.
 
     Raises:
         SettingsError: no model is named.
@@ -197,6 +209,7 @@ def llm(settings: LLMSettings) -> LLM:
         timeout=settings.timeout,
         max_retries=2,
         is_chat_model=True,
+        async_http_client=connections,
     )
 
 
@@ -214,6 +227,7 @@ class _Pipelines:
 
     def __init__(self, settings: Settings, model: Encoder) -> None:
         self._settings, self._encoder = settings, model
+        self._connections: httpx.AsyncClient | None = None
         self._llm: LLM | None = None
         self._reference: tuple[object, BaseRetriever] | None = None
 
@@ -229,6 +243,11 @@ class _Pipelines:
             reader=self._reader(settings),
         )
         return Pipeline(stages, settings.reader.passages, self._encoder)
+
+    async def close(self) -> None:
+        """Close the connections to the language model, if any were made."""
+        if self._connections:
+            await self._connections.aclose()
 
     def _retriever(self, settings: Settings, store: PassageStore, where: Where) -> PassageRetriever:
         chosen = settings.retrieval
@@ -274,13 +293,10 @@ class _Pipelines:
 
     def _llm_reader(self, settings: Settings) -> Reader:
         if self._llm is None:
-            self._llm = llm(settings.llm)
+            self._connections = httpx.AsyncClient(trust_env=False)
+            self._llm = llm(settings.llm, self._connections)
         return llm_reader(settings.llm, self._llm)
 
 
 def _embedded(settings: Settings) -> bool:
     return settings.storage.engine == "embedded"
-
-
-def _nothing() -> None:
-    """Nothing to release."""

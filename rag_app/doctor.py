@@ -8,6 +8,8 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
+import httpx
+
 from rag_app import assembly
 from rag_app.errors import EXPECTED
 from rag_app.ownership import HeldByAnother, Ownership
@@ -120,11 +122,12 @@ async def _quote(settings: Settings) -> str:
 async def _llm(settings: Settings) -> str:
     from generation.reading import Reading
 
-    reader = assembly.llm_reader(settings.llm, assembly.llm(settings.llm))
     model = settings.llm.model
-    async for event in reader.read("Answer with one word: ready?", []):
-        if isinstance(event, Reading):
-            model = event.model
+    async with httpx.AsyncClient(trust_env=False) as connections:
+        reader = assembly.llm_reader(settings.llm, assembly.llm(settings.llm, connections))
+        async for event in reader.read("Answer with one word: ready?", []):
+            if isinstance(event, Reading):
+                model = event.model
     return f"{model} at {settings.llm.api_base}"
 
 

@@ -79,7 +79,9 @@ class Limits(_Section):
     file_mb: int = Field(200, gt=0, description="Largest document, in megabytes.")
     stream_mb: int = Field(4096, gt=0, description="Largest JSONL file, in megabytes.")
     pages: int = Field(5000, gt=0, description="Most pages of one document.")
-    seconds: float = Field(120, gt=0, description="Longest silence of the parser, in seconds; large files get more.")
+    seconds: float = Field(
+        120, gt=0, description="Longest silence of the parser, in seconds; large files get more."
+    )
     memory_mb: int = Field(2048, gt=0, description="Memory of the parsing process, in megabytes.")
 
 
