@@ -76,8 +76,11 @@ class PassageStore(BasePydanticVectorStore):
         """Passages by id, in the order asked for; ids that are not stored are left out."""
 
     @abstractmethod
-    def passages(self, batch: int = 512) -> Iterator[list[TextNode]]:
-        """Every live passage, in batches, in no particular order."""
+    def passages(self, batch: int = 512, hidden: bool = False) -> Iterator[list[TextNode]]:
+        """Every live passage, and those that searches must not see if `hidden`, in batches.
+
+        They come in no particular order.
+        """
 
     # --- writing -----------------------------------------------------------------------------
 

@@ -100,9 +100,10 @@ class EdgeStore(PassageStore):
         }
         return [found[chunk] for chunk in ids if chunk in found]
 
-    def passages(self, batch: int = 512) -> Iterator[list[TextNode]]:
+    def passages(self, batch: int = 512, hidden: bool = False) -> Iterator[list[TextNode]]:
         """See `PassageStore.passages`."""
-        where = edge.Filter(must=[_is("kind", PASSAGE)], must_not=self._not_hidden())
+        unwanted = [] if hidden else self._not_hidden()
+        where = edge.Filter(must=[_is("kind", PASSAGE)], must_not=unwanted)
         for records in self._scroll(where, batch):
             yield [_node(record) for record in records]
 

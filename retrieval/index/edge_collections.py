@@ -84,5 +84,8 @@ class EdgeCollections:
     def _point(self, name: str, fingerprint: str) -> None:
         folder = self.root / name
         scratch = folder / f".{_ALIAS}.{os.getpid()}"
-        scratch.write_text(fingerprint, "ascii")
+        with scratch.open("w", encoding="ascii") as file:
+            file.write(fingerprint)
+            file.flush()
+            os.fsync(file.fileno())  # else a power cut may leave the new name with no content
         scratch.replace(folder / _ALIAS)

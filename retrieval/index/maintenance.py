@@ -28,7 +28,7 @@ def refresh_lengths(store: PassageStore, tolerance: float = 0.01) -> bool:
         return False
     store.put_collection(record.refreshing(mean))
     bm25 = store.spec.bm25
-    for batch in store.passages():
+    for batch in store.passages(hidden=True):  # a version being written will be live one day
         weights = [bm25.encode_passage(indexed_text(chunk), mean) for chunk in batch]
         store.reweigh([chunk.node_id for chunk in batch], weights)
     store.put_collection(record.refreshed(mean))

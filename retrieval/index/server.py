@@ -4,7 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from llama_index.core.bridge.pydantic import Field, PrivateAttr
 from llama_index.core.schema import BaseNode, TextNode
@@ -103,7 +103,7 @@ class ServerStore(PassageStore):
         StoreError: the server does not answer, or refuses.
     """
 
-    HIDDEN_SECONDS: float = Field(default=1.0, frozen=True)
+    HIDDEN_SECONDS: ClassVar[float] = 1.0
 
     _client: QdrantClient = PrivateAttr()
     _collection: str = PrivateAttr()
@@ -157,9 +157,10 @@ class ServerStore(PassageStore):
         }
         return [found[chunk] for chunk in ids if chunk in found]
 
-    def passages(self, batch: int = 512) -> Iterator[list[TextNode]]:
+    def passages(self, batch: int = 512, hidden: bool = False) -> Iterator[list[TextNode]]:
         """See `PassageStore.passages`."""
-        where = models.Filter(must=[_is("kind", PASSAGE)], must_not=self._not_hidden())
+        unwanted = [] if hidden else self._not_hidden()
+        where = models.Filter(must=[_is("kind", PASSAGE)], must_not=unwanted)
         for records in self._scroll(where, batch):
             yield [_node(record) for record in records]
 

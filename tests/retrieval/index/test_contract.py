@@ -234,6 +234,15 @@ def test_a_batch_larger_than_one_request_is_stored_whole(store):
     assert len(found(store, "qbx", limit=100)) == len(TEXTS)
 
 
+def test_hidden_passages_are_listed_on_request(store):
+    live = ids(ingest(store))
+    store.put_record(replace(store.record("a.txt"), pending="2"))
+    hidden = ids(chunks(TEXTS, content="2"))
+    store.add(chunks(TEXTS, content="2"))
+    listed = [key for batch in store.passages(hidden=True) for key in ids(batch)]
+    assert sorted(listed) == sorted([*live, *hidden])
+
+
 def test_passages_come_in_batches_and_never_twice(store):
     nodes = ingest(store)
     batches = [ids(batch) for batch in store.passages(batch=3)]
@@ -885,8 +894,8 @@ def test_refreshing_cut_short_is_finished_by_the_next(place, store, name, monkey
     nodes = drifted(store)
     whole = type(store).passages
 
-    def cut_short(self, batch=512):
-        yield next(whole(self, batch=4))
+    def cut_short(self, batch=512, hidden=False):
+        yield next(whole(self, 4, hidden))
         raise Broken
 
     with monkeypatch.context() as crash:
@@ -901,6 +910,19 @@ def test_refreshing_cut_short_is_finished_by_the_next(place, store, name, monkey
     assert dict(store.sparse(terms("mice at night"), 50)) == pytest.approx(expected, rel=1e-5)
     assert not refresh_lengths(store)
     store.close()
+
+
+def test_a_version_that_is_being_written_is_refreshed_with_the_others(store):
+    drifted(store)
+    store.put_record(DocumentRecord("c.txt", pending="1"))
+    late = chunks(["Whales sing."], source="c.txt")
+    store.add(late)
+    refresh_lengths(store)
+    store.put_record(committed("c.txt", "1", late))
+    ((_, before),) = store.sparse(terms("whales"), 5)
+    store.add(late)
+    ((_, after),) = store.sparse(terms("whales"), 5)
+    assert before == pytest.approx(after)
 
 
 def test_small_drift_is_let_pass(store):
