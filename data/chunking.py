@@ -91,7 +91,7 @@ class Chunker:
     `count_tokens` counts without special tokens and is called about once a sentence and once a
     chunk. Some tokenisers see one unknown token in a word of any length, so 16 characters count
     as one token at least. Raises ValueError for chunk_tokens < 1 or an overlap outside
-    0 .. chunk_tokens - 1. Why not a library: docs/decisions/chunking.md.
+    0 .. chunk_tokens - 1. Why not a library: docs/decisions/0004-own-chunker.md.
     """
 
     def __init__(

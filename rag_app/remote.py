@@ -102,9 +102,9 @@ class RemoteService:
 
     async def context(self, collection: str, chunk_id: str) -> PassageContext:
         """See `Service.context`."""
-        return await self._get(
-            _path("collections", collection, "passages", chunk_id), PassageContext
-        )
+        path = _path("collections", collection, "passages", chunk_id)
+        found: PassageContext = await self._get(path, PassageContext)
+        return found
 
     async def close(self) -> None:
         """See `Service.close`."""
