@@ -209,8 +209,10 @@ class EdgeStore(PassageStore):
     def _population(self) -> Any:
         """Over which passages the engine counts N and n(t).
 
-        Left to itself it counts what its index holds, deleted passages included until the shard is
-        loaded again, and hidden ones as well; it is exact and cheapest while there are none.
+        Left to itself it counts what its index holds, hidden passages and deleted ones too: the
+        latter until the shard is loaded again, in an optimised segment until that is optimised
+        again. Saying the population makes N exact and about doubles the time of a search (0.28 to
+        0.60 ms at 25,000 passages), so it is said only where this object has deleted or hides some.
         """
         hidden = self._not_hidden()
         if not self._deleted and not hidden:
