@@ -55,30 +55,33 @@ class ReciprocalRankFusion:
 
 
 class MinMaxFusion:
-    """A weighted sum of scores, each list's divided by its best.
+    """A weighted sum of scores, each list's brought to one scale.
 
     This is the convex combination of Bruch et al., An Analysis of Fusion Functions for Hybrid
-    Retrieval (TOIS 2023), with the theoretical minimum as lower end instead of the list's last
-    score: 0 for BM25, and for the cosine that of unrelated texts, `floor`.
+    Retrieval (TOIS 2023), between a theoretical minimum (0 for BM25; for the cosine that of
+    unrelated texts, `floor`) and a high mark of the list. The mark is the mean of its best 20
+    scores, which one outlier moves less than the maximum that the paper takes.
 
     A chunk that a list lacks scored no more than the list's last, and is taken to have scored just
     that; but 0 in a sparse list shorter than the dense one, which was not cut off: there, nothing
     else shared a term with the query. Both lists should be asked for with the same limit.
 
-    A side whose share is 0 is left out.
+    A side whose share is 0 is left out. How the defaults were found, and what was rejected:
+    docs/decisions/0003-default-fusion.md.
 
     Args:
         weight: share of the dense list, from 0 to 1; the sparse list has the rest.
-        floor: cosine that the encoder gives to unrelated texts, below 1; near 0 for most, higher
-            for some (their cosines all lie close together).
+        floor: cosine that the encoder gives to unrelated texts, below 1; near 0 for MiniLM and many
+            others, higher for encoders whose cosines all lie close together.
 
     Raises:
         ValueError: an argument is out of its range.
     """
 
+    _MARK_DEPTH = 20
     _NARROWEST = 0.1  # of cosines; where even the best is hardly related, noise is not blown up
 
-    def __init__(self, weight: float = 0.6, floor: float = 0.0) -> None:
+    def __init__(self, weight: float = 0.65, floor: float = 0.0) -> None:
         if not 0 <= weight <= 1:
             raise ValueError(f"weight is {weight}; it must be from 0 to 1")
         if not -1 <= floor < 1:
@@ -90,25 +93,26 @@ class MinMaxFusion:
         """See `Fusion.fuse`."""
         near = self._dense_parts(_scores(dense)) if self.weight > 0 else {}
         shared = self._sparse_parts(_credited(sparse)) if self.weight < 1 else {}
-        near_floor = min(near.values(), default=0.0)
+        near_last = min(near.values(), default=0.0)
         cut_off = len(shared) >= len(near)
-        shared_floor = min(shared.values(), default=0.0) if cut_off else 0.0
-        totals = {chunk: part + shared.get(chunk, shared_floor) for chunk, part in near.items()}
+        shared_last = min(shared.values(), default=0.0) if cut_off else 0.0
+        totals = {chunk: part + shared.get(chunk, shared_last) for chunk, part in near.items()}
         for chunk, part in shared.items():
             if chunk not in totals:
-                totals[chunk] = near_floor + part
+                totals[chunk] = near_last + part
         return _ranked(totals)
 
     def _dense_parts(self, scores: dict[str, float]) -> dict[str, float]:
-        if not scores:
-            return {}
-        top = max(scores.values())
-        slope = self.weight / max(top - self.floor, self._NARROWEST)
-        return {chunk: self.weight + slope * (score - top) for chunk, score in scores.items()}
+        span = max(self._mark(scores) - self.floor, self._NARROWEST)
+        return {chunk: self.weight * (score - self.floor) / span for chunk, score in scores.items()}
 
     def _sparse_parts(self, scores: dict[str, float]) -> dict[str, float]:
-        top, share = max(scores.values(), default=1.0), 1 - self.weight
-        return {chunk: share * (score / top) for chunk, score in scores.items()}
+        mark, share = self._mark(scores), 1 - self.weight
+        return {chunk: share * score / mark for chunk, score in scores.items()}
+
+    def _mark(self, scores: dict[str, float]) -> float:
+        best = sorted(scores.values(), reverse=True)[: self._MARK_DEPTH]
+        return math.fsum(best) / len(best) if best else 0.0
 
 
 class NoFusion:

@@ -41,7 +41,7 @@ class Engine:
 
 def tuned() -> BM25:
     """As the application uses it."""
-    return BM25(Analyzer(), k1=1.2, b=0.75, k3=1.5, title_weight=2, pair_weight=0.2)
+    return BM25(Analyzer(), k1=1.2, b=0.75, k3=1.5, title_weight=2, pair_weight=0.3)
 
 
 def indexed(bm25: BM25, texts: list[str], titles: list[str] | None = None) -> Engine:

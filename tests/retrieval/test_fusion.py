@@ -142,32 +142,45 @@ def test_reciprocal_ranks_add_up():
     assert fused == [("b", 1 / 62 + 1 / 61), ("a", 1 / 61), ("c", 1 / 62)]
 
 
-def test_minmax_divides_by_the_best_and_adds_the_shares():
+def test_minmax_adds_the_shares_of_scores_in_units_of_each_lists_mark():
+    # marks: (0.8 + 0.4) / 2 = 0.6 and (10 + 5) / 2 = 7.5
     fused = MinMaxFusion(0.6).fuse([("a", 0.8), ("b", 0.4)], [("b", 10.0), ("a", 5.0)])
-    assert fused == [("a", pytest.approx(0.6 + 0.2)), ("b", pytest.approx(0.3 + 0.4))]
+    assert fused == [
+        ("a", pytest.approx(0.6 * 0.8 / 0.6 + 0.4 * 5 / 7.5)),
+        ("b", pytest.approx(0.6 * 0.4 / 0.6 + 0.4 * 10 / 7.5)),
+    ]
+
+
+def test_the_mark_is_the_mean_of_the_best_twenty():
+    dense = [(f"c{n:02}", 0.9) for n in range(5)] + [(f"c{n:02}", 0.5) for n in range(5, 20)]
+    (_, best), *_ = MinMaxFusion(1.0).fuse([*dense, *((f"x{n}", 0.1) for n in range(50))], [])
+    assert best == pytest.approx(0.9 / 0.6)
 
 
 def test_minmax_takes_a_missing_chunk_for_the_last_of_the_list_that_was_cut_off():
     fused = dict(MinMaxFusion(0.5).fuse([("a", 0.8), ("b", 0.4)], [("c", 10.0), ("b", 4.0)]))
-    assert fused == pytest.approx({"a": 0.5 + 0.2, "b": 0.25 + 0.2, "c": 0.25 + 0.5})
+    last_dense, last_sparse = 0.4 / 0.6, 4 / 7
+    assert fused["a"] == pytest.approx(0.5 * (0.8 / 0.6 + last_sparse))
+    assert fused["c"] == pytest.approx(0.5 * (last_dense + 10 / 7))
 
 
 def test_minmax_gives_nothing_for_missing_a_sparse_list_that_was_not_cut_off():
     fused = dict(MinMaxFusion(0.5).fuse([("a", 0.8), ("b", 0.4)], [("c", 10.0)]))
-    assert fused == pytest.approx({"a": 0.5, "b": 0.25, "c": 0.25 + 0.5})
+    assert fused["a"] == pytest.approx(0.5 * 0.8 / 0.6)
+    assert fused["c"] == pytest.approx(0.5 * (0.4 / 0.6 + 1))
 
 
 def test_minmax_measures_cosines_from_the_floor():
-    fused = MinMaxFusion(1.0, floor=0.6).fuse([("a", 0.8), ("b", 0.7)], [])
-    assert fused == [("a", pytest.approx(1.0)), ("b", pytest.approx(0.5))]
+    fused = MinMaxFusion(1.0, floor=0.6).fuse([("a", 0.9), ("b", 0.8)], [])
+    assert fused == [("a", pytest.approx(0.3 / 0.25)), ("b", pytest.approx(0.2 / 0.25))]
 
 
 def test_minmax_does_not_blow_up_differences_between_unrelated_chunks():
     fused = MinMaxFusion(1.0).fuse([("a", 0.01), ("b", -0.01)], [])
-    assert fused == [("a", pytest.approx(1.0)), ("b", pytest.approx(0.8))]
+    assert fused == [("a", pytest.approx(0.1)), ("b", pytest.approx(-0.1))]
 
 
-def test_a_single_hit_on_each_side_gets_its_full_share():
+def test_a_single_hit_on_each_side_gets_its_share_and_no_less():
     assert MinMaxFusion(0.6).fuse([("a", 0.3)], [("b", 2.0)]) == [
         ("a", pytest.approx(1.0)),
         ("b", pytest.approx(1.0)),
