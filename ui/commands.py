@@ -1,0 +1,48 @@
+"""The commands `ui` and `serve`, added to `rag-app` through its entry points."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from rag_app.settings import Settings, override
+
+Host = Annotated[str | None, typer.Option(help="Address to listen on.")]
+Port = Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(ui)
+    app.command()(serve)
+
+
+def ui(
+    context: typer.Context,
+    host: Host = None,
+    port: Port = None,
+    show: Annotated[bool, typer.Option("--open/--no-open", help="Open a browser.")] = True,
+) -> None:
+    """Open the chat; a first start takes in the sample documents."""
+    from rag_app.ownership import HeldByAnother
+    from ui import serving
+
+    try:
+        serving.serve(_settings(context, host, port), samples=True, browser=show)
+    except HeldByAnother as held:
+        if held.owner is None or not held.owner.address:
+            raise
+        sys.stderr.write(f"rag-app is running already at {held.owner.address}\n")
+        if show:
+            serving.open_page(held.owner.address)
+
+
+def serve(context: typer.Context, host: Host = None, port: Port = None) -> None:
+    """Serve the chat and the API."""
+    from ui import serving
+
+    serving.serve(_settings(context, host, port))
+
+
+def _settings(context: typer.Context, host: str | None, port: int | None) -> Settings:
+    return override(context.obj, {"server": {"host": host, "port": port}})

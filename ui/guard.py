@@ -1,0 +1,65 @@
+"""What a browser may do with our pages: nothing from elsewhere, nothing to elsewhere."""
+
+from typing import Final
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+POLICY: Final = "; ".join(
+    (
+        "default-src 'self'",
+        # Gradio compiles its templates in the page, and styles elements directly
+        "script-src 'self' 'unsafe-inline' 'unsafe-eval'",
+        "style-src 'self' 'unsafe-inline'",
+        "img-src 'self' data: blob:",
+        "font-src 'self' data:",
+        "worker-src 'self' blob:",
+        "connect-src 'self'",
+        "object-src 'none'",
+        "base-uri 'self'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+    )
+)
+HEADERS: Final = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+class BrowserGuard:
+    """ASGI middleware: refuses what another site's page sends, and sends the headers above.
+
+    A page of another site can post to a server on loopback without asking first. Browsers say in
+    `Sec-Fetch-Site` where a request comes from; following a link to us is all that others may do.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(HEADERS)
+            await send(message)
+
+        app = _REFUSAL if _foreign(scope) else self._app
+        await app(scope, receive, with_headers)
+
+
+_REFUSAL: Final = PlainTextResponse("requests from other sites are refused", status_code=403)
+
+
+def _foreign(scope: Scope) -> bool:
+    headers = Headers(scope=scope)
+    if headers.get("sec-fetch-site", "none") in {"none", "same-origin"}:
+        return False
+    return scope["method"] != "GET" or headers.get("sec-fetch-mode") != "navigate"

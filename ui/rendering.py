@@ -1,0 +1,354 @@
+"""HTML of everything that the page shows.
+
+Documents, file names, questions and answers are other people's words: each goes through
+`html.escape` or through a Markdown renderer that knows neither HTML, nor links, nor images.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from html import escape
+from typing import Any
+
+from markdown_it import MarkdownIt
+from markdown_it.rules_core import StateCore
+from markdown_it.token import Token
+
+from rag_app.ingest import IngestReport, Progress
+from rag_app.results import DocumentInfo, Hit, PassageContext, Trace
+from ui.session import Session, Turn, place
+
+_CITATION = re.compile(r"\[(\d{1,3})\]")
+_SOFT_BREAK = re.compile(r"(?<=[a-zà-ÿ,;])\n(?=[a-zà-ÿ(])")
+_SNIPPET = 320
+_RANKINGS = (("dense", "dense"), ("bm25", "BM25"), ("rank_bm25", "rank_bm25"), ("fused", "fused"),
+             ("reranked", "reranked"))  # fmt: skip
+_STAGES = {
+    "condense": "Condense",
+    "rewrite": "Rewrite",
+    "retrieve": "Retrieve",
+    "rerank": "Rerank",
+    "read": "Read",
+}
+
+
+# --- the conversation ----------------------------------------------------------------------------
+
+
+def conversation(session: Session) -> str:
+    """All turns but the running one."""
+    return "".join(turn(one) for one in session.turns if one.state != "running")
+
+
+def turn(one: Turn) -> str:
+    """A question with its answer, as far as it has come."""
+    return (
+        f'<article class="turn {one.state}" id="turn-{one.number}">'
+        f'<h3 class="question">{_lines(one.question)}</h3>'
+        f'<div class="answer">{_answer(one)}</div>{_foot(one)}</article>'
+    )
+
+
+def _answer(one: Turn) -> str:
+    text = markdown(one.text, one.number, one.cited)
+    if one.state == "failed":
+        return f'{text}<p class="error" role="alert">{_lines(one.error)}</p>'
+    if one.state == "stopped":
+        return f'{text}<p class="note">Stopped before the end.</p>'
+    if one.state == "running" and not text:
+        doing = "Reading the passages" if one.trace else "Searching"
+        return f'<p class="waiting">{doing}<i></i><i></i><i></i></p>'
+    return text
+
+
+def _foot(one: Turn) -> str:
+    if one.state == "running" or one.trace is None:
+        return ""
+    found = f"{len(one.hits)} passage{'' if len(one.hits) == 1 else 's'}"
+    return (
+        '<footer class="foot">'
+        f'<button type="button" class="link" data-act="evidence" data-turn="{one.number}">{found}'
+        f" · {milliseconds(one.trace.milliseconds)}</button>"
+        '<button type="button" class="link" data-act="copy">Copy</button></footer>'
+    )
+
+
+def markdown(text: str, number: int, cited: Iterable[int]) -> str:
+    """An answer's Markdown as HTML: no HTML of its own, no links, no images; `[n]` as buttons.
+
+    Args:
+        text: what a model or a document says.
+        number: the turn, which the buttons name.
+        cited: which numbers are citations; others stay text.
+    """
+    env = {"turn": number, "cited": set(cited)}
+    return str(_renderer().render(text, env))
+
+
+@cache
+def _renderer() -> MarkdownIt:
+    renderer = MarkdownIt("commonmark", {"html": False, "linkify": False})
+    renderer.enable("table").disable(["image", "link", "autolink", "reference"])
+    renderer.core.ruler.push("citations", _mark_citations)
+    renderer.add_render_rule("citation", _render_citation)
+    return renderer
+
+
+def _mark_citations(state: StateCore) -> None:
+    for token in state.tokens:
+        if token.children:
+            token.children = [
+                part for child in token.children for part in _split(child, state.env["cited"])
+            ]
+
+
+def _split(token: Token, cited: set[int]) -> Iterable[Token]:
+    """Cut a piece of text at the citations in it; everything else stays as it is."""
+    if token.type != "text":
+        yield token
+        return
+    start = 0
+    for match in _CITATION.finditer(token.content):
+        if int(match[1]) in cited:
+            yield Token("text", "", 0, content=token.content[start : match.start()])
+            yield Token("citation", "", 0, content=str(int(match[1])))
+            start = match.end()
+    yield Token("text", "", 0, content=token.content[start:])
+
+
+def _render_citation(
+    _: object, tokens: Sequence[Token], i: int, __: object, env: Mapping[str, Any]
+) -> str:
+    return _chip(int(env["turn"]), int(tokens[i].content))
+
+
+def _chip(number: int, n: int) -> str:
+    return (
+        f'<button type="button" class="cite" data-act="passage" data-turn="{number}" data-n="{n}" '
+        f'aria-label="Open passage {n}">{n}</button>'
+    )
+
+
+def welcome(examples: Sequence[str], empty: bool) -> str:
+    """What stands where the conversation will be."""
+    if empty:
+        lead = "Add documents on the left, then ask about them."
+    else:
+        lead = "Every answer shows the passages it rests on. Click a number to read one in place."
+    offers = "".join(
+        f'<button type="button" class="offer" data-act="ask" data-text="{escape(text)}">'
+        f"{escape(text)}</button>"
+        for text in examples
+    )
+    return f'<div class="welcome"><h2>Ask your documents</h2><p>{lead}</p>{offers}</div>'
+
+
+def header(model: str) -> str:
+    """The line at the top; `model` reads the answers, and is empty where they are quoted."""
+    reads = f"{escape(model)} reads" if model else "quoting"
+    drawers = "".join(
+        f'<button type="button" class="drawer-button" data-act="drawer" data-drawer="{name}">'
+        f"{label}</button>"
+        for name, label in (("library", "Documents"), ("evidence", "Evidence"))
+    )
+    return (
+        '<header class="top"><span class="brand"><i aria-hidden="true">[1]</i>rag-app</span>'
+        f'<span class="pill{" on" if model else ""}">{reads}</span><span class="space"></span>'
+        f'{drawers}<button type="button" class="icon" data-act="theme" '
+        'aria-label="Light or dark" title="Light or dark">◐</button></header>'
+    )
+
+
+def banner(model: str) -> str:
+    """Says that answers are quotations, and how to change that; nothing where a model reads."""
+    if model:
+        return ""
+    return (
+        '<div class="banner" role="note"><strong>No language model is connected.</strong> '
+        "Answers are quotations."
+        "<details><summary>Connect one</summary>"
+        "<p>Start the app with these variables; any OpenAI-compatible server will do:</p>"
+        "<pre>RAG_APP_READER__KIND=llm\nRAG_APP_LLM__API_BASE=http://127.0.0.1:8000/v1\n"
+        "RAG_APP_LLM__MODEL=name-of-the-model</pre></details></div>"
+    )
+
+
+# --- the evidence --------------------------------------------------------------------------------
+
+
+def passage(context: PassageContext, n: int) -> str:
+    """A passage, marked, in the running text around it."""
+    trail = " › ".join(escape(heading) for heading in context.headings)
+    return (
+        f'<section class="passage"><header><span class="badge">{n}</span>'
+        f"<div><h3>{escape(context.source)}</h3>"
+        f'<p class="where">{_where(context.page, trail)}</p></div></header>'
+        f'<div class="page">{_running(context.before)}<mark id="marked" tabindex="-1">'
+        f"{_running(context.text)}</mark>{_running(context.after)}</div></section>"
+    )
+
+
+def _running(text: str) -> str:
+    """Text with the line breaks inside its sentences taken out; those of lists and tables stay."""
+    return escape(_SOFT_BREAK.sub(" ", text))
+
+
+def _where(page: int | None, trail: str) -> str:
+    return " · ".join(part for part in (f"page {page}" if page else "", trail) if part)
+
+
+def sources(one: Turn | None) -> str:
+    """All passages found for a turn, with their places and scores in each ranking."""
+    if one is None:
+        return hint("The passages that a question finds are listed here.")
+    if not one.hits:
+        return hint("No passage was consulted for this answer.")
+    cited = {citation.n for citation in one.citations}
+    rows = "".join(_hit(one.number, n, hit, n in cited) for n, hit in enumerate(one.hits, start=1))
+    return (
+        f'<p class="about">For “{escape(_short(one.question, 90))}” in {escape(one.collection)}'
+        f'</p><ol class="hits">{rows}</ol>'
+    )
+
+
+def _hit(number: int, n: int, hit: Hit, cited: bool) -> str:
+    ranks = "".join(
+        f"<div><dt>{label}</dt><dd><b>#{hit.ranks[name]}</b> {hit.scores[name]:.3f}</dd></div>"
+        for name, label in _RANKINGS
+        if name in hit.ranks
+    )
+    trail = " › ".join(escape(heading) for heading in hit.headings)
+    where = _where(hit.page, trail)
+    return (
+        f'<li class="hit{" cited" if cited else ""}"><button type="button" data-act="passage" '
+        f'data-turn="{number}" data-n="{n}"><span class="badge">{n}</span>'
+        f'<span class="title"><b>{escape(hit.source)}</b>'
+        f"{f'<small>{where}</small>' if where else ''}</span>"
+        f'<span class="snippet">{escape(_short(hit.text, _SNIPPET))}</span></button>'
+        f'<dl class="ranks">{ranks}</dl></li>'
+    )
+
+
+def trace(one: Turn | None) -> str:
+    """What each stage of a turn took, and what the answer cost."""
+    if one is None or one.trace is None:
+        return hint("How long each stage took is shown here.")
+    return f'<div class="trace">{_bars(one.trace)}{_facts(one.trace)}</div>'
+
+
+def _bars(found: Trace) -> str:
+    longest = max([float(stage["ms"]) for stage in found.stages] or [0]) or 1
+    rows = "".join(_bar(stage, longest) for stage in found.stages)
+    return (
+        f'<p class="about">{milliseconds(found.milliseconds)} in all</p>'
+        f'<table class="bars"><tbody>{rows}</tbody></table>'
+    )
+
+
+def _bar(stage: Mapping[str, Any], longest: float) -> str:
+    ms = float(stage["ms"])
+    width = 100 * ms / longest
+    steps = " · ".join(
+        f"{escape(str(name))} {float(took):.1f}" for name, took in stage.get("steps", {}).items()
+    )
+    off = ' class="off"' if stage["kind"] == "none" else ""
+    took = "off" if off else milliseconds(ms)
+    return (
+        f"<tr{off}><th>{_STAGES.get(stage['stage'], escape(str(stage['stage'])))}"
+        f"<small>{escape(str(stage['kind']))}</small></th>"
+        f'<td><span class="bar" style="width:{width:.1f}%"></span>'
+        f"{f'<small>{steps}</small>' if steps else ''}</td><td>{took}</td></tr>"
+    )
+
+
+def _facts(found: Trace) -> str:
+    facts = [(f"{role} model", name) for role, name in found.models.items()]
+    facts += [(f"{what} tokens", f"{count:,}") for what, count in found.tokens.items()]
+    facts.append(("passages read", f"{found.passages_used} of {found.passages_given}"))
+    if found.unknown_citations:
+        facts.append(("citations dropped", str(found.unknown_citations)))
+    if found.flops:
+        facts.append(("model operations", f"{found.flops / 1e9:.2f} GFLOP"))
+    rows = "".join(f"<div><dt>{escape(k)}</dt><dd>{escape(v)}</dd></div>" for k, v in facts)
+    return f'<dl class="facts">{rows}</dl>'
+
+
+# --- documents -----------------------------------------------------------------------------------
+
+
+def documents(found: Sequence[DocumentInfo]) -> str:
+    """The documents of a collection, each with a button that deletes it."""
+    if not found:
+        return hint("No documents yet.")
+    rows = "".join(_document(document) for document in found)
+    return f'<ul class="documents">{rows}</ul>'
+
+
+def _document(document: DocumentInfo) -> str:
+    name = escape(document.source)
+    chunks = f"{document.chunks} passage{'' if document.chunks == 1 else 's'}"
+    about = chunks if document.state == "ready" else f"{document.state}: {document.failure}"
+    return (
+        f'<li class="{escape(document.state)}"><span title="{name}">{name}'
+        f"<small>{escape(about)}</small></span>"
+        f'<button type="button" class="delete" data-act="delete" data-source="{name}" '
+        f'aria-label="Delete {name}" title="Delete">×</button></li>'
+    )
+
+
+def progress(news: Progress) -> str:
+    """Where an ingestion stands."""
+    left = f" · {news.eta:.0f} s left" if news.eta is not None and news.done < 1 else ""
+    return (
+        f'<div class="progress" role="status"><div class="track"><span style="width:'
+        f'{100 * news.done:.0f}%"></span></div><p>{news.documents} of {news.total_documents} '
+        f"documents · {news.chunks} passages · {news.rate:.0f}/s{left}</p>"
+        f"<small>{escape(news.source)}</small></div>"
+    )
+
+
+def report(done: IngestReport) -> str:
+    """What an ingestion did; every file that failed with its reason."""
+    counts = [(done.added, "added"), (done.updated, "updated"), (done.unchanged, "unchanged")]
+    said = ", ".join(f"{count} {what}" for count, what in counts if count) or "nothing added"
+    failures = "".join(
+        f"<li><b>{escape(failure.source)}</b> {escape(failure.reason)}</li>"
+        for failure in done.failures
+    )
+    failed = f'<ul class="failures" role="alert">{failures}</ul>' if failures else ""
+    return (
+        f'<div class="report" role="status"><p>{said} · {done.chunks} passages in '
+        f"{done.seconds:.1f} s</p>{failed}</div>"
+    )
+
+
+# --- small things --------------------------------------------------------------------------------
+
+
+def hint(text: str) -> str:
+    """A quiet line where something will be."""
+    return f'<p class="hint">{escape(text)}</p>'
+
+
+def problem(text: object) -> str:
+    """An error that a person can put right."""
+    return f'<p class="error" role="alert">{_lines(str(text))}</p>'
+
+
+def milliseconds(value: float) -> str:
+    """A time in the unit that suits it."""
+    return f"{value:.0f} ms" if value < 1000 else f"{value / 1000:.1f} s"
+
+
+def cite_place(hit: Hit) -> str:
+    """Where a hit is from."""
+    return place(hit.source, hit.page)
+
+
+def _lines(text: str) -> str:
+    return escape(text).replace("\n", "<br>")
+
+
+def _short(text: str, width: int) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= width else flat[: width - 1] + "…"

@@ -1,0 +1,175 @@
+"""The web application as a process: one socket, one server, one clean end."""
+
+import asyncio
+import logging
+import os
+import shutil
+import signal
+import socket
+import sys
+import webbrowser
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import uvicorn
+
+from rag_app import assembly
+from rag_app.api import Access
+from rag_app.errors import SettingsError
+from rag_app.server import LOOPBACK, create_app, require_safe_host
+from rag_app.service import Service
+from rag_app.settings import Server, Settings
+from ui.first_start import FirstStart
+from ui.guard import BrowserGuard
+
+_GRACE: Final = 0.5
+"""Seconds that open connections get when the server stops."""
+_LOGGER: Final = logging.getLogger(__name__)
+
+
+def serve(settings: Settings, *, samples: bool = False, browser: bool = False) -> None:
+    """Serve until ctrl-C or SIGTERM, then end the process with status 0.
+
+    Args:
+        settings: the settings; `server` says where to listen.
+        samples: whether a first start takes in the documents that ship.
+        browser: whether to open a browser once the page is there.
+
+    Raises:
+        SettingsError: the address is not safe, or not free.
+        StorageInUse: another process owns the storage folder.
+    """
+    server = settings.server
+    require_safe_host(server)
+    application, ownership = assembly.open_application(settings)
+    try:
+        listener = bind(server)
+        address = address_of(server.host, listener.getsockname()[1])
+        token = ownership.announce(address) if ownership else ""
+        start = FirstStart(application, samples)
+        with _uploads(settings.storage.path / "uploads"):
+            app = web_app(application, settings, token, start)
+            _run(app, listener, start, lambda: _ready(address, browser))
+    finally:
+        if ownership:
+            ownership.release()
+    _leave()
+
+
+def bind(server: Server) -> socket.socket:
+    """A listening socket; port 0 takes a free one.
+
+    Raises:
+        SettingsError: the port is taken, or the address is not this machine's.
+    """
+    family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((server.host, server.port))
+        listener.listen(128)
+    except OSError as error:
+        listener.close()
+        raise SettingsError(
+            f"cannot listen on {server.host} port {server.port}",
+            cause=(error.strerror or str(error)).lower(),
+            way_out="Stop what uses it, or choose another with --port (0 takes a free one)",
+        ) from None
+    return listener
+
+
+def address_of(host: str, port: int) -> str:
+    """Where a browser on this machine finds a server that listens on `host`."""
+    name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104 - compared only
+    return f"http://[{name}]:{port}" if ":" in name and "[" not in name else f"http://{name}:{port}"
+
+
+def web_app(service: Service, settings: Settings, token: str, start: FirstStart) -> Any:
+    """API, probes and chat as one ASGI application."""
+    server = settings.server
+    password = server.password.get_secret_value() if server.password else ""
+    app = create_app(service, Access(token, server.user, password), server)
+    app.add_middleware(BrowserGuard)
+    from ui.app import mount
+
+    mount(app, service, settings, start)
+    return app
+
+
+def open_page(address: str) -> None:
+    """Show the page in a browser, where this session has a screen."""
+    screen = sys.platform in {"darwin", "win32"} or any(
+        os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY")
+    )
+    if screen:
+        webbrowser.open(address)
+
+
+class _Server(uvicorn.Server):
+    """Says when it is ready, and takes a signal as a wish to stop, not as a failure."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._ready()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        before = {number: signal.signal(number, self.handle_exit) for number in numbers}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _run(app: Any, listener: socket.socket, start: FirstStart, ready: Callable[[], None]) -> None:
+    """Serve on the socket, with the first start beside it."""
+    config = uvicorn.Config(
+        app, log_level="warning", access_log=False, server_header=False, ws="none"
+    )
+    config.timeout_graceful_shutdown = _GRACE  # type: ignore[assignment]  # seconds, any number
+
+    async def both() -> None:
+        beginning = asyncio.create_task(start.run())
+        try:
+            await _Server(config, ready).serve([listener])
+        finally:
+            beginning.cancel()
+
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(both())
+
+
+@contextmanager
+def _uploads(folder: Path) -> Iterator[None]:
+    """A folder of ours for what browsers send, empty at the start and gone at the end."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, mode=0o700)
+    os.environ["GRADIO_TEMP_DIR"] = str(folder.resolve())
+    try:
+        yield
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _ready(address: str, browser: bool) -> None:
+    sys.stderr.write(f"rag-app is ready at {address}\n")
+    sys.stderr.flush()
+    if browser:
+        asyncio.get_running_loop().run_in_executor(None, open_page, address)
+
+
+def _leave() -> None:
+    """End the process without waiting for threads: an ingestion resumes, nothing else is lost."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)

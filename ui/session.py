@@ -1,0 +1,112 @@
+"""What one browser tab has asked so far; lives in that tab's session and nowhere else."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from llama_index.core.base.llms.types import ChatMessage, MessageRole
+
+from generation.citations import Citation
+from rag_app.results import Hit, Trace
+
+HISTORY_TURNS = 8
+"""Earlier turns that a follow-up question is understood by."""
+
+State = Literal["running", "done", "stopped", "failed"]
+
+
+@dataclass(slots=True)
+class Turn:
+    """A question and what came of it.
+
+    Attributes:
+        number: its place in the conversation, from 1.
+        question: as it was asked.
+        collection: where it was asked.
+        text: the answer so far; `[n]` in it cites the n-th passage.
+        state: running until it is done, stopped by the person, or failed.
+        hits: the passages found, best first.
+        citations: the passages the finished answer rests on.
+        trace: how the answer came about; None until passages are found.
+        error: why it failed, for the person.
+    """
+
+    number: int
+    question: str
+    collection: str
+    text: str = ""
+    state: State = "running"
+    hits: list[Hit] = field(default_factory=list)
+    citations: list[Citation] = field(default_factory=list)
+    trace: Trace | None = None
+    error: str = ""
+
+    @property
+    def cited(self) -> set[int]:
+        """Numbers that are citations in the text; while it grows, any passage may become one."""
+        if self.state == "done":
+            return {citation.n for citation in self.citations}
+        return set(range(1, len(self.hits) + 1))
+
+    def chunk(self, n: int) -> str | None:
+        """The chunk that citation (or hit) `n` stands for."""
+        for citation in self.citations:
+            if citation.n == n:
+                return citation.chunk_id
+        return self.hits[n - 1].chunk_id if 1 <= n <= len(self.hits) else None
+
+
+@dataclass(slots=True)
+class Session:
+    """A conversation, and what its tab is doing."""
+
+    turns: list[Turn] = field(default_factory=list)
+    stopping: bool = False
+    ingesting: bool = False
+
+    @property
+    def running(self) -> bool:
+        """Whether an answer is being written."""
+        return bool(self.turns) and self.turns[-1].state == "running"
+
+    def begin(self, question: str, collection: str) -> Turn:
+        """Add a turn. Raises ValueError while another one is running."""
+        if self.running:
+            raise ValueError("the last answer is still being written")
+        self.stopping = False
+        self.turns.append(Turn(len(self.turns) + 1, question, collection))
+        return self.turns[-1]
+
+    def turn(self, number: int) -> Turn | None:
+        """The turn of that number; None where there is none."""
+        return self.turns[number - 1] if 1 <= number <= len(self.turns) else None
+
+    def history(self) -> list[ChatMessage]:
+        """The last answered turns, oldest first, as a follow-up question needs them."""
+        answered = [turn for turn in self.turns if turn.text and turn.state in {"done", "stopped"}]
+        return [
+            message
+            for turn in answered[-HISTORY_TURNS:]
+            for message in (
+                ChatMessage(role=MessageRole.USER, content=turn.question),
+                ChatMessage(role=MessageRole.ASSISTANT, content=turn.text),
+            )
+        ]
+
+    def markdown(self) -> str:
+        """The conversation as a Markdown document, each answer with the passages it cites."""
+        return "\n".join(["# Conversation", *(_turn_markdown(turn) for turn in self.turns)])
+
+
+def place(source: str, page: int | None) -> str:
+    """Where a passage is from, for a person."""
+    return f"{source}, page {page}" if page else source
+
+
+def _turn_markdown(turn: Turn) -> str:
+    lines = [f"\n## {' '.join(turn.question.split())}", "", turn.text or f"*{turn.error}*"]
+    if turn.state == "stopped":
+        lines += ["", "*Stopped before the end.*"]
+    for citation in turn.citations:
+        quoted = " ".join(citation.text.split())
+        lines += ["", f"> [{citation.n}] **{place(citation.source, citation.page)}**: {quoted}"]
+    return "\n".join(lines)
