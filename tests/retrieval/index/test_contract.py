@@ -688,7 +688,7 @@ def test_a_killed_process_loses_nothing_that_it_had_added(kind, tmp_path, name):
 
 def test_threads_may_write_and_search_at_once(kind, store):
     if kind == "server-local":
-        pytest.skip("the client's local mode is for one thread")
+        pytest.skip("optional: the client's local mode is for one thread")
     problems: list[BaseException] = []
 
     def work(number: int) -> None:
