@@ -4,7 +4,11 @@ import asyncio
 import shutil
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, aclosing, suppress
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.schema import TextNode
@@ -12,22 +16,29 @@ from llama_index.core.schema import TextNode
 from data.chunking import Chunker
 from data.discovery import Found, discover
 from data.parsing import Parser
-from rag_app.commit import DocumentWriter
+from rag_app.commit import DocumentWriter, forget_unused
 from rag_app.errors import ApplicationError
-from rag_app.ingest import Ingestor, IngestReport, OnProgress
+from rag_app.ingest import Ingestor, IngestReport, OnProgress, Progress
 from rag_app.intake import Originals
 from rag_app.pipeline import AskEvent, Pipeline
 from rag_app.results import CollectionInfo, DocumentInfo, PassageContext, SearchResult
 from rag_app.service import DEFAULT_OPTIONS, QueryOptions
+from rag_app.stores import OpenStores
 from retrieval.encoders.base import Encoder
 from retrieval.index.base import PassageStore
 from retrieval.index.collections import Collections, require_match
+from retrieval.index.errors import UnknownCollection
 from retrieval.index.fingerprint import IndexSpec
 from retrieval.index.records import DocumentRecord
 from retrieval.passages import chunk_id as identify
 
 MakePipeline = Callable[[PassageStore, QueryOptions], Pipeline]
+T = TypeVar("T")
 _NEIGHBOURS = 2
+_OWN = ("files", "collections", "models")
+"""Folders of the storage folder that are never taken in, though a folder above them be."""
+_WRITERS = 32
+"""Changes that may wait for one another; they cost threads, but only while they wait."""
 
 
 class Application:
@@ -40,7 +51,7 @@ class Application:
         chunker: the chunker of that spec.
         parser: makes parsers.
         pipeline: makes the pipeline for a question's options.
-        originals: folder of the original files, one sub-folder a collection.
+        storage: the storage folder; original files lie in its `files`, a folder a collection.
         release: awaited last when the application is closed.
     """
 
@@ -52,51 +63,56 @@ class Application:
         chunker: Chunker,
         parser: Callable[[], Parser],
         pipeline: MakePipeline,
-        originals: Path,
+        storage: Path,
         release: Callable[[], Awaitable[None]],
     ) -> None:
         self._collections, self._spec = collections, spec
         self._encoder, self._chunker = encoder, chunker
-        self._parser, self._pipeline, self._originals = parser, pipeline, originals
-        self._stores: dict[str, PassageStore] = {}
+        self._parser, self._pipeline, self._originals = parser, pipeline, storage / "files"
+        self._own = [storage / name for name in _OWN]
         self._release_storage = release
-        self._opening = threading.Lock()
+        self._stores = OpenStores(collections, spec)
+        self._writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="write")
         self._writing: dict[str, threading.Lock] = {}
+        self._closing = threading.Event()
 
     # --- collections -------------------------------------------------------------------------
 
     async def collections(self) -> list[CollectionInfo]:
         """See `Service.collections`."""
-        return await asyncio.to_thread(
-            lambda: [self._describe(name) for name in self._collections.names()]
-        )
+        found = []
+        for name in await asyncio.to_thread(self._collections.names):
+            with suppress(UnknownCollection):  # deleted meanwhile
+                async with self._stores.reading(name) as store:
+                    found.append(await asyncio.to_thread(self._describe, name, store))
+        return found
 
     async def drop_collection(self, name: str) -> None:
         """See `Service.drop_collection`."""
-        await asyncio.to_thread(self._drop, name)
+        await self._change(lambda _: self._drop(name))
 
     async def rebuild_collection(
         self, name: str, on_progress: OnProgress | None = None
     ) -> IngestReport:
         """See `Service.rebuild_collection`."""
-        return await asyncio.to_thread(self._rebuild, name, on_progress)
+        return await self._change(partial(self._rebuild, name), on_progress)
 
     # --- documents ---------------------------------------------------------------------------
 
     async def documents(self, collection: str) -> list[DocumentInfo]:
         """See `Service.documents`."""
-        store = await asyncio.to_thread(self._open_any, collection)
-        return [_document_info(record) for record in await asyncio.to_thread(store.records)]
+        async with self._stores.reading(collection) as store:
+            return [_document_info(record) for record in await asyncio.to_thread(store.records)]
 
     async def delete_document(self, collection: str, source: str) -> bool:
         """See `Service.delete_document`."""
-        return await asyncio.to_thread(self._delete, collection, source)
+        return await self._change(lambda _: self._delete(collection, source))
 
     async def ingest(
         self, collection: str, paths: Sequence[Path], on_progress: OnProgress | None = None
     ) -> IngestReport:
         """See `Service.ingest`."""
-        return await asyncio.to_thread(self._ingest, collection, paths, on_progress)
+        return await self._change(partial(self._ingest, collection, paths), on_progress)
 
     # --- questions ---------------------------------------------------------------------------
 
@@ -104,8 +120,9 @@ class Application:
         self, collection: str, question: str, options: QueryOptions = DEFAULT_OPTIONS
     ) -> SearchResult:
         """See `Service.search`."""
-        pipeline = await asyncio.to_thread(self._pipeline_for, collection, options)
-        return await pipeline.search(_asked(question))
+        async with self._stores.reading(collection) as store:
+            pipeline = await asyncio.to_thread(self._pipeline_for, collection, store, options)
+            return await pipeline.search(_asked(question))
 
     async def ask(
         self,
@@ -115,85 +132,106 @@ class Application:
         options: QueryOptions = DEFAULT_OPTIONS,
     ) -> AsyncGenerator[AskEvent, None]:
         """See `Service.ask`."""
-        pipeline = await asyncio.to_thread(self._pipeline_for, collection, options)
-        events = pipeline.ask(_asked(question), history)
-        try:
-            async for event in events:
-                yield event
-        finally:
-            await events.aclose()
+        async with AsyncExitStack() as using:
+            store = await using.enter_async_context(self._stores.reading(collection))
+            pipeline = await asyncio.to_thread(self._pipeline_for, collection, store, options)
+            async with aclosing(pipeline.ask(_asked(question), history)) as events:
+                async for event in events:
+                    if isinstance(event, SearchResult):
+                        await using.aclose()  # reading needs the passages alone
+                    yield event
 
     async def context(self, collection: str, chunk_id: str) -> PassageContext:
         """See `Service.context`."""
-        return await asyncio.to_thread(self._context, collection, chunk_id)
+        async with self._stores.reading(collection) as store:
+            return await asyncio.to_thread(self._context, collection, store, chunk_id)
 
     async def close(self) -> None:
-        """See `Service.close`."""
-        for store in self._stores.values():
-            store.close()
-        self._stores.clear()
-        self._encoder.close()
+        """See `Service.close`; ingestion that goes on is interrupted, as by a crash."""
+        self._closing.set()
+        await asyncio.to_thread(self._close)
         await self._release_storage()
+
+    async def _change(
+        self, work: Callable[[OnProgress], T], on_progress: OnProgress | None = None
+    ) -> T:
+        """Do what changes a collection in a thread of its own, so that waiting for another change
+        takes no thread from searches. Cancelled, it ends at its next step.
+        """
+        stop = threading.Event()
+
+        def tell(progress: Progress) -> None:
+            if stop.is_set() or self._closing.is_set():
+                raise ApplicationError(
+                    "the work was interrupted",
+                    way_out="Do the same again: it goes on from there",
+                )
+            if on_progress:
+                on_progress(progress)
+
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._writers, work, tell)
+        except asyncio.CancelledError:
+            stop.set()
+            raise
 
     # --- the same, in a worker thread --------------------------------------------------------
 
-    def _open_any(self, name: str) -> PassageStore:
-        with self._opening:
-            if name not in self._stores:
-                self._stores[name] = self._collections.open(name, self._spec)
-            return self._stores[name]
+    def _close(self) -> None:
+        self._writers.shutdown(cancel_futures=True)
+        self._stores.close()
+        self._encoder.close()
 
-    def _open(self, name: str) -> PassageStore:
-        store = self._open_any(name)
-        require_match(name, store, self._spec)
-        return store
-
-    def _release(self, name: str) -> None:
-        with self._opening:
-            if name in self._stores:
-                self._stores.pop(name).close()
-
-    def _describe(self, name: str) -> CollectionInfo:
-        store = self._open_any(name)
+    def _describe(self, name: str, store: PassageStore) -> CollectionInfo:
         ready = [record for record in store.records() if record.live]
         record = store.collection()
         return CollectionInfo(
             name=name,
             documents=len(ready),
             chunks=sum(record.chunks for record in ready),
-            encoder=str(record.identity["encoder"].get("model_id", "")),
+            encoder=str(record.identity["encoder"].get("model", "")),
             usable=record.fingerprint == self._spec.fingerprint,
         )
 
-    def _ingest(
-        self, name: str, paths: Sequence[Path], on_progress: OnProgress | None
-    ) -> IngestReport:
+    def _ingest(self, name: str, paths: Sequence[Path], on_progress: OnProgress) -> IngestReport:
         discovery = discover(paths)
+        files = [
+            Found(found.path, _writable(found.source))
+            for found in discovery.files
+            if not self._is_own(found.path)
+        ]
         with self._writing_to(name):
-            with self._opening:
-                if name not in self._stores:
-                    self._stores[name] = self._collections.create(name, self._spec)
-            report = self._ingestor(name, self._open(name)).run(discovery.files, on_progress)
-        report.ignored = [path.name for path in discovery.ignored]
+            store = self._stores.create(name)
+            require_match(name, store, self._spec)
+            report = self._ingestor(name, store).run(files, on_progress)
+            forget_unused(Originals(self._originals / name), store)
+        report.ignored = [
+            _writable(path.name) for path in discovery.ignored if not self._is_own(path)
+        ]
         return report
+
+    def _is_own(self, path: Path) -> bool:
+        real = path.resolve()
+        return any(real.is_relative_to(folder.resolve()) for folder in self._own)
 
     def _ingestor(self, name: str, store: PassageStore) -> Ingestor:
         return Ingestor(store, self._encoder, self._chunker, self._parser, self._originals / name)
 
     def _delete(self, name: str, source: str) -> bool:
         with self._writing_to(name):
-            writer = DocumentWriter(self._open_any(name), Originals(self._originals / name))
-            return writer.delete(source)
+            store = self._stores.open(name)
+            deleted = DocumentWriter(store).delete(source)
+            forget_unused(Originals(self._originals / name), store)
+            return deleted
 
     def _drop(self, name: str) -> None:
-        with self._writing_to(name):
-            self._release(name)
+        with self._writing_to(name), self._stores.closed(name):
             self._collections.drop(name)
             shutil.rmtree(self._originals / name, ignore_errors=True)
 
-    def _rebuild(self, name: str, on_progress: OnProgress | None) -> IngestReport:
+    def _rebuild(self, name: str, on_progress: OnProgress) -> IngestReport:
         with self._writing_to(name):
-            store = self._open_any(name)
+            store = self._stores.open(name)
             originals = Originals(self._originals / name)
             live = [record for record in store.records() if record.live]
             files = [
@@ -208,12 +246,11 @@ class Application:
                     way_out="Ingest these files again, or delete the documents",
                 )
             if store.collection().fingerprint == self._spec.fingerprint:
+                self._promote(name)  # deletes what a crash may have left of an old version
                 return IngestReport(unchanged=len(files))
             return self._replace(name, files, on_progress)
 
-    def _replace(
-        self, name: str, files: Sequence[Found], on_progress: OnProgress | None
-    ) -> IngestReport:
+    def _replace(self, name: str, files: Sequence[Found], on_progress: OnProgress) -> IngestReport:
         """Build the new version beside the old one, then switch the name over."""
         fresh = self._collections.stage(name, self._spec)
         try:
@@ -232,15 +269,19 @@ class Application:
                 ),
                 way_out="Delete these documents, then rebuild again",
             )
-        self._release(name)
-        self._collections.promote(name, self._spec)
+        self._promote(name)
+        forget_unused(Originals(self._originals / name), self._stores.open(name))
         return report
 
-    def _pipeline_for(self, name: str, options: QueryOptions) -> Pipeline:
-        return self._pipeline(self._open(name), options)
+    def _promote(self, name: str) -> None:
+        with self._stores.closed(name):
+            self._collections.promote(name, self._spec)
 
-    def _context(self, name: str, chunk_id: str) -> PassageContext:
-        store = self._open_any(name)
+    def _pipeline_for(self, name: str, store: PassageStore, options: QueryOptions) -> Pipeline:
+        require_match(name, store, self._spec)
+        return self._pipeline(store, options)
+
+    def _context(self, name: str, store: PassageStore, chunk_id: str) -> PassageContext:
         found = store.fetch([chunk_id])
         if not found:
             raise ApplicationError(
@@ -264,14 +305,18 @@ class Application:
         ]
 
     def _writing_to(self, name: str) -> threading.Lock:
-        with self._opening:
-            return self._writing.setdefault(name, threading.Lock())
+        return self._writing.setdefault(name, threading.Lock())
 
 
 def _asked(question: str) -> str:
     if not question.strip():
         raise ApplicationError("the question is empty", way_out="Type a question")
     return question.strip()
+
+
+def _writable(name: str) -> str:
+    """A file name as text that can be stored: bytes that are no UTF-8 are spelt out."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def _document_info(record: DocumentRecord) -> DocumentInfo:
@@ -315,6 +360,6 @@ def _join(nodes: Sequence[TextNode], since: int | None = None, until: int | None
         parts.append(text)
         position = max(position or 0, node.metadata["char_end"])
     joined = "".join(parts)
-    if until is not None and position is not None:
-        joined = joined[: len(joined) - (position - until)] if position > until else joined + "\n"
-    return joined
+    if until is None or position is None or position == until:
+        return joined
+    return joined[: until - position] if position > until else joined + "\n"

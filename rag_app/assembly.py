@@ -1,7 +1,5 @@
 """Settings -> objects: the only file that knows which class stands behind which name."""
 
-import logging
-import os
 from collections.abc import Callable
 from functools import cache, partial
 
@@ -15,6 +13,7 @@ from data.parsing import Parser
 from generation.condensing import NoCondenser
 from generation.quoting import QuotingReader
 from generation.reading import Reader
+from rag_app import telemetry
 from rag_app.application import Application
 from rag_app.errors import SettingsError
 from rag_app.ownership import HeldByAnother, Ownership
@@ -25,6 +24,7 @@ from retrieval.analysis import Analyzer
 from retrieval.bm25 import BM25
 from retrieval.encoders import registry
 from retrieval.encoders.base import Encoder
+from retrieval.encoders.errors import UnknownEncoderError
 from retrieval.encoders.minilm import MiniLMEmbedding
 from retrieval.fusion import Fusion, MinMaxFusion, NoFusion, ReciprocalRankFusion
 from retrieval.index.base import PassageStore, Where
@@ -42,14 +42,7 @@ from retrieval.retriever import (
 )
 from retrieval.rewriting import NoRewriter
 
-
-def silence_telemetry() -> None:
-    """Tell every dependency, before it is imported, not to phone home."""
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-    os.environ["ANONYMIZED_TELEMETRY"] = "False"
-    os.environ["DO_NOT_TRACK"] = "1"
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+silence_telemetry = telemetry.silence
 
 
 def open_service(settings: Settings) -> Service:
@@ -57,7 +50,9 @@ def open_service(settings: Settings) -> Service:
 
     Raises:
         StorageInUse: another process owns the storage folder and has no address.
+        SettingsError: a part that the settings name cannot be made.
     """
+    _row(settings.encoder.name)  # the other process would not look at it
     try:
         return open_application(settings)[0]
     except HeldByAnother as held:
@@ -104,7 +99,7 @@ def _application(settings: Settings, ownership: Ownership | None) -> Application
         cutter,
         partial(Parser, limits(settings)),
         pipelines,
-        settings.storage.path / "files",
+        settings.storage.path,
         release,
     )
 
@@ -123,9 +118,13 @@ def collections(settings: Settings) -> Collections:
 
 
 def encoder(settings: Settings) -> Encoder:
-    """The encoder of that name; raises RetrievalError for one that the registry does not have."""
+    """The encoder of that name.
+
+    Raises:
+        SettingsError: the registry has none.
+    """
     chosen = settings.encoder
-    row = registry.row(chosen.name)
+    row = _row(chosen.name)
     makers: dict[str, Callable[[], Encoder]] = {
         "minilm": lambda: MiniLMEmbedding(
             settings.storage.path / "models", chosen.precision, chosen.workers
@@ -293,9 +292,20 @@ class _Pipelines:
 
     def _llm_reader(self, settings: Settings) -> Reader:
         if self._llm is None:
-            self._connections = httpx.AsyncClient(trust_env=False)
+            self._connections = self._connections or httpx.AsyncClient(trust_env=False)
             self._llm = llm(settings.llm, self._connections)
         return llm_reader(settings.llm, self._llm)
+
+
+def _row(name: str) -> registry.EncoderRow:
+    try:
+        return registry.row(name)
+    except UnknownEncoderError as error:
+        raise SettingsError(
+            f"setting encoder.name = {name!r} is not valid",
+            cause=error.cause,
+            way_out="Choose one of them",
+        ) from None
 
 
 def _embedded(settings: Settings) -> bool:

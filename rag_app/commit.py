@@ -21,21 +21,25 @@ class DocumentWriter:
 
     Args:
         store: the collection.
-        originals: its original files; those no version needs any more are deleted.
     """
 
-    def __init__(self, store: PassageStore, originals: Originals) -> None:
-        self._store, self._originals = store, originals
+    def __init__(self, store: PassageStore) -> None:
+        self._store = store
         self._chunks = self._terms = 0
 
     def begin(self, document: Document) -> None:
         """Announce a new version; searches do not see it yet. Remains of older attempts go."""
-        record = self._store.record(document.source) or DocumentRecord(document.source)
-        for leftover in {record.pending, record.retired} - {None, record.live, document.hash}:
-            self._store.delete_version(version_id(document.source, str(leftover)))
-        pending = None if record.live == document.hash else document.hash
-        self._put(replace(record, pending=pending, retired=None))
+        record = self._record(document)
+        self._delete_remains(record, document.hash)
+        self._put(replace(record, pending=document.hash, retired=None, suffix=document.suffix))
         self._chunks = self._terms = 0
+
+    def unchanged(self, document: Document) -> None:
+        """Note that the live version is the file's present content. Remains of attempts go."""
+        record = self._record(document)
+        if not record.settled or record.failure:
+            self._delete_remains(record)
+            self._put(replace(record, pending=None, retired=None, failure=""))
 
     def chunks(self, nodes: Sequence[TextNode], stored: dict[str, int]) -> int:
         """Write chunks of the document begun last.
@@ -66,42 +70,42 @@ class DocumentWriter:
             ApplicationError: the store holds another number of chunks than were written.
         """
         self._require_complete(document)
-        before = self._store.record(document.source) or DocumentRecord(document.source)
-        replaced = before.live if before.live != document.hash else None
+        before = self._record(document).live
         live = DocumentRecord(
             source=document.source,
             live=document.hash,
-            retired=replaced,
+            retired=before,
             chunks=self._chunks,
             terms=self._terms,
             size=document.size,
             suffix=document.suffix,
         )
         self._put(live)
-        if replaced is not None:
-            self._store.delete_version(version_id(document.source, replaced))
+        if before is not None:
+            self._store.delete_version(version_id(document.source, before))
             self._put(replace(live, retired=None))
-            self._forget(replaced, before.suffix)
-        return before.live is not None
+        return before is not None
 
     def fail(self, document: Document, reason: str) -> None:
         """Note why a document could not be read; an older version stays as it was."""
-        record = self._store.record(document.source) or DocumentRecord(document.source)
-        if document.hash and document.hash != record.live:
-            self._store.delete_version(document.version)
-        self._put(replace(record, pending=None, failure=reason))
-        if document.hash:
-            self._forget(document.hash, document.suffix)
+        record = self._record(document)
+        self._delete_remains(record)
+        self._put(replace(record, pending=None, retired=None, failure=reason))
 
     def delete(self, source: str) -> bool:
-        """Delete a document with its chunks and its original; False where there is none."""
-        record = self._store.record(source)
-        if record is None:
+        """Delete a document with its chunks; False where there is none."""
+        if self._store.record(source) is None:
             return False
         self._store.delete(source)
-        for content in {record.live, record.pending, record.retired} - {None}:
-            self._forget(str(content), record.suffix)
         return True
+
+    def _record(self, document: Document) -> DocumentRecord:
+        return self._store.record(document.source) or DocumentRecord(document.source)
+
+    def _delete_remains(self, record: DocumentRecord, needed: str | None = None) -> None:
+        """Delete the chunks of unfinished and replaced versions, before the record forgets them."""
+        for content in {record.pending, record.retired} - {None, record.live, needed}:
+            self._store.delete_version(version_id(record.source, str(content)))
 
     def _require_complete(self, document: Document) -> None:
         held = self._store.count(document.version)
@@ -111,10 +115,21 @@ class DocumentWriter:
                 way_out="Ingest it again; if that repeats itself, rebuild the collection",
             )
 
-    def _forget(self, content: str, suffix: str) -> None:
-        if all(record.live != content for record in self._store.records()):
-            self._originals.forget(content, suffix)
-
     def _put(self, record: DocumentRecord) -> None:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         self._store.put_record(replace(record, updated=now))
+
+
+def forget_unused(originals: Originals, store: PassageStore) -> None:
+    """Delete the original files that no document of the collection has any use for.
+
+    Only when a run is over: one that goes on may have read ahead of the records.
+    """
+    originals.forget_all_but(
+        {
+            originals.path(content, record.suffix)
+            for record in store.records()
+            for content in (record.live, record.pending)
+            if content
+        }
+    )

@@ -9,9 +9,11 @@ over, and chunks that are stored already are neither encoded nor written again.
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -164,17 +166,18 @@ class Ingestor:
             RetrievalError: the encoder or the store failed; running again goes on from there.
             ApplicationError: the store does not hold what was written to it.
         """
-        tally = _Tally(self._store, self._originals, files, on_progress)
-        for batch in self._encoded(files):
-            tally.write(batch)
+        tally = _Tally(self._store, files, on_progress)
+        with closing(self._encoded(files)) as batches:
+            for batch in batches:
+                tally.write(batch)
         report = tally.report
         if report.added or report.updated or self._store.collection().refresh_to:
             refresh_lengths(self._store)
         self._store.flush()
-        report.seconds = tally.seconds
+        tally.finish()
         return report
 
-    def _encoded(self, files: Sequence[Found]) -> Iterator[_Batch]:
+    def _encoded(self, files: Sequence[Found]) -> Generator[_Batch, None, None]:
         """Batches with vectors, in order, while later ones are being read and encoded."""
         ready: _Ready = queue.Queue(AHEAD)
         stop = threading.Event()
@@ -191,6 +194,7 @@ class Ingestor:
                 while reader.is_alive():
                     _drain(ready)
                     reader.join(0.05)
+                pool.shutdown(cancel_futures=True)
 
     def _read(
         self, files: Sequence[Found], pool: ThreadPoolExecutor, ready: _Ready, stop: threading.Event
@@ -198,7 +202,8 @@ class Ingestor:
         try:
             with self._parser() as parser:
                 intake = Intake(self._store, self._chunker, parser, self._originals)
-                for batch in _batches(intake.items(files)):
+                items = takewhile(lambda _: not stop.is_set(), intake.items(files))
+                for batch in _batches(items):
                     if stop.is_set():
                         return
                     ready.put(pool.submit(self._encode, batch))
@@ -224,20 +229,25 @@ class _Tally:
     def __init__(
         self,
         store: PassageStore,
-        originals: Originals,
         files: Sequence[Found],
         on_progress: OnProgress | None,
     ) -> None:
         self.report = IngestReport()
-        self._writer = DocumentWriter(store, originals)
+        self._writer = DocumentWriter(store)
         self._files, self._on_progress = len(files), on_progress
         self._total = sum(_size(found.path) for found in files)
-        self._done = self._read = 0
+        self._done = self._read = self._size = 0
+        self._share = 0.0
         self._start = time.monotonic()
 
     @property
     def seconds(self) -> float:
         return time.monotonic() - self._start
+
+    def finish(self) -> None:
+        self.report.seconds = self.seconds
+        self._done = self._total
+        self._tell("")
 
     def write(self, batch: _Batch) -> None:
         chunks: list[TextNode] = []
@@ -254,7 +264,8 @@ class _Tally:
     def _chunks(self, nodes: list[TextNode], stored: dict[str, int]) -> None:
         if nodes:
             self.report.chunks += self._writer.chunks(nodes, stored)
-            self._read += sum(len(node.text) for node in nodes)
+            read = self._read + sum(len(node.text) for node in nodes)
+            self._read = min(read, self._size)  # characters are no bytes, and chunks overlap
             self._tell(str(nodes[-1].metadata["source"]))
 
     def _step(self, item: Begin | Finish | Unchanged | Failed) -> None:
@@ -262,11 +273,13 @@ class _Tally:
         match item:
             case Begin():
                 self._writer.begin(document)
+                self._size = document.size
             case Finish() if self._writer.finish(document):
                 self.report.updated += 1
             case Finish():
                 self.report.added += 1
             case Unchanged():
+                self._writer.unchanged(document)
                 self.report.unchanged += 1
             case Failed(reason=reason):
                 self._writer.fail(document, reason)
@@ -278,12 +291,13 @@ class _Tally:
     def _tell(self, source: str) -> None:
         if self._on_progress:
             done = (self._done + self._read) / self._total if self._total else 1.0
+            self._share = max(self._share, min(done, 1.0))
             self._on_progress(
                 Progress(
                     self.report.documents,
                     self._files,
                     self.report.chunks,
-                    min(done, 1.0),
+                    self._share,
                     self.seconds,
                     source,
                 )

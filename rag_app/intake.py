@@ -2,7 +2,8 @@
 
 import hashlib
 import shutil
-from collections.abc import Iterable, Iterator
+import stat
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +25,7 @@ class Document:
         source: its name within the collection.
         hash: SHA-256 of its bytes, hexadecimal; empty for a file that could not be opened.
         size: in bytes.
-        suffix: ending of its name, with the dot.
+        suffix: ending of its source, in lower case and with the dot.
     """
 
     source: str
@@ -89,24 +90,29 @@ class Originals:
 
         Raises:
             DataError: the file changed meanwhile.
+            OSError: it cannot be read, or the copy not be written.
         """
         path = self.path(document.hash, document.suffix)
         if not path.exists():
             self.folder.mkdir(parents=True, exist_ok=True)
             scratch = path.with_name(f".{path.name}.part")
-            shutil.copyfile(file, scratch)
-            if sha256(scratch) != document.hash:
-                scratch.unlink()
-                raise DataError(
-                    f"{document.source} changed while it was read",
-                    way_out="Ingest it again once nothing writes to it",
-                )
-            scratch.replace(path)
+            try:
+                shutil.copyfile(file, scratch)
+                if sha256(scratch) != document.hash:
+                    raise DataError(
+                        f"{document.source} changed while it was read",
+                        way_out="Ingest it again once nothing writes to it",
+                    )
+                scratch.replace(path)
+            finally:
+                scratch.unlink(missing_ok=True)
         return path
 
-    def forget(self, content: str, suffix: str) -> None:
-        """Delete an original, if it is there."""
-        self.path(content, suffix).unlink(missing_ok=True)
+    def forget_all_but(self, needed: Collection[Path]) -> None:
+        """Delete whatever else lies in the folder, as crashes and failures leave it."""
+        if self.folder.is_dir():
+            for path in set(self.folder.iterdir()) - set(needed):
+                path.unlink(missing_ok=True)
 
 
 class Intake:
@@ -131,42 +137,57 @@ class Intake:
             yield from self._file(found)
 
     def _file(self, found: Found) -> Iterator[Item]:
-        suffix = found.path.suffix.lower()
         try:
-            document = Document(found.source, sha256(found.path), found.path.stat().st_size, suffix)
-        except OSError as error:
-            yield Failed(Document(found.source, "", 0, suffix), f"not readable: {error.strerror}")
+            document = _document(found)
+        except (OSError, DataError) as error:
+            yield Failed(Document(found.source, "", 0, _suffix(found)), _reason(error))
             return
         record = self._store.record(document.source)
-        if record is not None and record.settled and record.live == document.hash:
-            yield Unchanged(document)
-            return
-        yield Begin(document)
-        chunk = None
+        unchanged = record is not None and record.live == document.hash
+        if not unchanged:
+            yield Begin(document)
         try:
             original = self._originals.keep(found.path, document)
-            sections = self._parser.parse(original, found.source)
-            for chunk in self._chunker.split(sections):
-                yield passage(
-                    source=document.source,
-                    version=document.version,
-                    index=chunk.index,
-                    fingerprint=self._store.spec.fingerprint,
-                    text=chunk.text,
-                    page=chunk.page,
-                    char_start=chunk.char_start,
-                    char_end=chunk.char_end,
-                    headings=chunk.heading_path,
-                    passage_id=chunk.passage_id,
-                )
-        except DataError as error:
+            if unchanged:
+                yield Unchanged(document)
+            else:
+                yield from self._chunks(document, original)
+        except (OSError, DataError) as error:
             yield Failed(document, _reason(error))
-        else:
-            yield Finish(document) if chunk else Failed(document, "holds no text")
+
+    def _chunks(self, document: Document, original: Path) -> Iterator[Item]:
+        chunk = None
+        for chunk in self._chunker.split(self._parser.parse(original, document.source)):
+            yield passage(
+                source=document.source,
+                version=document.version,
+                index=chunk.index,
+                fingerprint=self._store.spec.fingerprint,
+                text=chunk.text,
+                page=chunk.page,
+                char_start=chunk.char_start,
+                char_end=chunk.char_end,
+                headings=chunk.heading_path,
+                passage_id=chunk.passage_id,
+            )
+        yield Finish(document) if chunk else Failed(document, "holds no text")
 
 
-def _reason(error: DataError) -> str:
+def _document(found: Found) -> Document:
+    status = found.path.stat()
+    if not stat.S_ISREG(status.st_mode):  # a pipe or a device might never end
+        raise DataError("it is not a regular file")
+    return Document(found.source, sha256(found.path), status.st_size, _suffix(found))
+
+
+def _suffix(found: Found) -> str:
+    return Path(found.source).suffix.lower()
+
+
+def _reason(error: OSError | DataError) -> str:
     """Why, without the name, which stands beside it wherever it is shown."""
+    if isinstance(error, OSError):
+        return f"not readable: {error.strerror}"
     return ". ".join(part for part in (error.cause or error.message, error.way_out) if part)
 
 
