@@ -9,7 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from rag_app.errors import StorageInUse
+from rag_app.errors import ApplicationError, StorageInUse
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,23 +37,30 @@ class Ownership:
 
     Raises:
         StorageInUse: another process holds it. `owner` in the exception tells which.
+        ApplicationError: the folder cannot be made or written.
     """
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         self._note = folder / "owner.json"
         self._lock = FileLock(folder / "lock")
         try:
+            folder.mkdir(parents=True, exist_ok=True)
             self._lock.acquire(timeout=0)
+            self._write(Owner(os.getpid(), _command()))
         except Timeout:
-            owner = _read(self._note)
-            raise HeldByAnother(folder, owner) from None
-        self._write(Owner(os.getpid(), " ".join(["rag-app", *sys.argv[1:2]])))
+            raise HeldByAnother(folder, _read(self._note)) from None
+        except OSError as error:
+            self._lock.release()
+            raise ApplicationError(
+                f"storage folder {folder} cannot be used",
+                cause=(error.strerror or str(error)).lower(),
+                way_out="Set RAG_APP_STORAGE__PATH to a folder that you may write",
+            ) from error
 
     def announce(self, address: str) -> str:
         """Let others work through the API at `address`; returns the token they will send."""
         token = secrets.token_urlsafe(32)
-        self._write(Owner(os.getpid(), " ".join(["rag-app", *sys.argv[1:2]]), address, token))
+        self._write(Owner(os.getpid(), _command(), address, token))
         return token
 
     def release(self) -> None:
@@ -64,6 +71,7 @@ class Ownership:
 
     def _write(self, owner: Owner) -> None:
         scratch = self._note.with_suffix(".part")
+        scratch.unlink(missing_ok=True)  # its mode may be another
         descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             json.dump(asdict(owner), file)
@@ -81,6 +89,10 @@ class HeldByAnother(StorageInUse):
             cause=f"{who} owns it",
             way_out="Wait until it ends or stop it, or use another RAG_APP_STORAGE__PATH",
         )
+
+
+def _command() -> str:
+    return " ".join(["rag-app", *sys.argv[1:2]])
 
 
 def _read(note: Path) -> Owner | None:

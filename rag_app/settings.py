@@ -5,6 +5,7 @@ Order of precedence, weakest first: the built-in defaults below, the profile
 instance `RAG_APP_STORAGE__PATH`), and what a caller passes in (command-line flags).
 """
 
+import json
 import os
 import tomllib
 from collections.abc import Mapping
@@ -14,12 +15,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource
+from pydantic_settings import SettingsError as UnreadableVariable
 
 from rag_app.errors import SettingsError
 
 PREFIX = "RAG_APP_"
 _SECRETS = {"api_key", "password"}
-_NOT_SETTINGS = {"RAG_APP_PROFILE", "RAG_APP_CONFIG", "RAG_APP_SHARED_DATA"}
+_NOT_SETTINGS = {
+    "RAG_APP_PROFILE", "RAG_APP_CONFIG", "RAG_APP_SHARED_DATA", "RAG_APP_ARTIFACTS",
+}  # fmt: skip
 
 RetrieverName = Literal["dense", "bm25", "hybrid", "rank_bm25", "none"]
 FusionName = Literal["rrf", "minmax", "none"]
@@ -262,9 +266,20 @@ def _environment() -> dict[str, Any]:
                 way_out=f"The first part must be one of {', '.join(sorted(known))}",
             )
     source = EnvSettingsSource(
-        Settings, env_prefix=PREFIX, env_nested_delimiter="__", case_sensitive=False
+        Settings,
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        case_sensitive=False,
+        env_ignore_empty=True,
     )
-    return source()
+    try:
+        return source()
+    except UnreadableVariable as error:  # a section's own variable, which takes JSON
+        raise SettingsError(
+            "an environment variable could not be read",
+            cause=str(error),
+            way_out=f"Name one setting: {PREFIX}SECTION__KEY",
+        ) from None
 
 
 def _without_none(tree: Mapping[str, Any]) -> dict[str, Any]:
@@ -292,7 +307,8 @@ def _explain(error: ValidationError) -> str:
             allowed = ", ".join(sorted(_fields_beside(path)))
             lines.append(f"setting {key} is unknown. Allowed here: {allowed}")
         else:
-            shown = "(hidden)" if path[-1] in _SECRETS else repr(problem["input"])
+            hidden = path[-1] in _SECRETS or problem["type"] == "model_type"  # may hold secrets
+            shown = "(hidden)" if hidden else repr(problem["input"])
             lines.append(f"setting {key} = {shown} is not valid. {problem['msg']}")
     return "\n".join(lines)
 
@@ -317,6 +333,8 @@ def describe(model: type[BaseModel], tree: Mapping[str, Any], path: str = "") ->
             tables.append(f"\n# {field.description}\n[{path}{name}]\n{inner}")
         else:
             shown = f"{name} = {_toml(value)}" if value is not None else f"# {name} is not set"
+            if name in _SECRETS and value is not None:
+                shown = f"# {name} is set, and not shown"
             own.append(f"# {field.description}\n{shown}")
     return "\n".join(own + tables)
 
@@ -326,4 +344,4 @@ def _toml(value: object) -> str:
         return str(value).lower()
     if isinstance(value, int | float):
         return str(value)
-    return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
