@@ -166,14 +166,17 @@ async def _progressing(
     loop = asyncio.get_running_loop()
     news: asyncio.Queue[Progress | None] = asyncio.Queue()
 
-    def tell(progress: Progress | None) -> None:
+    def tell(progress: Progress) -> None:
         loop.call_soon_threadsafe(news.put_nowait, progress)
 
     task = asyncio.ensure_future(work(tell))
-    task.add_done_callback(lambda _: tell(None))
-    while (progress := await news.get()) is not None:
-        yield progress
-    yield await task
+    task.add_done_callback(lambda _: news.put_nowait(None))
+    try:
+        while (progress := await news.get()) is not None:
+            yield progress
+        yield await task
+    finally:
+        task.cancel()  # nobody listens any more: the work stops, and can be taken up again
 
 
 def _decoded(value: str) -> bytes:

@@ -1,6 +1,7 @@
 """The application behind another process's address: what commands use while the app is running."""
 
-from collections.abc import AsyncGenerator, Callable, Hashable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Hashable, Sequence
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -70,7 +71,7 @@ class RemoteService:
         self, collection: str, paths: Sequence[Path], on_progress: OnProgress | None = None
     ) -> IngestReport:
         """See `Service.ingest`; the other process reads the files, so it must be able to."""
-        body = {"paths": [str(path.resolve()) for path in paths]}
+        body = {"paths": [_sendable(path.resolve()) for path in paths]}
         return await self._run(_path("collections", collection, "ingest"), body, on_progress)
 
     async def search(
@@ -97,8 +98,9 @@ class RemoteService:
             "history": [{"role": m.role.value, "content": m.content or ""} for m in history],
             "options": options.model_dump(mode="json"),
         }
-        async for event in self._stream(_path("collections", collection, "ask"), body):
-            yield event
+        async with aclosing(self._stream(_path("collections", collection, "ask"), body)) as events:
+            async for event in events:
+                yield event
 
     async def context(self, collection: str, chunk_id: str) -> PassageContext:
         """See `Service.context`."""
@@ -117,11 +119,12 @@ class RemoteService:
     async def _run(
         self, path: str, body: dict[str, Any], on_progress: Callable[[Progress], None] | None
     ) -> IngestReport:
-        async for event in self._stream(path, body):
-            if isinstance(event, IngestReport):
-                return event
-            if on_progress:
-                on_progress(event)
+        async with aclosing(self._stream(path, body)) as events:
+            async for event in events:
+                if isinstance(event, IngestReport):
+                    return event
+                if on_progress:
+                    on_progress(event)
         raise self._lost("the connection ended before the report came")
 
     async def _stream(self, path: str, body: dict[str, Any]) -> AsyncGenerator[Any, None]:
@@ -130,8 +133,8 @@ class RemoteService:
                 if response.is_error:
                     await response.aread()
                     raise self._refused(response)
-                async for text in response.aiter_lines():
-                    yield wire.parse(text)
+                async for line in _lines(response):
+                    yield wire.parse(line)
         except httpx.TransportError as error:
             raise self._lost(str(error)) from error
 
@@ -157,6 +160,26 @@ class RemoteService:
             cause=cause,
             way_out="Stop it or start it again; then repeat the command",
         )
+
+
+async def _lines(response: httpx.Response) -> AsyncIterator[bytes]:
+    """Lines between line feeds; httpx would also part them at those that texts may hold."""
+    rest = b""
+    async for piece in response.aiter_bytes():
+        *whole, rest = (rest + piece).split(b"\n")
+        for line in whole:
+            yield line
+
+
+def _sendable(path: Path) -> str:
+    try:
+        return str(path).encode("utf-8").decode("utf-8")
+    except UnicodeEncodeError:
+        raise ApplicationError(
+            f"{str(path)!r} cannot be named to the running application",
+            cause="its name is not UTF-8",
+            way_out="Rename it, name the folder it lies in, or stop the application first",
+        ) from None
 
 
 def _path(*parts: str) -> str:

@@ -2,11 +2,14 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from typing import Any
 
 import prometheus_client
 from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from rag_app.api import Access, api
@@ -44,6 +47,8 @@ def create_app(service: Service, access: Access, server: Server) -> FastAPI:
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]"])
     for kind in EXPECTED:
         app.add_exception_handler(kind, _explain)
+    app.add_exception_handler(HTTPException, _refuse)
+    app.add_exception_handler(RequestValidationError, _correct)
     app.include_router(_probes(service))
     app.include_router(api(service, access), prefix="/api")
     return app
@@ -51,6 +56,22 @@ def create_app(service: Service, access: Access, server: Server) -> FastAPI:
 
 async def _explain(_: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"message": str(error)}, status_code=400)
+
+
+async def _refuse(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for these alone
+    message = str(error.detail)
+    if error.status_code == HTTPStatus.UNAUTHORIZED:
+        message = "this needs the password, or the token of a local command"
+    return JSONResponse({"message": message}, status_code=error.status_code, headers=error.headers)
+
+
+async def _correct(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for these alone
+    problems = (
+        f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors()
+    )
+    return JSONResponse({"message": "; ".join(problems)}, status_code=422)
 
 
 def _probes(service: Service) -> APIRouter:
