@@ -74,7 +74,12 @@ class Pipeline:
                 else:
                     self._trace_reading(result.trace, event, start)
                     yield Answer(
-                        event.text, event.citations, result.hits, event.grounded, result.trace
+                        text=event.text,
+                        citations=event.citations,
+                        hits=result.hits,
+                        grounded=event.grounded,
+                        trace=result.trace,
+                        truncated=event.truncated,
                     )
 
     async def _search(

@@ -1,10 +1,10 @@
 """What the application gives back: hits, answers, and the trace of how they came about."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from llama_index.core.schema import MetadataMode, NodeWithScore
+from llama_index.core.schema import NodeWithScore
 
 from generation.citations import Citation
 
@@ -39,27 +39,28 @@ class Hit:
     score: float
     ranks: Mapping[str, int]
     scores: Mapping[str, float]
-    headings: Sequence[str] = ()
+    headings: tuple[str, ...] = ()
     passage_id: str | None = None
 
     @classmethod
     def of(
         cls, found: NodeWithScore, ranks: Mapping[str, int], scores: Mapping[str, float]
     ) -> "Hit":
-        """From a node of the store."""
+        """From a node of the store, or one from elsewhere, which may lack some of this."""
         metadata = found.node.metadata
+        place = Citation.of(1, found)  # knows what stands in for what is missing
         return cls(
-            chunk_id=found.node.node_id,
-            source=metadata["source"],
-            page=metadata["page"],
-            char_start=metadata["char_start"],
-            char_end=metadata["char_end"],
-            text=found.node.get_content(MetadataMode.NONE),
+            chunk_id=place.chunk_id,
+            source=place.source,
+            page=place.page,
+            char_start=place.char_start,
+            char_end=place.char_end,
+            text=place.text,
             score=found.score or 0.0,
             ranks=ranks,
             scores=scores,
-            headings=tuple(metadata["headings"]),
-            passage_id=metadata["passage_id"],
+            headings=tuple(metadata.get("headings") or ()),
+            passage_id=metadata.get("passage_id"),
         )
 
 
@@ -121,6 +122,7 @@ class Answer:
         hits: all passages found, best first.
         grounded: whether passages were at hand.
         trace: how it came about.
+        truncated: whether it broke off, at the token limit or with the connection.
     """
 
     text: str
@@ -128,12 +130,14 @@ class Answer:
     hits: list[Hit]
     grounded: bool
     trace: Trace
+    truncated: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """The command line's JSON document."""
         return {
             "answer": self.text,
             "grounded": self.grounded,
+            "truncated": self.truncated,
             "citations": [asdict(citation) for citation in self.citations],
             "trace": asdict(self.trace),
         }
@@ -145,7 +149,7 @@ class PassageContext:
 
     source: str
     page: int | None
-    headings: Sequence[str]
+    headings: tuple[str, ...]
     before: str
     text: str
     after: str
