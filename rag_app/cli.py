@@ -14,7 +14,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from rag_app import output
+from rag_app import output, telemetry
 from rag_app.errors import EXPECTED, ApplicationError, SettingsError
 from rag_app.settings import Settings, load_settings, override
 
@@ -232,9 +232,7 @@ def show_config(context: typer.Context, as_json: AsJson = False) -> None:
 
 def main() -> None:
     """Entry point of the command `rag-app`."""
-    from rag_app.assembly import silence_telemetry
-
-    silence_telemetry()
+    telemetry.silence()
     for entry in entry_points(group=GROUP):
         entry.load()(app)
     try:
@@ -243,8 +241,14 @@ def main() -> None:
         _fail(error, 2)
     except EXPECTED as error:
         _fail(error, 1)
-    except KeyboardInterrupt:
+    except _Interrupted:
         _fail("interrupted; running the same command again goes on from there", 130)
+    except OSError as error:  # a full disk, a folder that may not be written
+        _fail(error, 1)
+
+
+class _Interrupted(Exception):
+    """Ctrl-C, under a name that typer lets through."""
 
 
 def _fail(error: object, status: int) -> None:
@@ -280,4 +284,7 @@ def _with_service(settings: Settings, work: Callable[[Any], Awaitable[T]]) -> T:
         finally:
             await service.close()
 
-    return asyncio.run(run())
+    try:
+        return asyncio.run(run())
+    except KeyboardInterrupt:
+        raise _Interrupted from None

@@ -65,7 +65,8 @@ async def _probe(role: str, check: Check, settings: Settings) -> Probe:
     except _Problem as problem:
         detail, ok, way_out = str(problem), False, problem.way_out
     except EXPECTED as error:
-        detail, ok, way_out = f"{error.message}: {error.cause}", False, error.way_out
+        reason = f"{error.message}: {error.cause}" if error.cause else error.message
+        detail, ok, way_out = reason, False, error.way_out
     return Probe(role, ok, detail, (time.perf_counter() - start) * 1000, way_out)
 
 
@@ -88,8 +89,10 @@ async def _storage(settings: Settings) -> str:
 
 async def _encoder(settings: Settings) -> str:
     encoder = assembly.encoder(settings)
-    vector = await asyncio.to_thread(encoder.encode_query, "Does the encoder work?")
-    encoder.close()
+    try:
+        vector = await asyncio.to_thread(encoder.encode_query, "Does the encoder work?")
+    finally:
+        encoder.close()
     if len(vector) != encoder.dimension:
         raise _Problem(
             f"{encoder.row.name} gave {len(vector)} dimensions, not {encoder.dimension}",
@@ -138,7 +141,8 @@ async def _port(settings: Settings) -> str:
     except HeldByAnother as held:
         if held.owner and held.owner.address:
             return f"the application is running at {held.owner.address}"
-    with socket.socket() as attempt:
+    family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
+    with socket.socket(family) as attempt:
         attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             attempt.bind((server.host, server.port))

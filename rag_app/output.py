@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rag_app.pipeline import AskEvent
 
 Document = Mapping[str, Any]
+_CONTROLS = {code: "\ufffd" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 
 
 def set_up_logging(level: str) -> None:
@@ -40,7 +41,7 @@ def stream(event: "AskEvent", as_json: bool) -> None:
     """Print the answer as it comes, for people."""
     text = getattr(event, "text", None)
     if text and not as_json:
-        sys.stdout.write(text)
+        sys.stdout.write(_harmless(text))
         sys.stdout.flush()
 
 
@@ -179,9 +180,14 @@ def _table(head: list[str], rows: list[list[Any]]) -> None:
 
     table = Table(*head, box=None)
     for row in rows:
-        table.add_row(*[Text(str(cell)) for cell in row])
+        table.add_row(*[Text(_harmless(str(cell))) for cell in row])
     Console().print(table)
 
 
 def _out(text: str) -> None:
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(_harmless(text) + "\n")
+
+
+def _harmless(text: str) -> str:
+    """Without the control characters by which a document could command the terminal."""
+    return text.translate(_CONTROLS)
