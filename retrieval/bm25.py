@@ -177,7 +177,7 @@ class BM25:
         return float(qtf) if math.isinf(self.k3) else qtf * (self.k3 + 1) / (qtf + self.k3)
 
     def _dimensions(self, text: str) -> list[int]:
-        return [self._ids[term] for term in self.analyzer(text)] if text else []
+        return list(map(self._ids.__getitem__, self.analyzer(text))) if text else []
 
 
 def average(lengths: Sequence[int]) -> float:
