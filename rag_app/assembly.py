@@ -152,7 +152,14 @@ def bm25(settings: Settings) -> BM25:
     """The lexical encoder."""
     lexical = settings.bm25
     try:
-        return BM25(Analyzer(lexical.language), lexical.k1, lexical.b)
+        return BM25(
+            Analyzer(lexical.language),
+            lexical.k1,
+            lexical.b,
+            lexical.k3,
+            lexical.title_weight,
+            lexical.pair_weight,
+        )
     except ValueError as error:
         raise SettingsError("settings under bm25 do not fit", cause=str(error)) from None
 

@@ -75,6 +75,11 @@ class Lexical(_Section):
     language: str = Field("english", description="Snowball language of the stemmer, or `none`.")
     k1: float = Field(1.2, gt=0, description="Saturation of the term frequency.")
     b: float = Field(0.75, ge=0, le=1, description="Strength of the length normalisation.")
+    k3: float = Field(1.5, ge=0, description="Saturation of a term repeated in the query.")
+    title_weight: int = Field(2, ge=1, description="How often a term of the headings counts.")
+    pair_weight: float = Field(
+        0.3, ge=0, description="Weight of a pair of neighbouring terms; 0 keeps no pairs."
+    )
 
 
 class Limits(_Section):
@@ -100,7 +105,7 @@ class Retrieval(_Section):
         100, ge=1, le=10_000, description="Candidates that each side gives to fusion."
     )
     fusion: FusionName = Field("minmax", description="How dense and BM25 results are merged.")
-    weight: float = Field(0.6, ge=0, le=1, description="Share of the dense side in `minmax`.")
+    weight: float = Field(0.65, ge=0, le=1, description="Share of the dense side in `minmax`.")
     rrf_k: int = Field(60, ge=1, description="Constant of reciprocal rank fusion.")
 
 

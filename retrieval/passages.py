@@ -80,6 +80,11 @@ def node(identifier: str, text: str, metadata: dict[str, object]) -> TextNode:
     )
 
 
+def title(chunk: TextNode) -> str:
+    """The headings above a passage as one line; empty where there are none."""
+    return " ".join(chunk.metadata.get("headings") or ())
+
+
 def indexed_text(chunk: TextNode) -> str:
-    """What the engines read: the headings above the passage, then its words (BEIR's convention)."""
-    return " ".join([*chunk.metadata.get("headings", ()), chunk.text])
+    """What an encoder reads: the headings above the passage, then its words (BEIR's convention)."""
+    return f"{title(chunk)} {chunk.text}" if title(chunk) else chunk.text

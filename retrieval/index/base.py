@@ -25,7 +25,7 @@ from retrieval.bm25 import average
 from retrieval.fusion import MinMaxFusion, Scored
 from retrieval.index.fingerprint import IndexSpec
 from retrieval.index.records import CollectionRecord, DocumentRecord
-from retrieval.passages import indexed_text, version_id
+from retrieval.passages import title, version_id
 from retrieval.sparse import SparseVector
 
 Vector = NDArray[np.float32]
@@ -157,7 +157,7 @@ class PassageStore(BasePydanticVectorStore):
         chunks = [self._checked(node) for node in nodes]
         if not chunks:
             return []
-        counted = [self._spec.bm25.count(indexed_text(chunk)) for chunk in chunks]
+        counted = [self._spec.bm25.count(chunk.text, title(chunk)) for chunk in chunks]
         mean = self._average_length([passage.length for passage in counted])
         for chunk, passage in zip(chunks, counted, strict=True):
             chunk.metadata["terms"] = passage.length

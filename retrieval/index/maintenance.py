@@ -1,7 +1,7 @@
 """Keeping BM25's length normalisation true while a collection grows and shrinks."""
 
 from retrieval.index.base import PassageStore
-from retrieval.passages import indexed_text
+from retrieval.passages import title
 
 
 def refresh_lengths(store: PassageStore, tolerance: float = 0.01) -> bool:
@@ -29,7 +29,7 @@ def refresh_lengths(store: PassageStore, tolerance: float = 0.01) -> bool:
     store.put_collection(record.refreshing(mean))
     bm25 = store.spec.bm25
     for batch in store.passages(hidden=True):  # a version being written will be live one day
-        weights = [bm25.encode_passage(indexed_text(chunk), mean) for chunk in batch]
+        weights = [bm25.encode_passage(chunk.text, mean, title(chunk)) for chunk in batch]
         store.reweigh([chunk.node_id for chunk in batch], weights)
     store.put_collection(record.refreshed(mean))
     return True
