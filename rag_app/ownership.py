@@ -63,10 +63,14 @@ class Ownership:
         self._write(Owner(os.getpid(), _command(), address, token))
         return token
 
+    def withdraw(self) -> None:
+        """Take the note back, before a process ends whose threads still work on the folder."""
+        self._note.unlink(missing_ok=True)
+
     def release(self) -> None:
         """Give the folder back; a second call does nothing."""
         if self._lock.is_locked:
-            self._note.unlink(missing_ok=True)
+            self.withdraw()
             self._lock.release()
 
     def _write(self, owner: Owner) -> None:
