@@ -12,7 +12,7 @@ element.addEventListener('click', (event) => {
   }
   if (data.act === 'delete' && !confirm(`Delete ${data.source} and its passages?`)) return;
   if (data.act === 'passage' || data.act === 'evidence') {
-    document.body.dataset.drawer = 'evidence';
+    document.getElementById('page').dataset.drawer = 'evidence';
   }
   trigger('select', data);
 });

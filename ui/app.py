@@ -29,7 +29,7 @@ import gradio as gr  # noqa: E402 - telemetry has to be off before this import
 
 Updates = dict[Any, Any]
 """New values of some components, by component."""
-_QUIET: Final = {
+_QUIET: Final[dict[str, Any]] = {
     "show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private",
 }  # fmt: skip
 _PAUSE: Final = 0.3
@@ -61,7 +61,8 @@ def mount(app: FastAPI, service: Service, settings: Settings, start: FirstStart)
 
 def build(service: Service, settings: Settings, start: FirstStart) -> gr.Blocks:
     """The page. `start` is watched until the samples, if any, are in."""
-    return _Page(service, settings, start).blocks
+    blocks: gr.Blocks = _Page(service, settings, start).blocks
+    return blocks
 
 
 class _Page:
@@ -209,7 +210,7 @@ class _Page:
         self, event: gr.EventData, session: Session, *choices: Any
     ) -> AsyncGenerator[Updates, None]:
         """A click inside the conversation or the sources: what was meant stands on the button."""
-        asked: dict[str, Any] = event._data or {}  # noqa: SLF001 - how Gradio hands it over
+        asked: dict[str, Any] = event._data or {}
         turn = session.turn(_number(asked.get("turn")))
         if asked.get("act") == "ask":
             async with aclosing(self._ask(str(asked.get("text")), session, *choices)) as updates:
@@ -258,9 +259,9 @@ class _Page:
     async def _open(self, session: Session) -> AsyncGenerator[Updates, None]:
         """A page is opened: show what there is, and the first start as it goes on."""
         yield await self._listing(await self._first_choice(), session)
-        if not self._start.running:
+        if self._start.done():
             return
-        while self._start.running:
+        while not self._start.done():
             if self._start.news:
                 yield {self.status: rendering.progress(self._start.news[-1])}
             await _sleep()
@@ -271,7 +272,7 @@ class _Page:
         names = [found.name for found in await self._service.collections()]
         wanted = self._settings.collection
         if wanted in names or not names:
-            return SAMPLES if self._start.running and self._start.samples else wanted
+            return SAMPLES if not self._start.done() and self._start.samples else wanted
         return names[0]
 
     async def _pick(self, collection: str, session: Session) -> Updates:
@@ -330,7 +331,7 @@ class _Page:
         yield await self._listing(collection, session) | {self.status: status}
 
     async def _delete(self, event: gr.EventData, session: Session, collection: str) -> Updates:
-        source = str((event._data or {}).get("source", ""))  # noqa: SLF001 - as above
+        source = str((event._data or {}).get("source", ""))
         try:
             await self._service.delete_document(collection, source)
         except EXPECTED as error:
@@ -348,7 +349,7 @@ _SAVE: Final = """(text) => {
 }"""
 
 
-def _options(  # noqa: PLR0913, PLR0917 - one parameter a control
+def _options(
     retriever: Any, top_k: Any, fusion: Any, weight: Any, reader: Any, sources: Any
 ) -> QueryOptions:
     return QueryOptions(

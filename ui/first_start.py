@@ -26,18 +26,21 @@ class FirstStart:
 
     Attributes:
         samples: whether the documents that ship are wanted.
-        running: whether it has still to finish.
         news: the newest progress, for whoever watches.
-        report: what was done; None while running, or where there was nothing to do.
+        report: what was done; None before, or where there was nothing to do.
         error: why it failed, for the person.
     """
 
     def __init__(self, service: Service, samples: bool) -> None:
         self._service, self.samples = service, samples
-        self.running = True
+        self._done = False
         self.news: deque[Progress] = deque(maxlen=1)
         self.report: IngestReport | None = None
         self.error = ""
+
+    def done(self) -> bool:
+        """Whether it has finished, one way or another."""
+        return self._done
 
     async def run(self) -> None:
         """Do it; never raises what a person can put right, since the page works without."""
@@ -53,7 +56,7 @@ class FirstStart:
             _LOGGER.warning("the first start is not complete: %s", error)
             self.error = str(error)
         finally:
-            self.running = False
+            self._done = True
 
     async def _take_in(self) -> None:
         with ExitStack() as stack:

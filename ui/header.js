@@ -1,14 +1,13 @@
+const drawer = (name) => {
+  const page = document.getElementById('page');
+  page.dataset.drawer = page.dataset.drawer === name ? '' : name;
+};
 element.addEventListener('click', (event) => {
   const button = event.target.closest('[data-act]');
   if (!button) return;
-  const body = document.body;
-  if (button.dataset.act === 'theme') {
-    body.classList.toggle('dark');
-    return;
-  }
-  const drawer = button.dataset.drawer;
-  body.dataset.drawer = body.dataset.drawer === drawer ? '' : drawer;
+  if (button.dataset.act === 'theme') document.body.classList.toggle('dark');
+  else drawer(button.dataset.drawer);
 });
 document.addEventListener('keydown', (event) => {
-  if (event.key === 'Escape') document.body.dataset.drawer = '';
+  if (event.key === 'Escape') drawer('');
 });

@@ -7,10 +7,12 @@ import shutil
 import signal
 import socket
 import sys
+import threading
 import webbrowser
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any, Final
 
 import uvicorn
@@ -18,7 +20,8 @@ import uvicorn
 from rag_app import assembly
 from rag_app.api import Access
 from rag_app.errors import SettingsError
-from rag_app.server import LOOPBACK, create_app, require_safe_host
+from rag_app.ownership import Ownership
+from rag_app.server import create_app, require_safe_host
 from rag_app.service import Service
 from rag_app.settings import Server, Settings
 from ui.first_start import FirstStart
@@ -26,7 +29,8 @@ from ui.guard import BrowserGuard
 
 _GRACE: Final = 0.5
 """Seconds that open connections get when the server stops."""
-_LOGGER: Final = logging.getLogger(__name__)
+_PATIENCE: Final = 1.5
+"""Seconds from the signal after which the process ends, whatever still works."""
 
 
 def serve(settings: Settings, *, samples: bool = False, browser: bool = False) -> None:
@@ -49,9 +53,15 @@ def serve(settings: Settings, *, samples: bool = False, browser: bool = False) -
         address = address_of(server.host, listener.getsockname()[1])
         token = ownership.announce(address) if ownership else ""
         start = FirstStart(application, samples)
-        with _uploads(settings.storage.path / "uploads"):
+        uploads = settings.storage.path / "uploads"
+        with _uploads(uploads):
             app = web_app(application, settings, token, start)
-            _run(app, listener, start, lambda: _ready(address, browser))
+            uvicorn_server = _Server(
+                _config(app),
+                ready=lambda: _ready(address, browser),
+                overdue=lambda: _give_up(uploads, ownership),
+            )
+            _run(uvicorn_server, listener, start)
     finally:
         if ownership:
             ownership.release()
@@ -108,11 +118,20 @@ def open_page(address: str) -> None:
 
 
 class _Server(uvicorn.Server):
-    """Says when it is ready, and takes a signal as a wish to stop, not as a failure."""
+    """Says when it is ready, takes a signal as a wish to stop, and sees that it is granted."""
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, ready: Callable[[], None], overdue: Callable[[], None]
+    ) -> None:
         super().__init__(config)
-        self._ready = ready
+        self._ready, self._overdue = ready, overdue
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if not self.should_exit:
+            alarm = threading.Timer(_PATIENCE, self._overdue)
+            alarm.daemon = True
+            alarm.start()
+        super().handle_exit(sig, frame)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -130,22 +149,26 @@ class _Server(uvicorn.Server):
                 signal.signal(number, handler)
 
 
-def _run(app: Any, listener: socket.socket, start: FirstStart, ready: Callable[[], None]) -> None:
-    """Serve on the socket, with the first start beside it."""
+def _config(app: Any) -> uvicorn.Config:
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, server_header=False, ws="none"
     )
-    config.timeout_graceful_shutdown = _GRACE  # type: ignore[assignment]  # seconds, any number
+    config.timeout_graceful_shutdown = _GRACE  # type: ignore[assignment]  # any number of seconds
+    return config
+
+
+def _run(server: _Server, listener: socket.socket, start: FirstStart) -> None:
+    """Serve on the socket, with the first start beside it."""
 
     async def both() -> None:
         beginning = asyncio.create_task(start.run())
         try:
-            await _Server(config, ready).serve([listener])
+            await server.serve([listener])
         finally:
             beginning.cancel()
 
-    loop = asyncio.new_event_loop()
-    loop.run_until_complete(both())
+    # not asyncio.run: it would wait for worker threads
+    asyncio.new_event_loop().run_until_complete(both())
 
 
 @contextmanager
@@ -165,6 +188,14 @@ def _ready(address: str, browser: bool) -> None:
     sys.stderr.flush()
     if browser:
         asyncio.get_running_loop().run_in_executor(None, open_page, address)
+
+
+def _give_up(uploads: Path, ownership: Ownership | None) -> None:
+    """End although something still works, as a power cut would, but leave nothing lying about."""
+    if ownership:
+        ownership.withdraw()
+    shutil.rmtree(uploads, ignore_errors=True)
+    _leave()
 
 
 def _leave() -> None:

@@ -1,0 +1,245 @@
+import json
+import socket
+import stat
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.ui.running import READY, RunningApp, run
+
+NOTE = "The harbour light at Skerry Point flashes twice every twelve seconds."
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
+    app = RunningApp(tmp_path_factory.mktemp("storage"), ["serve", "--port", "0"])
+    yield app
+    app.stop()
+
+
+@pytest.fixture
+def client(running: RunningApp) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=running.address, trust_env=False, timeout=30) as client:
+        yield client
+
+
+def test_importing_the_commands_imports_no_web_framework() -> None:
+    code = "import sys, ui.commands; print([m for m in sys.modules if m in {'gradio', 'fastapi'}])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_one_line_says_where_the_application_is(running: RunningApp) -> None:
+    assert [bool(READY.search(line)) for line in running.lines] == [True]
+    assert running.address.startswith("http://127.0.0.1:")
+
+
+def test_page_and_probes_answer_once_it_is_ready(client: httpx.Client) -> None:
+    assert client.get("/healthz").json() == {"status": "alive"}
+    assert client.get("/readyz").json()["status"] == "ready"
+    assert "window.gradio_config" in client.get("/").text
+
+
+def test_owner_note_names_the_address_and_is_private(running: RunningApp) -> None:
+    note = running.storage / "owner.json"
+    owner = json.loads(note.read_text())
+    assert owner["address"] == running.address
+    assert owner["pid"] == running.process.pid
+    assert len(owner["token"]) >= 32
+    assert stat.S_IMODE(note.stat().st_mode) == 0o600
+
+
+def test_other_commands_work_through_the_running_application(
+    running: RunningApp, tmp_path: Path
+) -> None:
+    note = tmp_path / "light.md"
+    note.write_text(NOTE)
+    taken = run(running.storage, "ingest", str(note), "--json")
+    assert json.loads(taken.stdout)["documents"]["added"] == 1, taken.stderr
+    found = run(running.storage, "search", "How often does the light flash?", "--json")
+    assert [hit["source"] for hit in json.loads(found.stdout)["hits"]] == ["light.md"]
+
+
+def test_second_ui_names_the_running_one(running: RunningApp) -> None:
+    second = run(running.storage, "ui", "--no-open")
+    assert second.returncode == 0
+    assert f"running already at {running.address}" in second.stderr
+
+
+def test_second_serve_is_refused(running: RunningApp) -> None:
+    second = run(running.storage, "serve", "--port", "0")
+    assert second.returncode == 1
+    assert "is in use" in second.stderr
+    assert "Traceback" not in second.stderr
+
+
+def test_answers_forbid_the_browser_to_reach_elsewhere(client: httpx.Client) -> None:
+    policy = client.get("/").headers["content-security-policy"]
+    assert "default-src 'self'" in policy
+    assert "connect-src 'self'" in policy
+    assert "http" not in policy
+
+
+@pytest.mark.parametrize("path", ["/gradio_api/upload", "/api/collections/default/search"])
+def test_requests_that_another_site_makes_are_refused(client: httpx.Client, path: str) -> None:
+    answer = client.post(
+        path, json={"question": "?"}, headers={"Origin": "http://evil.example", **_FOREIGN}
+    )
+    assert answer.status_code == 403
+
+
+def test_other_host_names_are_refused(client: httpx.Client) -> None:
+    assert client.get("/", headers={"Host": "evil.example"}).status_code == 400
+
+
+def test_changes_need_the_token(client: httpx.Client) -> None:
+    assert client.delete("/api/collections/default").status_code == 401
+
+
+@pytest.mark.parametrize(
+    "path", ["/etc/passwd", "owner.json", "../owner.json", "http://127.0.0.1:1/"]
+)
+def test_no_file_of_the_machine_is_served(
+    client: httpx.Client, running: RunningApp, path: str
+) -> None:
+    name = str(running.storage / path) if path.endswith("json") else path
+    assert client.get(f"/gradio_api/file={name}").status_code in {400, 403, 404}
+
+
+def test_nothing_is_offered_to_programs_but_the_api(client: httpx.Client) -> None:
+    described = client.get("/gradio_api/info").json()
+    assert described == {"named_endpoints": {}, "unnamed_endpoints": {}}
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_signal_ends_it_at_once_though_a_page_listens(tmp_path: Path, name: str) -> None:
+    import signal
+
+    app = RunningApp(tmp_path, ["serve", "--port", "0"])
+    listening = threading.Event()
+
+    def listen() -> None:
+        with httpx.Client(trust_env=False, timeout=30) as page:
+            url = f"{app.address}/gradio_api/heartbeat/somebody"
+            try:
+                with page.stream("GET", url) as stream:
+                    for _ in stream.iter_raw():
+                        listening.set()
+            except httpx.HTTPError:
+                pass
+
+    thread = threading.Thread(target=listen)
+    thread.start()
+    assert listening.wait(30)
+    seconds = app.stop(signal.Signals[name])
+    thread.join(10)
+    assert app.process.returncode == 0
+    assert seconds < 2.0
+    assert not (tmp_path / "owner.json").exists()
+    assert not (tmp_path / "uploads").exists()
+
+
+def test_signal_ends_it_at_once_though_files_are_being_read(tmp_path: Path) -> None:
+    passages = tmp_path / "many.jsonl"
+    with passages.open("w") as file:
+        for i in range(20_000):
+            file.write(json.dumps({"_id": str(i), "text": f"Passage {i} of many. {NOTE}" * 5}))
+            file.write("\n")
+    storage = tmp_path / "storage"
+    app = RunningApp(storage, ["serve", "--port", "0"])
+    owner = json.loads((storage / "owner.json").read_text())
+    headers = {"Authorization": f"Bearer {owner['token']}"}
+    began = threading.Event()
+
+    def ingest() -> None:
+        try:
+            with httpx.stream(
+                "POST", f"{app.address}/api/collections/many/ingest",
+                json={"paths": [str(passages)]}, headers=headers, timeout=30, trust_env=False,
+            ) as stream:  # fmt: skip
+                for _ in stream.iter_lines():
+                    began.set()
+        except httpx.HTTPError:
+            pass
+
+    thread = threading.Thread(target=ingest)
+    thread.start()
+    assert began.wait(30)
+    time.sleep(0.5)
+    seconds = app.stop()
+    thread.join(10)
+    assert seconds < 2.0
+    assert app.process.returncode == 0
+    after = run(storage, "documents", "list", "--collection", "many", "--json")
+    assert json.loads(after.stdout)["documents"][0]["state"] == "interrupted"
+
+
+def test_taken_port_is_named_with_the_way_out(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        refused = run(tmp_path, "serve", "--port", str(port))
+    assert refused.returncode == 2
+    assert f"port {port}" in refused.stderr
+    assert "--port" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+@pytest.mark.parametrize("name", ["ui", "serve"])
+def test_other_addresses_need_a_password(tmp_path: Path, name: str) -> None:
+    refused = run(tmp_path, name, "--host", "0.0.0.0", "--port", "0")
+    assert refused.returncode == 2
+    assert "RAG_APP_SERVER__PASSWORD" in refused.stderr
+
+
+def test_password_closes_the_page_and_the_api(tmp_path: Path) -> None:
+    app = RunningApp(
+        tmp_path, ["serve", "--port", "0", "--host", "0.0.0.0"], RAG_APP_SERVER__PASSWORD="hunter2"
+    )
+    try:
+        with httpx.Client(base_url=app.address, trust_env=False, timeout=30) as client:
+            assert client.get("/config").status_code == 401
+            assert client.get("/api/collections").status_code == 401
+            wrong = {"username": "admin", "password": "wrong"}
+            assert client.post("/login", data=wrong).status_code == 400
+            assert client.get("/config").status_code == 401
+            assert client.post("/login", data={**wrong, "password": "hunter2"}).status_code == 200
+            assert client.get("/config").status_code == 200
+            assert client.get("/api/collections", auth=("admin", "hunter2")).status_code == 200
+    finally:
+        app.stop()
+
+
+def test_first_ui_takes_the_samples_in_and_a_later_one_leaves_them(tmp_path: Path) -> None:
+    app = RunningApp(tmp_path, ["ui", "--no-open", "--port", "0"])
+    try:
+        deadline = time.monotonic() + 60
+        while (found := _documents(app.address, "samples")) is None or len(found) < 12:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+    finally:
+        app.stop()
+    again = RunningApp(tmp_path, ["ui", "--no-open", "--port", "0"])
+    try:
+        assert len(_documents(again.address, "samples") or []) == len(found)
+        names = httpx.get(f"{again.address}/api/collections", trust_env=False).json()
+        assert [one["name"] for one in names] == ["samples"]
+    finally:
+        again.stop()
+
+
+def _documents(address: str, collection: str) -> list[object] | None:
+    answer = httpx.get(f"{address}/api/collections/{collection}/documents", trust_env=False)
+    if answer.status_code != 200:
+        return None
+    return [one for one in answer.json() if one["state"] == "ready"]
+
+
+_FOREIGN = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}
