@@ -71,18 +71,19 @@ class DocumentWriter:
         """
         self._require_complete(document)
         before = self._record(document).live
+        replaced = before if before != document.hash else None
         live = DocumentRecord(
             source=document.source,
             live=document.hash,
-            retired=before,
+            retired=replaced,
             chunks=self._chunks,
             terms=self._terms,
             size=document.size,
             suffix=document.suffix,
         )
         self._put(live)
-        if before is not None:
-            self._store.delete_version(version_id(document.source, before))
+        if replaced is not None:
+            self._store.delete_version(version_id(document.source, replaced))
             self._put(replace(live, retired=None))
         return before is not None
 

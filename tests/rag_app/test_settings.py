@@ -1,0 +1,219 @@
+import json
+import os
+import tomllib
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from rag_app.errors import SettingsError
+from rag_app.settings import Settings, describe, load_settings, override, profiles
+
+SECRET = "sk-do-not-show-me"
+
+
+def config(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "config.toml"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def show(settings: Settings) -> str:
+    return describe(Settings, settings.model_dump(mode="json"))
+
+
+def test_each_source_wins_over_the_one_before(tmp_path, monkeypatch):
+    assert load_settings().encoder.precision == "int8"
+    assert load_settings(profile="gpu").encoder.precision == "fp32"
+    path = config(tmp_path, '[encoder]\nprecision = "int8"\nworkers = 1\n')
+    assert load_settings(path, "gpu").encoder.precision == "int8"
+    monkeypatch.setenv("RAG_APP_ENCODER__WORKERS", "2")
+    assert load_settings(path, "gpu").encoder.workers == 2
+    flags = {"encoder": {"workers": 3}}
+    assert load_settings(path, "gpu", flags).encoder.workers == 3
+
+
+def test_a_source_changes_only_what_it_names(tmp_path, monkeypatch):
+    monkeypatch.setenv("RAG_APP_LLM__MODEL", "a-model")
+    settings = load_settings(config(tmp_path, "[llm]\nmax_tokens = 5\n"), "gpu")
+    assert (settings.llm.model, settings.llm.max_tokens) == ("a-model", 5)
+    assert settings.llm.context_window == 32768
+
+
+def test_flags_that_were_not_given_change_nothing():
+    settings = load_settings()
+    assert override(settings, {"encoder": {"name": None}, "collection": None}) == settings
+
+
+def test_profile_and_file_can_be_named_by_variables(tmp_path, monkeypatch):
+    monkeypatch.setenv("RAG_APP_PROFILE", "cluster")
+    monkeypatch.setenv("RAG_APP_CONFIG", str(config(tmp_path, 'collection = "papers"\n')))
+    settings = load_settings()
+    assert (settings.server.host, settings.collection) == ("0.0.0.0", "papers")
+
+
+def test_a_whole_section_can_come_from_one_variable(monkeypatch):
+    monkeypatch.setenv("RAG_APP_BM25", '{"k1": 2.0}')
+    assert load_settings().bm25.k1 == 2.0
+
+
+def test_an_empty_variable_counts_as_not_set(monkeypatch):
+    monkeypatch.setenv("RAG_APP_STORAGE__PATH", "")
+    monkeypatch.setenv("RAG_APP_SERVER__PORT", "")
+    assert load_settings() == Settings()
+
+
+def test_variables_that_name_no_setting_on_purpose_are_let_pass(monkeypatch):
+    monkeypatch.setenv("RAG_APP_SHARED_DATA", "/somewhere")
+    monkeypatch.setenv("RAG_APP_ARTIFACTS", "/elsewhere")
+    assert load_settings() == Settings()
+
+
+@pytest.mark.parametrize("profile", profiles())
+def test_profiles_that_ship_are_valid(profile):
+    assert isinstance(load_settings(profile=profile), Settings)
+
+
+def refusal(*arguments, **named) -> str:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(*arguments, **named)
+    return str(caught.value)
+
+
+def test_unknown_profile_is_named_with_those_there_are():
+    message = refusal(profile="desktop")
+    assert "'desktop'" in message
+    assert all(profile in message for profile in profiles())
+
+
+def test_unknown_key_is_named_with_those_beside_it(tmp_path):
+    message = refusal(config(tmp_path, "[retrieval]\ntopk = 3\n"))
+    assert "retrieval.topk" in message
+    assert "top_k" in message
+    assert "context_window" not in message
+
+
+def test_unknown_section_is_named_with_those_there_are(tmp_path):
+    message = refusal(config(tmp_path, "[retreival]\ntop_k = 3\n"))
+    assert "retreival" in message
+    assert "retrieval" in message
+
+
+@pytest.mark.parametrize("name", ["RAG_APP_RETRIEVAL_TOP_K", "RAG_APP_NONSENSE__KEY"])
+def test_variable_that_names_no_setting_is_named(name, monkeypatch):
+    monkeypatch.setenv(name, "3")
+    message = refusal()
+    assert name in message
+    assert "retrieval" in message
+
+
+def test_unknown_key_in_a_variable_is_named(monkeypatch):
+    monkeypatch.setenv("RAG_APP_RETRIEVAL__TOPK", "3")
+    assert "retrieval.topk" in refusal()
+
+
+def test_bad_choice_is_named_with_key_value_and_choices(tmp_path):
+    message = refusal(config(tmp_path, '[retrieval]\nretriever = "magic"\n'))
+    assert "retrieval.retriever" in message
+    assert "'magic'" in message
+    assert all(name in message for name in ("dense", "bm25", "hybrid", "rank_bm25", "none"))
+
+
+def test_number_out_of_range_is_named_with_its_bound(monkeypatch):
+    monkeypatch.setenv("RAG_APP_RETRIEVAL__WEIGHT", "1.5")
+    message = refusal()
+    assert "retrieval.weight" in message
+    assert "1.5" in message
+    assert "less than or equal to 1" in message
+
+
+def test_every_problem_is_named_at_once(tmp_path):
+    message = refusal(config(tmp_path, '[server]\nport = "x"\nhots = "y"\n'))
+    assert "server.port" in message
+    assert "server.hots" in message
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [("collection = ", "config.toml"), ("\x00", "config.toml"), ('a = "\udcff"', "utf-8")],
+)
+def test_file_that_is_no_toml_is_named(tmp_path, text, part):
+    path = tmp_path / "config.toml"
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    assert part in refusal(path)
+
+
+def test_missing_file_is_named_with_the_way_out(tmp_path):
+    message = refusal(tmp_path / "absent.toml")
+    assert "absent.toml" in message
+    assert "config show" in message
+
+
+def test_section_variable_that_is_no_json_is_explained(monkeypatch):
+    monkeypatch.setenv("RAG_APP_RETRIEVAL", "hybrid")
+    message = refusal()
+    assert "retrieval" in message
+    assert "SECTION__KEY" in message
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        (f'llm = ["{SECRET}"]', "llm"),
+        (f'[llm]\napi_key = ["{SECRET}"]', "llm.api_key"),
+        (f'[server.password]\na = "{SECRET}"', "server.password"),
+        (f'[llm]\napi_key = "{SECRET}"\napi_kye = "{SECRET}"', "llm.api_kye"),
+        (f'[llm]\napi_key = "{SECRET}"\nmodel = 3', "llm.model"),
+    ],
+)
+def test_errors_never_show_secrets(text, key, tmp_path):
+    message = refusal(config(tmp_path, text))
+    assert SECRET not in message
+    assert key in message
+
+
+def test_shown_settings_hide_secrets_and_say_that_they_are_set():
+    secret = {
+        "llm": {"api_key": SECRET},
+        "server": {"password": SECRET},
+        "storage": {"api_key": SECRET},
+    }
+    settings = load_settings(overrides=secret)
+    shown = show(settings)
+    assert SECRET not in shown
+    assert SECRET not in json.dumps(settings.model_dump(mode="json"))
+    assert SECRET not in repr(settings)
+    assert "# password is set, and not shown" in shown
+    assert "password" not in tomllib.loads(shown)["server"], "a mask would become the password"
+
+
+@pytest.mark.parametrize("profile", profiles())
+def test_shown_settings_are_toml_that_gives_the_same_settings(profile, tmp_path):
+    odd = {
+        "storage": {"path": 'with "quotes" \\ and\nlines\x7f'},
+        "llm": {"model": "modèle 🏝", "temperature": 1e-7, "timeout": 3.5},
+        "collection": "",
+    }
+    settings = load_settings(profile=profile, overrides=odd)
+    assert load_settings(config(tmp_path, show(settings))) == settings
+
+
+def test_every_setting_is_described_and_every_description_shown():
+    shown = show(load_settings())
+    todo: list[type[BaseModel]] = [Settings]
+    seen = 0
+    while todo:
+        for name, field in todo.pop().model_fields.items():
+            assert field.description, name
+            assert f"# {field.description}" in shown
+            seen += 1
+            if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+                todo.append(field.annotation)
+    assert seen > 40
+
+
+def test_loading_leaves_the_environment_alone(monkeypatch):
+    monkeypatch.setenv("RAG_APP_COLLECTION", "papers")
+    before = dict(os.environ)
+    load_settings()
+    assert dict(os.environ) == before
