@@ -171,8 +171,7 @@ class Ingestor:
             for batch in batches:
                 tally.write(batch)
         report = tally.report
-        if report.added or report.updated or self._store.collection().refresh_to:
-            refresh_lengths(self._store)
+        refresh_lengths(self._store)  # an interrupted run, or deletions, may have left that to us
         self._store.flush()
         tally.finish()
         return report

@@ -1,0 +1,150 @@
+import asyncio
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from rag_app.stores import OpenStores
+from retrieval.index.edge_collections import EdgeCollections
+from retrieval.index.errors import BadCollectionName, UnknownCollection
+from tests.rag_app.support import spec
+
+
+@pytest.fixture
+def stores(tmp_path) -> Iterator[OpenStores]:
+    stores = OpenStores(EdgeCollections(tmp_path / "collections"), spec())
+    yield stores
+    stores.close()
+
+
+def works(store) -> bool:
+    return store.records() == []
+
+
+async def test_all_readers_share_one_open_store(stores):
+    created = stores.create("papers")
+    assert stores.create("papers") is created
+    assert stores.open("papers") is created
+    async with stores.reading("papers") as one, stores.reading("papers") as other:
+        assert one is other is created
+
+
+async def test_a_collection_is_opened_by_its_first_reader(stores, tmp_path):
+    stores.create("papers")
+    stores.close()
+    async with stores.reading("papers") as store:
+        assert works(store)
+
+
+async def test_what_is_not_there_is_named(stores):
+    with pytest.raises(UnknownCollection, match="papers"):
+        async with stores.reading("papers"):
+            pass
+    with pytest.raises(UnknownCollection):
+        stores.open("papers")
+    with pytest.raises(BadCollectionName):
+        stores.create("../papers")
+
+
+async def test_closing_waits_for_readers_and_new_readers_wait_for_it(stores):
+    stores.create("papers")
+    order: list[str] = []
+    closing, go_on = threading.Event(), threading.Event()
+
+    def replace() -> None:
+        with stores.closed("papers"):
+            order.append("closed")
+            closing.set()
+            assert go_on.wait(10)
+            order.append("replaced")
+
+    async def read_later() -> None:
+        async with stores.reading("papers") as store:
+            order.append("read again")
+            assert works(store)
+
+    async with stores.reading("papers") as store:
+        replacing = asyncio.create_task(asyncio.to_thread(replace))
+        await asyncio.sleep(0.1)
+        assert not closing.is_set()
+        late = asyncio.create_task(read_later())
+        await asyncio.sleep(0.05)
+        assert works(store), "whoever reads keeps an open store"
+        order.append("first reader ends")
+    assert await asyncio.to_thread(closing.wait, 10)
+    await asyncio.sleep(0.05)
+    go_on.set()
+    await asyncio.gather(replacing, late)
+    assert order == ["first reader ends", "closed", "replaced", "read again"]
+
+
+async def test_many_waiting_readers_hold_no_threads(stores):
+    stores.create("papers")
+    entered, go_on = threading.Event(), threading.Event()
+
+    def replace() -> None:
+        with stores.closed("papers"):
+            entered.set()
+            go_on.wait(10)
+
+    thread = threading.Thread(target=replace)
+    thread.start()
+    assert await asyncio.to_thread(entered.wait, 10)
+
+    async def read() -> bool:
+        async with stores.reading("papers") as store:
+            return works(store)
+
+    readers = [asyncio.create_task(read()) for _ in range(100)]
+    await asyncio.sleep(0.05)
+    assert await asyncio.wait_for(asyncio.to_thread(lambda: True), 5)
+    go_on.set()
+    assert all(await asyncio.gather(*readers))
+    thread.join()
+
+
+async def test_a_cancelled_reader_does_not_hold_the_collection(stores):
+    stores.create("papers")
+    stores.close()
+
+    async def read() -> None:
+        async with stores.reading("papers"):
+            await asyncio.sleep(60)
+
+    for wait in (0, 0.001, 0.1):
+        task = asyncio.create_task(read())
+        await asyncio.sleep(wait)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    done = threading.Event()
+
+    def close() -> None:
+        with stores.closed("papers"):
+            done.set()
+
+    await asyncio.wait_for(asyncio.to_thread(close), 5)
+    assert done.is_set()
+
+
+async def test_readers_come_and_go_while_a_collection_is_replaced_again_and_again(stores):
+    stores.create("papers")
+    stop = threading.Event()
+
+    def replace() -> None:
+        while not stop.is_set():
+            with stores.closed("papers"):
+                pass
+
+    thread = threading.Thread(target=replace)
+    thread.start()
+
+    async def read() -> None:
+        for _ in range(10):
+            async with stores.reading("papers") as store:
+                assert await asyncio.to_thread(works, store)
+
+    try:
+        await asyncio.wait_for(asyncio.gather(*(read() for _ in range(8))), 30)
+    finally:
+        stop.set()
+        thread.join()
