@@ -1,7 +1,7 @@
 """Settings -> objects: the only file that knows which class stands behind which name."""
 
 from collections.abc import Callable
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 
 import httpx
 from llama_index.core.base.base_retriever import BaseRetriever
@@ -228,17 +228,22 @@ def llm_reader(settings: LLMSettings, client: LLM) -> Reader:
     return LLMReader(client, budget, deadline=settings.timeout)
 
 
+def _with_options(settings: Settings, options: QueryOptions) -> Settings:
+    return override(settings, options.overrides())
+
+
 class _Pipelines:
     """Makes the pipeline for one question out of parts that all questions share."""
 
     def __init__(self, settings: Settings, model: Encoder) -> None:
-        self._settings, self._encoder = settings, model
+        self._encoder = model
+        self._choose = lru_cache(256)(partial(_with_options, settings))
         self._connections: httpx.AsyncClient | None = None
         self._llm: LLM | None = None
         self._reference: tuple[object, BaseRetriever] | None = None
 
     def __call__(self, store: PassageStore, options: QueryOptions) -> Pipeline:
-        settings = override(self._settings, options.overrides())
+        settings = self._choose(options)
         stages = Stages(
             condenser=NoCondenser(),
             rewriter=NoRewriter(),

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from retrieval.bm25 import BM25
 
@@ -38,7 +39,7 @@ class IndexSpec:
             "bm25": dict(self.bm25.identity),
         }
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """First 16 hexadecimal digits of the SHA-256 of the identity in canonical JSON."""
         canonical = json.dumps(self.identity, sort_keys=True, separators=(",", ":"))

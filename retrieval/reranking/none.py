@@ -18,3 +18,10 @@ class KeepOrder(BaseNodePostprocessor):
         query_bundle: QueryBundle | None = None,  # noqa: ARG002 - LlamaIndex's interface
     ) -> list[NodeWithScore]:
         return nodes
+
+    async def _apostprocess_nodes(
+        self,
+        nodes: list[NodeWithScore],
+        query_bundle: QueryBundle | None = None,  # noqa: ARG002 - LlamaIndex's interface
+    ) -> list[NodeWithScore]:
+        return nodes  # LlamaIndex's own would go through a thread
