@@ -19,7 +19,7 @@ from data.parsing import Parser
 from rag_app.commit import DocumentWriter, forget_unused
 from rag_app.errors import ApplicationError
 from rag_app.ingest import Ingestor, IngestReport, OnProgress, Progress
-from rag_app.intake import Originals
+from rag_app.intake import Originals, sha256
 from rag_app.pipeline import AskEvent, Pipeline
 from rag_app.results import CollectionInfo, DocumentInfo, PassageContext, SearchResult
 from rag_app.service import DEFAULT_OPTIONS, QueryOptions
@@ -215,7 +215,14 @@ class Application:
         return any(real.is_relative_to(folder.resolve()) for folder in self._own)
 
     def _ingestor(self, name: str, store: PassageStore) -> Ingestor:
-        return Ingestor(store, self._encoder, self._chunker, self._parser, self._originals / name)
+        return Ingestor(
+            store,
+            self._encoder,
+            self._chunker,
+            self._parser,
+            self._originals / name,
+            partial(self._stores.await_readers, name),
+        )
 
     def _delete(self, name: str, source: str) -> bool:
         with self._writing_to(name):
@@ -238,12 +245,16 @@ class Application:
                 Found(originals.path(str(record.live), record.suffix), record.source)
                 for record in live
             ]
-            lost = [found.source for found in files if not found.path.is_file()]
+            lost = [
+                record.source
+                for record, found in zip(live, files, strict=True)
+                if not found.path.is_file() or sha256(found.path) != record.live
+            ]
             if lost:
                 raise ApplicationError(
                     f"collection {name!r} cannot be rebuilt",
-                    cause=f"the originals of {', '.join(lost)} are gone",
-                    way_out="Ingest these files again, or delete the documents",
+                    cause=f"the originals of {', '.join(lost)} are gone or damaged",
+                    way_out="Delete these documents, and ingest their files again",
                 )
             if store.collection().fingerprint == self._spec.fingerprint:
                 self._promote(name)  # deletes what a crash may have left of an old version

@@ -3,7 +3,7 @@
 The order of writes is the whole point; `retrieval.index.records.DocumentRecord` tells why.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -21,10 +21,14 @@ class DocumentWriter:
 
     Args:
         store: the collection.
+        await_readers: returns when the searches that run now have ended; called before the chunks
+            are deleted that they may have found.
     """
 
-    def __init__(self, store: PassageStore) -> None:
-        self._store = store
+    def __init__(
+        self, store: PassageStore, await_readers: Callable[[], None] = lambda: None
+    ) -> None:
+        self._store, self._await_readers = store, await_readers
         self._chunks = self._terms = 0
 
     def begin(self, document: Document) -> None:
@@ -83,6 +87,7 @@ class DocumentWriter:
         )
         self._put(live)
         if replaced is not None:
+            self._await_readers()
             self._store.delete_version(version_id(document.source, replaced))
             self._put(replace(live, retired=None))
         return before is not None

@@ -146,6 +146,7 @@ class Ingestor:
         chunker: cuts documents into chunks.
         parser: makes the killable parser that a run uses.
         originals: folder for the original files.
+        await_readers: see `DocumentWriter`.
     """
 
     def __init__(
@@ -155,9 +156,11 @@ class Ingestor:
         chunker: Chunker,
         parser: Callable[[], Parser],
         originals: Path,
+        await_readers: Callable[[], None] = lambda: None,
     ) -> None:
         self._store, self._encoder, self._chunker = store, encoder, chunker
         self._parser, self._originals = parser, Originals(originals)
+        self._await_readers = await_readers
 
     def run(self, files: Sequence[Found], on_progress: OnProgress | None = None) -> IngestReport:
         """Take in the files; one that cannot be read is reported and the rest goes on.
@@ -166,7 +169,8 @@ class Ingestor:
             RetrievalError: the encoder or the store failed; running again goes on from there.
             ApplicationError: the store does not hold what was written to it.
         """
-        tally = _Tally(self._store, files, on_progress)
+        writer = DocumentWriter(self._store, self._await_readers)
+        tally = _Tally(writer, files, on_progress)
         with closing(self._encoded(files)) as batches:
             for batch in batches:
                 tally.write(batch)
@@ -227,12 +231,12 @@ class _Tally:
 
     def __init__(
         self,
-        store: PassageStore,
+        writer: DocumentWriter,
         files: Sequence[Found],
         on_progress: OnProgress | None,
     ) -> None:
         self.report = IngestReport()
-        self._writer = DocumentWriter(store)
+        self._writer = writer
         self._files, self._on_progress = len(files), on_progress
         self._total = sum(_size(found.path) for found in files)
         self._done = self._read = self._size = 0

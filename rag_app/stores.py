@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
@@ -13,7 +13,7 @@ from retrieval.index.fingerprint import IndexSpec
 
 _PAUSE = 0.01
 _PATIENCE = 10.0
-"""Seconds that `OpenStores.close` waits for the last searches."""
+"""Seconds that searches are waited for, where going on without them does no harm."""
 
 
 class OpenStores:
@@ -31,7 +31,7 @@ class OpenStores:
     def __init__(self, collections: Collections, spec: IndexSpec) -> None:
         self._collections, self._spec = collections, spec
         self._stores: dict[str, PassageStore] = {}
-        self._readers: Counter[str] = Counter()
+        self._readers: defaultdict[str, set[object]] = defaultdict(set)
         self._closing: set[str] = set()
         self._opening = threading.Lock()  # held while an index is loaded
         self._noting = threading.Lock()  # held for a moment
@@ -58,14 +58,23 @@ class OpenStores:
     @asynccontextmanager
     async def reading(self, name: str) -> AsyncIterator[PassageStore]:
         """The collection, open for as long as the context is. Raises as `open`."""
-        while (store := self._enter(name)) is None:
+        me = object()
+        while (store := self._enter(name, me)) is None:
             if not await asyncio.to_thread(self._opened, name):
                 await asyncio.sleep(_PAUSE)
         try:
             yield store
         finally:
             with self._noting:
-                self._readers[name] -= 1
+                self._readers[name].discard(me)
+
+    def await_readers(self, name: str) -> None:
+        """Return when all who read the collection now have ended; not those who come later."""
+        with self._noting:
+            now = set(self._readers[name])
+        deadline = time.monotonic() + _PATIENCE
+        while now & self._readers[name] and time.monotonic() < deadline:
+            time.sleep(_PAUSE)
 
     @contextmanager
     def closed(self, name: str, patience: float = float("inf")) -> Iterator[None]:
@@ -104,9 +113,9 @@ class OpenStores:
         with self._noting:
             self._stores[name] = store
 
-    def _enter(self, name: str) -> PassageStore | None:
+    def _enter(self, name: str, reader: object) -> PassageStore | None:
         with self._noting:
             if name in self._closing or name not in self._stores:
                 return None
-            self._readers[name] += 1
+            self._readers[name].add(reader)
             return self._stores[name]

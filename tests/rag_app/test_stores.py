@@ -1,6 +1,7 @@
 import asyncio
 import threading
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
 
 import pytest
 
@@ -101,6 +102,19 @@ async def test_many_waiting_readers_hold_no_threads(stores):
     go_on.set()
     assert all(await asyncio.gather(*readers))
     thread.join()
+
+
+async def test_those_who_read_now_are_waited_for_and_those_who_come_later_are_not(stores):
+    stores.create("papers")
+    async with AsyncExitStack() as early:
+        await early.enter_async_context(stores.reading("papers"))
+        waiting = asyncio.create_task(asyncio.to_thread(stores.await_readers, "papers"))
+        await asyncio.sleep(0.05)
+        assert not waiting.done()
+        async with stores.reading("papers"):
+            await early.aclose()
+            await asyncio.wait_for(waiting, 5)
+    stores.await_readers("papers")
 
 
 async def test_a_cancelled_reader_does_not_hold_the_collection(stores):
