@@ -3,6 +3,7 @@
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
+from copy import deepcopy
 from dataclasses import dataclass
 
 from llama_index.core.base.llms.types import ChatMessage
@@ -72,13 +73,14 @@ class Pipeline:
                 if isinstance(event, TextDelta):
                     yield event
                 else:
-                    self._trace_reading(result.trace, event, start)
+                    trace = deepcopy(result.trace)  # the result has been given out
+                    self._trace_reading(trace, event, start)
                     yield Answer(
                         text=event.text,
                         citations=event.citations,
                         hits=result.hits,
                         grounded=event.grounded,
-                        trace=result.trace,
+                        trace=trace,
                         truncated=event.truncated,
                     )
 

@@ -15,6 +15,7 @@ from rag_app.ingest import IngestReport, OnProgress, Progress
 from rag_app.pipeline import AskEvent
 from rag_app.results import CollectionInfo, DocumentInfo, PassageContext, SearchResult
 from rag_app.service import DEFAULT_OPTIONS, QueryOptions
+from retrieval.index.collections import checked_name
 
 _PATIENCE = httpx.Timeout(30.0, read=600.0)
 
@@ -47,23 +48,23 @@ class RemoteService:
 
     async def drop_collection(self, name: str) -> None:
         """See `Service.drop_collection`."""
-        await self._request("DELETE", _path("collections", name))
+        await self._request("DELETE", _path(name))
 
     async def rebuild_collection(
         self, name: str, on_progress: OnProgress | None = None
     ) -> IngestReport:
         """See `Service.rebuild_collection`."""
-        return await self._run(_path("collections", name, "rebuild"), {}, on_progress)
+        return await self._run(_path(name, "rebuild"), {}, on_progress)
 
     async def documents(self, collection: str) -> list[DocumentInfo]:
         """See `Service.documents`."""
-        path = _path("collections", collection, "documents")
+        path = _path(collection, "documents")
         found: list[DocumentInfo] = await self._get(path, list[DocumentInfo])
         return found
 
     async def delete_document(self, collection: str, source: str) -> bool:
         """See `Service.delete_document`."""
-        path = _path("collections", collection, "documents")
+        path = _path(collection, "documents")
         response = await self._request("DELETE", path, params={"source": source})
         return bool(response.json()["deleted"])
 
@@ -72,16 +73,14 @@ class RemoteService:
     ) -> IngestReport:
         """See `Service.ingest`; the other process reads the files, so it must be able to."""
         body = {"paths": [_sendable(path.resolve()) for path in paths]}
-        return await self._run(_path("collections", collection, "ingest"), body, on_progress)
+        return await self._run(_path(collection, "ingest"), body, on_progress)
 
     async def search(
         self, collection: str, question: str, options: QueryOptions = DEFAULT_OPTIONS
     ) -> SearchResult:
         """See `Service.search`."""
         body = {"question": question, "options": options.model_dump(mode="json")}
-        response = await self._request(
-            "POST", _path("collections", collection, "search"), json=body
-        )
+        response = await self._request("POST", _path(collection, "search"), json=body)
         found: SearchResult = wire.parse(response.content)
         return found
 
@@ -98,13 +97,13 @@ class RemoteService:
             "history": [{"role": m.role.value, "content": m.content or ""} for m in history],
             "options": options.model_dump(mode="json"),
         }
-        async with aclosing(self._stream(_path("collections", collection, "ask"), body)) as events:
+        async with aclosing(self._stream(_path(collection, "ask"), body)) as events:
             async for event in events:
                 yield event
 
     async def context(self, collection: str, chunk_id: str) -> PassageContext:
         """See `Service.context`."""
-        path = _path("collections", collection, "passages", chunk_id)
+        path = _path(collection, "passages", chunk_id)
         found: PassageContext = await self._get(path, PassageContext)
         return found
 
@@ -182,5 +181,6 @@ def _sendable(path: Path) -> str:
         ) from None
 
 
-def _path(*parts: str) -> str:
-    return "/".join(quote(part, safe="") for part in parts)
+def _path(collection: str, *parts: str) -> str:
+    names = (checked_name(collection), *parts)
+    return "collections/" + "/".join(quote(name, safe="") for name in names)

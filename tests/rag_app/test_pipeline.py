@@ -121,6 +121,7 @@ async def test_an_answer_comes_as_result_then_pieces_then_the_whole(store):
     assert {type(delta) for delta in deltas} == {TextDelta}
     assert "".join(delta.text for delta in deltas) == answer.text
     assert answer.hits == found.hits
+    assert "read" not in {stage["stage"] for stage in found.trace.stages}
     assert answer.grounded
     assert not answer.truncated
     assert {c.chunk_id for c in answer.citations} <= {hit.chunk_id for hit in found.hits[:3]}

@@ -1,0 +1,54 @@
+"""The application behind a real uvicorn on a free loopback port."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import uvicorn
+
+from rag_app.api import Access
+from rag_app.remote import RemoteService
+from rag_app.server import create_app
+from rag_app.service import Service
+from rag_app.settings import Server
+
+TOKEN = "the-token"
+
+
+@dataclass
+class Served:
+    """Where a served application listens."""
+
+    address: str
+    remotes: list[RemoteService] = field(default_factory=list)
+
+    def remote(self, token: str = TOKEN) -> RemoteService:
+        """Somebody who calls it; closed at the end."""
+        self.remotes.append(RemoteService(self.address, token))
+        return self.remotes[-1]
+
+
+@asynccontextmanager
+async def serving(
+    service: Service, access: Access | None = None, server: Server | None = None
+) -> AsyncIterator[Served]:
+    """Serve until the context ends, which closes the service."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    app = create_app(service, access or Access(TOKEN), server or Server())
+    config = uvicorn.Config(app, log_level="critical", ws="none", timeout_graceful_shutdown=1)
+    running = uvicorn.Server(config)
+    task = asyncio.create_task(running.serve(sockets=[listener]))
+    while not running.started:  # noqa: ASYNC110 - uvicorn has no event for it
+        await asyncio.sleep(0.005)
+    served = Served(f"http://127.0.0.1:{listener.getsockname()[1]}")
+    try:
+        yield served
+    finally:
+        for remote in served.remotes:
+            await remote.close()
+        running.should_exit = True
+        await task
+        listener.close()
