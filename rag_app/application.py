@@ -11,12 +11,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from llama_index.core.base.llms.types import ChatMessage
-from llama_index.core.schema import TextNode
 
-from data.chunking import Chunker
 from data.discovery import Found, discover
-from data.parsing import Parser
 from rag_app.commit import DocumentWriter, forget_unused
+from rag_app.context import passage_context
 from rag_app.errors import ApplicationError
 from rag_app.ingest import Ingestor, IngestReport, OnProgress, Progress
 from rag_app.intake import Originals, sha256
@@ -24,17 +22,15 @@ from rag_app.pipeline import AskEvent, Pipeline
 from rag_app.results import CollectionInfo, DocumentInfo, PassageContext, SearchResult
 from rag_app.service import DEFAULT_OPTIONS, QueryOptions
 from rag_app.stores import OpenStores
-from retrieval.encoders.base import Encoder
 from retrieval.index.base import PassageStore
 from retrieval.index.collections import Collections, require_match
 from retrieval.index.errors import UnknownCollection
 from retrieval.index.fingerprint import IndexSpec
 from retrieval.index.records import DocumentRecord
-from retrieval.passages import chunk_id as identify
 
+MakeIngestor = Callable[[PassageStore, Path, Callable[[], None]], Ingestor]
 MakePipeline = Callable[[PassageStore, QueryOptions], Pipeline]
 T = TypeVar("T")
-_NEIGHBOURS = 2
 _OWN = ("files", "collections", "models")
 """Folders of the storage folder that are never taken in, though a folder above them be."""
 _WRITERS = 32
@@ -47,30 +43,30 @@ class Application:
     Args:
         collections: where the indexes are; this process must own them.
         spec: what new indexes are built with, and old ones must match to be used.
-        encoder: the encoder of that spec.
-        chunker: the chunker of that spec.
-        parser: makes parsers.
+        ingestor: makes what takes documents into an index of that spec, given the folder of the
+            originals and what waits for searches to end (`rag_app.commit.DocumentWriter`).
         pipeline: makes the pipeline for a question's options.
         storage: the storage folder; original files lie in its `files`, a folder a collection.
         release: awaited last when the application is closed.
+        graph_above: chunks from which an ingestion ends with building a search graph, which may
+            stop the whole process meanwhile; None never does.
     """
 
     def __init__(
         self,
         collections: Collections,
         spec: IndexSpec,
-        encoder: Encoder,
-        chunker: Chunker,
-        parser: Callable[[], Parser],
+        ingestor: MakeIngestor,
         pipeline: MakePipeline,
         storage: Path,
         release: Callable[[], Awaitable[None]],
+        graph_above: int | None = None,
     ) -> None:
         self._collections, self._spec = collections, spec
-        self._encoder, self._chunker = encoder, chunker
-        self._parser, self._pipeline, self._originals = parser, pipeline, storage / "files"
+        self._make_ingestor, self._pipeline = ingestor, pipeline
+        self._originals = storage / "files"
         self._own = [storage / name for name in _OWN]
-        self._release_storage = release
+        self._release_storage, self._graph_above = release, graph_above
         self._stores = OpenStores(collections, spec)
         self._writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="write")
         self._writing: dict[str, threading.Lock] = {}
@@ -144,7 +140,7 @@ class Application:
     async def context(self, collection: str, chunk_id: str) -> PassageContext:
         """See `Service.context`."""
         async with self._stores.reading(collection) as store:
-            return await asyncio.to_thread(self._context, collection, store, chunk_id)
+            return await asyncio.to_thread(passage_context, store, chunk_id)
 
     async def close(self) -> None:
         """See `Service.close`; ingestion that goes on is interrupted, as by a crash."""
@@ -180,7 +176,6 @@ class Application:
     def _close(self) -> None:
         self._writers.shutdown(cancel_futures=True)
         self._stores.close()
-        self._encoder.close()
 
     def _describe(self, name: str, store: PassageStore) -> CollectionInfo:
         ready = [record for record in store.records() if record.live]
@@ -205,24 +200,25 @@ class Application:
             require_match(name, store, self._spec)
             report = self._ingestor(name, store).run(files, on_progress)
             forget_unused(Originals(self._originals / name), store)
+            if self._graph_above is not None and report.chunks:
+                self._grow_graph(store, self._graph_above)
         report.ignored = [
             _writable(path.name) for path in discovery.ignored if not self._is_own(path)
         ]
         return report
+
+    @staticmethod
+    def _grow_graph(store: PassageStore, above: int) -> None:
+        if sum(record.chunks for record in store.records()) >= above:
+            store.optimize()
 
     def _is_own(self, path: Path) -> bool:
         real = path.resolve()
         return any(real.is_relative_to(folder.resolve()) for folder in self._own)
 
     def _ingestor(self, name: str, store: PassageStore) -> Ingestor:
-        return Ingestor(
-            store,
-            self._encoder,
-            self._chunker,
-            self._parser,
-            self._originals / name,
-            partial(self._stores.await_readers, name),
-        )
+        await_readers = partial(self._stores.await_readers, name)
+        return self._make_ingestor(store, self._originals / name, await_readers)
 
     def _delete(self, name: str, source: str) -> bool:
         with self._writing_to(name):
@@ -292,29 +288,6 @@ class Application:
         require_match(name, store, self._spec)
         return self._pipeline(store, options)
 
-    def _context(self, name: str, store: PassageStore, chunk_id: str) -> PassageContext:
-        found = store.fetch([chunk_id])
-        if not found:
-            raise ApplicationError(
-                f"passage {chunk_id} is not in collection {name!r}",
-                way_out="Its document may have been deleted or changed; ask again",
-            )
-        return _context(found[0], self._neighbours(store, found[0]))
-
-    @staticmethod
-    def _neighbours(store: PassageStore, chunk: TextNode) -> list[TextNode]:
-        if chunk.metadata["passage_id"] is not None:
-            return []  # pre-cut passages stand alone
-        index = chunk.metadata["index"]
-        near = [i for i in range(index - _NEIGHBOURS, index + _NEIGHBOURS + 1) if i >= 0]
-        fingerprint = store.collection().fingerprint
-        ids = [identify(chunk.metadata["version"], i, fingerprint) for i in near]
-        return [
-            node
-            for node in store.fetch(ids)
-            if node.metadata["page"] == chunk.metadata["page"] and node.node_id != chunk.node_id
-        ]
-
     def _writing_to(self, name: str) -> threading.Lock:
         return self._writing.setdefault(name, threading.Lock())
 
@@ -339,38 +312,3 @@ def _document_info(record: DocumentRecord) -> DocumentInfo:
     return DocumentInfo(
         record.source, state, record.chunks, record.size, record.updated, record.failure
     )
-
-
-def _context(chunk: TextNode, neighbours: Sequence[TextNode]) -> PassageContext:
-    """Join neighbouring chunks to running text by their offsets, without what they share."""
-    start, end = chunk.metadata["char_start"], chunk.metadata["char_end"]
-    before = _join(
-        [node for node in neighbours if node.metadata["char_start"] < start], until=start
-    )
-    after = _join([node for node in neighbours if node.metadata["char_end"] > end], since=end)
-    return PassageContext(
-        source=chunk.metadata["source"],
-        page=chunk.metadata["page"],
-        headings=tuple(chunk.metadata["headings"]),
-        before=before,
-        text=chunk.text,
-        after=after,
-    )
-
-
-def _join(nodes: Sequence[TextNode], since: int | None = None, until: int | None = None) -> str:
-    """The text that the nodes cover, from `since` up to `until`; gaps were white space."""
-    parts: list[str] = []
-    position = since
-    for node in sorted(nodes, key=lambda node: int(node.metadata["char_start"])):
-        start, text = node.metadata["char_start"], node.text
-        if position is not None:
-            if start > position:
-                parts.append("\n")
-            text = text[max(0, position - start) :]
-        parts.append(text)
-        position = max(position or 0, node.metadata["char_end"])
-    joined = "".join(parts)
-    if until is None or position is None or position == until:
-        return joined
-    return joined[: until - position] if position > until else joined + "\n"

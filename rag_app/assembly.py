@@ -16,6 +16,7 @@ from generation.reading import Reader
 from rag_app import telemetry
 from rag_app.application import Application
 from rag_app.errors import SettingsError
+from rag_app.ingest import Ingestor
 from rag_app.ownership import HeldByAnother, Ownership
 from rag_app.pipeline import Pipeline, Stages
 from rag_app.service import QueryOptions, Service
@@ -54,7 +55,7 @@ def open_service(settings: Settings) -> Service:
     """
     _row(settings.encoder.name)  # the other process would not look at it
     try:
-        return open_application(settings)[0]
+        return open_application(settings, may_block=True)[0]
     except HeldByAnother as held:
         if held.owner is None or not held.owner.address:
             raise
@@ -63,10 +64,13 @@ def open_service(settings: Settings) -> Service:
         return RemoteService(held.owner.address, held.owner.token)
 
 
-def open_application(settings: Settings) -> tuple[Application, Ownership | None]:
+def open_application(
+    settings: Settings, *, may_block: bool = False
+) -> tuple[Application, Ownership | None]:
     """The application in this process, and its right to the storage folder.
 
-    A Qdrant server may be shared, so there is nothing to own there.
+    A Qdrant server may be shared, so there is nothing to own there. `may_block` allows an ingestion
+    to end with work that stops the whole process for minutes; never where people are served.
 
     Raises:
         StorageInUse: another process owns the storage folder.
@@ -74,33 +78,36 @@ def open_application(settings: Settings) -> tuple[Application, Ownership | None]
     """
     ownership = Ownership(settings.storage.path) if _embedded(settings) else None
     try:
-        return _application(settings, ownership), ownership
+        return _application(settings, ownership, may_block), ownership
     except BaseException:
         if ownership:
             ownership.release()
         raise
 
 
-def _application(settings: Settings, ownership: Ownership | None) -> Application:
+def _application(settings: Settings, ownership: Ownership | None, may_block: bool) -> Application:
     model = encoder(settings)
     cutter = chunker(settings, model)
     spec = IndexSpec(model.dimension, model.identity, cutter.identity, bm25(settings))
     pipelines = _Pipelines(settings, model)
+    parser = partial(Parser, limits(settings))
 
     async def release() -> None:
         await pipelines.close()
+        model.close()
         if ownership:
             ownership.release()
 
     return Application(
         collections(settings),
         spec,
-        model,
-        cutter,
-        partial(Parser, limits(settings)),
+        lambda store, originals, await_readers: Ingestor(
+            store, model, cutter, parser, originals, await_readers
+        ),
         pipelines,
         settings.storage.path,
         release,
+        settings.storage.hnsw_above if may_block else None,
     )
 
 
@@ -109,12 +116,12 @@ def collections(settings: Settings) -> Collections:
     storage = settings.storage
     if _embedded(settings):
         return EdgeCollections(storage.path / "collections")
-    from retrieval.index.server_collections import ServerCollections, connect
+    from retrieval.index.server_collections import Placement, ServerCollections, connect
 
     key = storage.api_key.get_secret_value() if storage.api_key else None
-    return ServerCollections(
-        connect(storage.url, key, prefer_grpc=storage.prefer_grpc, grpc_port=storage.grpc_port)
-    )
+    client = connect(storage.url, key, prefer_grpc=storage.prefer_grpc, grpc_port=storage.grpc_port)
+    placement = Placement(storage.shards, storage.replicas, storage.write_consistency)
+    return ServerCollections(client, placement)
 
 
 def encoder(settings: Settings) -> Encoder:

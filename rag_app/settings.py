@@ -47,6 +47,11 @@ class Storage(_Section):
     grpc_port: int = Field(6334, description="gRPC port of the Qdrant server.")
     prefer_grpc: bool = Field(True, description="Use gRPC rather than HTTP for Qdrant.")
     api_key: SecretStr | None = Field(None, description="API key of the Qdrant server.")
+    shards: int | None = Field(None, ge=1, description="Server: parts a collection is cut into.")
+    replicas: int | None = Field(None, ge=1, description="Server: copies of each part.")
+    write_consistency: int | None = Field(
+        None, ge=1, description="Server: copies that must confirm a write."
+    )
     hnsw_above: int = Field(
         100_000,
         ge=0,

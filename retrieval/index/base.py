@@ -112,6 +112,12 @@ class PassageStore(BasePydanticVectorStore):
     def flush(self) -> None:
         """Return only when all that was written would survive a power cut."""
 
+    def optimize(self) -> None:
+        """Build what makes searches of a large collection faster, where that is not automatic.
+
+        May take minutes and hold the interpreter lock: never call it in a process that serves.
+        """
+
     @abstractmethod
     def close(self) -> None:
         """Release the store; closing twice is allowed."""

@@ -188,10 +188,7 @@ class EdgeStore(PassageStore):
         self._shard.flush()
 
     def optimize(self) -> None:
-        """Build the HNSW graph where it is due.
-
-        Holds the interpreter lock for its whole duration: never call it in a process that serves.
-        """
+        """Build the HNSW graph; see `PassageStore.optimize`."""
         self._shard.optimize()
 
     def close(self) -> None:

@@ -14,7 +14,8 @@ from llama_index.core.schema import TextNode
 from data.sections import Section
 from generation.reading import TextDelta
 from rag_app import assembly, ingest
-from rag_app.application import Application, _context
+from rag_app.application import Application
+from rag_app.context import in_context
 from rag_app.errors import ApplicationError
 from rag_app.ownership import HeldByAnother
 from rag_app.results import Answer, SearchResult
@@ -220,7 +221,7 @@ def squeezed(text: str) -> str:
     return re.sub(r"\s+", "", text)
 
 
-def in_context(text: str, tokens: int, overlap: int, page: int | None = None):
+def contexts(text: str, tokens: int, overlap: int, page: int | None = None):
     """Every chunk of a text with its context, as the application makes it."""
     cutter = chunker(tokens, overlap)
     nodes = [
@@ -235,7 +236,7 @@ def in_context(text: str, tokens: int, overlap: int, page: int | None = None):
     ]  # fmt: skip
     for at, node in enumerate(nodes):
         near = [other for other in nodes[max(0, at - 2) : at + 3] if other is not node]
-        yield node, _context(node, near)
+        yield node, in_context(node, near)
 
 
 sentences = some.lists(
@@ -246,7 +247,7 @@ sentences = some.lists(
 @given(text=sentences, tokens=some.integers(2, 12), overlap=some.integers(0, 6))
 @examples(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_passage_and_its_neighbours_join_to_the_text_of_the_page(text, tokens, overlap):
-    for node, context in in_context(text, tokens, min(overlap, tokens - 1)):
+    for node, context in contexts(text, tokens, min(overlap, tokens - 1)):
         assert context.text == node.text
         joined = context.before + context.text + context.after
         start = node.metadata["char_start"]
