@@ -30,20 +30,33 @@ class Served:
         return self.remotes[-1]
 
 
-@asynccontextmanager
-async def serving(
-    service: Service, access: Access | None = None, server: Server | None = None
-) -> AsyncIterator[Served]:
-    """Serve until the context ends, which closes the service."""
+def listening() -> socket.socket:
+    """A socket on a free port."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
+    return listener
+
+
+def address_of(listener: socket.socket) -> str:
+    return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+@asynccontextmanager
+async def serving(
+    service: Service,
+    access: Access | None = None,
+    server: Server | None = None,
+    listener: socket.socket | None = None,
+) -> AsyncIterator[Served]:
+    """Serve until the context ends, which closes the service."""
+    listener = listener or listening()
     app = create_app(service, access or Access(TOKEN), server or Server())
     config = uvicorn.Config(app, log_level="critical", ws="none", timeout_graceful_shutdown=1)
     running = uvicorn.Server(config)
     task = asyncio.create_task(running.serve(sockets=[listener]))
     while not running.started:  # noqa: ASYNC110 - uvicorn has no event for it
         await asyncio.sleep(0.005)
-    served = Served(f"http://127.0.0.1:{listener.getsockname()[1]}")
+    served = Served(address_of(listener))
     try:
         yield served
     finally:
