@@ -14,5 +14,5 @@ element.addEventListener('click', (event) => {
   if (data.act === 'passage' || data.act === 'evidence') {
     document.getElementById('page').dataset.drawer = 'evidence';
   }
-  trigger('select', data);
+  trigger(data.act === 'ask' ? 'input' : 'select', data);
 });

@@ -18,6 +18,7 @@ from rag_app.ingest import IngestReport
 from rag_app.results import CollectionInfo, DocumentInfo
 from rag_app.service import QueryOptions, Service
 from rag_app.settings import FusionName, ReaderName, RetrieverName, Settings
+from retrieval.index.collections import checked_name
 from ui import rendering
 from ui.answering import answer
 from ui.first_start import EXAMPLES, SAMPLES, FirstStart
@@ -29,10 +30,15 @@ import gradio as gr  # noqa: E402 - telemetry has to be off before this import
 
 Updates = dict[Any, Any]
 """New values of some components, by component."""
-_QUIET: Final[dict[str, Any]] = {
-    "show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private",
-}  # fmt: skip
-_PAUSE: Final = 0.3
+_QUIET: Final[dict[str, Any]] = {"show_progress": "hidden", "api_visibility": "private"}
+_STREAMED: Final[dict[str, Any]] = {**_QUIET, "concurrency_limit": None}
+_AT_ONCE: Final[dict[str, Any]] = {**_QUIET, "queue": False}
+"""Not over the page's one stream, which Gradio closes when an event ends; an event that begins at
+that very moment is lost with it, so that as few events as possible may use it."""
+_PAUSE: Final = 0.4
+"""Seconds between looks at the first start."""
+_ANOTHER: Final = "+"
+"""Stands among the collections for one that is still to be named."""
 
 
 def mount(app: FastAPI, service: Service, settings: Settings, start: FirstStart) -> None:
@@ -74,6 +80,7 @@ class _Page:
             title="rag-app", analytics_enabled=False, fill_width=True, fill_height=True
         ) as self.blocks:
             self.session = gr.State(Session())
+            self.watch = gr.Timer(_PAUSE, active=False)
             gr.HTML(_header(settings), js_on_load=_shipped("header.js"), elem_id="top")
             with gr.Row(elem_id="page", equal_height=False):
                 with gr.Column(elem_id="library", min_width=0):
@@ -87,9 +94,10 @@ class _Page:
     # --- components --------------------------------------------------------------------------
 
     def _library(self) -> None:
-        self.picker = gr.Dropdown(
-            [], label="Collection", info="Pick one, or type a new name", allow_custom_value=True,
-            elem_id="picker",
+        self.picker = gr.Dropdown([], label="Collection", filterable=False, elem_id="picker")
+        self.fresh_name = gr.Textbox(
+            show_label=False, container=False, placeholder="Name, then Enter", max_length=100,
+            visible=False, elem_id="fresh-name",
         )  # fmt: skip
         with gr.Tabs():
             with gr.Tab("Documents"):
@@ -106,7 +114,7 @@ class _Page:
         chosen, reader = self._settings.retrieval, self._settings.reader
         self.retriever = gr.Dropdown(
             list(get_args(RetrieverName)), value=chosen.retriever, label="Retriever",
-            info="none answers from the model alone", filterable=False,
+            info="none answers from the model alone", filterable=False, elem_id="retriever",
         )  # fmt: skip
         self.top_k = gr.Slider(1, 50, min(chosen.top_k, 50), step=1, label="Passages to find")
         self.fusion = gr.Dropdown(
@@ -136,8 +144,8 @@ class _Page:
                 html_attributes=gr.InputHTMLAttributes(spellcheck=True),
             )  # fmt: skip
         with gr.Row(elem_id="tools"):
-            self.fresh = gr.Button("New conversation", size="sm", variant="secondary")
-            self.export = gr.Button("Export as Markdown", size="sm", variant="secondary")
+            self.fresh = gr.Button("New conversation", size="sm", elem_id="fresh")
+            self.export = gr.Button("Export as Markdown", size="sm", elem_id="export")
             self.exported = gr.Textbox(visible=False)
 
     def _evidence(self) -> None:
@@ -154,30 +162,33 @@ class _Page:
                 self.trace = gr.HTML(rendering.trace(None))
 
     def _wire(self) -> None:
-        chosen = [self.picker, self.retriever, self.top_k, self.fusion, self.weight, self.reader,
-                  self.sources]  # fmt: skip
+        choices = [self.retriever, self.top_k, self.fusion, self.weight, self.reader, self.sources]
         shown = [self.turns, self.live, self.box, self.passage, self.hits, self.trace, self.tabs]
-        listed = [self.picker, self.documents, self.sources, self.turns, self.status, self.files]
-        self.blocks.load(self._open, [self.session], listed, **_QUIET)
-        self.box.submit(self._ask, [self.box, self.session, *chosen], shown, **_QUIET)
-        self.box.stop(self._stop, [self.session], **_QUIET)
+        listed = [
+            self.picker, self.fresh_name, self.documents, self.sources, self.turns, self.status,
+            self.files, self.watch,
+        ]  # fmt: skip
+        session = [self.session]
+        self.blocks.load(self._open, session, listed, **_AT_ONCE)
+        self.watch.tick(self._watch, session, listed, **_AT_ONCE)
+        self.box.submit(self._ask, [self.box, *session, *choices], shown, **_STREAMED)
+        self.turns.input(self._offer, [*session, *choices], shown, **_STREAMED)
+        self.box.stop(self._stop, session, **_AT_ONCE)
         for clicked in (self.turns, self.live, self.hits):
-            clicked.select(self._act, [self.session, *chosen], shown, **_QUIET)
-        self.picker.change(self._pick, [self.picker, self.session], listed, **_QUIET)
-        self.files.upload(
-            self._add, [self.files, self.names, self.session, self.picker], listed,
-            js=_NAMES, **_QUIET,
-        )  # fmt: skip
-        self.documents.select(self._delete, [self.session, self.picker], listed, **_QUIET)
-        self.fresh.click(self._clear, [self.session, self.picker], shown, **_QUIET)
-        self.export.click(self._export, [self.session], [self.exported], **_QUIET).then(
-            None, [self.exported], None, js=_SAVE
-        )
+            clicked.select(self._act, session, shown, **_AT_ONCE)
+        self.picker.input(self._pick, [self.picker, *session], listed, **_AT_ONCE)
+        self.fresh_name.submit(self._name, [self.fresh_name, *session], listed, **_AT_ONCE)
+        added = [self.files, self.names, *session]
+        self.files.upload(self._add, added, listed, js=_NAMES, **_STREAMED)
+        self.documents.select(self._delete, session, listed, **_AT_ONCE)
+        self.fresh.click(self._clear, session, shown, **_AT_ONCE)
+        saved = self.export.click(self._export, session, [self.exported], **_AT_ONCE)
+        saved.then(None, [self.exported], None, js=_SAVE)
 
     # --- asking ------------------------------------------------------------------------------
 
     async def _ask(
-        self, question: str, session: Session, collection: str, *choices: Any
+        self, question: str, session: Session, *choices: Any
     ) -> AsyncGenerator[Updates, None]:
         if not question.strip() or session.running:
             yield {self.box: gr.skip()}
@@ -185,7 +196,7 @@ class _Page:
         yield {self.box: gr.update(value="", submit_btn=False, stop_btn="Stop")}
         options = _options(*choices)
         had_hits = False
-        turns = answer(self._service, session, question.strip(), collection or "", options)
+        turns = answer(self._service, session, question.strip(), session.collection, options)
         async with aclosing(turns):
             async for turn in turns:
                 updates: Updates = {self.live: rendering.turn(turn)}
@@ -194,8 +205,7 @@ class _Page:
                 if turn.trace is not None and not had_hits:
                     had_hits = True
                     updates |= self._evidence_of(turn) | {self.tabs: gr.update(selected="sources")}
-                if turn.state == "running":
-                    yield updates
+                yield updates
         yield {
             self.turns: rendering.conversation(session),
             self.live: "",
@@ -206,25 +216,25 @@ class _Page:
     async def _stop(self, session: Session) -> None:
         session.stopping = True
 
-    async def _act(
+    async def _offer(
         self, event: gr.EventData, session: Session, *choices: Any
     ) -> AsyncGenerator[Updates, None]:
-        """A click inside the conversation or the sources: what was meant stands on the button."""
-        asked: dict[str, Any] = event._data or {}
-        turn = session.turn(_number(asked.get("turn")))
-        if asked.get("act") == "ask":
-            async with aclosing(self._ask(str(asked.get("text")), session, *choices)) as updates:
-                async for update in updates:
-                    yield update
-        elif turn and asked.get("act") == "passage":
-            yield {
-                self.passage: await self._passage(turn, _number(asked.get("n"))),
+        """A question that the page offers."""
+        async with aclosing(self._ask(_said(event, "text"), session, *choices)) as updates:
+            async for update in updates:
+                yield update
+
+    async def _act(self, event: gr.EventData, session: Session) -> Updates:
+        """A click on a citation or a source: what was meant stands on the button."""
+        turn = session.turn(_number(_said(event, "turn")))
+        if turn is None:
+            return {self.tabs: gr.skip()}
+        if _said(event, "act") == "passage":
+            return {
+                self.passage: await self._passage(turn, _number(_said(event, "n"))),
                 self.tabs: gr.update(selected="passage"),
             }
-        elif turn:
-            yield self._evidence_of(turn) | {self.tabs: gr.update(selected="sources")}
-        else:
-            yield {self.tabs: gr.skip()}
+        return self._evidence_of(turn) | {self.tabs: gr.update(selected="sources")}
 
     async def _passage(self, turn: Turn, n: int) -> str:
         chunk = turn.chunk(n)
@@ -238,12 +248,12 @@ class _Page:
     def _evidence_of(self, turn: Turn) -> Updates:
         return {self.hits: rendering.sources(turn), self.trace: rendering.trace(turn)}
 
-    async def _clear(self, session: Session, collection: str) -> Updates:
+    async def _clear(self, session: Session) -> Updates:
         session.stopping = True
         session.turns = []
         known = {found.name for found in await self._service.collections()}
         return {
-            self.turns: _welcome(collection, collection in known),
+            self.turns: _welcome(session.collection, session.collection in known),
             self.live: "",
             self.passage: rendering.hint("Click a citation to read its passage in place."),
             self.hits: rendering.sources(None),
@@ -256,29 +266,44 @@ class _Page:
 
     # --- collections and documents -----------------------------------------------------------
 
-    async def _open(self, session: Session) -> AsyncGenerator[Updates, None]:
-        """A page is opened: show what there is, and the first start as it goes on."""
-        yield await self._listing(await self._first_choice(), session)
-        if self._start.done():
-            return
-        while not self._start.done():
-            if self._start.news:
-                yield {self.status: rendering.progress(self._start.news[-1])}
-            await _sleep()
-        status = _outcome(self._start)
-        yield await self._listing(await self._first_choice(), session) | {self.status: status}
+    async def _open(self, session: Session) -> Updates:
+        """A page is opened: show what there is, and watch a first start that goes on."""
+        session.collection = await self._first_choice()
+        updates = await self._listing(session.collection, session)
+        return updates | {self.watch: gr.update(active=not self._start.done())}
+
+    async def _watch(self, session: Session) -> Updates:
+        """Show the first start as it goes on, and what it came to."""
+        if not self._start.done():
+            news = [rendering.progress(one) for one in tuple(self._start.news)]
+            return {self.status: news[-1] if news else gr.skip()}
+        updates = await self._listing(session.collection, session)
+        return updates | {self.status: _outcome(self._start), self.watch: gr.update(active=False)}
 
     async def _first_choice(self) -> str:
-        names = [found.name for found in await self._service.collections()]
-        wanted = self._settings.collection
-        if wanted in names or not names:
-            return SAMPLES if not self._start.done() and self._start.samples else wanted
-        return names[0]
+        names = {found.name for found in await self._service.collections()}
+        if self._start.samples and not self._start.done() and not names - {SAMPLES}:
+            return SAMPLES
+        likely = (self._settings.collection, SAMPLES, *sorted(names))
+        return next((name for name in likely if name in names), self._settings.collection)
 
     async def _pick(self, collection: str, session: Session) -> Updates:
-        updates = await self._listing(collection, session)
-        updates.pop(self.picker)
-        return updates | {self.status: ""}
+        if collection == _ANOTHER:
+            return {self.fresh_name: gr.update(visible=True, value="")}
+        if collection == session.collection:
+            return {self.fresh_name: gr.update(visible=False)}
+        session.collection = collection
+        return {self.status: ""} | await self._listing(collection, session)
+
+    async def _name(self, name: str, session: Session) -> Updates:
+        """A collection is named; it will exist once a document is in it."""
+        if not name.strip():
+            return {self.fresh_name: gr.update(visible=False), self.picker: session.collection}
+        try:
+            session.collection = checked_name(name.strip())
+        except EXPECTED as error:
+            return {self.status: rendering.problem(error)}
+        return {self.status: ""} | await self._listing(session.collection, session)
 
     async def _listing(self, collection: str, session: Session) -> Updates:
         """The library's components for a collection, which need not exist yet."""
@@ -287,9 +312,11 @@ class _Page:
             found = await self._documents(collection, known)
         except EXPECTED as error:
             return {self.status: rendering.problem(error)}
-        names = [one.name for one in known]
+        names = sorted({collection, *(one.name for one in known)})
+        choices = [*((name, name) for name in names), ("New collection …", _ANOTHER)]
         updates: Updates = {
-            self.picker: gr.update(choices=names, value=collection),
+            self.picker: gr.update(choices=choices, value=collection),
+            self.fresh_name: gr.update(visible=False),
             self.documents: rendering.documents(found),
             self.sources: gr.update(choices=[one.source for one in found if one.chunks], value=[]),
         }
@@ -311,14 +338,14 @@ class _Page:
         return await self._service.documents(collection)
 
     async def _add(
-        self, files: list[str] | None, names: list[str] | None, session: Session, collection: str
+        self, files: list[str] | None, names: list[str] | None, session: Session
     ) -> AsyncGenerator[Updates, None]:
         if not files:
             yield {self.files: gr.skip()}
             return
-        status = ""
+        status, collection = "", session.collection
         yield {self.files: None, self.status: rendering.hint("Reading…")}
-        work = take_in(self._service, collection or "", [Path(name) for name in files], names or [])
+        work = take_in(self._service, collection, [Path(name) for name in files], names or [])
         try:
             async with aclosing(work):
                 async for news in work:
@@ -328,15 +355,14 @@ class _Page:
                         yield {self.status: rendering.progress(news)}
         except EXPECTED as error:
             status = rendering.problem(error)
-        yield await self._listing(collection, session) | {self.status: status}
+        yield await self._listing(session.collection, session) | {self.status: status}
 
-    async def _delete(self, event: gr.EventData, session: Session, collection: str) -> Updates:
-        source = str((event._data or {}).get("source", ""))
+    async def _delete(self, event: gr.EventData, session: Session) -> Updates:
         try:
-            await self._service.delete_document(collection, source)
+            await self._service.delete_document(session.collection, _said(event, "source"))
         except EXPECTED as error:
             return {self.status: rendering.problem(error)}
-        return await self._listing(collection, session) | {self.status: ""}
+        return {self.status: ""} | await self._listing(session.collection, session)
 
 
 _NAMES: Final = "(files, names, ...rest) => [files, files.map((f) => f.orig_name || ''), ...rest]"
@@ -368,16 +394,15 @@ def _outcome(start: FirstStart) -> str:
     return rendering.report(start.report) if start.report else ""
 
 
-def _number(value: object) -> int:
+def _said(event: gr.EventData, name: str) -> str:
+    """What a page sent with an event; it may be anything."""
+    data = event._data if isinstance(event._data, dict) else {}
+    return str(data.get(name, ""))
+
+
+def _number(text: str) -> int:
     """A number that a page sent; 0, which no turn and no citation has, for anything else."""
-    text = str(value)
     return int(text) if text.isascii() and text.isdigit() and len(text) < 7 else 0
-
-
-async def _sleep() -> None:
-    import asyncio
-
-    await asyncio.sleep(_PAUSE)
 
 
 def _shipped(name: str) -> str:

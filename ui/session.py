@@ -57,11 +57,17 @@ class Turn:
 
 @dataclass(slots=True)
 class Session:
-    """A conversation, and what its tab is doing."""
+    """A conversation, and what its tab is doing.
+
+    Attributes:
+        turns: questions with their answers, oldest first.
+        stopping: whether the running answer is not wanted any longer.
+        collection: the one that is open.
+    """
 
     turns: list[Turn] = field(default_factory=list)
     stopping: bool = False
-    ingesting: bool = False
+    collection: str = ""
 
     @property
     def running(self) -> bool:

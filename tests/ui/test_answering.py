@@ -1,0 +1,96 @@
+import asyncio
+from collections.abc import AsyncIterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from rag_app.assembly import open_application
+from rag_app.service import QueryOptions, Service
+from rag_app.settings import load_settings
+from tests.openai_server import OpenAIServer, Reply
+from ui.answering import answer
+from ui.session import Session
+
+OPTIONS = QueryOptions()
+
+
+@pytest.fixture
+async def service(tmp_path: Path, openai_server: OpenAIServer) -> AsyncIterator[Service]:
+    llm = {"api_base": openai_server.url, "model": openai_server.model}
+    settings = load_settings(
+        overrides={"storage": {"path": tmp_path / "storage"}, "reader": {"kind": "llm"}, "llm": llm}
+    )
+    application, _ = open_application(settings)
+    note = tmp_path / "ferry.md"
+    note.write_text("The ferry leaves the north quay at seven.")
+    await application.ingest("c", [note])
+    yield application
+    await application.close()
+
+
+async def test_a_turn_grows_and_ends_with_its_evidence(
+    service: Service, openai_server: OpenAIServer
+) -> None:
+    openai_server.replies = [Reply("It leaves at seven from the north quay [1].", delay=0.04)]
+    session = Session()
+    texts = [turn.text async for turn in answer(service, session, "When?", "c", OPTIONS)]
+    assert len(set(texts)) > 3
+    assert all(later.startswith(earlier) for earlier, later in pairwise(texts))
+    [turn] = session.turns
+    assert turn.state == "done"
+    assert turn.text == "It leaves at seven from the north quay [1]."
+    assert [citation.source for citation in turn.citations] == ["ferry.md"]
+    assert turn.trace is not None
+
+
+async def test_a_second_question_follows_the_first(service: Service) -> None:
+    session = Session()
+    for question in ("When does the ferry leave?", "And from where?"):
+        async for _ in answer(service, session, question, "c", OPTIONS):
+            pass
+    assert [turn.state for turn in session.turns] == ["done", "done"]
+    assert len(session.history()) == 4
+
+
+async def test_stopping_keeps_what_was_said_and_frees_the_model(
+    service: Service, openai_server: OpenAIServer
+) -> None:
+    openai_server.replies = [Reply("Half an answer", hang_after=1)]
+    session = Session()
+    async with asyncio.timeout(10):
+        async for turn in answer(service, session, "When?", "c", OPTIONS):
+            session.stopping = bool(turn.text)
+    assert (session.turns[0].state, session.turns[0].text) == ("stopped", "Half")
+    await asyncio.to_thread(openai_server.wait_until, lambda: openai_server.aborted == 1)
+
+
+async def test_a_closed_tab_frees_the_model(service: Service, openai_server: OpenAIServer) -> None:
+    openai_server.replies = [Reply("Half an answer", hang_after=1)]
+    session = Session()
+    turns = answer(service, session, "When?", "c", OPTIONS)
+    async for turn in turns:
+        if turn.text:
+            break
+    await turns.aclose()
+    assert session.turns[0].state == "stopped"
+    await asyncio.to_thread(openai_server.wait_until, lambda: openai_server.aborted == 1)
+
+
+async def test_an_expected_error_becomes_part_of_the_turn(
+    service: Service, openai_server: OpenAIServer
+) -> None:
+    openai_server.replies = [Reply(status=401, error="wrong key")]
+    session = Session()
+    turns = [turn async for turn in answer(service, session, "When?", "c", OPTIONS)]
+    assert turns[-1].state == "failed"
+    assert "wrong key" in turns[-1].error or "key" in turns[-1].error
+    assert not session.running
+
+
+async def test_an_unknown_collection_is_explained(service: Service) -> None:
+    session = Session()
+    async for _ in answer(service, session, "When?", "nowhere", OPTIONS):
+        pass
+    assert session.turns[0].state == "failed"
+    assert "nowhere" in session.turns[0].error

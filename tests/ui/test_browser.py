@@ -1,0 +1,334 @@
+"""The chat in a real browser, from an upload to a highlighted passage."""
+
+import time
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from tests.openai_server import OpenAIServer, Reply
+from tests.ui.browser import NARROW, WIDE, Browser, require_chromium
+from tests.ui.running import RunningApp
+
+pytestmark = pytest.mark.browser
+
+ANSWER = (
+    "Word processing began with machines of the nineteenth century [1]. "
+    "Typewriters came first, then magnetic tape, then screens [2]. "
+) * 3
+HOSTILE = """# Tide tables <script>window.owned = 1</script>
+
+The tide at Skerry turns at noon <img src="http://evil.example/a.png" onerror="window.owned = 2">.
+The tide at Skerry turns again ![tide](http://evil.example/b.png) at six in the evening.
+The tide at Skerry [is explained here](javascript:window.owned=3) in full for visitors.
+The tide at Skerry ${window.owned = 4} {{window.owned}} is </mark></div><style>*{color:red}</style>
+The tide at Skerry <http://evil.example/c> see [1] <iframe src="http://evil.example/d"></iframe>.
+"""
+
+
+@pytest.fixture(scope="module")
+def model() -> Iterator[OpenAIServer]:
+    server = OpenAIServer().start()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory, model: OpenAIServer) -> Iterator[RunningApp]:
+    """The application with a model that a test may choose; quoting is the default."""
+    require_chromium()
+    running = RunningApp(
+        tmp_path_factory.mktemp("storage"),
+        ["ui", "--no-open", "--port", "0"],
+        RAG_APP_LLM__API_BASE=model.url,
+        RAG_APP_LLM__MODEL=model.model,
+        RAG_APP_READER__KIND="llm",
+    )
+    yield running
+    running.stop()
+    assert not [line for line in running.lines if "Traceback" in line], running.lines
+
+
+@pytest.fixture
+def browse(app: RunningApp, tmp_path: Path) -> Iterator[Callable[..., Browser]]:
+    browsers: list[Browser] = []
+
+    def start(size: tuple[int, int] = WIDE, *, dark: bool = False, address: str = "") -> Browser:
+        browsers.append(Browser(tmp_path / f"profile-{len(browsers)}", size, dark=dark))
+        browsers[-1].open(address or app.address)
+        return browsers[-1]
+
+    yield start
+    for browser in browsers:
+        browser.close()
+
+
+def test_a_person_uploads_asks_and_reads_the_evidence(
+    browse: Callable[..., Browser], app: RunningApp, model: OpenAIServer, shared_data: Path
+) -> None:
+    model.replies = [Reply(ANSWER, piece=6, delay=0.02)]
+    page = browse()
+    page.until(lambda: page.all(".offer"), "the samples did not come")
+    page.new_collection("word-processing")
+    page.until(lambda: page.text("#documents") == "No documents yet.")
+    documents = shared_data / "documents"
+    page.upload([documents / "multi_page.pdf", documents / "unit_test_headers.docx"])
+    page.until(lambda: len(page.all("#documents li.ready")) == 2, "the documents did not come")
+    assert "2 added" in page.text("#status")
+    assert not list((app.storage / "uploads").glob("upload-*"))
+
+    page.ask("How did word processing begin?")
+    states = _growing(page)
+    assert len(states) >= 3
+    assert all(later.startswith(earlier) for earlier, later in pairwise(states))
+    assert len(page.wait_for_answers(1)) == 1
+    page.screenshot("answer")
+
+    hits = page.all(".hit")
+    assert len(hits) >= 5
+    ranks = page.text(".hit .ranks")
+    assert all(name in ranks for name in ("dense", "BM25", "fused"))
+    page.click("#turns .cite")
+    page.until(lambda: page.text("mark"))
+    assert page.text(".passage h3") == "multi_page.pdf"
+    assert "page" in page.text(".passage .where")
+    marked = page.run("return document.querySelector('#marked').textContent")
+    whole = page.run("return document.querySelector('.page').textContent")
+    assert marked in whole
+    assert len(whole) > len(marked) > 100
+    assert page.run(
+        "const m = document.querySelector('#marked').getBoundingClientRect(),"
+        " p = document.querySelector('.page').getBoundingClientRect();"
+        "return m.top < p.bottom && m.bottom > p.top && p.width > 200"
+    )
+    page.screenshot("passage")
+
+    page.tab("Timings")
+    page.until(lambda: "Retrieve" in page.text(".trace"))
+    assert "hybrid" in page.text(".trace")
+    page.screenshot("timings")
+    assert page.complaints() == []
+    _only_from(page, app.address)
+
+
+def test_a_file_that_cannot_be_read_is_named_with_its_reason(
+    browse: Callable[..., Browser], shared_data: Path
+) -> None:
+    page = browse()
+    page.new_collection("broken")
+    documents = shared_data / "documents"
+    page.upload([documents / "password.pdf", documents / "duck.md"])
+    page.until(lambda: page.all("#status .failures li"), "no failure was shown")
+    assert "password.pdf" in page.text("#status .failures")
+    assert "1 added" in page.text("#status")
+    page.until(lambda: len(page.all("#documents li.ready")) == 1)
+
+
+def test_two_people_do_not_see_each_other(
+    browse: Callable[..., Browser], model: OpenAIServer
+) -> None:
+    model.replies = [Reply("Your answer is this one [1].", delay=0.01)]
+    first, second = browse(), browse()
+    first.until(lambda: first.all(".offer"))
+    first.ask("What is wet stacking?")
+    second.ask("How salty is the sea?")
+    first.wait_for_answers(1)
+    second.wait_for_answers(1)
+    assert "wet stacking" in first.text("#turns")
+    assert "wet stacking" not in second.text("body")
+    assert "How salty" not in first.text("body")
+    first.driver.refresh()
+    first.until(lambda: first.all(".offer"), "a fresh page shows the start again")
+    assert first.answers() == []
+
+
+def test_nothing_that_a_document_or_a_model_says_is_carried_out(
+    browse: Callable[..., Browser], app: RunningApp, model: OpenAIServer, tmp_path: Path
+) -> None:
+    model.replies = [Reply(HOSTILE)]
+    hostile = tmp_path / "<img src=x onerror=window.owned=5>.md"
+    hostile.write_text(HOSTILE)
+    page = browse()
+    page.new_collection("hostile")
+    page.upload([hostile])
+    page.until(lambda: page.all("#documents li.ready"))
+    assert page.text("#documents li span").startswith("<img src=x onerror=window.owned=5>.md")
+    page.ask("<script>window.owned = 6</script> When does the tide at Skerry turn?")
+    page.wait_for_answers(1)
+    page.click("#turns .cite")
+    page.until(lambda: page.all("mark"))
+    page.tab("Settings")
+    page.tab("Sources")
+    page.run("document.querySelectorAll('#turns a, #evidence a').forEach((a) => a.click())")
+    time.sleep(1)
+    assert page.run("return window.owned === undefined")
+    assert page.run(
+        "return document.querySelectorAll('#page iframe, #page .answer img, #page .page img,"
+        " #page .answer a, #evidence a, #page script, #page style').length"
+    ) == 0  # fmt: skip
+    assert "window.owned = 1" in page.text(".answer")
+    page.screenshot("hostile")
+    _only_from(page, app.address)
+
+
+def test_stopping_keeps_what_has_come(browse: Callable[..., Browser], model: OpenAIServer) -> None:
+    model.replies = [Reply("It begins well and then nothing more.", piece=16, hang_after=1)]
+    page = browse()
+    page.until(lambda: page.all(".offer"))
+    page.ask("What is wet stacking?")
+    page.until(lambda: "It begins" in page.text("#live"))
+    page.click("#box .stop-button")
+    assert "It begins" in page.wait_for_answers(1)[0]
+    assert "Stopped before the end" in page.answers()[0]
+    page.one("#box .submit-button")
+
+
+def test_an_unreachable_model_is_explained_and_the_next_question_works(
+    browse: Callable[..., Browser], model: OpenAIServer
+) -> None:
+    model.replies = [Reply(status=401, error="wrong key"), Reply("Now it works [1].")]
+    page = browse()
+    page.until(lambda: page.all(".offer"))
+    page.ask("What is wet stacking?")
+    page.wait_for_answers(1)
+    assert page.all("#turns .error")
+    assert "Traceback" not in page.text("body")
+    page.ask("And now?")
+    assert "Now it works" in page.wait_for_answers(2)[1]
+
+
+def test_settings_hold_for_the_question(
+    browse: Callable[..., Browser], model: OpenAIServer
+) -> None:
+    model.replies = [Reply("Only words count [1].")]
+    page = browse()
+    page.until(lambda: page.all(".offer"))
+    page.tab("Settings")
+    page.run("document.querySelector('#retriever input').focus()")
+    page.click("#retriever input")
+    page.until(lambda: page.all("[role=option]"))
+    [bm25] = [option for option in page.all("[role=option]") if option.text.strip(" ✓") == "bm25"]
+    bm25.click()
+    page.ask("What is wet stacking?")
+    page.wait_for_answers(1)
+    assert "dense" not in page.text(".hits")
+    assert "BM25" in page.text(".hits")
+
+
+def test_the_conversation_can_be_saved_and_begun_anew(
+    browse: Callable[..., Browser], model: OpenAIServer, tmp_path: Path
+) -> None:
+    model.replies = [Reply("Wet stacking is soot [1].")]
+    page = browse()
+    page.until(lambda: page.all(".offer"))
+    page.ask("What is wet stacking?")
+    page.wait_for_answers(1)
+    page.click("#export")
+    saved = tmp_path / "profile-0" / "conversation.md"
+    page.until(saved.is_file, "nothing was saved")
+    assert "## What is wet stacking?\n\nWet stacking is soot [1]." in saved.read_text()
+    page.click("#fresh")
+    page.until(lambda: page.all(".offer"), "the start is not shown again")
+    assert page.answers() == []
+
+
+def test_a_document_can_be_deleted(browse: Callable[..., Browser], tmp_path: Path) -> None:
+    for name in ("kept.md", "gone.md"):
+        (tmp_path / name).write_text(f"This is {name}, about the harbour of Skerry.")
+    page = browse()
+    page.new_collection("deleting")
+    page.upload([tmp_path / "kept.md", tmp_path / "gone.md"])
+    page.until(lambda: len(page.all("#documents li")) == 2)
+    page.click("[data-source='gone.md']")
+    page.driver.switch_to.alert.accept()
+    page.until(lambda: len(page.all("#documents li")) == 1)
+    assert page.text("#documents li span").startswith("kept.md")
+
+
+def test_keys_alone_reach_a_passage(browse: Callable[..., Browser], model: OpenAIServer) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    model.replies = [Reply("Wet stacking is soot [1].")]
+    page = browse()
+    page.until(lambda: page.all(".offer"))
+    page.ask("What is wet stacking?")
+    page.wait_for_answers(1)
+    chip = page.one("#turns .cite")
+    page.run("arguments[0].focus()", chip)
+    chip.send_keys(Keys.ENTER)
+    page.until(lambda: page.all("mark"))
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_a_phone_shows_chat_and_evidence(
+    browse: Callable[..., Browser], model: OpenAIServer, dark: bool
+) -> None:
+    model.replies = [
+        Reply("Wet stacking is soot in the exhaust of a diesel that runs lightly [1].")
+    ]
+    page = browse(NARROW, dark=dark)
+    page.until(lambda: page.all(".offer"))
+    page.ask("What is wet stacking?")
+    page.wait_for_answers(1)
+    shade = "dark" if dark else "light"
+    page.screenshot(f"phone-{shade}-chat")
+    assert page.run("return document.documentElement.scrollWidth <= window.innerWidth")
+    page.click("#turns .cite")
+    page.until(lambda: page.all("mark") and page.one("mark").is_displayed())
+    page.screenshot(f"phone-{shade}-passage")
+    page.run("document.activeElement.dispatchEvent("
+             "new KeyboardEvent('keydown', {key: 'Escape', bubbles: true}))")  # fmt: skip
+    page.until(lambda: not page.one("#evidence").is_displayed())
+    page.click("[data-drawer=library]")
+    page.until(lambda: page.one("#documents").is_displayed())
+    page.screenshot(f"phone-{shade}-documents")
+
+
+def test_without_a_model_the_page_says_so_and_quotes(
+    browse: Callable[..., Browser], tmp_path: Path
+) -> None:
+    own = RunningApp(tmp_path / "storage", ["ui", "--no-open", "--port", "0"])
+    try:
+        page = browse(address=own.address)
+        assert "No language model is connected" in page.text("#banner")
+        page.click("#banner summary")
+        assert "RAG_APP_LLM__MODEL" in page.text("#banner")
+        page.click("#banner summary")
+        page.until(lambda: page.all(".offer"), "the samples did not come", 60)
+        page.screenshot("welcome")
+        page.click(".offer")
+        assert "wet stacking" in page.wait_for_answers(1)[0]
+        page.click("#turns .cite")
+        page.until(lambda: page.all("mark"))
+        page.screenshot("chat")
+        dark = browse(address=own.address, dark=True)
+        dark.until(lambda: dark.all(".offer"))
+        dark.click(".offer")
+        dark.wait_for_answers(1)
+        dark.screenshot("dark")
+    finally:
+        own.stop()
+
+
+def _growing(page: Browser) -> list[str]:
+    """The different states of the running answer, until it is finished."""
+    states: list[str] = []
+
+    def finished() -> bool:
+        text = page.run(
+            "const a = document.querySelector('#live .answer:not(:has(.waiting))');"
+            "return a ? a.textContent.trim() : ''"
+        )
+        if text and text not in states:
+            states.append(text)
+        return bool(page.answers())
+
+    page.until(finished, "the answer did not end")
+    return states
+
+
+def _only_from(page: Browser, address: str) -> None:
+    foreign = [url for url in page.requested() if not url.startswith((address, "data:", "blob:"))]
+    assert foreign == []
+    assert page.requested()

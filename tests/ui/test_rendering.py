@@ -1,0 +1,202 @@
+from html.parser import HTMLParser
+
+from bs4 import BeautifulSoup
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from generation.citations import Citation
+from rag_app.ingest import Failure, IngestReport, Progress
+from rag_app.results import DocumentInfo, Hit, PassageContext, Trace
+from ui import rendering
+from ui.session import Session, Turn
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "' onmouseover='alert(1)",
+    "![x](http://evil.example/x.png)",
+    "[click](javascript:alert(1))",
+    "<http://evil.example/>",
+    "[a]: javascript:alert(1)\n\n[a]",
+    "```<script>\nx\n```",
+    "`<img src=x>`",
+    "| <b>a</b> | b |\n|---|:-:|\n| [1] | <i> |",
+    "&lt;script&gt;",
+    "${alert(1)} {{alert(1)}} @children",
+    "\\[1\\] [1] [2] [0] [٣]",
+)
+TAGS = {
+    "p", "em", "strong", "code", "pre", "ul", "ol", "li", "blockquote", "hr", "br", "table",
+    "thead", "tbody", "tr", "th", "td", "h1", "h2", "h3", "h4", "h5", "h6", "button",
+    "article", "div", "footer", "section", "header", "span", "mark", "b", "small", "dl", "dt",
+    "dd", "i",
+}  # fmt: skip
+ATTRIBUTES = {
+    "class", "id", "type", "start", "style", "role", "tabindex", "title", "aria-label",
+    "aria-hidden", "data-act", "data-turn", "data-n", "data-source", "data-text", "data-drawer",
+}  # fmt: skip
+
+words = st.text() | st.sampled_from(HOSTILE) | st.lists(st.sampled_from(HOSTILE)).map("\n".join)
+
+
+class _Audit(HTMLParser):
+    """Collects what a browser would act on."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: set[str] = set()
+        self.attributes: set[str] = set()
+        self.styles: list[str] = []
+        self.comments: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+        self.styles += [value or "" for name, value in attrs if name == "style"]
+
+    def handle_comment(self, data: str) -> None:
+        self.comments.append(data)
+
+    def handle_decl(self, decl: str) -> None:
+        self.comments.append(decl)
+
+
+def harmless(html: str) -> bool:
+    audit = _Audit()
+    audit.feed(html)
+    audit.close()
+    assert audit.tags <= TAGS, audit.tags - TAGS
+    assert audit.attributes <= ATTRIBUTES, audit.attributes - ATTRIBUTES
+    assert not audit.comments
+    assert all("url" not in style and "expression" not in style for style in audit.styles)
+    return True
+
+
+def a_hit(text: str, source: str = "s") -> Hit:
+    return Hit(
+        "id", source, 3, 0, 9, text, 1.0, {"dense": 2, "bm25": 1, "fused": 1},
+        {"dense": 0.5, "bm25": 7.25, "fused": 0.875}, (text,), None,
+    )  # fmt: skip
+
+
+def a_turn(text: str, state: str = "done") -> Turn:
+    trace = Trace()
+    trace.stage(text, text, 12.0, steps={text: 3.0})
+    trace.models["reader"] = text
+    citation = Citation(1, "id", text, 3, 0, 9, text)
+    return Turn(1, text, text, text, state, [a_hit(text, text)], [citation], trace, text)  # type: ignore[arg-type]
+
+
+@given(words)
+@example("<script>alert(1)</script>")
+def test_an_answer_holds_no_html_link_or_image_of_its_own(text: str) -> None:
+    assert harmless(rendering.markdown(text, 1, {1, 2}))
+
+
+@given(words, st.sampled_from(["running", "done", "stopped", "failed"]))
+def test_whatever_a_turn_says_is_escaped(text: str, state: str) -> None:
+    turn = a_turn(text, state)
+    for html in (rendering.turn(turn), rendering.sources(turn), rendering.trace(turn)):
+        assert harmless(html)
+
+
+@given(words)
+def test_whatever_a_document_says_is_escaped(text: str) -> None:
+    context = PassageContext(text, 1, (text,), text, text, text)
+    info = DocumentInfo(text, "failed", 1, 1, "", text)
+    report = IngestReport(failures=[Failure(text, text)])
+    for html in (
+        rendering.passage(context, 1),
+        rendering.documents([info]),
+        rendering.report(report),
+        rendering.progress(Progress(1, 2, 3, 0.5, 1.0, text)),
+        rendering.problem(text),
+        rendering.welcome([text], False),
+        rendering.header(text),
+    ):
+        assert harmless(html)
+
+
+@given(st.text(st.characters(exclude_categories=["Cs", "Cc"])))
+def test_a_passage_is_shown_whole_between_its_neighbours(text: str) -> None:
+    html = rendering.passage(PassageContext("s", 2, (), "Before. ", text, " After."), 4)
+    page = BeautifulSoup(html, "html.parser").select_one(".page")
+    assert page is not None
+    assert page.get_text() == f"Before. {text} After."
+    mark = page.select_one("mark")
+    assert mark is not None
+    assert mark.get_text() == text
+
+
+def test_line_breaks_inside_sentences_go_and_those_of_lists_stay() -> None:
+    text = "the pump rattles\nwhen it runs.\n- one\n- two"
+    html = rendering.passage(PassageContext("s", None, (), "", text, ""), 1)
+    assert "the pump rattles when it runs.\n- one\n- two" in html
+
+
+def test_citations_become_buttons_that_name_turn_and_number() -> None:
+    html = rendering.markdown("It floats [2][1]. See `[1]` and [7].", 5, {1, 2})
+    buttons = BeautifulSoup(html, "html.parser").select("button.cite")
+    assert [(b["data-turn"], b["data-n"], b.get_text()) for b in buttons] == [
+        ("5", "2", "2"),
+        ("5", "1", "1"),
+    ]
+    assert "<code>[1]</code>" in html
+    assert "[7]" in html
+
+
+def test_markdown_of_an_answer_is_kept() -> None:
+    html = rendering.markdown(
+        "**Bold** and\n\n- one\n- two\n\n| a | b |\n|---|---|\n| 1 | 2 |", 1, ()
+    )
+    soup = BeautifulSoup(html, "html.parser")
+    assert [e.get_text() for e in soup.select("strong, li, td")] == ["Bold", "one", "two", "1", "2"]
+
+
+def test_sources_show_place_and_score_in_each_ranking() -> None:
+    soup = BeautifulSoup(rendering.sources(a_turn("water")), "html.parser")
+    ranks = [" ".join(div.get_text(" ").split()) for div in soup.select(".ranks div")]
+    assert ranks == ["dense #2 0.500", "BM25 #1 7.250", "fused #1 0.875"]
+    assert soup.select_one(".hit.cited .badge") is not None
+    assert "page 3" in soup.get_text()
+
+
+def test_timings_show_each_stage_and_mark_those_that_are_off() -> None:
+    trace = Trace()
+    trace.stage("rewrite", "none", 0.01)
+    trace.stage("retrieve", "hybrid", 8.2, steps={"encode": 2.5, "dense": 0.5})
+    trace.stage("read", "llm", 1840.0)
+    html = rendering.trace(Turn(1, "q", "c", trace=trace))
+    rows = [row.get_text(" ") for row in BeautifulSoup(html, "html.parser").select("tr")]
+    assert "off" in rows[0]
+    assert "8 ms" in rows[1]
+    assert "encode 2.5 · dense 0.5" in rows[1]
+    assert "1.8 s" in rows[2]
+
+
+def test_progress_tells_count_rate_and_time_left() -> None:
+    html = rendering.progress(Progress(3, 12, 300, 0.25, 10.0, "a.pdf"))
+    text = BeautifulSoup(html, "html.parser").get_text(" ")
+    assert "3 of 12 documents · 300 passages · 30/s · 30 s left" in text
+    assert "a.pdf" in text
+
+
+def test_report_names_every_failed_file_with_its_reason() -> None:
+    report = IngestReport(added=2, chunks=9, failures=[Failure("bad.pdf", "is encrypted")])
+    soup = BeautifulSoup(rendering.report(report), "html.parser")
+    assert "2 added · 9 passages" in soup.get_text()
+    assert [item.get_text() for item in soup.select("li")] == ["bad.pdf is encrypted"]
+
+
+def test_banner_says_how_to_connect_a_model_and_goes_when_there_is_one() -> None:
+    html = rendering.banner("")
+    for name in ("RAG_APP_READER__KIND=llm", "RAG_APP_LLM__API_BASE=", "RAG_APP_LLM__MODEL="):
+        assert name in html
+    assert rendering.banner("some-model") == ""
+
+
+def test_the_running_turn_is_not_part_of_the_conversation_yet() -> None:
+    session = Session([a_turn("first"), a_turn("second", "running")])
+    html = rendering.conversation(session)
+    assert "first" in html
+    assert "second" not in html

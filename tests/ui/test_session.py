@@ -1,0 +1,80 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from generation.citations import Citation
+from rag_app.results import Hit
+from ui.session import HISTORY_TURNS, Session, Turn
+
+
+def a_hit(chunk: str) -> Hit:
+    return Hit(chunk, "doc.md", None, 0, 4, "text", 1.0, {}, {})
+
+
+def answered(session: Session, question: str, text: str) -> Turn:
+    turn = session.begin(question, "c")
+    turn.text, turn.state = text, "done"
+    return turn
+
+
+def test_one_answer_at_a_time() -> None:
+    session = Session()
+    session.begin("one", "c")
+    assert session.running
+    with pytest.raises(ValueError, match="still being written"):
+        session.begin("two", "c")
+
+
+def test_a_new_question_forgets_an_earlier_wish_to_stop() -> None:
+    session = Session(stopping=True)
+    session.begin("one", "c")
+    assert not session.stopping
+
+
+@given(st.integers(0, 20))
+def test_history_is_the_last_answered_turns_oldest_first(count: int) -> None:
+    session = Session()
+    for i in range(count):
+        answered(session, f"q{i}", f"a{i}")
+    kept = range(max(0, count - HISTORY_TURNS), count)
+    expected = [part for i in kept for part in (("user", f"q{i}"), ("assistant", f"a{i}"))]
+    assert [(m.role.value, m.content) for m in session.history()] == expected
+
+
+def test_history_leaves_out_what_failed_or_is_running() -> None:
+    session = Session()
+    answered(session, "good", "yes")
+    session.begin("bad", "c").state = "failed"
+    session.begin("now", "c").text = "half"
+    assert [m.content for m in session.history()] == ["good", "yes"]
+
+
+def test_a_citation_names_its_chunk_even_where_it_is_not_the_nth_hit() -> None:
+    cited = Citation(2, "chunk-b", "doc.md", None, 0, 4, "text")
+    turn = Turn(1, "q", "c", "x [2]", "done", [a_hit("chunk-a")], [cited])
+    assert [turn.chunk(n) for n in (0, 1, 2, 3)] == [None, "chunk-a", "chunk-b", None]
+    assert turn.cited == {2}
+
+
+def test_while_an_answer_grows_every_passage_may_be_cited() -> None:
+    turn = Turn(1, "q", "c", hits=[a_hit("a"), a_hit("b")])
+    assert turn.cited == {1, 2}
+
+
+@given(st.integers())
+def test_only_turns_that_exist_are_found(number: int) -> None:
+    session = Session()
+    turns = [answered(session, "q", "a") for _ in range(3)]
+    assert session.turn(number) == (turns[number - 1] if 1 <= number <= 3 else None)
+
+
+def test_export_holds_questions_answers_and_cited_passages() -> None:
+    session = Session()
+    turn = answered(session, "Why\ndoes it float?", "It is light [1].")
+    turn.citations = [Citation(1, "a", "wood.pdf", 7, 0, 4, "Wood is\nlight.")]
+    failed = session.begin("And then?", "c")
+    failed.state, failed.error = "failed", "the server is down"
+    assert session.markdown() == (
+        "# Conversation\n\n## Why does it float?\n\nIt is light [1].\n\n"
+        "> [1] **wood.pdf, page 7**: Wood is light.\n\n## And then?\n\n*the server is down*"
+    )
