@@ -56,13 +56,18 @@ def progress() -> "Iterator[OnProgress | None]":
 
     columns = (
         bar.BarColumn(),
-        bar.TextColumn("{task.percentage:>3.0f}%  {task.fields[counts]}  {task.description}"),
+        bar.TextColumn(
+            "{task.percentage:>3.0f}%  {task.fields[counts]}  {task.description}",
+            markup=False,  # a file may be called [/b].txt
+        ),
     )
     with bar.Progress(*columns, console=Console(stderr=True), transient=True) as bars:
         task = bars.add_task("", total=1.0, counts="")
 
         def tell(news: "Progress") -> None:
-            bars.update(task, completed=news.done, counts=_counts(news), description=news.source)
+            bars.update(
+                task, completed=news.done, counts=_counts(news), description=_harmless(news.source)
+            )
 
         yield tell
 
