@@ -3,8 +3,8 @@
     .venv/bin/python -m benchmarks.bm25_speed [--passages 100000]
 
 Passages of 100 words drawn from a Zipf-like vocabulary of 200,000 words; queries of 8 words; the 50
-best hits. Both sides get the same words, ours with its default parameters (pairs of terms included);
-times are per query, in one process, one after the other.
+best hits. Both sides get the same words, ours with its default parameters, pairs of terms included.
+Times are per query, in one process, one after the other.
 """
 
 import tempfile

@@ -19,7 +19,7 @@ from rag_app.results import DocumentInfo, Hit, PassageContext, Trace
 from ui.session import Session, Turn, place
 
 _CITATION = re.compile(r"\[(\d{1,3})\]")
-_SOFT_BREAK = re.compile(r"(?<=[a-zà-ÿ,;])\n(?=[a-zà-ÿ(])")
+_SOFT_BREAK = re.compile(r"(?<=[a-zà-ÿ,;])[ \t]*\r?\n(?=[a-zà-ÿ(])")
 _SNIPPET = 320
 _RANKINGS = (("dense", "dense"), ("bm25", "BM25"), ("rank_bm25", "rank_bm25"), ("fused", "fused"),
              ("reranked", "reranked"))  # fmt: skip
