@@ -1,4 +1,5 @@
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -55,11 +56,11 @@ def commit(store: PassageStore, content: str, source: str = "a.txt") -> bool:
     return writer.finish(document(content, source))
 
 
-def begin(store: PassageStore, content: str, chunks: int) -> None:
+def begin(store: PassageStore, content: str, chunks: int, source: str = "a.txt") -> None:
     """Start on a version and get no further than some chunks."""
     writer = DocumentWriter(store)
-    writer.begin(document(content))
-    writer.chunks(nodes(content)[:chunks], {})
+    writer.begin(document(content, source))
+    writer.chunks(nodes(content, source)[:chunks], {})
 
 
 def shown(store: PassageStore, source: str = "a.txt") -> tuple[str, ...]:
@@ -229,109 +230,109 @@ def test_originals_are_kept_while_any_document_needs_them(store, tmp_path):
 # --- a crash at every instant -----------------------------------------------------------------
 
 
-def nothing(_: PassageStore) -> None:
+def nothing(_: PassageStore, source: str) -> None:
     """A collection that has never heard of the document."""
 
 
-def old(store: PassageStore) -> None:
-    commit(store, "old")
+def old(store: PassageStore, source: str) -> None:
+    commit(store, "old", source)
 
 
-def old_and_half(store: PassageStore) -> None:
-    commit(store, "old")
-    begin(store, "half", 3)
+def old_and_half(store: PassageStore, source: str) -> None:
+    commit(store, "old", source)
+    begin(store, "half", 3, source)
 
 
-def new_and_retired(store: PassageStore) -> None:
+def new_and_retired(store: PassageStore, source: str) -> None:
     """A crash between the switch and the deletion of what it replaced."""
-    commit(store, "half")
-    begin(store, "old", 2)
-    record = store.record("a.txt")
+    commit(store, "half", source)
+    begin(store, "old", 2, source)
+    record = store.record(source)
     store.put_record(replace(record, live="old", pending=None, retired="half", chunks=2))
 
 
-def failed(store: PassageStore) -> None:
-    commit(store, "old")
-    DocumentWriter(store).fail(document("new"), "broken")
+def failed(store: PassageStore, source: str) -> None:
+    commit(store, "old", source)
+    DocumentWriter(store).fail(document("new", source), "broken")
 
 
-def half_of_it(store: PassageStore) -> None:
-    begin(store, "new", 2)
+def half_of_it(store: PassageStore, source: str) -> None:
+    begin(store, "new", 2, source)
 
 
 STATES = (nothing, old, old_and_half, new_and_retired, failed, half_of_it)
-
-
-def prepared(path: Path, prepare: Callable[[PassageStore], None]) -> tuple[str, ...]:
-    """A collection in some state; returns what it shows."""
-    store = new_store(path)
-    prepare(store)
-    before = shown(store)
-    store.close()
-    return before
 
 
 def opened(path: Path) -> FragileStore:
     return FragileStore(path, spec())
 
 
+def stored(store: PassageStore, source: str) -> int:
+    return sum(store.count(version_id(source, content)) for content in VERSIONS)
+
+
 @pytest.mark.parametrize("prepare", STATES)
 def test_a_crash_at_any_write_leaves_the_old_version_or_the_new_and_running_again_finishes(
     tmp_path, prepare
 ):
-    for write in range(50):
-        path = tmp_path / str(write)
-        before = prepared(path, prepare)
-        store = opened(path).crash_before(write)
-        try:
-            commit(store, "new")
-        except Crash:
-            assert shown(store) in {before, NEW}
+    path = tmp_path / "shard"
+    new_store(path).close()
+    crashed, write = True, -1
+    while crashed:
+        write += 1
+        source = f"{write}.txt"  # a document for every instant
+        store = opened(path)
+        prepare(store, source)
+        before = shown(store, source)
+        store.crash_before(write)
+        with suppress(Crash):
+            commit(store, "new", source)
         crashed = store.crashed
+        assert shown(store, source) in {before, NEW}
         store.close()
         store = opened(path)
-        assert shown(store) in {before, NEW}, "a restart shows what the crash left"
-        commit(store, "new")
-        assert shown(store) == NEW
+        assert shown(store, source) in {before, NEW}, "a restart shows what the crash left"
+        commit(store, "new", source)
+        assert shown(store, source) == NEW
         assert settled(store)
-        assert sum(store.count(version_id("a.txt", content)) for content in VERSIONS) == len(NEW)
+        assert stored(store, source) == len(NEW)
         store.close()
-        if not crashed:
-            break
     assert write >= 3
 
 
 @pytest.mark.parametrize("prepare", [old_and_half, new_and_retired])
 @pytest.mark.parametrize("act", ["unchanged", "fail", "delete"])
 def test_a_crash_while_tidying_up_shows_nothing_that_was_hidden(tmp_path, prepare, act):
-    for write in range(50):
-        path = tmp_path / str(write)
-        prepared(path, prepare)
-        store = opened(path).crash_before(write)
+    def tidy(store: EdgeStore, source: str) -> None:
+        writer = DocumentWriter(store)
+        if act == "unchanged":
+            writer.unchanged(document("old", source))
+        elif act == "fail":
+            writer.fail(document("", source), "not readable")
+        else:
+            writer.delete(source)
 
-        def tidy(store: EdgeStore) -> None:
-            writer = DocumentWriter(store)
-            if act == "unchanged":
-                writer.unchanged(document("old"))
-            elif act == "fail":
-                writer.fail(document(""), "not readable")
-            else:
-                writer.delete("a.txt")
-
-        try:
-            tidy(store)
-        except Crash:
-            assert shown(store) in ({OLD, ()} if act == "delete" else {OLD})
+    path = tmp_path / "shard"
+    new_store(path).close()
+    crashed, write = True, -1
+    while crashed:
+        write += 1
+        source = f"{write}.txt"
+        store = opened(path)
+        prepare(store, source)
+        store.crash_before(write)
+        with suppress(Crash):
+            tidy(store, source)
         crashed = store.crashed
+        assert shown(store, source) in ({OLD, ()} if act == "delete" else {OLD})
         store.close()
         store = opened(path)
-        tidy(store)
-        assert shown(store) == (() if act == "delete" else OLD)
-        assert store.count(version_id("a.txt", "half")) == 0
+        assert shown(store, source) in ({OLD, ()} if act == "delete" else {OLD})
+        tidy(store, source)
+        assert shown(store, source) == (() if act == "delete" else OLD)
+        assert stored(store, source) == (0 if act == "delete" else len(OLD))
         assert settled(store)
         store.close()
-        if not crashed:
-            break
     assert write >= 2
 
 

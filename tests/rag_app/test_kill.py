@@ -115,14 +115,19 @@ def test_a_run_after_kills_at_any_instant_has_exactly_the_full_set(tmp_path, fol
     expected = clean(folder, tmp_path / "clean")
     assert sum(len(texts) for texts in expected.values()) > PASSAGES
     models = (tmp_path / "clean" / "models").resolve()
-    hits = 0
-    for number in range(FRESH):
+    hits, longest = 0, 1.6
+    for number in range(3 * FRESH):
         storage = tmp_path / f"fresh{number}"
-        hits += killed(folder, storage, draw.uniform(0.05, 1.6), models)
+        if killed(folder, storage, draw.uniform(0.05, longest), models):
+            hits += 1
+        else:
+            longest /= 2  # this machine is faster
         seen = look(storage, after_kill=True)
         assert all(texts == expected[source] for source, texts in seen.items())
         assert clean(folder, storage) == expected
-    assert hits >= 2, "the kills must come while there is work"
+        if hits == FRESH:
+            break
+    assert hits == FRESH, "the kills must come while there is work"
     searches(storage, folder)
 
     versions = [expected["changing.txt"]]
