@@ -128,7 +128,12 @@ class _Page:
             visible=bool(self._settings.llm.model),
         )  # fmt: skip
         self.sources = gr.Dropdown(
-            [], value=[], multiselect=True, label="Only these documents", info="none means all"
+            [],
+            value=[],
+            multiselect=True,
+            label="Only these documents",
+            info="none means all",
+            elem_id="sources",
         )
 
     def _chat(self) -> None:

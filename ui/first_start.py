@@ -13,7 +13,7 @@ from rag_app.service import Service
 SAMPLES: Final = "samples"
 """The collection that the samples go to."""
 EXAMPLES: Final = (
-    "What is wet stacking, and what cures it?",
+    "How long must chlorine act before water is safe to drink?",
     "How much energy does fresh water from the sea cost?",
     "Why does the lift pump rattle at 32 litres a second?",
 )

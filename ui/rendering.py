@@ -16,7 +16,7 @@ from markdown_it.token import Token
 
 from rag_app.ingest import IngestReport, Progress
 from rag_app.results import DocumentInfo, Hit, PassageContext, Trace
-from ui.session import Session, Turn, place
+from ui.session import Session, Turn
 
 _CITATION = re.compile(r"\[(\d{1,3})\]")
 _SOFT_BREAK = re.compile(r"(?<=[a-zà-ÿ,;])[ \t]*\r?\n(?=[a-zà-ÿ(])")
@@ -45,7 +45,7 @@ def turn(one: Turn) -> str:
     return (
         f'<article class="turn {one.state}" id="turn-{one.number}">'
         f'<h3 class="question">{_lines(one.question)}</h3>'
-        f'<div class="answer">{_answer(one)}</div>{_foot(one)}</article>'
+        f'<div class="answer" aria-live="polite">{_answer(one)}</div>{_foot(one)}</article>'
     )
 
 
@@ -338,11 +338,6 @@ def problem(text: object) -> str:
 def milliseconds(value: float) -> str:
     """A time in the unit that suits it."""
     return f"{value:.0f} ms" if value < 1000 else f"{value / 1000:.1f} s"
-
-
-def cite_place(hit: Hit) -> str:
-    """Where a hit is from."""
-    return place(hit.source, hit.page)
 
 
 def _lines(text: str) -> str:

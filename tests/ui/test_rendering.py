@@ -33,7 +33,8 @@ TAGS = {
 }  # fmt: skip
 ATTRIBUTES = {
     "class", "id", "type", "start", "style", "role", "tabindex", "title", "aria-label",
-    "aria-hidden", "data-act", "data-turn", "data-n", "data-source", "data-text", "data-drawer",
+    "aria-hidden", "aria-live",
+    "data-act", "data-turn", "data-n", "data-source", "data-text", "data-drawer",
 }  # fmt: skip
 
 words = st.text() | st.sampled_from(HOSTILE) | st.lists(st.sampled_from(HOSTILE)).map("\n".join)
