@@ -117,7 +117,7 @@ class Application:
     ) -> SearchResult:
         """See `Service.search`."""
         async with self._stores.reading(collection) as store:
-            pipeline = await asyncio.to_thread(self._pipeline_for, collection, store, options)
+            pipeline = self._pipeline_for(collection, store, options)
             return await pipeline.search(_asked(question))
 
     async def ask(
@@ -130,7 +130,7 @@ class Application:
         """See `Service.ask`."""
         async with AsyncExitStack() as using:
             store = await using.enter_async_context(self._stores.reading(collection))
-            pipeline = await asyncio.to_thread(self._pipeline_for, collection, store, options)
+            pipeline = self._pipeline_for(collection, store, options)
             async with aclosing(pipeline.ask(_asked(question), history)) as events:
                 async for event in events:
                     if isinstance(event, SearchResult):

@@ -96,12 +96,13 @@ class Pipeline:
         found = await stages.retriever.afind(query)
         self._trace_retrieval(trace, found)
         start = _lap(trace, "retrieve", stages.retriever_name, start, steps=found.milliseconds)
-        nodes = await stages.reranker.apostprocess_nodes(
-            found.hits, query_bundle=QueryBundle(standalone)
-        )
+        nodes, rankings = found.hits, dict(found.rankings)
+        if stages.reranker_name != "none":
+            query_bundle = QueryBundle(standalone)
+            nodes = await stages.reranker.apostprocess_nodes(nodes, query_bundle=query_bundle)
+            rankings["reranked"] = _scored(nodes)
         _lap(trace, "rerank", stages.reranker_name, start)
-        reranked = [] if stages.reranker_name == "none" else _scored(nodes)
-        hits = _hits(nodes, {**found.rankings, **({"reranked": reranked} if reranked else {})})
+        hits = _hits(nodes, rankings)
         return SearchResult(standalone, hits, trace), nodes
 
     def _trace_retrieval(self, trace: Trace, found: Retrieval) -> None:
@@ -137,13 +138,13 @@ def _scored(nodes: Sequence[NodeWithScore]) -> list[Scored]:
 
 
 def _hits(nodes: Sequence[NodeWithScore], rankings: Mapping[str, Sequence[Scored]]) -> list[Hit]:
-    ranks: dict[str, dict[str, int]] = {}
-    scores: dict[str, dict[str, float]] = {}
+    ranks: dict[str, dict[str, int]] = {found.node.node_id: {} for found in nodes}
+    scores: dict[str, dict[str, float]] = {found.node.node_id: {} for found in nodes}
     for name, ranking in rankings.items():
         for rank, (chunk, score) in enumerate(ranking, start=1):
-            ranks.setdefault(chunk, {})[name] = rank
-            scores.setdefault(chunk, {})[name] = score
+            if chunk in ranks:
+                ranks[chunk][name] = rank
+                scores[chunk][name] = score
     return [
-        Hit.of(found, ranks.get(found.node.node_id, {}), scores.get(found.node.node_id, {}))
-        for found in nodes
+        Hit.of(found, ranks[found.node.node_id], scores[found.node.node_id]) for found in nodes
     ]

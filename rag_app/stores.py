@@ -110,6 +110,7 @@ class OpenStores:
             return True
 
     def _keep(self, name: str, store: PassageStore) -> None:
+        _ = store.stored_fingerprint  # read once, by a thread that may wait
         with self._noting:
             self._stores[name] = store
 

@@ -51,6 +51,7 @@ class PassageStore(BasePydanticVectorStore):
 
     stores_text: bool = True
     _spec: IndexSpec = PrivateAttr()
+    _stored: str | None = PrivateAttr(default=None)
 
     def __init__(self, spec: IndexSpec) -> None:
         super().__init__(stores_text=True)
@@ -60,6 +61,13 @@ class PassageStore(BasePydanticVectorStore):
     def spec(self) -> IndexSpec:
         """What the index is built with."""
         return self._spec
+
+    @property
+    def stored_fingerprint(self) -> str:
+        """Of what the stored vectors were made with; an open store's never changes."""
+        if self._stored is None:
+            self._stored = self.collection().fingerprint
+        return self._stored
 
     # --- searching ---------------------------------------------------------------------------
 

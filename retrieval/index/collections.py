@@ -59,6 +59,6 @@ def require_match(name: str, store: PassageStore, spec: IndexSpec) -> None:
     Raises:
         FingerprintMismatch: naming every part that differs and the command that rebuilds.
     """
-    record = store.collection()
-    if record.fingerprint != spec.fingerprint:
-        raise FingerprintMismatch(name, differences(record.identity, spec.identity))
+    if store.stored_fingerprint != spec.fingerprint:
+        stored = store.collection().identity
+        raise FingerprintMismatch(name, differences(stored, spec.identity))

@@ -31,8 +31,9 @@ def create_shard(path: Path, spec: IndexSpec) -> None:
     """Make an empty shard in a folder that does not exist yet, with its collection record."""
     path.mkdir(parents=True)
     config = edge.EdgeConfig(
-        vectors={DENSE: edge.EdgeVectorParams(size=spec.dimension, distance=edge.Distance.Cosine)},
+        vectors={DENSE: _half_precision(spec.dimension)},
         sparse_vectors={SPARSE: edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)},
+        payload_memory=edge.Memory.Cached,  # a search reads the texts of its hits at once
     )
     shard = edge.EdgeShard.create(str(path), config)
     for key in _KEYWORDS:
@@ -249,6 +250,15 @@ class EdgeStore(PassageStore):
                 yield records
             if offset is None:
                 return
+
+
+def _half_precision(dimension: int) -> Any:
+    """Half the memory to scan, the same ranking: docs/decisions/0001-one-store.md has numbers."""
+    return edge.EdgeVectorParams(
+        size=dimension,
+        distance=edge.Distance.Cosine,
+        datatype=edge.VectorStorageDatatype.Float16,
+    )
 
 
 def _upsert(points: list[Any]) -> Any:

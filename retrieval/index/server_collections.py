@@ -196,7 +196,11 @@ class ServerCollections:
 
         from retrieval.index.server import DENSE, SPARSE
 
-        dense = models.VectorParams(size=spec.dimension, distance=models.Distance.COSINE)
+        dense = models.VectorParams(
+            size=spec.dimension,
+            distance=models.Distance.COSINE,
+            datatype=models.Datatype.FLOAT16,
+        )
         sparse = models.SparseVectorParams(modifier=models.Modifier.IDF)
         try:
             self._client.create_collection(
