@@ -63,7 +63,11 @@ def test_a_cluster_is_told_shards_replicas_and_consistency():
     assert body["shard_number"] == 6
     assert (body["replication_factor"], body["write_consistency_factor"]) == (3, 2)
     assert body["sparse_vectors"] == {"bm25": {"modifier": "idf"}}
-    assert body["vectors"]["dense"] == {"size": 8, "distance": "Cosine"}
+    assert body["vectors"]["dense"] == {
+        "size": 8,
+        "distance": "Cosine",
+        "datatype": "float16",
+    }
 
 
 def test_connecting_sends_nothing_and_the_key_goes_along_later(caplog):
