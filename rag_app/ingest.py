@@ -7,11 +7,12 @@ over, and chunks that are stored already are neither encoded nor written again.
 """
 
 import queue
+import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
@@ -31,6 +32,8 @@ from retrieval.passages import indexed_text
 
 BATCH = 256
 """Chunks encoded at once: enough that the workers' last idle moment hardly counts."""
+_TURN = 0.0005
+"""Seconds that a thread keeps the interpreter while documents are taken in."""
 AHEAD = 2
 """Batches in the encoder at once: the next one fills the workers that the last leaves idle."""
 
@@ -171,7 +174,7 @@ class Ingestor:
         """
         writer = DocumentWriter(self._store, self._await_readers)
         tally = _Tally(writer, files, on_progress)
-        with closing(self._encoded(files)) as batches:
+        with _short_turns(), closing(self._encoded(files)) as batches:
             for batch in batches:
                 tally.write(batch)
         report = tally.report
@@ -305,6 +308,19 @@ class _Tally:
                     source,
                 )
             )
+
+
+@contextmanager
+def _short_turns() -> Iterator[None]:
+    """Let threads take turns more often: an encoder's thread needs the interpreter for a moment
+    only, between two passages, and must not wait for long loops in the others.
+    """
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(min(usual, _TURN))
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(usual)
 
 
 def _batches(items: Iterable[Item]) -> Iterator[_Batch]:

@@ -24,6 +24,8 @@ from retrieval.sparse import SparseVector
 
 DENSE, SPARSE = "dense", "bm25"
 PASSAGE = "passage"
+_AT_ONCE = 32
+"""Points a write: the engine holds the interpreter lock meanwhile, and encoders wait for it."""
 _KEYWORDS = ("kind", "version", "source")
 
 
@@ -118,7 +120,8 @@ class EdgeStore(PassageStore):
             )
             for chunk, weight in zip(nodes, weights, strict=True)
         ]
-        self._shard.update(_upsert(points))
+        for first in range(0, len(points), _AT_ONCE):
+            self._shard.update(_upsert(points[first : first + _AT_ONCE]))
 
     def reweigh(self, ids: Sequence[str], weights: Sequence[SparseVector]) -> None:
         """See `PassageStore.reweigh`."""
