@@ -145,6 +145,4 @@ def _hits(nodes: Sequence[NodeWithScore], rankings: Mapping[str, Sequence[Scored
             if chunk in ranks:
                 ranks[chunk][name] = rank
                 scores[chunk][name] = score
-    return [
-        Hit.of(found, ranks[found.node.node_id], scores[found.node.node_id]) for found in nodes
-    ]
+    return [Hit.of(found, ranks[found.node.node_id], scores[found.node.node_id]) for found in nodes]
