@@ -68,7 +68,7 @@ def kill_after(storage: Path, work: list[Path], seconds: float) -> bool:
 async def holdings(app: Application) -> Holdings:
     """Everything stored, and a check that no record is unsettled."""
     documents = await app.documents(COLLECTION)
-    store = app._open_any(COLLECTION)
+    store = app._stores.open(COLLECTION)
     unsettled = [record.source for record in store.records() if not record.settled]
     assert not unsettled, f"unsettled: {unsettled}"
     held = {
