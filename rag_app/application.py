@@ -3,12 +3,12 @@
 import asyncio
 import shutil
 import threading
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, aclosing, suppress
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from llama_index.core.base.llms.types import ChatMessage
 
@@ -29,12 +29,23 @@ from retrieval.index.fingerprint import IndexSpec
 from retrieval.index.records import DocumentRecord
 
 MakeIngestor = Callable[[PassageStore, Path, Callable[[], None]], Ingestor]
-MakePipeline = Callable[[PassageStore, QueryOptions], Pipeline]
 T = TypeVar("T")
 _OWN = ("files", "collections", "models")
 """Folders of the storage folder that are never taken in, though a folder above them be."""
 _WRITERS = 32
 """Changes that may wait for one another; they cost threads, but only while they wait."""
+
+
+class MakePipelines(Protocol):
+    """Makes the pipeline for one question."""
+
+    def __call__(self, store: PassageStore, options: QueryOptions) -> Pipeline:
+        """One that searches the store."""
+        ...
+
+    def closed_book(self, options: QueryOptions) -> Pipeline | None:
+        """One that needs no store, where retrieval is off."""
+        ...
 
 
 class Application:
@@ -45,7 +56,7 @@ class Application:
         spec: what new indexes are built with, and old ones must match to be used.
         ingestor: makes what takes documents into an index of that spec, given the folder of the
             originals and what waits for searches to end (`rag_app.commit.DocumentWriter`).
-        pipeline: makes the pipeline for a question's options.
+        pipelines: makes the pipeline for a question's options.
         storage: the storage folder; original files lie in its `files`, a folder a collection.
         release: awaited last when the application is closed.
         graph_above: chunks from which an ingestion ends with building a search graph, which may
@@ -57,13 +68,13 @@ class Application:
         collections: Collections,
         spec: IndexSpec,
         ingestor: MakeIngestor,
-        pipeline: MakePipeline,
+        pipelines: MakePipelines,
         storage: Path,
         release: Callable[[], Awaitable[None]],
         graph_above: int | None = None,
     ) -> None:
         self._collections, self._spec = collections, spec
-        self._make_ingestor, self._pipeline = ingestor, pipeline
+        self._make_ingestor, self._pipelines = ingestor, pipelines
         self._originals = storage / "files"
         self._own = [storage / name for name in _OWN]
         self._release_storage, self._graph_above = release, graph_above
@@ -116,8 +127,7 @@ class Application:
         self, collection: str, question: str, options: QueryOptions = DEFAULT_OPTIONS
     ) -> SearchResult:
         """See `Service.search`."""
-        async with self._stores.reading(collection) as store:
-            pipeline = self._pipeline_for(collection, store, options)
+        async with self._pipeline(collection, options) as pipeline:
             return await pipeline.search(_asked(question))
 
     async def ask(
@@ -129,8 +139,7 @@ class Application:
     ) -> AsyncGenerator[AskEvent, None]:
         """See `Service.ask`."""
         async with AsyncExitStack() as using:
-            store = await using.enter_async_context(self._stores.reading(collection))
-            pipeline = self._pipeline_for(collection, store, options)
+            pipeline = await using.enter_async_context(self._pipeline(collection, options))
             async with aclosing(pipeline.ask(_asked(question), history)) as events:
                 async for event in events:
                     if isinstance(event, SearchResult):
@@ -147,6 +156,17 @@ class Application:
         self._closing.set()
         await asyncio.to_thread(self._close)
         await self._release_storage()
+
+    @asynccontextmanager
+    async def _pipeline(self, name: str, options: QueryOptions) -> AsyncIterator[Pipeline]:
+        """The pipeline for one question; its collection stays open for as long as the context."""
+        closed_book = self._pipelines.closed_book(options)
+        if closed_book:
+            yield closed_book
+            return
+        async with self._stores.reading(name) as store:
+            require_match(name, store, self._spec)
+            yield self._pipelines(store, options)
 
     async def _change(
         self, work: Callable[[OnProgress], T], on_progress: OnProgress | None = None
@@ -283,10 +303,6 @@ class Application:
     def _promote(self, name: str) -> None:
         with self._stores.closed(name):
             self._collections.promote(name, self._spec)
-
-    def _pipeline_for(self, name: str, store: PassageStore, options: QueryOptions) -> Pipeline:
-        require_match(name, store, self._spec)
-        return self._pipeline(store, options)
 
     def _writing_to(self, name: str) -> threading.Lock:
         return self._writing.setdefault(name, threading.Lock())

@@ -251,10 +251,19 @@ class _Pipelines:
 
     def __call__(self, store: PassageStore, options: QueryOptions) -> Pipeline:
         settings = self._choose(options)
+        return self._around(self._retriever(settings, store, Where(options.sources)), settings)
+
+    def closed_book(self, options: QueryOptions) -> Pipeline | None:
+        """The pipeline, if it needs no store because retrieval is off."""
+        settings = self._choose(options)
+        off = settings.retrieval.retriever == "none"
+        return self._around(NoRetriever(), settings) if off else None
+
+    def _around(self, retriever: PassageRetriever, settings: Settings) -> Pipeline:
         stages = Stages(
             condenser=NoCondenser(),
             rewriter=NoRewriter(),
-            retriever=self._retriever(settings, store, Where(options.sources)),
+            retriever=retriever,
             retriever_name=settings.retrieval.retriever,
             reranker=KeepOrder(),
             reranker_name=settings.rerank.kind,

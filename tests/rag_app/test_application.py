@@ -21,6 +21,7 @@ from rag_app.ownership import HeldByAnother
 from rag_app.results import Answer, SearchResult
 from rag_app.service import QueryOptions
 from rag_app.settings import override
+from retrieval.index.edge import EdgeStore
 from retrieval.index.errors import BadCollectionName, FingerprintMismatch, UnknownCollection
 from tests.encoders import HashingEncoder
 from tests.rag_app.support import chunker, prose, write
@@ -547,3 +548,31 @@ async def test_the_event_loop_is_not_held_up(application, folder):
     stop.set()
     await watching
     assert longest < 1.0
+
+
+@pytest.mark.parametrize(
+    ("may_block", "above", "built"), [(True, 1, 1), (True, 10**6, 0), (False, 1, 0)]
+)
+async def test_only_a_large_ingestion_that_may_block_ends_with_a_graph(
+    settings, encoder, folder, monkeypatch, may_block, above, built
+):
+    calls = []
+    really = EdgeStore.optimize
+    monkeypatch.setattr(EdgeStore, "optimize", lambda store: calls.append(really(store)))
+    settings = override(settings, {"storage": {"hnsw_above": above}})
+    application, _ = assembly.open_application(settings, may_block=may_block)
+    await application.ingest("c", [folder])
+    found = await application.search("c", "harbour")
+    assert len(calls) == built
+    assert found.hits
+    await application.close()
+
+
+async def test_a_question_without_retrieval_needs_no_collection(settings, encoder):
+    application, _ = assembly.open_application(settings)
+    options = QueryOptions(retriever="none")
+    assert (await application.search("nowhere", "Who?", options)).hits == []
+    events = [event async for event in application.ask("nowhere", "Who?", (), options)]
+    assert isinstance(events[-1], Answer)
+    assert not events[-1].grounded
+    await application.close()
