@@ -183,7 +183,9 @@ def _table(head: list[str], rows: list[list[Any]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*head, box=None)
+    table = Table(box=None)
+    for name in head:
+        table.add_column(name, overflow="fold")  # a name cut short cannot be used
     for row in rows:
         table.add_row(*[Text(_harmless(str(cell))) for cell in row])
     Console().print(table)
