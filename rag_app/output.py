@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from rag_app.pipeline import AskEvent
 
 Document = Mapping[str, Any]
+_UNWATCHED = 240
+"""Columns of a table that goes to a file or another program."""
 _CONTROLS = {code: "\ufffd" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 
 
@@ -188,7 +190,8 @@ def _table(head: list[str], rows: list[list[Any]]) -> None:
         table.add_column(name, overflow="fold")  # a name cut short cannot be used
     for row in rows:
         table.add_row(*[Text(_harmless(str(cell))) for cell in row])
-    Console().print(table)
+    width = None if sys.stdout.isatty() else _UNWATCHED
+    Console(width=width).print(table)
 
 
 def _out(text: str) -> None:
