@@ -105,21 +105,29 @@ def main() -> None:
         expected = look(root / "whole")
         print(f"uninterrupted: {len(expected)} chunks in {seconds:.1f} s", flush=True)
         outcomes = []
-        chain = root / "chain"
-        for number in range(chosen.kills):
-            fresh = number % 2 == 0
-            storage = root / f"fresh-{number}" if fresh else chain
-            share = rng.random()
-            hit = kill_after(storage, work, share * seconds)
-            if fresh or number >= chosen.kills - 2:
-                complete(storage, work)
-                same = look(storage) == expected
-                outcomes.append(same)
-                kind = "fresh" if fresh else "chain"
-                state = "killed" if hit else "had ended"
-                print(json.dumps({"kill": number, "kind": kind, "at": round(share, 3),
-                                  "state": state, "same": same}), flush=True)  # fmt: skip
-                shutil.rmtree(storage)
+
+        def check(storage: Path, kind: str, kills: int) -> None:
+            outcomes.append(look(storage) == expected)
+            shutil.rmtree(storage)
+            print(json.dumps({"kind": kind, "kills": kills, "same": outcomes[-1]}), flush=True)
+
+        fresh, chain = root / "fresh", root / "chain"
+        kills = links = 0
+        while kills < chosen.kills:
+            storage = chain if kills % 2 else fresh
+            hit = kill_after(storage, work, rng.random() * seconds)
+            kills += hit
+            if storage == fresh:
+                complete(fresh, work)
+                check(fresh, "fresh", int(hit))
+            elif hit:
+                links += 1
+            else:  # it got to its end between two kills
+                check(chain, "chain", links)
+                links = 0
+        complete(chain, work)
+        check(chain, "chain", links)
+    print(f"{kills} kills of a running ingestion")
     print(f"{sum(outcomes)} of {len(outcomes)} completed stores equal the uninterrupted one")
     if not all(outcomes):
         raise SystemExit(1)
