@@ -79,7 +79,7 @@ def open_application(
     ownership = Ownership(settings.storage.path) if _embedded(settings) else None
     try:
         return _application(settings, ownership, may_block), ownership
-    except BaseException:
+    except BaseException:  # whatever it is, the folder is given back and the error goes on
         if ownership:
             ownership.release()
         raise
