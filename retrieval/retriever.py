@@ -71,12 +71,11 @@ class DenseRetriever(PassageRetriever):
         """See `PassageRetriever.find`."""
         clock = _Clock()
         with clock("encode"):
-            vector = self._encoder.encode_query(query)
+            encoded = self._encoder.encode_queries([query])
         with clock("dense"):
-            ranking = self._store.dense(vector, self._top_k, self._where)
+            ranking = self._store.dense(encoded.vectors[0], self._top_k, self._where)
         hits = _fetch(self._store, ranking, clock)
-        tokens = self._encoder.count_tokens(query)
-        return Retrieval(hits, {"dense": ranking}, clock.milliseconds, tokens)
+        return Retrieval(hits, {"dense": ranking}, clock.milliseconds, encoded.tokens[0])
 
 
 class BM25Retriever(PassageRetriever):
@@ -131,9 +130,9 @@ class HybridRetriever(PassageRetriever):
         """See `PassageRetriever.find`."""
         clock = _Clock()
         with clock("encode"):
-            vector = self._encoder.encode_query(query)
+            encoded = self._encoder.encode_queries([query])
         with clock("dense"):
-            dense = self._store.dense(vector, self._candidates, self._where)
+            dense = self._store.dense(encoded.vectors[0], self._candidates, self._where)
         with clock("bm25"):
             terms = self._store.spec.bm25.encode_query(query)
             sparse = self._store.sparse(terms, self._candidates, self._where)
@@ -141,8 +140,7 @@ class HybridRetriever(PassageRetriever):
             fused = self._fusion.fuse(dense, sparse)
         hits = _fetch(self._store, fused[: self._top_k], clock)
         rankings = {"dense": dense, "bm25": sparse, "fused": fused}
-        tokens = self._encoder.count_tokens(query)
-        return Retrieval(hits, rankings, clock.milliseconds, tokens)
+        return Retrieval(hits, rankings, clock.milliseconds, encoded.tokens[0])
 
 
 class ForeignRetriever(PassageRetriever):

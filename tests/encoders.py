@@ -20,7 +20,8 @@ ROW = EncoderRow(
     model_id="tests/hashing",
     revision="1",
     dimension=DIMENSION,
-    max_length=LONGEST,
+    passage_length=LONGEST,
+    query_length=LONGEST,
     pooling="mean",
     causal=False,
     normalise=True,
@@ -72,17 +73,21 @@ class HashingEncoder(Encoder):
             if self._fail_at is not None and len(self._encoded) >= self._fail_at:
                 raise EncoderError("the encoder went away", way_out="Start it again")
             self._encoded.append(text)
-        vectors = np.array([_vector(text) for text in texts], np.float32)
-        tokens = [min(self.count_tokens(text), LONGEST) for text in texts]
-        cut = sum(self.count_tokens(text) > LONGEST for text in texts)
-        return Encoded(vectors.reshape(len(texts), DIMENSION), tokens, cut)
+        return _encoded(self, texts)
 
-    def encode_query(self, text: str) -> Vector:
-        refuse_empty([text])
-        return _vector(text)
+    def encode_queries(self, texts: Sequence[str]) -> Encoded:
+        refuse_empty(texts)
+        return _encoded(self, texts)
 
     def close(self) -> None:
         self._closed = True
+
+
+def _encoded(encoder: HashingEncoder, texts: Sequence[str]) -> Encoded:
+    vectors = np.array([_vector(text) for text in texts], np.float32)
+    tokens = [min(encoder.count_tokens(text), LONGEST) for text in texts]
+    cut = sum(encoder.count_tokens(text) > LONGEST for text in texts)
+    return Encoded(vectors.reshape(len(texts), DIMENSION), tokens, cut)
 
 
 def _vector(text: str) -> Vector:

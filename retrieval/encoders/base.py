@@ -1,6 +1,8 @@
 """What every encoder can do, whatever runs it: a LlamaIndex embedding that knows its identity."""
 
 import asyncio
+import hashlib
+import json
 from abc import abstractmethod
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -9,7 +11,7 @@ import numpy as np
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from numpy.typing import NDArray
 
-from retrieval.encoders.errors import EmptyTextError
+from retrieval.encoders.errors import EmptyTextError, ModelMismatchError
 from retrieval.encoders.registry import EncoderRow
 
 Vector = NDArray[np.float32]
@@ -37,8 +39,8 @@ class Encoded(NamedTuple):
 class Encoder(BaseEmbedding):
     """An embedding model with a known identity and a reported cost.
 
-    A subclass gives `identity`, `count_tokens`, `encode_passages` and `encode_query`; LlamaIndex's
-    own methods delegate to them, so any encoder can be used in any LlamaIndex program.
+    A subclass gives `identity`, `count_tokens`, `encode_passages` and `encode_queries`;
+    LlamaIndex's own methods delegate to them, so any encoder serves any LlamaIndex program.
     """
 
     row: EncoderRow
@@ -52,6 +54,12 @@ class Encoder(BaseEmbedding):
     @abstractmethod
     def identity(self) -> Identity:
         """Everything that changes vectors: two encoders may share a store iff these are equal."""
+
+    @property
+    def fingerprint(self) -> str:
+        """First 16 hexadecimal digits of the SHA-256 of the identity in canonical JSON."""
+        canonical = json.dumps(self.identity, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
     @abstractmethod
     def count_tokens(self, text: str) -> int:
@@ -68,12 +76,33 @@ class Encoder(BaseEmbedding):
         """
 
     @abstractmethod
+    def encode_queries(self, texts: Sequence[str]) -> Encoded:
+        """Encode queries; everything else is as for passages."""
+
     def encode_query(self, text: str) -> Vector:
         """Encode one query, without LlamaIndex's events: float32 [dimension].
 
         Raises:
             EmptyTextError: the text has nothing to encode.
         """
+        vector: Vector = self.encode_queries([text]).vectors[0]
+        return vector
+
+    def verify(self) -> str:
+        """Try with a real call that what runs is the row's model; says what was found.
+
+        Raises:
+            ModelMismatchError: it gives other vectors than the row promises.
+            EncoderError: it does not answer.
+        """
+        vector = self.encode_query("Does the encoder work?")
+        if len(vector) != self.dimension:
+            raise ModelMismatchError(
+                f"encoder {self.row.name} gave {len(vector)} dimensions, not {self.dimension}",
+                cause="another model runs than the row describes",
+                way_out="Check which model is loaded or served",
+            )
+        return f"{self.row.model_id}, {len(vector)} dimensions"
 
     def close(self) -> None:
         """Give back threads, memory and connections; a later call opens them again."""

@@ -21,3 +21,11 @@ class ModelMissingError(EncoderError):
 
 class ModelMismatchError(EncoderError):
     """A file of a model is not the file that this version was built and measured with."""
+
+
+class EncoderUnavailableError(EncoderError):
+    """What runs the model does not answer: a server that is down, or refuses the call."""
+
+
+class TextTooLongError(EncoderError):
+    """A text that the model cannot read whole, where nothing may be cut."""

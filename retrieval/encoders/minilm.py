@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import PrivateAttr
 
-from retrieval.encoders.base import Encoded, Encoder, Identity, Vector, fill, refuse_empty
+from retrieval.encoders.base import Encoded, Encoder, Identity, fill, refuse_empty
 from retrieval.encoders.minilm_graph import (
     GRAPH_VERSION,
     PRECISIONS,
@@ -22,7 +22,7 @@ from retrieval.encoders.minilm_graph import (
     model_folder,
     verified,
 )
-from retrieval.encoders.registry import BUILT_IN
+from retrieval.encoders.registry import built_in
 
 _log = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ class MiniLMEmbedding(Encoder):
             raise ValueError(f"workers is {workers}; allowed: 0 (one per core) or more")
         if not _SHORTEST <= max_length <= _LONGEST:
             raise ValueError(f"max_length is {max_length}; allowed: {_SHORTEST} to {_LONGEST}")
-        row = BUILT_IN["minilm"]
+        row = built_in()["minilm"]
         super().__init__(
             model_name=row.model_id,
             embed_batch_size=_BATCH,
@@ -137,13 +137,12 @@ class MiniLMEmbedding(Encoder):
         ]
         return out._replace(truncated=sum(job.result() for job in jobs))
 
-    def encode_query(self, text: str) -> Vector:
-        """Encode one query in the calling thread: float32 [384]."""
-        refuse_empty([text])
-        session, tokenizer = self._open()
-        ids, _ = self._cut(tokenizer.encode(fill(self.row.query_template, text)).ids)
-        vector: Vector = session.run(None, {"input_ids": ids})[0][0]
-        return vector
+    def encode_queries(self, texts: Sequence[str]) -> Encoded:
+        """Encode queries in the calling thread: the workers may be busy with passages."""
+        refuse_empty(texts)
+        out = Encoded(np.empty((len(texts), self.dimension), np.float32), [0] * len(texts), 0)
+        truncated = self._drain(iter(range(len(texts))), texts, out)
+        return out._replace(truncated=truncated)
 
     def close(self) -> None:
         """Stop the workers after their present passages and free the network."""

@@ -1,14 +1,21 @@
-"""The registry of encoders: one frozen row says everything that decides a model's vectors."""
+"""The registry of encoders: one frozen row says everything that decides a model's vectors.
 
+The rows that ship are in `rows.toml`; a user's own have the same fields in the settings file.
+"""
+
+import tomllib
 from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib import resources
 from types import MappingProxyType
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from retrieval.encoders.errors import UnknownEncoderError
 
 Pooling = Literal["mean", "cls", "last"]
+Backend = Literal["onnx", "transformers", "vllm", "openai"]
 
 
 class EncoderRow(BaseModel):
@@ -16,45 +23,89 @@ class EncoderRow(BaseModel):
 
     `parameters` counts the weights that multiply every token (embedding tables are look-ups
     and do no arithmetic), the N of ``FLOPs = 2 N`` per token (Kaplan et al. 2020, table 1,
-    https://arxiv.org/abs/2001.08361).
+    https://arxiv.org/abs/2001.08361); 0 where it is not published.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
     name: str = Field(min_length=1, description="name in settings, for instance minilm")
     model_id: str = Field(min_length=1, description="name at the place that publishes the weights")
-    revision: str = Field(description="commit or digest of the weights")
+    revision: str = Field("main", description="commit or digest of the weights")
     dimension: int = Field(gt=0, description="length of a vector")
-    max_length: int = Field(gt=0, description="tokens kept of a text, special tokens included")
-    query_template: str = Field(default="{text}", description="a query, with {text} in its place")
-    document_template: str = Field(default="{text}", description="a passage, likewise")
+    passage_length: int = Field(2048, gt=0, description="tokens kept of a passage, all included")
+    query_length: int = Field(8192, gt=0, description="tokens kept of a query, all included")
+    query_template: str = Field(
+        "{text}", description="a query: {instruction} where there is one, and {text} last"
+    )
+    document_template: str = Field("{text}", description="a passage, with {text} last")
+    plain_template: str = Field("{text}", description="both, where the instruction is set to ''")
+    instruction: str = Field("", description="instruction of queries where no task is named")
+    instructions: Mapping[str, str] = Field({}, description="instruction of queries by task")
     pooling: Pooling = Field(description="how the vectors of tokens become one")
+    pool_prefix: bool = Field(
+        True, description="whether the start token and what stands before {text} are pooled, too"
+    )
+    append_eos: bool = Field(
+        False, description="whether the end-of-text token is put last if the tokenizer does not"
+    )
     causal: bool = Field(description="whether a token sees only those before it")
-    normalise: bool = Field(description="whether vectors are scaled to unit length")
-    licence: str = Field(description="SPDX name of the licence of the weights")
-    parameters: int = Field(gt=0, description="non-embedding parameters")
-    source: str = Field(description="address of the paper or model card")
+    normalise: bool = Field(True, description="whether vectors are scaled to unit length")
+    backends: tuple[Backend, ...] = Field(
+        ("transformers", "vllm", "openai"), min_length=1, description="what can run it, best first"
+    )
+    licence: str = Field(description="SPDX name of the licence of the weights, or its own name")
+    restricted: bool = Field(False, description="whether the licence must be accepted first")
+    parameters: int = Field(0, ge=0, description="non-embedding parameters; 0 is unpublished")
+    bright: float | None = Field(
+        None, description="published mean nDCG@10 on BRIGHT, original queries, in percent"
+    )
+    source: str = Field("", description="address of the paper or model card")
+
+    @field_validator("query_template", "document_template", "plain_template")
+    @classmethod
+    def _text_last(cls, template: str) -> str:
+        """The text is all that is pooled of most instructed models, so a prefix must suffice."""
+        if template.count("{text}") != 1 or not template.endswith("{text}"):
+            raise ValueError("the template must end with {text}, and hold it once")
+        return template
+
+    @model_validator(mode="after")
+    def _prefix_of_the_mean_only(self) -> "EncoderRow":
+        if not self.pool_prefix and self.pooling != "mean":
+            raise ValueError("pool_prefix = false goes with pooling = 'mean' alone")
+        return self
+
+    def query_prefix(self, instruction: str | None = None) -> str:
+        """What stands before a query.
+
+        Args:
+            instruction: None takes the row's own; the empty string leaves the template away.
+        """
+        if instruction == "":
+            return _prefix(self.plain_template)
+        chosen = self.instruction if instruction is None else instruction
+        return _prefix(self.query_template).replace("{instruction}", chosen)
+
+    def passage_prefix(self, instruction: str | None = None) -> str:
+        """What stands before a passage; the empty instruction leaves the template away."""
+        return _prefix(self.plain_template if instruction == "" else self.document_template)
 
 
-_ROWS = (
-    EncoderRow(
-        name="minilm",
-        model_id="sentence-transformers/all-MiniLM-L6-v2",
-        revision="sha256:53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
-        dimension=384,
-        max_length=256,
-        pooling="mean",
-        causal=False,
-        normalise=True,
-        licence="Apache-2.0",
-        # 6 layers x (4 (384² + 384) attention + 2 (384 x 1536) + 1536 + 384 + 2 x 768)
-        parameters=10_646_784,
-        source="https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2",
-    ),
-)
+def _prefix(template: str) -> str:
+    return template.removesuffix("{text}")
 
-BUILT_IN: Mapping[str, EncoderRow] = MappingProxyType({row.name: row for row in _ROWS})
-"""The rows that ship, by name."""
+
+@cache
+def built_in() -> Mapping[str, EncoderRow]:
+    """The rows that ship, by name."""
+    text = (resources.files("retrieval.encoders") / "rows.toml").read_text("utf-8")
+    shelf = tomllib.loads(text)
+    shared = shelf.pop("instructions")
+    rows = {}
+    for name, fields in shelf.items():
+        chosen = fields.pop("instructions", "")
+        rows[name] = EncoderRow(name=name, instructions=shared.get(chosen, {}), **fields)
+    return MappingProxyType(rows)
 
 
 def row(name: str, extra: Iterable[EncoderRow] = ()) -> EncoderRow:
@@ -63,7 +114,7 @@ def row(name: str, extra: Iterable[EncoderRow] = ()) -> EncoderRow:
     Raises:
         UnknownEncoderError: no row has that name; the message lists the names there are.
     """
-    known = {**BUILT_IN, **{one.name: one for one in extra}}
+    known = {**built_in(), **{one.name: one for one in extra}}
     if name not in known:
         raise UnknownEncoderError(
             f"there is no encoder named {name!r}",

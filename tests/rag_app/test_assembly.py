@@ -16,7 +16,7 @@ from rag_app.settings import (
     Rewrite,
     load_settings,
 )
-from retrieval.encoders.registry import BUILT_IN
+from retrieval.encoders.registry import built_in
 from tests.rag_app.support import new_store, write
 
 
@@ -66,11 +66,11 @@ def test_every_kind_of_the_other_stages_can_be_made(pipelines, store, section, s
     assert allowed == (getattr(made, "name", made),)
 
 
-@pytest.mark.parametrize("name", BUILT_IN)
+@pytest.mark.parametrize("name", sorted(built_in()))
 def test_every_encoder_of_the_registry_can_be_made(name, tmp_path):
     overrides = {"encoder": {"name": name}, "storage": {"path": tmp_path}}
     encoder = assembly.encoder(load_settings(overrides=overrides))
-    assert encoder.row == BUILT_IN[name]
+    assert encoder.row == built_in()[name]
     encoder.close()
 
 

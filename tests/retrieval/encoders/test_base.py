@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from llama_index.core.schema import TextNode
 
-from retrieval.encoders.base import Encoded, Encoder, Identity, Vector, fill, refuse_empty
+from retrieval.encoders.base import Encoded, Encoder, Identity, fill, refuse_empty
 from retrieval.encoders.errors import EmptyTextError
-from retrieval.encoders.registry import BUILT_IN
+from retrieval.encoders.registry import built_in
 
 
 class Letters(Encoder):
@@ -28,14 +28,14 @@ class Letters(Encoder):
         vectors = [[text.count(chr(97 + at)) for at in range(26)] for text in texts]
         return Encoded(np.array(vectors, np.float32), [len(text) for text in texts], 0)
 
-    def encode_query(self, text: str) -> Vector:
-        vector: Vector = self.encode_passages([text]).vectors[0] * 2
-        return vector
+    def encode_queries(self, texts: Sequence[str]) -> Encoded:
+        passages = self.encode_passages(texts)
+        return passages._replace(vectors=passages.vectors * 2)
 
 
 @pytest.fixture
 def letters() -> Letters:
-    own = BUILT_IN["minilm"].model_copy(update={"name": "letters", "dimension": 26})
+    own = built_in()["minilm"].model_copy(update={"name": "letters", "dimension": 26})
     return Letters(row=own)
 
 
