@@ -8,12 +8,21 @@ instance `RAG_APP_STORAGE__PATH`), and what a caller passes in (command-line fla
 import json
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource
 from pydantic_settings import SettingsError as UnreadableVariable
 
@@ -59,12 +68,68 @@ class Storage(_Section):
     )
 
 
-class EncoderSettings(_Section):
-    """The model that turns text into dense vectors."""
+class EncoderRun(_Section):
+    """How a row of the encoder registry is run."""
+
+    backend: Literal["auto", "onnx", "transformers", "vllm", "openai"] = Field(
+        "auto", description="What runs the model; `auto` takes the best that the row has."
+    )
+    model: str = Field("", description="Local folder, or hub id, in place of the row's model.")
+    revision: str = Field("", description="Commit of the weights, in place of the row's.")
+    instruction: str | None = Field(
+        None, description="Instruction of queries; the empty one leaves all templates away."
+    )
+    task: str = Field("", description="Task whose instruction the row knows, such as `biology`.")
+    passage_length: int | None = Field(None, ge=2, description="Tokens kept of a passage.")
+    query_length: int | None = Field(None, ge=2, description="Tokens kept of a query.")
+    accept_license: bool = Field(
+        False, description="Whether the model's restricted licence has been read and accepted."
+    )
+    precision: Literal["int8", "fp32"] = Field("int8", description="onnx: arithmetic.")
+    workers: int = Field(0, ge=0, description="onnx: encoding threads; 0 means one a core.")
+    device: str = Field("auto", description="transformers: cpu, cuda, cuda:1, mps or auto.")
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto", description="transformers: arithmetic; `auto` goes by the device."
+    )
+    batch_tokens: int = Field(
+        16_384, ge=1, description="transformers: tokens that go through the model at once."
+    )
+    url: str = Field(
+        "http://127.0.0.1:8001/v1", description="vllm, openai: base address, ending in /v1."
+    )
+    api_key: SecretStr = Field(SecretStr("none"), description="vllm, openai: the server's key.")
+    served_name: str = Field("", description="vllm, openai: the model's name at the server.")
+    concurrency: int = Field(4, ge=1, le=256, description="vllm, openai: requests in flight.")
+    golden: Path | None = Field(
+        None, description="vllm, openai: file of `rag-app golden` that vectors are checked against."
+    )
+
+
+class EncoderSettings(EncoderRun):
+    """The model that turns text into dense vectors, and how it is run."""
 
     name: str = Field("minilm", description="Row of the encoder registry.")
-    precision: Literal["int8", "fp32"] = Field("int8", description="Arithmetic of the ONNX model.")
-    workers: int = Field(0, ge=0, description="Encoding threads; 0 means one a core.")
+
+
+class NamedEncoder(EncoderRun):
+    """How the row of that name is run whenever it is used; what is not given is as usual."""
+
+    row: dict[str, Any] = Field(
+        {}, description="Fields of a row of your own, or that differ in one that ships."
+    )
+
+    @model_serializer(mode="wrap")
+    def _given(self, usual: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {key: value for key, value in usual(self).items() if key in self.model_fields_set}
+
+
+class Ray(_Section):
+    """Where `ingest --engine ray` works."""
+
+    address: str = Field("", description="Cluster to join, or `auto`; empty starts one here.")
+    actors: int = Field(1, ge=1, description="Copies of the encoder.")
+    cpus_per_actor: float = Field(1, ge=0, description="Processor cores of each copy.")
+    gpus_per_actor: float = Field(0, ge=0, description="GPUs of each copy.")
 
 
 class Chunking(_Section):
@@ -175,6 +240,8 @@ class Settings(BaseSettings):
     )
     storage: Storage = Field(Storage(), description=Storage.__doc__ or "")
     encoder: EncoderSettings = Field(EncoderSettings(), description=EncoderSettings.__doc__ or "")
+    encoders: dict[str, NamedEncoder] = Field({}, description=NamedEncoder.__doc__ or "")
+    ray: Ray = Field(Ray(), description=Ray.__doc__ or "")
     chunking: Chunking = Field(Chunking(), description=Chunking.__doc__ or "")
     bm25: Lexical = Field(Lexical(), description=Lexical.__doc__ or "")
     limits: Limits = Field(Limits(), description=Limits.__doc__ or "")
@@ -326,10 +393,16 @@ def _explain(error: ValidationError) -> str:
 def _fields_beside(path: list[str]) -> list[str]:
     model: type[BaseModel] = Settings
     for part in path[:-1]:
-        annotation = model.model_fields[part].annotation
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            model = annotation
+        field = model.model_fields.get(part)  # None where the part is a name given by the user
+        if field and (kind := _table_kind(field)):
+            model = kind
     return list(model.model_fields)
+
+
+def _table_kind(field: FieldInfo) -> type[BaseModel] | None:
+    """The model of a section, or of each table of a section that holds named tables."""
+    kinds = [field.annotation, *get_args(field.annotation)]
+    return next((k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)), None)
 
 
 def describe(model: type[BaseModel], tree: Mapping[str, Any], path: str = "") -> str:
@@ -337,15 +410,22 @@ def describe(model: type[BaseModel], tree: Mapping[str, Any], path: str = "") ->
     own: list[str] = []
     tables: list[str] = []
     for name, field in model.model_fields.items():
-        kind, value = field.annotation, tree[name]
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            inner = describe(kind, value, f"{path}{name}.")
-            tables.append(f"\n# {field.description}\n[{path}{name}]\n{inner}")
-        else:
+        if name not in tree:
+            continue
+        kind, value = _table_kind(field), tree[name]
+        if kind is None:
             shown = f"{name} = {_toml(value)}" if value is not None else f"# {name} is not set"
             if name in _SECRETS and value is not None:
                 shown = f"# {name} is set, and not shown"
             own.append(f"# {field.description}\n{shown}")
+        elif field.annotation == kind:
+            inner = describe(kind, value, f"{path}{name}.")
+            tables.append(f"\n# {field.description}\n[{path}{name}]\n{inner}")
+        else:
+            tables.append(f"\n# {field.description}")
+            for key, named in value.items():
+                table = f"{path}{name}.{_toml(key)}"
+                tables.append(f"[{table}]\n{describe(kind, named, f'{table}.')}\n")
     return "\n".join(own + tables)
 
 
@@ -354,4 +434,8 @@ def _toml(value: object) -> str:
         return str(value).lower()
     if isinstance(value, int | float):
         return str(value)
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{_toml(key)} = {_toml(part)}" for key, part in value.items()) + "}"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return "[" + ", ".join(map(_toml, value)) + "]"
     return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -217,3 +217,36 @@ def test_loading_leaves_the_environment_alone(monkeypatch):
     before = dict(os.environ)
     load_settings()
     assert dict(os.environ) == before
+
+NAMED = """
+[encoders.reasonir-8b]
+backend = "vllm"
+url = "http://gpu:8001/v1"
+
+[encoders."own.model"]
+api_key = "sk-do-not-show-me"
+[encoders."own.model".row]
+model_id = "me/mine"
+dimension = 4
+causal = false
+instructions = {"a b" = "Find it"}
+backends = ["transformers"]
+"""
+
+
+def test_encoders_have_tables_of_their_own_that_can_be_shown_and_read_again(tmp_path):
+    settings = load_settings(config(tmp_path, NAMED))
+    assert settings.encoders["reasonir-8b"].url == "http://gpu:8001/v1"
+    assert override(settings, {"collection": "c"}).encoders == settings.encoders
+    shown = show(settings)
+    assert SECRET not in shown
+    again = load_settings(config(tmp_path, shown))
+    assert again.encoders["own.model"].row == settings.encoders["own.model"].row
+    assert again.encoders["reasonir-8b"].model_fields_set == {"backend", "url"}
+
+
+def test_unknown_key_of_a_named_encoder_is_named_with_those_beside_it(tmp_path):
+    message = refusal(config(tmp_path, "[encoders.mine]\nurll = 'x'\n"))
+    assert "encoders.mine.urll" in message
+    assert "golden" in message
+    assert "top_k" not in message
