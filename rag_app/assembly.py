@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import cache, lru_cache, partial
+from pathlib import Path
 
 import httpx
 from llama_index.core.base.base_retriever import BaseRetriever
@@ -15,6 +16,7 @@ from generation.quoting import QuotingReader
 from generation.reading import Reader
 from rag_app import telemetry
 from rag_app.application import Application
+from rag_app.encoder_choice import EncoderChoice, choose
 from rag_app.errors import SettingsError
 from rag_app.ingest import Ingestor
 from rag_app.ownership import HeldByAnother, Ownership
@@ -23,9 +25,7 @@ from rag_app.service import QueryOptions, Service
 from rag_app.settings import LLMSettings, Settings, override
 from retrieval.analysis import Analyzer
 from retrieval.bm25 import BM25
-from retrieval.encoders import registry
 from retrieval.encoders.base import Encoder
-from retrieval.encoders.errors import UnknownEncoderError
 from retrieval.encoders.minilm import MiniLMEmbedding
 from retrieval.fusion import Fusion, MinMaxFusion, NoFusion, ReciprocalRankFusion
 from retrieval.index.base import PassageStore, Where
@@ -53,7 +53,7 @@ def open_service(settings: Settings) -> Service:
         StorageInUse: another process owns the storage folder and has no address.
         SettingsError: a part that the settings name cannot be made.
     """
-    _row(settings.encoder.name)  # the other process would not look at it
+    choose(settings).require_accepted()  # the other process would not look at it
     try:
         return open_application(settings, may_block=True)[0]
     except HeldByAnother as held:
@@ -87,7 +87,7 @@ def open_application(
 
 def _application(settings: Settings, ownership: Ownership | None, may_block: bool) -> Application:
     model = encoder(settings)
-    cutter = chunker(settings, model)
+    cutter = chunker(settings)
     spec = IndexSpec(model.dimension, model.identity, cutter.identity, bm25(settings))
     pipelines = _Pipelines(settings, model)
     parser = partial(Parser, limits(settings))
@@ -124,33 +124,81 @@ def collections(settings: Settings) -> Collections:
     return ServerCollections(client, placement)
 
 
-def encoder(settings: Settings) -> Encoder:
-    """The encoder of that name.
+def encoder(settings: Settings, name: str | None = None) -> Encoder:
+    """The encoder of that name; None means the settings' own. Nothing is loaded yet.
 
     Raises:
-        SettingsError: the registry has none.
+        SettingsError: the registry has none, it cannot be run so, or its licence is not accepted.
     """
-    chosen = settings.encoder
-    row = _row(chosen.name)
-    makers: dict[str, Callable[[], Encoder]] = {
-        "minilm": lambda: MiniLMEmbedding(
-            settings.storage.path / "models", chosen.precision, chosen.workers
-        ),
+    choice = choose(settings, name)
+    choice.require_accepted()
+    makers: dict[str, Callable[[EncoderChoice], Encoder]] = {
+        "onnx": partial(_onnx_encoder, settings),
+        "transformers": _transformers_encoder,
+        "vllm": _served_encoder,
+        "openai": _served_encoder,
     }
-    return makers[row.name]()
+    try:
+        return makers[choice.backend](choice)
+    except ValueError as error:
+        name = choice.row.name
+        raise SettingsError(f"encoder {name} cannot be made", cause=str(error)) from None
 
 
-def chunker(settings: Settings, model: Encoder) -> Chunker:
-    """Cuts documents to what the encoder reads at once."""
+def _onnx_encoder(settings: Settings, choice: EncoderChoice) -> Encoder:
+    run = choice.run
+    folder, cut = settings.storage.path / "models", choice.passage_length
+    weights = Path(run.model) if run.model else None
+    return MiniLMEmbedding(folder, run.precision, run.workers, cut, weights)
+
+
+def _transformers_encoder(choice: EncoderChoice) -> Encoder:
+    from retrieval.encoders.transformer import TransformersEncoder
+
+    run = choice.run
+    return TransformersEncoder(
+        choice.row,
+        run.model,
+        revision=run.revision,
+        device=run.device,
+        dtype=run.dtype,
+        batch_tokens=run.batch_tokens,
+        instruction=choice.instruction,
+        passage_length=choice.passage_length,
+        query_length=choice.query_length,
+    )
+
+
+def _served_encoder(choice: EncoderChoice) -> Encoder:
+    from retrieval.encoders.served import ServedEncoder
+
+    run = choice.run
+    return ServedEncoder(
+        choice.row,
+        choice.url,
+        api_key=run.api_key.get_secret_value(),
+        model=run.served_name,
+        revision=run.revision,
+        instruction=choice.instruction,
+        passage_length=choice.passage_length,
+        query_length=choice.query_length,
+        concurrency=run.concurrency,
+        golden=run.golden,
+    )
+
+
+def chunker(settings: Settings) -> Chunker:
+    """Cuts documents, alike for every encoder, so that encoders can be compared on one corpus."""
     chosen = settings.chunking
     try:
-        return Chunker(_word_counter(model), chosen.tokens, chosen.overlap)
+        return Chunker(word_counter(settings), chosen.tokens, chosen.overlap)
     except ValueError as error:
         raise SettingsError("settings under chunking do not fit", cause=str(error)) from None
 
 
-def _word_counter(model: Encoder) -> Callable[[str], int]:
-    """Counts tokens without the special ones that every text gets."""
+def word_counter(settings: Settings) -> Callable[[str], int]:
+    """Counts WordPiece tokens of the bundled model, without the special ones of every text."""
+    model = MiniLMEmbedding(settings.storage.path / "models")
     special = cache(lambda: model.count_tokens(""))
     return lambda text: model.count_tokens(text) - special()
 
@@ -323,17 +371,6 @@ class _Pipelines:
             self._connections = self._connections or httpx.AsyncClient(trust_env=False)
             self._llm = llm(settings.llm, self._connections)
         return llm_reader(settings.llm, self._llm)
-
-
-def _row(name: str) -> registry.EncoderRow:
-    try:
-        return registry.row(name)
-    except UnknownEncoderError as error:
-        raise SettingsError(
-            f"setting encoder.name = {name!r} is not valid",
-            cause=error.cause,
-            way_out="Choose one of them",
-        ) from None
 
 
 def _embedded(settings: Settings) -> bool:

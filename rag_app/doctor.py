@@ -90,15 +90,10 @@ async def _storage(settings: Settings) -> str:
 async def _encoder(settings: Settings) -> str:
     encoder = assembly.encoder(settings)
     try:
-        vector = await asyncio.to_thread(encoder.encode_query, "Does the encoder work?")
+        found = await asyncio.to_thread(encoder.verify)
     finally:
         encoder.close()
-    if len(vector) != encoder.dimension:
-        raise _Problem(
-            f"{encoder.row.name} gave {len(vector)} dimensions, not {encoder.dimension}",
-            "Check which model is served",
-        )
-    return f"{encoder.row.model_id} ({settings.encoder.precision}), {len(vector)} dimensions"
+    return f"{found}; licence {encoder.row.licence}"
 
 
 async def _index(settings: Settings) -> str:

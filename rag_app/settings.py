@@ -30,6 +30,8 @@ from rag_app.errors import SettingsError
 
 PREFIX = "RAG_APP_"
 _SECRETS = {"api_key", "password"}
+_NAMED = {"encoders"}
+"""Sections that hold tables under names that the user gives."""
 _NOT_SETTINGS = {
     "RAG_APP_PROFILE", "RAG_APP_CONFIG", "RAG_APP_SHARED_DATA", "RAG_APP_ARTIFACTS",
 }  # fmt: skip
@@ -95,7 +97,9 @@ class EncoderRun(_Section):
         16_384, ge=1, description="transformers: tokens that go through the model at once."
     )
     url: str = Field(
-        "http://127.0.0.1:8001/v1", description="vllm, openai: base address, ending in /v1."
+        "",
+        description="vllm, openai: base address, ending in /v1; empty is port 8001 of this machine"
+        " for vllm, and OpenAI itself for openai.",
     )
     api_key: SecretStr = Field(SecretStr("none"), description="vllm, openai: the server's key.")
     served_name: str = Field("", description="vllm, openai: the model's name at the server.")
@@ -135,7 +139,7 @@ class Ray(_Section):
 class Chunking(_Section):
     """How documents are cut into passages."""
 
-    tokens: int = Field(200, ge=16, description="Longest chunk, in tokens of the encoder.")
+    tokens: int = Field(200, ge=16, description="Longest chunk, in WordPiece tokens.")
     overlap: int = Field(32, ge=0, description="Tokens that neighbouring chunks share.")
 
 
@@ -418,7 +422,7 @@ def describe(model: type[BaseModel], tree: Mapping[str, Any], path: str = "") ->
             if name in _SECRETS and value is not None:
                 shown = f"# {name} is set, and not shown"
             own.append(f"# {field.description}\n{shown}")
-        elif field.annotation == kind:
+        elif name not in _NAMED:
             inner = describe(kind, value, f"{path}{name}.")
             tables.append(f"\n# {field.description}\n[{path}{name}]\n{inner}")
         else:

@@ -27,7 +27,8 @@ def settings(tmp_path: Path) -> Settings:
 def encoder(monkeypatch: pytest.MonkeyPatch) -> HashingEncoder:
     """What every application of the test encodes with."""
     encoder = HashingEncoder()
-    monkeypatch.setattr(assembly, "encoder", lambda _: encoder)
+    monkeypatch.setattr(assembly, "encoder", lambda *_: encoder)
+    monkeypatch.setattr(assembly, "word_counter", lambda _: lambda text: len(text.split()))
     return encoder
 
 

@@ -67,11 +67,20 @@ def test_every_kind_of_the_other_stages_can_be_made(pipelines, store, section, s
 
 
 @pytest.mark.parametrize("name", sorted(built_in()))
-def test_every_encoder_of_the_registry_can_be_made(name, tmp_path):
-    overrides = {"encoder": {"name": name}, "storage": {"path": tmp_path}}
-    encoder = assembly.encoder(load_settings(overrides=overrides))
-    assert encoder.row == built_in()[name]
-    encoder.close()
+@pytest.mark.parametrize("backend", ["auto", "onnx", "transformers", "vllm", "openai"])
+def test_every_encoder_of_the_registry_can_be_made_by_each_backend_it_names(
+    name, backend, tmp_path
+):
+    row = built_in()[name]
+    chosen = {"name": name, "backend": backend, "accept_license": True}
+    settings = load_settings(overrides={"encoder": chosen, "storage": {"path": tmp_path}})
+    if backend == "auto" or backend in row.backends:
+        encoder = assembly.encoder(settings)
+        assert encoder.row == row
+        encoder.close()
+    else:
+        with pytest.raises(SettingsError, match=f"{name} cannot be run by {backend}"):
+            assembly.encoder(settings)
 
 
 def test_settings_reach_the_parts(tmp_path):
@@ -105,10 +114,10 @@ def test_settings_that_no_part_can_be_made_from_are_named(overrides, part, make)
         make(load_settings(overrides=overrides))
 
 
-def test_chunks_that_do_not_fit_together_are_named(encoder):
+def test_chunks_that_do_not_fit_together_are_named():
     settings = load_settings(overrides={"chunking": {"tokens": 16, "overlap": 16}})
     with pytest.raises(SettingsError, match=r"chunking.*overlap"):
-        assembly.chunker(settings, encoder)
+        assembly.chunker(settings)
 
 
 def test_a_reader_without_model_says_how_to_connect_one(pipelines, store):
@@ -125,9 +134,8 @@ def test_a_failed_start_gives_the_folder_back(settings, tmp_path):
     ownership.release()
 
 
-def test_chunks_are_counted_without_the_tokens_that_every_text_gets(settings, encoder):
-    chunker = assembly.chunker(settings, encoder)
-    assert chunker._count("two words") == 2
+def test_chunks_are_counted_without_the_tokens_that_every_text_gets(settings):
+    assert assembly.word_counter(settings)("two words") == 2
 
 
 async def test_the_reference_retriever_follows_the_collection(application, tmp_path):

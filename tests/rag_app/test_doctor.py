@@ -47,10 +47,11 @@ async def test_a_folder_that_cannot_be_written_is_named_with_the_way_out(setting
 
 async def test_an_encoder_of_another_length_is_noticed(settings, monkeypatch):
     class Short(type(assembly.encoder(settings))):
-        def encode_query(self, text):
-            return super().encode_query(text)[:5]
+        def encode_queries(self, texts):
+            encoded = super().encode_queries(texts)
+            return encoded._replace(vectors=encoded.vectors[:, :5])
 
-    monkeypatch.setattr(assembly, "encoder", lambda _: Short())
+    monkeypatch.setattr(assembly, "encoder", lambda *_: Short())
     probe = (await probed(settings))["encoder"]
     assert not probe.ok
     assert "5 dimensions, not 32" in probe.detail

@@ -57,7 +57,7 @@ def _open(settings) -> PassageStore:
     spec = assembly.IndexSpec(
         encoder.dimension,
         encoder.identity,
-        assembly.chunker(settings, encoder).identity,
+        assembly.chunker(settings).identity,
         assembly.bm25(settings),
     )
     return assembly.collections(settings).open("default", spec)

@@ -218,6 +218,7 @@ def test_loading_leaves_the_environment_alone(monkeypatch):
     load_settings()
     assert dict(os.environ) == before
 
+
 NAMED = """
 [encoders.reasonir-8b]
 backend = "vllm"
