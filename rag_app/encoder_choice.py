@@ -12,7 +12,6 @@ from retrieval.encoders import registry
 from retrieval.encoders.errors import UnknownEncoderError
 from retrieval.encoders.registry import Backend, EncoderRow
 
-
 _USUAL_URL: Mapping[str, str] = {
     "vllm": "http://127.0.0.1:8001/v1",
     "openai": "https://api.openai.com/v1",
@@ -88,11 +87,11 @@ def rows(settings: Settings) -> list[EncoderRow]:
 
 
 def _row(settings: Settings, name: str) -> EncoderRow:
-    own = _own_rows(settings)
+    own, shipped = _own_rows(settings), _shipped(name)
     try:
-        if name in own:
-            return EncoderRow(name=name, **{**_shipped(name), **own[name]})
-        return registry.row(name)
+        return (
+            EncoderRow(name=name, **{**shipped, **own[name]}) if name in own else registry.row(name)
+        )
     except UnknownEncoderError:
         known = ", ".join(sorted({*registry.built_in(), *own}))
         raise SettingsError(
@@ -130,6 +129,11 @@ def _run(settings: Settings, name: str) -> EncoderRun:
 
 
 def _instruction(row: EncoderRow, run: EncoderRun) -> str | None:
+    if run.instruction and "{instruction}" not in row.query_template:
+        raise SettingsError(
+            f"encoder {row.name} takes no instruction",
+            way_out="Leave encoder.instruction unset, or choose an encoder that follows one",
+        )
     if run.instruction is not None or not run.task:
         return run.instruction
     if run.task not in row.instructions:

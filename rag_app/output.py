@@ -121,6 +121,57 @@ def collections(listing: Document) -> None:
     )  # fmt: skip
 
 
+def indexes(listing: Document) -> None:
+    """A table of indexes."""
+    _table(
+        ["", "encoder", "fingerprint", "documents", "chunks", ""],
+        [
+            ["*" if i["active"] else "", i["encoder"], i["fingerprint"], i["documents"],
+             i["chunks"], _index_state(i)]
+            for i in listing["indexes"]
+        ],
+    )  # fmt: skip
+
+
+def _index_state(index: Document) -> str:
+    if not index["usable"]:
+        return "built with other settings"
+    if index["behind"]:
+        return f"{index['behind']} documents behind: rag-app indexes build {index['encoder']}"
+    return ""
+
+
+def in_use(result: Document) -> None:
+    """Which index a collection stands for."""
+    _out(f"{result['collection']} now stands for its index {result['in_use']}")
+
+
+def encoders(listing: Document) -> None:
+    """A table of encoders."""
+    _table(
+        ["encoder", "model", "dimension", "BRIGHT", "licence", "run by"],
+        [
+            [e["name"], e["model_id"], e["dimension"], e["bright"] or "", e["licence"],
+             ", ".join(e["backends"])]
+            for e in listing["encoders"]
+        ],
+    )  # fmt: skip
+
+
+def vectors(result: Document) -> None:
+    """The beginning of each vector; programs read them all with --json."""
+    for vector in result["vectors"]:
+        shown = " ".join(f"{value:.4f}" for value in vector[:8])
+        _out(f"{len(vector)} dimensions: {shown} …")
+    if result["truncated"]:
+        _out(f"{result['truncated']} texts were longer than the encoder reads and were cut")
+
+
+def written(result: Document) -> None:
+    """Where a file was written."""
+    _out(f"written: {result['file']}")
+
+
 def deleted(result: Document) -> None:
     """What is gone, and what was not there."""
     for name in result["deleted"]:

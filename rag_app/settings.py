@@ -127,8 +127,16 @@ class NamedEncoder(EncoderRun):
         return {key: value for key, value in usual(self).items() if key in self.model_fields_set}
 
 
+class Ingest(_Section):
+    """How documents are taken in."""
+
+    engine: Literal["local", "ray"] = Field(
+        "local", description="In this process, or on a cluster with Ray."
+    )
+
+
 class Ray(_Section):
-    """Where `ingest --engine ray` works."""
+    """Where the engine `ray` works."""
 
     address: str = Field("", description="Cluster to join, or `auto`; empty starts one here.")
     actors: int = Field(1, ge=1, description="Copies of the encoder.")
@@ -245,6 +253,7 @@ class Settings(BaseSettings):
     storage: Storage = Field(Storage(), description=Storage.__doc__ or "")
     encoder: EncoderSettings = Field(EncoderSettings(), description=EncoderSettings.__doc__ or "")
     encoders: dict[str, NamedEncoder] = Field({}, description=NamedEncoder.__doc__ or "")
+    ingest: Ingest = Field(Ingest(), description=Ingest.__doc__ or "")
     ray: Ray = Field(Ray(), description=Ray.__doc__ or "")
     chunking: Chunking = Field(Chunking(), description=Chunking.__doc__ or "")
     bm25: Lexical = Field(Lexical(), description=Lexical.__doc__ or "")

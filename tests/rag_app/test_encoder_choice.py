@@ -85,6 +85,11 @@ def test_an_unknown_task_lists_the_known_ones():
         choose(settings(encoder={"task": "biology"}))
 
 
+def test_an_instruction_for_an_encoder_that_follows_none_is_refused():
+    with pytest.raises(SettingsError, match="minilm takes no instruction"):
+        choose(settings(encoder={"instruction": "Find it"}))
+
+
 def test_a_restricted_licence_must_be_accepted():
     with pytest.raises(LicenceNotAccepted, match=r"reasonir-8b.*NC.*https://.*--accept-license"):
         choose(settings(encoder={"name": "reasonir-8b"})).require_accepted()

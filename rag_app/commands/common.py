@@ -1,0 +1,81 @@
+"""What commands share: their options, and how they reach the application."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from rag_app.encoder_choice import LicenceNotAccepted, choose
+from rag_app.errors import SettingsError
+from rag_app.settings import Settings, override
+
+T = TypeVar("T")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+InCollection = Annotated[
+    str | None, typer.Option("--collection", "-c", help="Collection; the settings name a default.")
+]
+EncoderName = Annotated[str | None, typer.Option("--encoder", help="Row of the encoder registry.")]
+Accept = Annotated[
+    bool, typer.Option("--accept-license", help="Accept the encoder's restricted licence.")
+]
+
+
+class Interrupted(Exception):
+    """Ctrl-C, under a name that typer lets through."""
+
+
+def with_encoder(settings: Settings, name: str | None, accept: bool) -> Settings:
+    """The settings for that encoder; a restricted licence is asked about where a person is there.
+
+    Raises:
+        LicenceNotAccepted: nobody is there, or the person says no.
+    """
+    chosen = {"name": name, "accept_license": accept or None}
+    settings = override(settings, {"encoder": chosen})
+    choice = choose(settings)
+    try:
+        choice.require_accepted()
+    except LicenceNotAccepted as refusal:
+        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+            raise
+        typer.echo(f"{refusal.message}: {refusal.cause}", err=True)
+        if not typer.confirm("Do you accept them?", err=True):
+            raise
+        return override(settings, {"encoder": {"accept_license": True}})
+    if choice.row.restricted:
+        typer.echo(f"{choice.row.name} is licensed under {choice.row.licence}", err=True)
+    return settings
+
+
+def with_service(settings: Settings, work: Callable[[Any], Awaitable[T]]) -> T:
+    """Open the application, do one thing with it, close it."""
+    from rag_app.assembly import open_service
+
+    async def run() -> T:
+        service = open_service(settings)
+        try:
+            return await work(service)
+        finally:
+            await service.close()
+
+    try:
+        return asyncio.run(run())
+    except KeyboardInterrupt:
+        raise Interrupted from None
+
+
+def query_options(**chosen: Any) -> Any:
+    """`QueryOptions` of flags; raises SettingsError naming the flag that is not valid."""
+    from pydantic import ValidationError
+
+    from rag_app.service import QueryOptions
+
+    try:
+        return QueryOptions(**chosen)
+    except ValidationError as error:
+        first = error.errors()[0]
+        flag = str(first["loc"][0]).replace("_", "-")
+        raise SettingsError(f"--{flag} {first['input']!r} is not valid. {first['msg']}") from None

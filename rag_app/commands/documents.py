@@ -1,0 +1,116 @@
+"""`ingest`, `documents` and `collections`: what is held."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from rag_app import output
+from rag_app.commands.common import (
+    Accept,
+    AsJson,
+    EncoderName,
+    InCollection,
+    with_encoder,
+    with_service,
+)
+from rag_app.settings import Settings, override
+
+_documents = typer.Typer(no_args_is_help=True, help="List and delete documents.")
+_collections = typer.Typer(no_args_is_help=True, help="List, delete and rebuild collections.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(ingest)
+    app.add_typer(_documents, name="documents")
+    app.add_typer(_collections, name="collections")
+
+
+def ingest(
+    context: typer.Context,
+    paths: Annotated[list[Path], typer.Argument(help="Files and folders.")],
+    collection: InCollection = None,
+    encoder: EncoderName = None,
+    engine: Annotated[
+        str | None, typer.Option(help="Where the work is done: local, or ray (a cluster).")
+    ] = None,
+    accept_license: Accept = False,
+    as_json: AsJson = False,
+) -> None:
+    """Take files and folders into a collection; run again to resume or update."""
+    settings = with_encoder(context.obj, encoder, accept_license)
+    settings = override(settings, {"ingest": {"engine": engine}})
+    name = collection or settings.collection
+    with output.progress() as tell:
+        report = with_service(settings, lambda service: service.ingest(name, paths, tell, encoder))
+    output.show(report.as_dict(name), as_json, output.ingest_report)
+    if report.failures:
+        raise typer.Exit(3)
+
+
+@_documents.command("list")
+def list_documents(
+    context: typer.Context, collection: InCollection = None, as_json: AsJson = False
+) -> None:
+    """List the documents of a collection."""
+    settings: Settings = context.obj
+    name = collection or settings.collection
+    found = with_service(settings, lambda service: service.documents(name))
+    documents = [output.plain(document) for document in found]
+    output.show({"collection": name, "documents": documents}, as_json, output.documents)
+
+
+@_documents.command("delete")
+def delete_documents(
+    context: typer.Context,
+    sources: Annotated[list[str], typer.Argument(help="Names as `documents list` shows them.")],
+    collection: InCollection = None,
+    as_json: AsJson = False,
+) -> None:
+    """Delete documents with their passages and original files."""
+    settings: Settings = context.obj
+    name = collection or settings.collection
+
+    async def delete(service: Any) -> dict[str, list[str]]:
+        done = {source: await service.delete_document(name, source) for source in sources}
+        return {
+            "deleted": [source for source, gone in done.items() if gone],
+            "missing": [source for source, gone in done.items() if not gone],
+        }
+
+    result = with_service(settings, delete)
+    output.show({"collection": name, **result}, as_json, output.deleted)
+    if result["missing"]:
+        raise typer.Exit(3 if result["deleted"] else 1)
+
+
+@_collections.command("list")
+def list_collections(context: typer.Context, as_json: AsJson = False) -> None:
+    """List all collections."""
+    found = with_service(context.obj, lambda service: service.collections())
+    collections = [output.plain(collection) for collection in found]
+    output.show({"collections": collections}, as_json, output.collections)
+
+
+@_collections.command("delete")
+def delete_collection(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="Collection to delete.")],
+    as_json: AsJson = False,
+) -> None:
+    """Delete a collection: its indexes and its original files."""
+    with_service(context.obj, lambda service: service.drop_collection(name))
+    output.show({"deleted": [name], "missing": []}, as_json, output.deleted)
+
+
+@_collections.command("rebuild")
+def rebuild_collection(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="Collection to build anew.")],
+    as_json: AsJson = False,
+) -> None:
+    """Build a collection anew from its originals, with the present settings."""
+    with output.progress() as tell:
+        report = with_service(context.obj, lambda service: service.rebuild_collection(name, tell))
+    output.show(report.as_dict(name), as_json, output.ingest_report)

@@ -1,0 +1,119 @@
+"""`encode`, `encoders`, `golden` and `serve-command`: the encoders by themselves."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from rag_app import output
+from rag_app.commands.common import Accept, AsJson, EncoderName, with_encoder
+from rag_app.encoder_choice import choose, rows
+from rag_app.errors import ApplicationError, SettingsError
+from rag_app.settings import override
+
+Model = Annotated[
+    str | None, typer.Option(help="Local folder, or hub id, in place of the row's model.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(encode)
+    app.command("encoders")(list_encoders)
+    app.command()(golden)
+    app.command("serve-command")(serve_command)
+
+
+def encode(  # noqa: PLR0913, PLR0917 - one parameter a flag
+    context: typer.Context,
+    texts: Annotated[list[str], typer.Argument(help="What to encode.")],
+    encoder: EncoderName = None,
+    model: Model = None,
+    role: Annotated[
+        Literal["query", "passage"], typer.Option("--as", help="As a query or as a passage.")
+    ] = "passage",
+    instruction: Annotated[
+        str | None,
+        typer.Option(help="Instruction of a query; the empty one leaves templates away."),
+    ] = None,
+    max_length: Annotated[int | None, typer.Option(help="Tokens kept of a text.")] = None,
+    accept_license: Accept = False,
+    as_json: AsJson = False,
+) -> None:
+    """Print the vectors of texts."""
+    from rag_app.assembly import encoder as make
+
+    run = {
+        "model": model,
+        "instruction": instruction,
+        "passage_length": max_length,
+        "query_length": max_length,
+    }
+    settings = override(context.obj, {"encoder": run})
+    made = make(with_encoder(settings, encoder, accept_license))
+    try:
+        encoded = (made.encode_queries if role == "query" else made.encode_passages)(texts)
+        document = {
+            "vectors": encoded.vectors.tolist(),
+            "encoder": made.row.name,
+            "fingerprint": made.fingerprint,
+            "tokens": encoded.tokens,
+            "truncated": encoded.truncated,
+        }
+    finally:
+        made.close()
+    output.show(document, as_json, output.vectors)
+
+
+def list_encoders(context: typer.Context, as_json: AsJson = False) -> None:
+    """List the encoders there are, with licence and published quality."""
+    listed = [row.model_dump(mode="json") for row in rows(context.obj)]
+    output.show({"encoders": listed}, as_json, output.encoders)
+
+
+def golden(
+    context: typer.Context,
+    out: Annotated[Path, typer.Option(help="File to write.")],
+    encoder: EncoderName = None,
+    model: Model = None,
+    accept_license: Accept = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write vectors that a served encoder can be checked against (setting `golden`)."""
+    from rag_app.assembly import encoder as make
+    from retrieval.encoders import golden as vectors
+
+    settings = override(context.obj, {"encoder": {"model": model}})
+    made = make(with_encoder(settings, encoder, accept_license))
+    try:
+        found = vectors.make(made)
+    finally:
+        made.close()
+    try:
+        found.save(out)
+    except OSError as error:
+        raise ApplicationError(
+            f"{out} cannot be written", cause=(error.strerror or str(error)).lower()
+        ) from None
+    document: dict[str, Any] = {"file": str(out), "encoder": made.row.name}
+    output.show(document, as_json, output.written)
+
+
+def serve_command(
+    context: typer.Context,
+    encoder: Annotated[str, typer.Argument(help="Row of the encoder registry.")],
+    model: Model = None,
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8001,
+    as_json: AsJson = False,
+) -> None:
+    """Print the command by which vLLM serves an encoder exactly."""
+    from retrieval.encoders import serving
+
+    choice = choose(override(context.obj, {"encoder": {"name": encoder}}))
+    if "vllm" not in choice.row.backends:
+        raise SettingsError(
+            f"encoder {encoder} is not served by vLLM",
+            way_out=f"It is run by {', '.join(choice.row.backends)}",
+        )
+    recipe = serving.serve_command(choice.row, model or choice.run.model, port=port)
+    output.show(output.plain(recipe), as_json, output.recipe)

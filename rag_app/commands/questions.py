@@ -1,0 +1,97 @@
+"""`search` and `ask`: what can be found."""
+
+from typing import Annotated, Any
+
+import typer
+
+from rag_app import output
+from rag_app.commands.common import (
+    Accept,
+    AsJson,
+    EncoderName,
+    InCollection,
+    query_options,
+    with_encoder,
+    with_service,
+)
+from rag_app.errors import ApplicationError
+
+Retriever = Annotated[
+    str | None, typer.Option(help="dense, bm25, hybrid, rank_bm25, or none (closed-book).")
+]
+Fusion = Annotated[str | None, typer.Option(help="rrf, minmax or none.")]
+Weight = Annotated[float | None, typer.Option(help="Share of the dense side in minmax, 0 to 1.")]
+Rewrite = Annotated[str | None, typer.Option(help="none.")]
+Rerank = Annotated[str | None, typer.Option(help="none.")]
+TopK = Annotated[int | None, typer.Option(help="Passages to return.")]
+Sources = Annotated[
+    list[str] | None, typer.Option("--source", help="Search this document only; may be repeated.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(search)
+    app.command()(ask)
+
+
+def search(  # noqa: PLR0913, PLR0917 - one parameter a flag
+    context: typer.Context,
+    query: Annotated[str, typer.Argument(help="What to look for.")],
+    collection: InCollection = None,
+    retriever: Retriever = None,
+    encoder: EncoderName = None,
+    fusion: Fusion = None,
+    weight: Weight = None,
+    rewrite: Rewrite = None,
+    rerank: Rerank = None,
+    top_k: TopK = None,
+    source: Sources = None,
+    accept_license: Accept = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show the passages that a question finds."""
+    settings = with_encoder(context.obj, encoder, accept_license)
+    options = query_options(
+        encoder=encoder, retriever=retriever, fusion=fusion, weight=weight, rewrite=rewrite,
+        rerank=rerank, top_k=top_k, sources=tuple(source or ()),
+    )  # fmt: skip
+    name = collection or settings.collection
+    found = with_service(settings, lambda service: service.search(name, query, options))
+    output.show(found.as_dict(), as_json, output.hits)
+
+
+def ask(  # noqa: PLR0913, PLR0917 - one parameter a flag
+    context: typer.Context,
+    question: Annotated[str, typer.Argument(help="What to answer.")],
+    collection: InCollection = None,
+    retriever: Retriever = None,
+    encoder: EncoderName = None,
+    fusion: Fusion = None,
+    weight: Weight = None,
+    rewrite: Rewrite = None,
+    rerank: Rerank = None,
+    reader: Annotated[str | None, typer.Option(help="quote or llm.")] = None,
+    top_k: TopK = None,
+    source: Sources = None,
+    accept_license: Accept = False,
+    as_json: AsJson = False,
+) -> None:
+    """Answer a question, with citations."""
+    settings = with_encoder(context.obj, encoder, accept_license)
+    options = query_options(
+        encoder=encoder, retriever=retriever, fusion=fusion, weight=weight, rewrite=rewrite,
+        rerank=rerank, reader=reader, top_k=top_k, sources=tuple(source or ()),
+    )  # fmt: skip
+    name = collection or settings.collection
+
+    async def answer(service: Any) -> Any:
+        from rag_app.results import Answer
+
+        async for event in service.ask(name, question, (), options):
+            if isinstance(event, Answer):
+                return event
+            output.stream(event, as_json)
+        raise ApplicationError("the reader ended without an answer", way_out="Ask again")
+
+    output.show(with_service(settings, answer).as_dict(), as_json, output.citations)
