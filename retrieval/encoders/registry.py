@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from retrieval.encoders.errors import UnknownEncoderError
 
-Pooling = Literal["mean", "cls", "last"]
+Pooling = Literal["mean", "cls", "last", "unpublished"]
+"""`unpublished` goes with services that keep it to themselves; nothing here can run such a row."""
 Backend = Literal["onnx", "transformers", "vllm", "openai"]
 
 
@@ -59,6 +60,7 @@ class EncoderRow(BaseModel):
     bright: float | None = Field(
         None, description="published mean nDCG@10 on BRIGHT, original queries, in percent"
     )
+    bright_source: str = Field("", description="where that number is published")
     source: str = Field("", description="address of the paper or model card")
 
     @field_validator("query_template", "document_template", "plain_template")
@@ -73,6 +75,12 @@ class EncoderRow(BaseModel):
     def _prefix_of_the_mean_only(self) -> "EncoderRow":
         if not self.pool_prefix and self.pooling != "mean":
             raise ValueError("pool_prefix = false goes with pooling = 'mean' alone")
+        return self
+
+    @model_validator(mode="after")
+    def _known_where_run_here(self) -> "EncoderRow":
+        if self.pooling == "unpublished" and set(self.backends) != {"openai"}:
+            raise ValueError("pooling = 'unpublished' goes with backends = ['openai'] alone")
         return self
 
     def query_prefix(self, instruction: str | None = None) -> str:
@@ -103,8 +111,9 @@ def built_in() -> Mapping[str, EncoderRow]:
     shared = shelf.pop("instructions")
     rows = {}
     for name, fields in shelf.items():
-        chosen = fields.pop("instructions", "")
-        rows[name] = EncoderRow(name=name, instructions=shared.get(chosen, {}), **fields)
+        table = fields.pop("instructions", None)
+        instructions = {} if table is None else shared[table]
+        rows[name] = EncoderRow(name=name, instructions=instructions, **fields)
     return MappingProxyType(rows)
 
 
