@@ -8,7 +8,7 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
-from rag_app.output import _UNWATCHED, _harmless, _place, _short
+from rag_app.output import UNWATCHED, harmless, place, short
 
 Document = Mapping[str, Any]
 
@@ -19,7 +19,7 @@ def show(comparison: Document) -> None:
     One row a passage, one column a system; behind each rank stands how far the passage moved from
     the first system that found it, up (``▲``) or down (``▼``). A dot stands for "not found".
     """
-    console = Console(width=None if sys.stdout.isatty() else _UNWATCHED)
+    console = Console(width=None if sys.stdout.isatty() else UNWATCHED)
     systems = list(comparison["systems"])
     console.print(_ranks(systems, comparison["passages"]))
     console.print(_agreement(comparison["overlap"], comparison["depth"]))
@@ -32,7 +32,7 @@ def _ranks(systems: Sequence[str], passages: Sequence[Document]) -> Table:
         reference = next(ranks[name] for name in systems if name in ranks)
         table.add_row(
             *(_moved(ranks.get(name), reference) for name in systems),
-            _plain(f"{_place(passage)}\n{_short(passage['text'], 100)}"),
+            _plain(f"{place(passage)}\n{short(passage['text'], 100)}"),
         )
     return table
 
@@ -72,4 +72,4 @@ def _table(head: Sequence[str], texts: Container[int]) -> Table:
 
 
 def _plain(text: str) -> Text:
-    return Text(_harmless(text))
+    return Text(harmless(text))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rag_app.pipeline import AskEvent
 
 Document = Mapping[str, Any]
-_UNWATCHED = 240
+UNWATCHED = 240
 """Columns of a table that goes to a file or another program."""
 _CONTROLS = {code: "\ufffd" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 
@@ -43,7 +43,7 @@ def stream(event: "AskEvent", as_json: bool) -> None:
     """Print the answer as it comes, for people."""
     text = getattr(event, "text", None)
     if text and not as_json:
-        sys.stdout.write(_harmless(text))
+        sys.stdout.write(harmless(text))
         sys.stdout.flush()
 
 
@@ -68,7 +68,7 @@ def progress() -> "Iterator[OnProgress | None]":
 
         def tell(news: "Progress") -> None:
             bars.update(
-                task, completed=news.done, counts=_counts(news), description=_harmless(news.source)
+                task, completed=news.done, counts=_counts(news), description=harmless(news.source)
             )
 
         yield tell
@@ -184,8 +184,8 @@ def hits(result: Document) -> None:
     """Passages with their places in each ranking."""
     for number, hit in enumerate(result["hits"], start=1):
         ranks = ", ".join(f"{name} {rank}" for name, rank in hit["ranks"].items())
-        _out(f"{number}. {_place(hit)}  score {hit['score']:.3f}  ({ranks})")
-        _out(f"   {_short(hit['text'])}\n")
+        _out(f"{number}. {place(hit)}  score {hit['score']:.3f}  ({ranks})")
+        _out(f"   {short(hit['text'])}\n")
     _out(_timing(result["trace"]))
 
 
@@ -193,7 +193,7 @@ def citations(answer: Document) -> None:
     """The evidence under an answer that has been streamed."""
     _out("\n")
     for citation in answer["citations"]:
-        _out(f"[{citation['n']}] {_place(citation)}: {_short(citation['text'])}")
+        _out(f"[{citation['n']}] {place(citation)}: {short(citation['text'])}")
     _out(f"\n{_timing(answer['trace'])}")
 
 
@@ -212,12 +212,14 @@ def config(tree: Document) -> None:
     _out(describe(Settings, tree))
 
 
-def _place(found: Document) -> str:
+def place(found: Document) -> str:
+    """Where a passage stands, in words."""
     page = f", page {found['page']}" if found["page"] else ""
     return f"{found['source']}{page}, characters {found['char_start']}-{found['char_end']}"
 
 
-def _short(text: str, width: int = 240) -> str:
+def short(text: str, width: int = 240) -> str:
+    """The beginning of a text on one line."""
     flat = " ".join(text.split())
     return flat if len(flat) <= width else flat[: width - 1] + "…"
 
@@ -240,15 +242,15 @@ def _table(head: list[str], rows: list[list[Any]]) -> None:
     for name in head:
         table.add_column(name, overflow="fold")  # a name cut short cannot be used
     for row in rows:
-        table.add_row(*[Text(_harmless(str(cell))) for cell in row])
-    width = None if sys.stdout.isatty() else _UNWATCHED
+        table.add_row(*[Text(harmless(str(cell))) for cell in row])
+    width = None if sys.stdout.isatty() else UNWATCHED
     Console(width=width).print(table)
 
 
 def _out(text: str) -> None:
-    sys.stdout.write(_harmless(text) + "\n")
+    sys.stdout.write(harmless(text) + "\n")
 
 
-def _harmless(text: str) -> str:
+def harmless(text: str) -> str:
     """Without the control characters by which a document could command the terminal."""
     return text.translate(_CONTROLS)

@@ -28,26 +28,33 @@ class Interrupted(Exception):
 
 
 def with_encoder(settings: Settings, name: str | None, accept: bool) -> Settings:
-    """The settings for that encoder; a restricted licence is asked about where a person is there.
+    """The settings for that encoder, whose licence is accepted; raises LicenceNotAccepted."""
+    settings = override(settings, {"encoder": {"name": name}})
+    return accepted(settings, settings.encoder.name, accept)
+
+
+def accepted(settings: Settings, name: str, accept: bool) -> Settings:
+    """Settings in which the encoder's licence is accepted, by flag or by a person who is asked.
 
     Raises:
-        LicenceNotAccepted: nobody is there, or the person says no.
+        LicenceNotAccepted: it is restricted, and nobody is there, or the person says no.
+        SettingsError: there is no such encoder.
     """
-    chosen = {"name": name, "accept_license": accept or None}
-    settings = override(settings, {"encoder": chosen})
-    choice = choose(settings)
+    choice = choose(settings, name)
+    if not choice.row.restricted:
+        return settings
     try:
-        choice.require_accepted()
+        if not accept:
+            choice.require_accepted()
     except LicenceNotAccepted as refusal:
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
             raise
         typer.echo(f"{refusal.message}: {refusal.cause}", err=True)
         if not typer.confirm("Do you accept them?", err=True):
             raise
-        return override(settings, {"encoder": {"accept_license": True}})
-    if choice.row.restricted:
-        typer.echo(f"{choice.row.name} is licensed under {choice.row.licence}", err=True)
-    return settings
+    else:
+        typer.echo(f"encoder {name}: licence {choice.row.licence}", err=True)
+    return override(settings, {"encoders": {name: {"accept_license": True}}})
 
 
 def with_service(settings: Settings, work: Callable[[Any], Awaitable[T]]) -> T:

@@ -1,4 +1,4 @@
-"""`search` and `ask`: what can be found."""
+"""`search`, `ask` and `compare`: what can be found."""
 
 from typing import Annotated, Any
 
@@ -10,11 +10,14 @@ from rag_app.commands.common import (
     AsJson,
     EncoderName,
     InCollection,
+    accepted,
     query_options,
     with_encoder,
     with_service,
 )
+from rag_app.encoder_choice import rows
 from rag_app.errors import ApplicationError
+from rag_app.settings import Settings
 
 Retriever = Annotated[
     str | None, typer.Option(help="dense, bm25, hybrid, rank_bm25, or none (closed-book).")
@@ -33,6 +36,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(search)
     app.command()(ask)
+    app.command()(compare)
 
 
 def search(  # noqa: PLR0913, PLR0917 - one parameter a flag
@@ -95,3 +99,37 @@ def ask(  # noqa: PLR0913, PLR0917 - one parameter a flag
         raise ApplicationError("the reader ended without an answer", way_out="Ask again")
 
     output.show(with_service(settings, answer).as_dict(), as_json, output.citations)
+
+
+def compare(
+    context: typer.Context,
+    question: Annotated[str, typer.Argument(help="What to look for.")],
+    systems: Annotated[
+        str,
+        typer.Option(help="RETRIEVER, RETRIEVER@ENCODER or ENCODER, with commas between them."),
+    ],
+    collection: InCollection = None,
+    top_k: TopK = None,
+    accept_license: Accept = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show side by side what several systems find."""
+    from rag_app import comparison, comparison_table
+
+    settings: Settings = context.obj
+    usual, known = settings.encoder.name, [row.name for row in rows(settings)]
+    asked = comparison.parse_systems(systems, known, usual)
+    for system in asked:
+        settings = accepted(settings, system.encoder or usual, accept_license)
+    depth = top_k or settings.retrieval.top_k
+
+    async def search_all(service: Any) -> Any:
+        results = {}
+        for system in asked:
+            options = query_options(retriever=system.retriever, encoder=system.encoder, top_k=depth)
+            name = collection or settings.collection
+            results[system.name] = await service.search(name, question, options)
+        return comparison.compare(results, depth)
+
+    found = with_service(settings, search_all)
+    output.show(found.as_dict(), as_json, comparison_table.show)
