@@ -1,5 +1,6 @@
 # make run    set up, take in the shipped samples on the first start, and open the chat
 # make test   set up, run every check and every test
+# make vllm   a vLLM server for tests, 2.4 GB in .venv-vllm (Linux on x86-64; a part of make test)
 # make setup  leave the command at .venv/bin/rag-app
 
 PYTHON ?= python3
@@ -11,7 +12,13 @@ WARM   := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -c
 USED   := gradio, ui.serving, rag_app.cli, rag_app.server, rag_app.doctor, onnx, onnxruntime, \
           data.parser_child, llama_index.llms.openai_like
 
-.PHONY: setup setup-dev run test check format clean
+# The server needs other versions of libraries than the application, so it has its own environment.
+VLLM      := .venv-vllm
+VLLM_PIP  := $(VLLM)/bin/python -m pip install --quiet --no-compile --disable-pip-version-check
+VLLM_USED := vllm.entrypoints.openai.api_server, vllm.v1.engine.core, vllm.v1.worker.cpu_worker, \
+             vllm.v1.executor.multiproc_executor, rag_app_vllm.model
+
+.PHONY: setup setup-dev vllm run test check format clean
 
 setup: $(VENV)/.ready
 setup-dev: $(VENV)/.ready-dev
@@ -29,10 +36,20 @@ $(VENV)/.ready-dev: $(VENV)/.ready
 	$(PIP) --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
+vllm: $(VLLM)/.ready
+
+$(VLLM)/.ready: tests/vllm/requirements.txt retrieval/vllm_plugin/pyproject.toml
+	test -x $(VLLM)/bin/python || $(PYTHON) -m venv $(VLLM)
+	$(VLLM_PIP) --constraint $< torch
+	$(VLLM_PIP) --no-deps --requirement $<
+	$(VLLM_PIP) --no-deps --no-build-isolation --editable retrieval/vllm_plugin
+	env -u PYTHONDONTWRITEBYTECODE $(VLLM)/bin/python -c 'import $(VLLM_USED)'
+	touch $@
+
 run: setup
 	$(BIN)/rag-app ui
 
-test: check
+test: check $(if $(filter Linux-x86_64,$(shell uname -s)-$(shell uname -m)),vllm)
 	$(BIN)/python -m pytest
 
 check: setup-dev
@@ -46,4 +63,4 @@ format: setup-dev
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(VLLM) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

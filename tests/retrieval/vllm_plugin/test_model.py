@@ -1,0 +1,129 @@
+"""A real server with the plugin, and without it, against the vectors of ReasonIR's authors."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from retrieval.encoders.registry import row
+from retrieval.encoders.serving import serve_command
+from tests.vllm_server import VllmServer, vllm_server
+
+PLUGINS = ("rag_app",)
+KINDS = ("query_bright", "query_math", "document", "none")
+QUERY_LIKE = 9
+"""The text that begins as a query does: without an instruction, the server takes it for one."""
+
+
+class Golden:
+    """The checkpoint, and what the authors' own code gave for texts and instructions."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        told = json.loads((folder / "texts.json").read_text("utf-8"))
+        self.texts: list[str] = told["texts"]
+        self.instructions: dict[str, str] = told["instructions"]
+        with np.load(folder / "vectors.npz") as arrays:
+            self.vectors = {name: arrays[name].astype(np.float64) for name in arrays.files}
+
+    def prompts(self, kind: str) -> list[str]:
+        return [self.instructions[kind] + text for text in self.texts]
+
+    def cosines(self, server: VllmServer, kind: str, limit: int = 8192) -> Any:
+        """Of each text's vectors in one request, and in requests of their own: [2, texts]."""
+        prompts = self.prompts(kind)
+        together = embed(server, prompts, limit)
+        alone = np.concatenate([embed(server, [prompt], limit) for prompt in prompts])
+        expected = self.vectors[f"{kind}|{limit}|single"]
+        return np.stack([np.sum(vectors * expected, axis=1) for vectors in (together, alone)])
+
+
+def embed(server: VllmServer, prompts: list[str], limit: int) -> Any:
+    model = row("reasonir-8b").model_id
+    body = {"model": model, "input": prompts, "truncate_prompt_tokens": limit}
+    data = server.post("/v1/embeddings", body)["data"]
+    vectors = np.array([one["embedding"] for one in data])
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    return vectors
+
+
+@pytest.fixture(scope="module")
+def golden(shared_data: Path) -> Golden:
+    return Golden(shared_data / "golden_reasonir")
+
+
+@pytest.fixture(scope="module")
+def server(golden: Golden, tmp_path_factory: pytest.TempPathFactory) -> Iterator[VllmServer]:
+    """Served by the printed command."""
+    command = serve_command(row("reasonir-8b"), str(golden.folder))
+    with vllm_server(command.argv, tmp_path_factory.mktemp("vllm"), plugins=PLUGINS) as running:
+        yield running
+
+
+@pytest.fixture
+def stock(golden: Golden, tmp_path: Path) -> Path:
+    """The checkpoint as a Llama that vLLM knows by itself."""
+    folder = tmp_path / "stock"
+    shutil.copytree(golden.folder, folder, copy_function=shutil.copyfile)
+    folder.chmod(0o755)
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    config["architectures"] = ["LlamaModel"]
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("limit", [512, 8192])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_vectors_are_those_of_the_authors(
+    server: VllmServer, golden: Golden, kind: str, limit: int
+) -> None:
+    cosines = golden.cosines(server, kind, limit)
+    if kind == "none":
+        cosines = np.delete(cosines, QUERY_LIKE, axis=1)
+    assert cosines.min() >= 0.99999
+
+
+@pytest.mark.slow
+def test_a_text_that_begins_as_a_query_is_taken_for_one(server: VllmServer, golden: Golden) -> None:
+    assert golden.cosines(server, "none")[:, QUERY_LIKE].max() < 0.9
+
+
+@pytest.mark.slow
+def test_a_prompt_without_text_is_refused(server: VllmServer) -> None:
+    body = {"model": row("reasonir-8b").model_id, "input": ["a text", "<|embed|>\n"]}
+    assert httpx.post(f"{server.url}/v1/embeddings", json=body, timeout=60).status_code == 400
+    assert embed(server, ["the server lives on"], 512).shape == (1, 128)
+
+
+@pytest.mark.slow
+def test_without_the_plugin_instructions_spoil_the_mean(
+    golden: Golden, stock: Path, tmp_path: Path
+) -> None:
+    plain = row("reasonir-8b").model_copy(update={"pool_prefix": True})
+    with vllm_server(serve_command(plain, str(stock)).argv, tmp_path) as running:
+        assert golden.cosines(running, "none").min() >= 0.99999
+        for kind in ("query_bright", "query_math", "document"):
+            assert golden.cosines(running, kind).min() < 0.99
+
+
+@pytest.mark.slow
+def test_causal_attention_gives_other_vectors(golden: Golden, stock: Path, tmp_path: Path) -> None:
+    causal = row("reasonir-8b").model_copy(update={"pool_prefix": True, "causal": True})
+    with vllm_server(serve_command(causal, str(stock)).argv, tmp_path) as running:
+        for kind in KINDS:
+            assert golden.cosines(running, kind).max() < 0.99
+
+
+@pytest.mark.slow
+def test_prompts_in_pieces_are_refused(golden: Golden, tmp_path: Path) -> None:
+    command = serve_command(row("reasonir-8b"), str(golden.folder))
+    argv = [*command.argv, "--enable-chunked-prefill"]
+    with pytest.raises(AssertionError, match="no --enable-chunked-prefill"):
+        with vllm_server(argv, tmp_path, plugins=PLUGINS):
+            pass
