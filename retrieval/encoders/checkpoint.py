@@ -172,6 +172,7 @@ def load_network(
             use_safetensors=True,
             trust_remote_code=False,
             local_files_only=True,
+            ignore_mismatched_sizes=True,  # refused below, with the reason
             output_loading_info=True,
         )
     except (OSError, ValueError, SafetensorError) as error:
@@ -184,12 +185,19 @@ def load_network(
     missing = sorted(name for name in report["missing_keys"] if not name.startswith("pooler."))
     if missing or report["mismatched_keys"]:
         raise ModelMismatchError(
-            f"the weights in {folder} are not those of a {config.model_type} model",
-            cause=f"{len(missing)} are missing, {missing[:1]} for one, and "
+            f"the weights in {folder} are not those that its config.json describes",
+            cause=f"{len(missing)} are missing, such as {', '.join(missing[:1]) or 'none'}; "
             f"{len(report['mismatched_keys'])} have another shape",
             way_out="Get its files as they were published",
         )
-    model.eval().requires_grad_(requires_grad=False).to(where)
+    try:
+        model.eval().requires_grad_(requires_grad=False).to(where)
+    except torch.OutOfMemoryError as error:
+        raise EncoderUnavailableError(
+            f"the model in {folder} does not fit into the memory of {where}",
+            cause=str(error).splitlines()[0],
+            way_out="Free memory there, or set another device or dtype",
+        ) from error
     return Network(
         model,
         packed=packed,
