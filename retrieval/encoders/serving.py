@@ -92,6 +92,8 @@ def serve_command(
         "tensor-parallel-size": tensor_parallel if tensor_parallel > 1 else "",
     }
     flags = [word for name, value in options.items() if value for word in (f"--{name}", str(value))]
+    if row.append_eos:
+        flags.append("--enable-tokenizer-info-endpoint")
     return ServeCommand(
         argv=("vllm", "serve", model or row.model_id, *flags),
         env={"VLLM_NO_USAGE_STATS": "1"},
@@ -124,8 +126,8 @@ def _notes(row: EncoderRow, host: str) -> tuple[str, ...]:
         )
     if row.append_eos:
         notes.append(
-            "The server does not put the end-of-text token last, as this model needs: clients "
-            "must, after any truncation."
+            "The server does not put the end token last, as this model needs: clients must, after "
+            "any truncation. rag-app asks the server which it is."
         )
     if host not in {"127.0.0.1", "localhost", "::1"}:
         notes.append(

@@ -1,7 +1,7 @@
 """Commands for vLLM; that a server started by one gives the vectors is tested with the plugin."""
 
 import json
-import shlex
+import subprocess
 from typing import Any
 
 import pytest
@@ -48,8 +48,9 @@ def test_other_weights_are_served_under_the_rows_name() -> None:
 
 def test_a_shell_reads_the_command_back() -> None:
     command = serve_command(row("reasonir-8b"), "/models/it's mine", tensor_parallel=2)
-    settings = [f"{name}={value}" for name, value in command.env.items()]
-    assert shlex.split(command.shell()) == [*settings, *command.argv]
+    script = f"""vllm() {{ printf '%s\\0' "$VLLM_NO_USAGE_STATS" vllm "$@"; }}\n{command.shell()}"""
+    read = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout
+    assert read.split("\0")[:-1] == [*command.env.values(), *command.argv]
     assert option(command, "tensor-parallel-size") == "2"
 
 
@@ -58,9 +59,9 @@ def test_the_plugin_is_named_where_it_is_needed() -> None:
     assert needing == {one.name for one in SERVABLE if not one.pool_prefix}
 
 
-def test_an_end_token_that_nobody_adds_is_named() -> None:
-    notes = serve_command(row("minilm").model_copy(update={"append_eos": True})).notes
-    assert "end-of-text" in " ".join(notes)
+def test_a_server_that_adds_no_end_token_says_which_it_is() -> None:
+    asking = {one.name for one in SERVABLE if serve_command(one).argv[-1].endswith("info-endpoint")}
+    assert asking == {one.name for one in SERVABLE if one.append_eos} != set()
 
 
 @pytest.mark.parametrize(("host", "warned"), [("127.0.0.1", False), ("0.0.0.0", True)])

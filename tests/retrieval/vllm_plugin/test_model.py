@@ -9,9 +9,11 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from tokenizers import Tokenizer
 
 from retrieval.encoders.registry import row
 from retrieval.encoders.serving import serve_command
+from tests.llama_reference import LlamaReference
 from tests.vllm_server import VllmServer, vllm_server
 
 PLUGINS = ("rag_app",)
@@ -86,6 +88,23 @@ def test_the_vectors_are_those_of_the_authors(
     cosines = golden.cosines(server, kind, limit)
     if kind == "none":
         cosines = np.delete(cosines, QUERY_LIKE, axis=1)
+    assert cosines.min() >= 0.99999
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "prefix", [row("reasonir-8b").query_prefix(), row("reasonir-8b").passage_prefix(), ""]
+)
+def test_the_vectors_are_those_of_the_formulas(
+    server: VllmServer, golden: Golden, prefix: str
+) -> None:
+    tokenizer = Tokenizer.from_file(str(golden.folder / "tokenizer.json"))
+    reference = LlamaReference(golden.folder)
+    texts = ["a", "\n\nA heading", " \tblank", "<|embed|>\n", "one <|embed|>\ntwo", "words " * 99]
+    prompts = [prefix + text for text in (texts if prefix else texts[4:])]
+    start = len(tokenizer.encode(prefix).ids) if prefix else 0
+    expected = [reference.vector(tokenizer.encode(prompt).ids, start) for prompt in prompts]
+    cosines = np.sum(embed(server, prompts, 2048) * expected, axis=1)
     assert cosines.min() >= 0.99999
 
 
