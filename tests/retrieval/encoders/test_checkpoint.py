@@ -3,6 +3,7 @@
 import json
 import shutil
 import socket
+import time
 from pathlib import Path
 
 import huggingface_hub.constants
@@ -44,6 +45,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(time, "sleep", lambda _: None)  # the hub's client waits before each retry
     return tmp_path / "hub"
 
 
