@@ -1,0 +1,353 @@
+"""Calls to a server that speaks OpenAI's `/v1/embeddings`: vLLM, OpenAI itself and many others."""
+
+import base64
+import re
+import threading
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import httpx
+import numpy as np
+import orjson
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception,
+    sleep_using_event,
+    stop_after_attempt,
+    stop_when_event_set,
+    wait_random_exponential,
+)
+
+from retrieval.encoders.base import Vectors
+from retrieval.encoders.errors import (
+    EncoderError,
+    EncoderUnavailableError,
+    ModelMismatchError,
+    TextTooLongError,
+)
+
+Inputs = Sequence[str | list[int]]
+"""What one request embeds: texts alone, or token ids alone, with all special tokens."""
+
+_LONGEST_WAIT = 30.0
+_UNAUTHORISED, _FORBIDDEN, _NOT_FOUND, _TOO_MANY_REQUESTS, _NOT_IMPLEMENTED = (
+    401,
+    403,
+    404,
+    429,
+    501,
+)
+_TOO_LONG = re.compile(
+    r"too (long|large)|context (length|size)|less than \d+ tokens|tokens.* exceeds?", re.IGNORECASE
+)
+"""Parts of what OpenAI, vLLM, llama.cpp, text-embeddings-inference and others say."""
+
+
+class Embedded(NamedTuple):
+    """One answer.
+
+    Attributes:
+        vectors: float32 [inputs, dimension], in the order of the inputs, finite and not zero.
+        tokens: tokens that went through the model; None where the server does not say.
+    """
+
+    vectors: Vectors
+    tokens: int | None
+
+
+class EmbeddingServer:
+    """One model behind `/v1/embeddings`.
+
+    A call that may succeed later (no connection, time-out, 429, 5xx) is made again; waits are
+    random, up to a bound that doubles from `pause` to 10 s, and as long as the server asks for in
+    `Retry-After`. Embedding twice has no effect but its cost, so repeating is safe. May be shared
+    by threads; connections are opened at the first call. Proxies of the environment are not used.
+
+    Args:
+        url: address that ends where ``/embeddings`` follows, mostly in ``/v1``.
+        model: the name under which the server knows it.
+        api_key: sent as a bearer token; empty sends none.
+        timeout: most seconds without a sign of the server.
+        attempts: calls in all, at least 1.
+        pause: bound of the first wait in seconds, above 0.
+
+    Attributes:
+        max_length: tokens that it reads of a text, once it has tokenized; None if it does not say.
+
+    Raises:
+        ValueError: an argument is out of its range.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        model: str,
+        api_key: str = "",
+        *,
+        timeout: float = 60.0,
+        attempts: int = 5,
+        pause: float = 0.5,
+    ) -> None:
+        self._url = _checked_url(url)
+        if attempts < 1:
+            raise ValueError(f"attempts is {attempts}; it must be 1 or more")
+        if not timeout > 0 or not pause > 0:
+            raise ValueError(f"timeout is {timeout} and pause {pause}; both must be above 0")
+        if not re.fullmatch(r"[!-~]*", api_key):
+            raise ValueError("api_key holds characters that no key has, such as a line feed")
+        self.model = model
+        self._api_key, self._timeout, self._attempts = api_key, timeout, attempts
+        self._wait = wait_random_exponential(multiplier=pause, max=10)
+        self._lock = threading.Lock()
+        self._client: httpx.Client | None = None
+        self._tokenizes: bool | None = None
+        self.max_length: int | None = None
+
+    @property
+    def address(self) -> str:
+        """Where it is, without credentials."""
+        return str(self._url.copy_with(userinfo=b""))
+
+    def embed(
+        self, inputs: Inputs, *, raw: bool = False, stop: threading.Event | None = None
+    ) -> Embedded:
+        """Embed texts or token ids in one request.
+
+        Args:
+            inputs: at least one.
+            raw: asks a vLLM server to leave vectors at the length that they have.
+            stop: once it is set, nothing is tried again.
+
+        Raises:
+            TextTooLongError: one of the inputs has more tokens than the server reads.
+            ModelMismatchError: the model is unknown, or the answer holds no usable vectors.
+            EncoderUnavailableError: no answer; names the address, the reason and the way out.
+        """
+        body: dict[str, Any] = {"model": self.model, "input": inputs, "encoding_format": "base64"}
+        if raw:
+            body["use_activation"] = False
+        try:
+            answer = orjson.loads(self._call("POST", self._below("embeddings"), body, stop).content)
+            data = sorted(answer["data"], key=lambda each: each["index"])
+            vectors = [_floats(each["embedding"]) for each in data]
+            tokens = (answer.get("usage") or {}).get("prompt_tokens")
+        except httpx.HTTPStatusError as error:
+            raise self._refused(error.response) from error
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise self._foreign(f"its answer holds no vectors ({error!r})") from error
+        if len(vectors) != len(inputs):
+            raise self._foreign(f"it gave {len(vectors)} vectors for {len(inputs)} texts")
+        if len({len(vector) for vector in vectors}) != 1:
+            raise self._foreign("it gave vectors of different dimensions")
+        return Embedded(self._usable(np.stack(vectors)), tokens)
+
+    def tokenize(self, text: str, stop: threading.Event | None = None) -> list[int] | None:
+        """The ids of `text`, special tokens included; None where the server cannot tell.
+
+        vLLM (and SGLang) have ``POST /tokenize`` beside ``/v1``, others have something else there,
+        or nothing.
+
+        Raises:
+            EncoderUnavailableError: no answer, or none any more.
+        """
+        if self._tokenizes is False:
+            return None
+        body = {"model": self.model, "prompt": text}
+        answer = self._optional("POST", self._beside("tokenize"), body, stop)
+        ids = answer.get("tokens")
+        known = isinstance(ids, list) and answer.get("count") == len(ids)
+        if self._tokenizes and not known:
+            raise self._foreign("it does not tokenize any more")
+        self._tokenizes, self.max_length = known, answer.get("max_model_len")
+        return ids if known else None
+
+    @property
+    def tokenizes(self) -> bool:
+        """Whether the server tokenizes; asks it the first time."""
+        if self._tokenizes is None:
+            self.tokenize("a")
+        return bool(self._tokenizes)
+
+    def end_token(self) -> str | None:
+        """The end-of-text token as text, from ``/tokenizer_info``; None where that is not served.
+
+        vLLM serves it with ``--enable-tokenizer-info-endpoint``.
+        """
+        token = self._optional("GET", self._beside("tokenizer_info")).get("eos_token")
+        token = token.get("content") if isinstance(token, dict) else token
+        return token if isinstance(token, str) else None
+
+    def models(self) -> list[str]:
+        """The models that the server lists; none where it does not list them."""
+        listed = self._optional("GET", self._below("models")).get("data")
+        return [str(each["id"]) for each in listed or [] if isinstance(each, dict) and "id" in each]
+
+    def close(self) -> None:
+        """Close the connections; a later call opens new ones."""
+        with self._lock:
+            client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    def _below(self, path: str) -> httpx.URL:
+        return self._url.copy_with(path=f"{self._url.path.rstrip('/')}/{path}")
+
+    def _beside(self, path: str) -> httpx.URL:
+        root = self._url.path.rstrip("/").removesuffix("/v1")
+        return self._url.copy_with(path=f"{root}/{path}")
+
+    def _optional(
+        self, method: str, url: httpx.URL, body: Any = None, stop: threading.Event | None = None
+    ) -> dict[str, Any]:
+        """The answer of an address that not every server has; empty where there is none."""
+        try:
+            answer = orjson.loads(self._call(method, url, body, stop).content)
+        except (httpx.HTTPStatusError, orjson.JSONDecodeError):
+            return {}
+        return answer if isinstance(answer, dict) else {}
+
+    def _call(
+        self,
+        method: str,
+        url: httpx.URL,
+        body: Any = None,
+        stop: threading.Event | None = None,
+    ) -> httpx.Response:
+        """The answer; HTTPStatusError if it is a refusal that more calls do not change."""
+        stop = stop or threading.Event()
+        retrying = Retrying(
+            stop=stop_after_attempt(self._attempts) | stop_when_event_set(stop),
+            wait=self._patience,
+            retry=retry_if_exception(_is_transient),
+            sleep=sleep_using_event(stop),
+            reraise=True,
+        )
+        content = None if body is None else orjson.dumps(body)
+        try:
+            return retrying(self._send, method, url, content)
+        except httpx.TransportError as error:
+            raise self._silent(str(error) or type(error).__name__) from error
+
+    def _send(self, method: str, url: httpx.URL, content: bytes | None) -> httpx.Response:
+        headers = {"content-type": "application/json"} if content else {}
+        return (
+            self._open().request(method, url, content=content, headers=headers).raise_for_status()
+        )
+
+    def _open(self) -> httpx.Client:
+        with self._lock:
+            if self._client is None:
+                headers = {"authorization": f"Bearer {self._api_key}"} if self._api_key else {}
+                self._client = httpx.Client(
+                    timeout=self._timeout, headers=headers, trust_env=False, follow_redirects=True
+                )
+            return self._client
+
+    def _patience(self, state: RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        asked = ""
+        if isinstance(error, httpx.HTTPStatusError):
+            asked = error.response.headers.get("retry-after", "")
+        seconds = float(asked) if re.fullmatch(r"\d+(\.\d+)?", asked) else 0.0
+        return max(self._wait(state), min(seconds, _LONGEST_WAIT))
+
+    def _usable(self, vectors: Vectors) -> Vectors:
+        if not np.isfinite(vectors).all() or not vectors.any(axis=1).all():
+            raise ModelMismatchError(
+                f"{self.model} at {self.address} gave a vector that is not finite, or zero",
+                cause="its arithmetic overflows, or all tokens of a text are left out of pooling",
+                way_out="Serve it with bfloat16 or float32, by the command of "
+                "`rag-app serve-command`",
+            )
+        return vectors
+
+    def _silent(self, cause: str) -> EncoderUnavailableError:
+        return EncoderUnavailableError(
+            f"the encoder server at {self.address} does not answer",
+            cause=cause,
+            way_out="Start it, or check its address in the encoder settings; what was done so far "
+            "is kept, so the command can be repeated",
+        )
+
+    def _foreign(self, cause: str) -> EncoderUnavailableError:
+        return EncoderUnavailableError(
+            f"the server at {self.address} does not embed as OpenAI's API does",
+            cause=cause,
+            way_out="Check that the address ends in /v1 and that an embedding model is served",
+        )
+
+    def _refused(self, response: httpx.Response) -> EncoderError:
+        status, said = response.status_code, _said(response)
+        if status in {_UNAUTHORISED, _FORBIDDEN}:
+            return EncoderUnavailableError(
+                f"the encoder server at {self.address} refuses the key",
+                cause=f"{said} ({status})" if self._api_key else f"no key was sent ({status})",
+                way_out="Set the right api_key in the encoder settings",
+            )
+        if status == _NOT_FOUND:
+            return self._unknown_model(said)
+        if status < _TOO_MANY_REQUESTS and _TOO_LONG.search(said):
+            return TextTooLongError(
+                f"{self.model} at {self.address} cannot read a text whole",
+                cause=said,
+                way_out="Serve it with the row's length (--max-model-len), or set a smaller "
+                "passage_length and query_length",
+            )
+        if _is_transient(response):
+            return self._silent(f"{said} ({status}), {self._attempts} times")
+        return EncoderUnavailableError(
+            f"the encoder server at {self.address} refused a request",
+            cause=f"{said} ({status})",
+            way_out="Check the server's log, and the command of `rag-app serve-command`",
+        )
+
+    def _unknown_model(self, said: str) -> EncoderError:
+        models = self.models()
+        if self.model in models:
+            return self._foreign(f"it lists {self.model}, but: {said}")
+        if not models:
+            return self._foreign(said)
+        return ModelMismatchError(
+            f"the encoder server at {self.address} has no model {self.model!r}",
+            cause=f"it serves {', '.join(models)}",
+            way_out="Set served_name in the encoder settings to the name it is served under",
+        )
+
+
+def _checked_url(url: str) -> httpx.URL:
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise ValueError(f"url {url!r} is no address: {error}") from None
+    if parsed.scheme not in {"http", "https"} or not parsed.host:
+        raise ValueError(f"url is {url!r}; it must begin with http:// or https://")
+    return parsed
+
+
+def _is_transient(failure: BaseException | httpx.Response) -> bool:
+    if isinstance(failure, httpx.HTTPStatusError):
+        failure = failure.response
+    if isinstance(failure, httpx.Response):
+        status = failure.status_code
+        return status == _TOO_MANY_REQUESTS or (status >= 500 and status != _NOT_IMPLEMENTED)
+    return isinstance(failure, httpx.TransportError)
+
+
+def _floats(embedding: str | list[float]) -> Vectors:
+    """A vector as it is sent: base64 of little-endian float32, or a list of numbers."""
+    if isinstance(embedding, str):
+        return np.frombuffer(base64.b64decode(embedding, validate=True), "<f4").astype(np.float32)
+    return np.array(embedding, np.float32).reshape(-1)
+
+
+def _said(response: httpx.Response) -> str:
+    """What the server gives as the reason, in at most 300 characters."""
+    try:
+        answer = orjson.loads(response.content)
+    except orjson.JSONDecodeError:
+        answer = {}
+    error = answer.get("error", answer) if isinstance(answer, dict) else answer
+    said = (error.get("message") or error.get("detail")) if isinstance(error, dict) else error
+    words = " ".join(str(said or response.reason_phrase).split())
+    return words if len(words) <= 300 else f"{words[:300]}..."
