@@ -6,6 +6,7 @@ import binascii
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,7 +18,7 @@ from pydantic import BaseModel, ConfigDict
 from rag_app import wire
 from rag_app.errors import EXPECTED
 from rag_app.ingest import IngestReport, OnProgress, Progress
-from rag_app.results import CollectionInfo, DocumentInfo, PassageContext
+from rag_app.results import CollectionInfo, DocumentInfo, IndexInfo, PassageContext
 from rag_app.service import QueryOptions, Service
 
 _COLLECTION = "/collections/{name}"
@@ -71,9 +72,22 @@ class AskBody(SearchBody):
 
 
 class IngestBody(_Body):
-    """Files and folders of this machine."""
+    """Files and folders of this machine, for the index of an encoder."""
 
     paths: list[Path]
+    encoder: str | None = None
+
+
+class BuildBody(_Body):
+    """An encoder whose index is to be built; None is the settings' one."""
+
+    encoder: str | None = None
+
+
+class UseBody(_Body):
+    """An index, by its fingerprint or its encoder."""
+
+    index: str
 
 
 def api(service: Service, access: Access) -> APIRouter:
@@ -106,6 +120,10 @@ def _reading(service: Service) -> APIRouter:
     async def documents(name: str) -> list[DocumentInfo]:
         return await service.documents(name)
 
+    @router.get(_COLLECTION + "/indexes")
+    async def indexes(name: str) -> list[IndexInfo]:
+        return await service.indexes(name)
+
     @router.get(_COLLECTION + "/passages/{chunk_id}")
     async def passage(name: str, chunk_id: str) -> PassageContext:
         return await service.context(name, chunk_id)
@@ -137,11 +155,26 @@ def _changing(service: Service) -> APIRouter:
 
     @router.post(_COLLECTION + "/ingest")
     async def ingest(name: str, body: IngestBody) -> StreamingResponse:
-        return _streamed(_progressing(lambda tell: service.ingest(name, body.paths, tell)))
+        work = partial(service.ingest, name, body.paths, encoder=body.encoder)
+        return _streamed(_progressing(work))
 
     @router.post(_COLLECTION + "/rebuild")
     async def rebuild(name: str) -> StreamingResponse:
-        return _streamed(_progressing(lambda tell: service.rebuild_collection(name, tell)))
+        return _streamed(_progressing(partial(service.rebuild_collection, name)))
+
+    @router.post(_COLLECTION + "/indexes")
+    async def build(name: str, body: BuildBody) -> StreamingResponse:
+        return _streamed(_progressing(partial(service.build_index, name, body.encoder)))
+
+    @router.put(_COLLECTION + "/active")
+    async def use(name: str, body: UseBody) -> dict[str, bool]:
+        await service.use_index(name, body.index)
+        return {"used": True}
+
+    @router.delete(_COLLECTION + "/indexes")
+    async def drop_index(name: str, index: str) -> dict[str, bool]:
+        await service.drop_index(name, index)
+        return {"deleted": True}
 
     return router
 

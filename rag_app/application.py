@@ -1,7 +1,6 @@
 """The application in this process: collections, ingestion, search and answers."""
 
 import asyncio
-import shutil
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,22 +12,19 @@ from typing import Protocol, TypeVar
 from llama_index.core.base.llms.types import ChatMessage
 
 from data.discovery import Found, discover
-from rag_app.commit import DocumentWriter, forget_unused
-from rag_app.context import passage_context
+from rag_app.context import PassageGone, passage_context
 from rag_app.errors import ApplicationError
-from rag_app.ingest import Ingestor, IngestReport, OnProgress, Progress
-from rag_app.intake import Originals, sha256
+from rag_app.indexes import Indexes, Kits
+from rag_app.ingest import IngestReport, OnProgress, Progress
 from rag_app.pipeline import AskEvent, Pipeline
-from rag_app.results import CollectionInfo, DocumentInfo, PassageContext, SearchResult
+from rag_app.results import CollectionInfo, DocumentInfo, IndexInfo, PassageContext, SearchResult
 from rag_app.service import DEFAULT_OPTIONS, QueryOptions
 from rag_app.stores import OpenStores
 from retrieval.index.base import PassageStore
-from retrieval.index.collections import Collections, require_match
+from retrieval.index.collections import Collections
 from retrieval.index.errors import UnknownCollection
-from retrieval.index.fingerprint import IndexSpec
 from retrieval.index.records import DocumentRecord
 
-MakeIngestor = Callable[[PassageStore, Path, Callable[[], None]], Ingestor]
 T = TypeVar("T")
 _OWN = ("files", "collections", "models")
 """Folders of the storage folder that are never taken in, though a folder above them be."""
@@ -37,7 +33,7 @@ _WRITERS = 32
 
 
 class MakePipelines(Protocol):
-    """Makes the pipeline for one question."""
+    """Makes the pipeline for one question, with the encoder that its options name."""
 
     def __call__(self, store: PassageStore, options: QueryOptions) -> Pipeline:
         """One that searches the store."""
@@ -53,9 +49,7 @@ class Application:
 
     Args:
         collections: where the indexes are; this process must own them.
-        spec: what new indexes are built with, and old ones must match to be used.
-        ingestor: makes what takes documents into an index of that spec, given the folder of the
-            originals and what waits for searches to end (`rag_app.commit.DocumentWriter`).
+        kits: what indexes with each encoder; the settings' one is made at once.
         pipelines: makes the pipeline for a question's options.
         storage: the storage folder; original files lie in its `files`, a folder a collection.
         release: awaited last when the application is closed.
@@ -66,21 +60,20 @@ class Application:
     def __init__(
         self,
         collections: Collections,
-        spec: IndexSpec,
-        ingestor: MakeIngestor,
+        kits: Kits,
         pipelines: MakePipelines,
         storage: Path,
         release: Callable[[], Awaitable[None]],
         graph_above: int | None = None,
     ) -> None:
-        self._collections, self._spec = collections, spec
-        self._make_ingestor, self._pipelines = ingestor, pipelines
-        self._originals = storage / "files"
+        self._collections, self._kits, self._pipelines = collections, kits, pipelines
+        self._kit = kits(None)
+        self._spec = self._kit.spec
         self._own = [storage / name for name in _OWN]
-        self._release_storage, self._graph_above = release, graph_above
-        self._stores = OpenStores(collections, spec)
+        self._release_storage = release
+        self._stores = OpenStores(collections)
+        self._indexes = Indexes(collections, self._stores, kits, storage / "files", graph_above)
         self._writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="write")
-        self._writing: dict[str, threading.Lock] = {}
         self._closing = threading.Event()
 
     # --- collections -------------------------------------------------------------------------
@@ -90,36 +83,64 @@ class Application:
         found = []
         for name in await asyncio.to_thread(self._collections.names):
             with suppress(UnknownCollection):  # deleted meanwhile
-                async with self._stores.reading(name) as store:
+                async with self._stores.reading(name, self._spec) as store:
                     found.append(await asyncio.to_thread(self._describe, name, store))
         return found
 
     async def drop_collection(self, name: str) -> None:
         """See `Service.drop_collection`."""
-        await self._change(lambda _: self._drop(name))
+        await self._change(lambda _: self._indexes.drop_collection(name))
 
     async def rebuild_collection(
         self, name: str, on_progress: OnProgress | None = None
     ) -> IngestReport:
         """See `Service.rebuild_collection`."""
-        return await self._change(partial(self._rebuild, name), on_progress)
+        return await self._change(partial(self._indexes.rebuild, name), on_progress)
+
+    # --- indexes -----------------------------------------------------------------------------
+
+    async def indexes(self, collection: str) -> list[IndexInfo]:
+        """See `Service.indexes`."""
+        async with self._stores.reading_all(collection, self._spec) as stores:
+            return await asyncio.to_thread(self._indexes.describe, collection, stores)
+
+    async def build_index(
+        self,
+        collection: str,
+        encoder: str | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> IngestReport:
+        """See `Service.build_index`."""
+        return await self._change(partial(self._indexes.build, collection, encoder), on_progress)
+
+    async def use_index(self, collection: str, index: str) -> None:
+        """See `Service.use_index`."""
+        await self._change(lambda _: self._indexes.use(collection, index))
+
+    async def drop_index(self, collection: str, index: str) -> None:
+        """See `Service.drop_index`."""
+        await self._change(lambda _: self._indexes.drop(collection, index))
 
     # --- documents ---------------------------------------------------------------------------
 
     async def documents(self, collection: str) -> list[DocumentInfo]:
         """See `Service.documents`."""
-        async with self._stores.reading(collection) as store:
+        async with self._stores.reading(collection, self._spec) as store:
             return [_document_info(record) for record in await asyncio.to_thread(store.records)]
 
     async def delete_document(self, collection: str, source: str) -> bool:
         """See `Service.delete_document`."""
-        return await self._change(lambda _: self._delete(collection, source))
+        return await self._change(lambda _: self._indexes.delete_document(collection, source))
 
     async def ingest(
-        self, collection: str, paths: Sequence[Path], on_progress: OnProgress | None = None
+        self,
+        collection: str,
+        paths: Sequence[Path],
+        on_progress: OnProgress | None = None,
+        encoder: str | None = None,
     ) -> IngestReport:
         """See `Service.ingest`."""
-        return await self._change(partial(self._ingest, collection, paths), on_progress)
+        return await self._change(partial(self._ingest, collection, paths, encoder), on_progress)
 
     # --- questions ---------------------------------------------------------------------------
 
@@ -148,8 +169,12 @@ class Application:
 
     async def context(self, collection: str, chunk_id: str) -> PassageContext:
         """See `Service.context`."""
-        async with self._stores.reading(collection) as store:
-            return await asyncio.to_thread(passage_context, store, chunk_id)
+        try:
+            async with self._stores.reading(collection, self._spec) as store:
+                return await asyncio.to_thread(passage_context, [store], chunk_id)
+        except PassageGone:  # it may have been found with another encoder
+            async with self._stores.reading_all(collection, self._spec) as stores:
+                return await asyncio.to_thread(passage_context, stores, chunk_id)
 
     async def close(self) -> None:
         """See `Service.close`; ingestion that goes on is interrupted, as by a crash."""
@@ -164,9 +189,15 @@ class Application:
         if closed_book:
             yield closed_book
             return
-        async with self._stores.reading(name) as store:
-            require_match(name, store, self._spec)
-            yield self._pipelines(store, options)
+        kit = self._kit
+        if options.encoder:
+            kit = await asyncio.to_thread(self._kits, options.encoder)  # which may read its files
+        async with self._stores.reading(name, kit.spec) as store:
+            if store.stored_fingerprint == kit.spec.fingerprint:
+                yield self._pipelines(store, options)
+                return
+        async with self._stores.reading_all(name, kit.spec) as stores:
+            raise await asyncio.to_thread(self._indexes.refusal, name, stores, kit)
 
     async def _change(
         self, work: Callable[[OnProgress], T], on_progress: OnProgress | None = None
@@ -208,104 +239,24 @@ class Application:
             usable=record.fingerprint == self._spec.fingerprint,
         )
 
-    def _ingest(self, name: str, paths: Sequence[Path], on_progress: OnProgress) -> IngestReport:
+    def _ingest(
+        self, name: str, paths: Sequence[Path], encoder: str | None, on_progress: OnProgress
+    ) -> IngestReport:
         discovery = discover(paths)
         files = [
             Found(found.path, _writable(found.source))
             for found in discovery.files
             if not self._is_own(found.path)
         ]
-        with self._writing_to(name):
-            store = self._stores.create(name)
-            require_match(name, store, self._spec)
-            report = self._ingestor(name, store).run(files, on_progress)
-            forget_unused(Originals(self._originals / name), store)
-            if self._graph_above is not None and report.chunks:
-                self._grow_graph(store, self._graph_above)
+        report = self._indexes.take_in(name, encoder, files, on_progress)
         report.ignored = [
             _writable(path.name) for path in discovery.ignored if not self._is_own(path)
         ]
         return report
 
-    @staticmethod
-    def _grow_graph(store: PassageStore, above: int) -> None:
-        if sum(record.chunks for record in store.records()) >= above:
-            store.optimize()
-
     def _is_own(self, path: Path) -> bool:
         real = path.resolve()
         return any(real.is_relative_to(folder.resolve()) for folder in self._own)
-
-    def _ingestor(self, name: str, store: PassageStore) -> Ingestor:
-        await_readers = partial(self._stores.await_readers, name)
-        return self._make_ingestor(store, self._originals / name, await_readers)
-
-    def _delete(self, name: str, source: str) -> bool:
-        with self._writing_to(name):
-            store = self._stores.open(name)
-            deleted = DocumentWriter(store).delete(source)
-            forget_unused(Originals(self._originals / name), store)
-            return deleted
-
-    def _drop(self, name: str) -> None:
-        with self._writing_to(name), self._stores.closed(name):
-            self._collections.drop(name)
-            shutil.rmtree(self._originals / name, ignore_errors=True)
-
-    def _rebuild(self, name: str, on_progress: OnProgress) -> IngestReport:
-        with self._writing_to(name):
-            store = self._stores.open(name)
-            originals = Originals(self._originals / name)
-            live = [record for record in store.records() if record.live]
-            files = [
-                Found(originals.path(str(record.live), record.suffix), record.source)
-                for record in live
-            ]
-            lost = [
-                record.source
-                for record, found in zip(live, files, strict=True)
-                if not found.path.is_file() or sha256(found.path) != record.live
-            ]
-            if lost:
-                raise ApplicationError(
-                    f"collection {name!r} cannot be rebuilt",
-                    cause=f"the originals of {', '.join(lost)} are gone or damaged",
-                    way_out="Delete these documents, and ingest their files again",
-                )
-            if store.collection().fingerprint == self._spec.fingerprint:
-                self._promote(name)  # deletes what a crash may have left of an old version
-                return IngestReport(unchanged=len(files))
-            return self._replace(name, files, on_progress)
-
-    def _replace(self, name: str, files: Sequence[Found], on_progress: OnProgress) -> IngestReport:
-        """Build the new version beside the old one, then switch the name over."""
-        fresh = self._collections.stage(name, self._spec)
-        try:
-            wanted = {found.source for found in files}
-            for record in fresh.records():
-                if record.source not in wanted:
-                    fresh.delete(record.source)
-            report = self._ingestor(name, fresh).run(files, on_progress)
-        finally:
-            fresh.close()
-        if report.failures:
-            raise ApplicationError(
-                f"collection {name!r} was left as it is",
-                cause="; ".join(
-                    f"{failure.source}: {failure.reason}" for failure in report.failures
-                ),
-                way_out="Delete these documents, then rebuild again",
-            )
-        self._promote(name)
-        forget_unused(Originals(self._originals / name), self._stores.open(name))
-        return report
-
-    def _promote(self, name: str) -> None:
-        with self._stores.closed(name):
-            self._collections.promote(name, self._spec)
-
-    def _writing_to(self, name: str) -> threading.Lock:
-        return self._writing.setdefault(name, threading.Lock())
 
 
 def _asked(question: str) -> str:

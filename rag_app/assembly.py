@@ -1,5 +1,6 @@
 """Settings -> objects: the only file that knows which class stands behind which name."""
 
+import threading
 from collections.abc import Callable
 from functools import cache, lru_cache, partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from rag_app import telemetry
 from rag_app.application import Application
 from rag_app.encoder_choice import EncoderChoice, choose
 from rag_app.errors import SettingsError
+from rag_app.indexes import Kit
 from rag_app.ingest import Ingestor
 from rag_app.ownership import HeldByAnother, Ownership
 from rag_app.pipeline import Pipeline, Stages
@@ -86,24 +88,18 @@ def open_application(
 
 
 def _application(settings: Settings, ownership: Ownership | None, may_block: bool) -> Application:
-    model = encoder(settings)
-    cutter = chunker(settings)
-    spec = IndexSpec(model.dimension, model.identity, cutter.identity, bm25(settings))
-    pipelines = _Pipelines(settings, model)
-    parser = partial(Parser, limits(settings))
+    kits = _Kits(settings)
+    pipelines = _Pipelines(settings, kits.encoder)
 
     async def release() -> None:
         await pipelines.close()
-        model.close()
+        kits.close()
         if ownership:
             ownership.release()
 
     return Application(
         collections(settings),
-        spec,
-        lambda store, originals, await_readers: Ingestor(
-            store, model, cutter, parser, originals, await_readers
-        ),
+        kits,
         pipelines,
         settings.storage.path,
         release,
@@ -283,6 +279,48 @@ def llm_reader(settings: LLMSettings, client: LLM) -> Reader:
     return LLMReader(client, budget, deadline=settings.timeout)
 
 
+class _Kits:
+    """The kit of every encoder that is asked for, made once; they are closed together."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._chunker, self._bm25 = chunker(settings), bm25(settings)
+        self._parser = partial(Parser, limits(settings))
+        self._made: dict[str, tuple[Encoder, Kit]] = {}
+        self._making = threading.Lock()
+
+    def __call__(self, name: str | None = None) -> Kit:
+        return self._one(name)[1]
+
+    def encoder(self, name: str | None = None) -> Encoder:
+        """The encoder of that name; None means the settings' own."""
+        return self._one(name)[0]
+
+    def close(self) -> None:
+        """Close all encoders."""
+        for model, _ in self._made.values():
+            model.close()
+
+    def _one(self, name: str | None) -> tuple[Encoder, Kit]:
+        name = name or self._settings.encoder.name
+        with self._making:
+            if name not in self._made:
+                model = encoder(self._settings, name)
+                self._made[name] = model, self._kit(model)
+            return self._made[name]
+
+    def _kit(self, model: Encoder) -> Kit:
+        chunks, parser = self._chunker, self._parser
+        spec = IndexSpec(model.dimension, model.identity, chunks.identity, self._bm25)
+
+        def ingestor(
+            store: PassageStore, originals: Path, await_readers: Callable[[], None]
+        ) -> Ingestor:
+            return Ingestor(store, model, chunks, parser, originals, await_readers)
+
+        return Kit(model.row.name, spec, ingestor, model.verify)
+
+
 def _with_options(settings: Settings, options: QueryOptions) -> Settings:
     return override(settings, options.overrides())
 
@@ -290,8 +328,8 @@ def _with_options(settings: Settings, options: QueryOptions) -> Settings:
 class _Pipelines:
     """Makes the pipeline for one question out of parts that all questions share."""
 
-    def __init__(self, settings: Settings, model: Encoder) -> None:
-        self._encoder = model
+    def __init__(self, settings: Settings, encoders: Callable[[str], Encoder]) -> None:
+        self._encoders = encoders
         self._choose = lru_cache(256)(partial(_with_options, settings))
         self._connections: httpx.AsyncClient | None = None
         self._llm: LLM | None = None
@@ -317,7 +355,8 @@ class _Pipelines:
             reranker_name=settings.rerank.kind,
             reader=self._reader(settings),
         )
-        return Pipeline(stages, settings.reader.passages, self._encoder)
+        model = self._encoders(settings.encoder.name)
+        return Pipeline(stages, settings.reader.passages, model)
 
     async def close(self) -> None:
         """Close the connections to the language model, if any were made."""
@@ -325,12 +364,12 @@ class _Pipelines:
             await self._connections.aclose()
 
     def _retriever(self, settings: Settings, store: PassageStore, where: Where) -> PassageRetriever:
-        chosen = settings.retrieval
+        chosen, model = settings.retrieval, self._encoders(settings.encoder.name)
         makers: dict[str, Callable[[], PassageRetriever]] = {
-            "dense": lambda: DenseRetriever(store, self._encoder, chosen.top_k, where),
+            "dense": lambda: DenseRetriever(store, model, chosen.top_k, where),
             "bm25": lambda: BM25Retriever(store, chosen.top_k, where),
             "hybrid": lambda: HybridRetriever(
-                store, self._encoder, fusion(settings), chosen.top_k, chosen.candidates, where
+                store, model, fusion(settings), chosen.top_k, chosen.candidates, where
             ),
             "rank_bm25": lambda: ForeignRetriever(
                 self._rank_bm25(settings, store), "rank_bm25", where
@@ -353,13 +392,13 @@ class _Pipelines:
         return self._reference[1]
 
     def _reader(self, settings: Settings) -> Reader:
-        chosen = settings.reader
+        chosen, model = settings.reader, self._encoders(settings.encoder.name)
         makers: dict[str, Callable[[], Reader]] = {
             "quote": lambda: QuotingReader(
                 sentences=chosen.sentences,
                 passages=max(1, chosen.passages),
-                embed=lambda texts: self._encoder.encode_passages(texts).vectors,
-                embed_query=self._encoder.encode_query,
+                embed=lambda texts: model.encode_passages(texts).vectors,
+                embed_query=model.encode_query,
                 language=settings.bm25.language,
             ),
             "llm": lambda: self._llm_reader(settings),

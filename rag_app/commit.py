@@ -3,7 +3,7 @@
 The order of writes is the whole point; `retrieval.index.records.DocumentRecord` tells why.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -84,6 +84,7 @@ class DocumentWriter:
             terms=self._terms,
             size=document.size,
             suffix=document.suffix,
+            since=datetime.now(UTC).isoformat(timespec="microseconds"),
         )
         self._put(live)
         if replaced is not None:
@@ -126,14 +127,19 @@ class DocumentWriter:
         self._store.put_record(replace(record, updated=now))
 
 
-def forget_unused(originals: Originals, store: PassageStore) -> None:
+def forget_unused(originals: Originals, stores: Iterable[PassageStore]) -> None:
     """Delete the original files that no document of the collection has any use for.
 
     Only when a run is over: one that goes on may have read ahead of the records.
+
+    Args:
+        originals: of the collection.
+        stores: all its indexes.
     """
     originals.forget_all_but(
         {
             originals.path(content, record.suffix)
+            for store in stores
             for record in store.records()
             for content in (record.live, record.pending)
             if content

@@ -1,6 +1,6 @@
 """A passage among its neighbours, so that a person can see where a citation stands."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from llama_index.core.schema import TextNode
 
@@ -12,19 +12,27 @@ from retrieval.passages import chunk_id as identify
 _NEIGHBOURS = 2
 
 
-def passage_context(store: PassageStore, chunk_id: str) -> PassageContext:
+class PassageGone(ApplicationError):
+    """No index holds the passage."""
+
+
+def passage_context(stores: Iterable[PassageStore], chunk_id: str) -> PassageContext:
     """The passage with up to two chunks before and behind it on the same page, as running text.
 
+    Args:
+        stores: indexes of the collection; a chunk has another id in each.
+        chunk_id: which passage.
+
     Raises:
-        ApplicationError: the store holds no such passage.
+        PassageGone: none of them holds such a passage.
     """
-    found = store.fetch([chunk_id])
-    if not found:
-        raise ApplicationError(
-            f"passage {chunk_id} is not there any more",
-            way_out="Its document may have been deleted or changed; ask again",
-        )
-    return in_context(found[0], _neighbours(store, found[0]))
+    for store in stores:
+        if found := store.fetch([chunk_id]):
+            return in_context(found[0], _neighbours(store, found[0]))
+    raise PassageGone(
+        f"passage {chunk_id} is not there any more",
+        way_out="Its document may have been deleted or changed; ask again",
+    )
 
 
 def in_context(chunk: TextNode, neighbours: Sequence[TextNode]) -> PassageContext:

@@ -13,7 +13,7 @@ from rag_app import wire
 from rag_app.errors import ApplicationError
 from rag_app.ingest import IngestReport, OnProgress, Progress
 from rag_app.pipeline import AskEvent
-from rag_app.results import CollectionInfo, DocumentInfo, PassageContext, SearchResult
+from rag_app.results import CollectionInfo, DocumentInfo, IndexInfo, PassageContext, SearchResult
 from rag_app.service import DEFAULT_OPTIONS, QueryOptions
 from retrieval.index.collections import checked_name
 
@@ -56,6 +56,28 @@ class RemoteService:
         """See `Service.rebuild_collection`."""
         return await self._run(_path(name, "rebuild"), {}, on_progress)
 
+    async def indexes(self, collection: str) -> list[IndexInfo]:
+        """See `Service.indexes`."""
+        found: list[IndexInfo] = await self._get(_path(collection, "indexes"), list[IndexInfo])
+        return found
+
+    async def build_index(
+        self,
+        collection: str,
+        encoder: str | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> IngestReport:
+        """See `Service.build_index`."""
+        return await self._run(_path(collection, "indexes"), {"encoder": encoder}, on_progress)
+
+    async def use_index(self, collection: str, index: str) -> None:
+        """See `Service.use_index`."""
+        await self._request("PUT", _path(collection, "active"), json={"index": index})
+
+    async def drop_index(self, collection: str, index: str) -> None:
+        """See `Service.drop_index`."""
+        await self._request("DELETE", _path(collection, "indexes"), params={"index": index})
+
     async def documents(self, collection: str) -> list[DocumentInfo]:
         """See `Service.documents`."""
         path = _path(collection, "documents")
@@ -69,10 +91,14 @@ class RemoteService:
         return bool(response.json()["deleted"])
 
     async def ingest(
-        self, collection: str, paths: Sequence[Path], on_progress: OnProgress | None = None
+        self,
+        collection: str,
+        paths: Sequence[Path],
+        on_progress: OnProgress | None = None,
+        encoder: str | None = None,
     ) -> IngestReport:
         """See `Service.ingest`; the other process reads the files, so it must be able to."""
-        body = {"paths": [_sendable(path.resolve()) for path in paths]}
+        body = {"paths": [_sendable(path.resolve()) for path in paths], "encoder": encoder}
         return await self._run(_path(collection, "ingest"), body, on_progress)
 
     async def search(

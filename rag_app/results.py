@@ -185,7 +185,7 @@ class CollectionInfo:
         documents: documents that searches see.
         chunks: their chunks.
         encoder: model of the dense vectors.
-        usable: whether the present settings can open it; if not, it has to be rebuilt.
+        usable: whether it has an index for the present settings; if not, it has to be rebuilt.
     """
 
     name: str
@@ -193,3 +193,28 @@ class CollectionInfo:
     chunks: int
     encoder: str
     usable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class IndexInfo:
+    """One of a collection's indexes as lists show it.
+
+    Attributes:
+        fingerprint: of all that it was built with; its name.
+        encoder: row of the encoder registry.
+        model: of the dense vectors.
+        documents: documents that searches in it see.
+        chunks: their chunks.
+        active: whether the collection's name points at it.
+        usable: whether it is whole, and the present settings make the vectors that it holds.
+        behind: documents of the collection that it lacks, or has in an older version.
+    """
+
+    fingerprint: str
+    encoder: str
+    model: str
+    documents: int
+    chunks: int
+    active: bool
+    usable: bool
+    behind: int

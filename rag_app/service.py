@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from rag_app.ingest import IngestReport, OnProgress
 from rag_app.pipeline import AskEvent
-from rag_app.results import CollectionInfo, DocumentInfo, PassageContext, SearchResult
+from rag_app.results import CollectionInfo, DocumentInfo, IndexInfo, PassageContext, SearchResult
 from rag_app.settings import FusionName, ReaderName, RetrieverName
 
 
@@ -18,6 +18,7 @@ class QueryOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    encoder: str | None = None
     retriever: RetrieverName | None = None
     top_k: int | None = Field(None, ge=1, le=1000)
     candidates: int | None = Field(None, ge=1, le=10_000)
@@ -32,6 +33,7 @@ class QueryOptions(BaseModel):
     def overrides(self) -> dict[str, Any]:
         """As a settings tree; keys that were not chosen are None."""
         return {
+            "encoder": {"name": self.encoder},
             "retrieval": {
                 "retriever": self.retriever,
                 "top_k": self.top_k,
@@ -59,27 +61,67 @@ class Service(Protocol):
         ...
 
     async def drop_collection(self, name: str) -> None:
-        """Delete a collection, its index and its original files."""
+        """Delete a collection, its indexes and its original files."""
         ...
 
     async def rebuild_collection(
         self, name: str, on_progress: OnProgress | None = None
     ) -> IngestReport:
-        """Build a collection anew from its originals, with the present settings."""
+        """Build the index of the settings' encoder anew from the originals.
+
+        It takes the place of the encoder's other indexes, and of the active one where the encoder
+        had none; those of other encoders stay.
+        """
+        ...
+
+    async def indexes(self, collection: str) -> list[IndexInfo]:
+        """All indexes of a collection, the one that is searched by default first."""
+        ...
+
+    async def build_index(
+        self,
+        collection: str,
+        encoder: str | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> IngestReport:
+        """Build the index of an encoder from the originals, or bring it up to date.
+
+        It lies beside the collection's other indexes and holds the newest content of every document
+        that any of them has. None means the settings' encoder. Interrupted, it goes on from there.
+        """
+        ...
+
+    async def use_index(self, collection: str, index: str) -> None:
+        """Point the collection's name at an index, given by its encoder or its fingerprint.
+
+        Lists show it, and other programs see it, where the settings' encoder has no index.
+        """
+        ...
+
+    async def drop_index(self, collection: str, index: str) -> None:
+        """Delete an index, given by its encoder or its fingerprint; never the active one."""
         ...
 
     async def documents(self, collection: str) -> list[DocumentInfo]:
-        """All documents of a collection, by source."""
+        """All documents of a collection that its default index knows, by source."""
         ...
 
     async def delete_document(self, collection: str, source: str) -> bool:
-        """Delete a document; False where there is none of that name."""
+        """Delete a document from all indexes; False where there is none of that name."""
         ...
 
     async def ingest(
-        self, collection: str, paths: Sequence[Path], on_progress: OnProgress | None = None
+        self,
+        collection: str,
+        paths: Sequence[Path],
+        on_progress: OnProgress | None = None,
+        encoder: str | None = None,
     ) -> IngestReport:
-        """Take files and folders into a collection, which is made if need be."""
+        """Take files and folders into a collection, which is made if need be.
+
+        They come into the index of the encoder, None being the settings' one; `build_index` brings
+        the collection's other indexes up to date.
+        """
         ...
 
     async def search(

@@ -1,122 +1,185 @@
-"""Open collections, shared by all requests: none is closed while somebody searches it."""
+"""Open indexes, shared by all requests: none is closed while somebody searches it."""
 
 import asyncio
 import threading
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 
 from retrieval.index.base import PassageStore
 from retrieval.index.collections import Collections
+from retrieval.index.errors import UnknownCollection
 from retrieval.index.fingerprint import IndexSpec
 
 _PAUSE = 0.01
 _PATIENCE = 10.0
 """Seconds that searches are waited for, where going on without them does no harm."""
 
+_Key = tuple[str, str]
+"""Collection and fingerprint."""
+
 
 class OpenStores:
-    """Opens every collection once and hands it to whoever asks.
+    """Opens every index of every collection once and hands it to whoever asks.
+
+    Whoever asks with a spec gets the index that was built with it, once that is whole; where there
+    is none, the one that the collection's name points at, to be listed or refused.
 
     Searches (`reading`) come from any event loop and never hold a thread while they wait; whoever
-    replaces or deletes a collection (`closed`) waits in a thread of its own. Writers must keep
-    each other off: this class does not.
+    deletes an index or a collection (`closed`) waits in a thread of its own. Writers must keep each
+    other off: this class does not.
 
     Args:
         collections: where the indexes are.
-        spec: what new ones are built with.
     """
 
-    def __init__(self, collections: Collections, spec: IndexSpec) -> None:
-        self._collections, self._spec = collections, spec
-        self._stores: dict[str, PassageStore] = {}
-        self._readers: defaultdict[str, set[object]] = defaultdict(set)
-        self._closing: set[str] = set()
+    def __init__(self, collections: Collections) -> None:
+        self._collections = collections
+        self._stores: dict[_Key, PassageStore] = {}
+        self._whole: set[_Key] = set()
+        self._readers: defaultdict[_Key, set[object]] = defaultdict(set)
+        self._closing: set[tuple[str, str | None]] = set()
         self._opening = threading.Lock()  # held while an index is loaded
         self._noting = threading.Lock()  # held for a moment
 
-    def open(self, name: str) -> PassageStore:
-        """The collection, for a writer.
+    def open(self, name: str, spec: IndexSpec, fingerprint: str | None = None) -> PassageStore:
+        """The index for a spec, or the one of that fingerprint, for a writer.
 
         Raises:
-            UnknownCollection: there is none of that name.
+            UnknownCollection: there is no collection of that name.
+            UnknownIndex: it has no index of that fingerprint.
             StoreError: it cannot be opened.
         """
         with self._opening:
-            if name not in self._stores:
-                self._keep(name, self._collections.open(name, self._spec))
-            return self._stores[name]
+            return self._load(name, spec, fingerprint or self._choose(name, spec))
 
-    def create(self, name: str) -> PassageStore:
-        """The collection, made if need be. Raises BadCollectionName, StoreError."""
+    def create(self, name: str, spec: IndexSpec) -> PassageStore:
+        """As `open`; the collection is made if need be. Raises BadCollectionName, StoreError."""
         with self._opening:
-            if name not in self._stores:
-                self._keep(name, self._collections.create(name, self._spec))
-            return self._stores[name]
+            try:
+                return self._load(name, spec, self._choose(name, spec))
+            except UnknownCollection:
+                return self._keep(name, self._collections.create(name, spec))
+
+    def stage(self, name: str, spec: IndexSpec) -> PassageStore:
+        """The index of that spec, made if need be, whole or not. Raises as `open`."""
+        with self._opening:
+            if (name, spec.fingerprint) in self._stores:
+                return self._load(name, spec, spec.fingerprint)
+            return self._keep(name, self._collections.stage(name, spec))
 
     @asynccontextmanager
-    async def reading(self, name: str) -> AsyncIterator[PassageStore]:
-        """The collection, open for as long as the context is. Raises as `open`."""
-        me = object()
-        while (store := self._enter(name, me)) is None:
-            if not await asyncio.to_thread(self._opened, name):
-                await asyncio.sleep(_PAUSE)
-        try:
+    async def reading(self, name: str, spec: IndexSpec) -> AsyncIterator[PassageStore]:
+        """The index for a spec, open for as long as the context is. Raises as `open`."""
+        async with self._reading(name, spec, every=False) as (store,):
             yield store
-        finally:
-            with self._noting:
-                self._readers[name].discard(me)
 
-    def await_readers(self, name: str) -> None:
-        """Return when all who read the collection now have ended; not those who come later."""
+    @asynccontextmanager
+    async def reading_all(self, name: str, spec: IndexSpec) -> AsyncIterator[list[PassageStore]]:
+        """All indexes of a collection, the one for the spec first. Raises as `open`."""
+        async with self._reading(name, spec, every=True) as stores:
+            yield stores
+
+    def await_readers(self, name: str, fingerprint: str) -> None:
+        """Return when all who read the index now have ended; not those who come later."""
+        key = name, fingerprint
         with self._noting:
-            now = set(self._readers[name])
+            now = set(self._readers[key])
         deadline = time.monotonic() + _PATIENCE
-        while now & self._readers[name] and time.monotonic() < deadline:
+        while now & self._readers[key] and time.monotonic() < deadline:
             time.sleep(_PAUSE)
 
     @contextmanager
-    def closed(self, name: str, patience: float = float("inf")) -> Iterator[None]:
-        """Wait until nobody reads the collection, close it, and keep readers waiting meanwhile."""
+    def closed(
+        self, name: str, fingerprint: str | None = None, patience: float = float("inf")
+    ) -> Iterator[None]:
+        """Wait until nobody reads an index, close it, and keep readers waiting meanwhile.
+
+        Without a fingerprint, all indexes of the collection.
+        """
         with self._opening, self._noting:
-            self._closing.add(name)
+            self._closing.add((name, fingerprint))
+            keys = [key for key in self._stores if key == (name, fingerprint or key[1])]
         try:
             deadline = time.monotonic() + patience
-            while self._readers[name] and time.monotonic() < deadline:
+            while any(self._readers[key] for key in keys) and time.monotonic() < deadline:
                 time.sleep(_PAUSE)
-            with self._noting:
-                store = self._stores.pop(name, None)
-            if store is not None:
+            for key in keys:
+                with self._noting:
+                    store = self._stores.pop(key)
+                    self._whole.discard(key)
                 store.close()
             yield
         finally:
             with self._noting:
-                self._closing.discard(name)
+                self._closing.discard((name, fingerprint))
 
     def close(self) -> None:
         """Close all of them."""
-        for name in list(self._stores):
-            with self.closed(name, _PATIENCE):
+        for name in {name for name, _ in self._stores}:
+            with self.closed(name, patience=_PATIENCE):
                 pass
 
-    def _opened(self, name: str) -> bool:
-        """Whether the collection is open now; False while it is being closed."""
+    @asynccontextmanager
+    async def _reading(
+        self, name: str, spec: IndexSpec, every: bool
+    ) -> AsyncIterator[list[PassageStore]]:
+        me, own = object(), [(name, spec.fingerprint)]
+        keys = own if not every and own[0] in self._whole else []
+        while not (stores := self._enter(keys, me)):
+            keys = await asyncio.to_thread(self._opened, name, spec, every)
+            if not keys:
+                await asyncio.sleep(_PAUSE)
+        try:
+            yield stores
+        finally:
+            with self._noting:
+                for key in keys:
+                    self._readers[key].discard(me)
+
+    def _opened(self, name: str, spec: IndexSpec, every: bool) -> list[_Key]:
+        """Which indexes are meant; they are open now. None while one is being closed."""
         with self._opening:
-            if name in self._closing:
-                return False
-            if name not in self._stores:
-                self._keep(name, self._collections.open(name, self._spec))
-            return True
+            if any(closing == name for closing, _ in self._closing):
+                return []
+            first = self._choose(name, spec)
+            others = self._collections.versions(name) if every else []
+            chosen = [first, *(other for other in others if other != first)]
+            for fingerprint in chosen:
+                self._load(name, spec, fingerprint)
+            return [(name, fingerprint) for fingerprint in chosen]
 
-    def _keep(self, name: str, store: PassageStore) -> None:
-        _ = store.stored_fingerprint  # read once, by a thread that may wait
-        with self._noting:
-            self._stores[name] = store
+    def _choose(self, name: str, spec: IndexSpec) -> str:
+        own = spec.fingerprint
+        if (name, own) in self._whole:
+            return own
+        if own in self._collections.versions(name):
+            if not self._load(name, spec, own).collection().building:
+                self._whole.add((name, own))
+                return own
+        return self._collections.active(name)
 
-    def _enter(self, name: str, reader: object) -> PassageStore | None:
+    def _load(self, name: str, spec: IndexSpec, fingerprint: str) -> PassageStore:
+        store = self._stores.get((name, fingerprint))
+        if store is None:
+            return self._keep(name, self._collections.open(name, spec, fingerprint))
+        if spec.fingerprint == fingerprint != store.spec.fingerprint:
+            store.follow(spec)
+        return store
+
+    def _keep(self, name: str, store: PassageStore) -> PassageStore:
+        key = name, store.stored_fingerprint  # read once, by a thread that may wait
         with self._noting:
-            if name in self._closing or name not in self._stores:
-                return None
-            self._readers[name].add(reader)
-            return self._stores[name]
+            self._stores[key] = store
+        return store
+
+    def _enter(self, keys: Sequence[_Key], reader: object) -> list[PassageStore]:
+        """Note a reader of all these indexes, or of none where one is not open to readers."""
+        with self._noting:
+            for key in keys:
+                if self._closing & {key, (key[0], None)} or key not in self._stores:
+                    return []
+            for key in keys:
+                self._readers[key].add(reader)
+            return [self._stores[key] for key in keys]

@@ -46,7 +46,8 @@ class PassageStore(BasePydanticVectorStore):
     """A LlamaIndex vector store that also keeps document records and finds by BM25.
 
     Searches see the live version of each document alone (`DocumentRecord`). Scores of `dense` are
-    cosine similarities, those of `sparse` BM25 (`retrieval.bm25.BM25`); both lists are best first.
+    cosines or dot products (`IndexSpec.distance`), those of `sparse` BM25 (`retrieval.bm25.BM25`);
+    both lists are best first.
     """
 
     stores_text: bool = True
@@ -59,8 +60,12 @@ class PassageStore(BasePydanticVectorStore):
 
     @property
     def spec(self) -> IndexSpec:
-        """What the index is built with."""
+        """What the index is built with, or what it was opened with to be listed or emptied."""
         return self._spec
+
+    def follow(self, spec: IndexSpec) -> None:
+        """Go on with the spec that the index was built with, where it was opened with another."""
+        self._spec = spec
 
     @property
     def stored_fingerprint(self) -> str:

@@ -1,4 +1,4 @@
-"""Named collections: which exist, opening one, and putting a new version in an old one's place."""
+"""Named collections: which exist, what versions of each, and which of these the name points at."""
 
 import re
 from typing import Protocol
@@ -11,38 +11,53 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
 class Collections(Protocol):
-    """Where collections live. A name is an alias: it points at one version, built with one spec."""
+    """Where collections live.
+
+    A collection has any number of versions, each an index of the same documents built with one
+    spec and known by its fingerprint. The name is an alias that points at one of them.
+
+    Calls about a collection raise BadCollectionName, UnknownCollection where there is none of that
+    name, and UnknownIndex where it has no version of that fingerprint.
+    """
 
     def names(self) -> list[str]:
         """The collections that exist, sorted."""
         ...
 
-    def open(self, name: str, spec: IndexSpec) -> PassageStore:
-        """The version that the name points at, whatever it was built with.
+    def versions(self, name: str) -> list[str]:
+        """Fingerprints of the versions that exist, sorted."""
+        ...
+
+    def active(self, name: str) -> str:
+        """Fingerprint of the version that the name points at."""
+        ...
+
+    def open(self, name: str, spec: IndexSpec, fingerprint: str | None = None) -> PassageStore:
+        """The version of that fingerprint, or the active one, whatever it was built with.
 
         Raises:
-            UnknownCollection: there is none of that name.
             StoreError: it cannot be opened.
         """
         ...
 
     def create(self, name: str, spec: IndexSpec) -> PassageStore:
-        """An empty first version, or the existing one. Raises BadCollectionName."""
+        """An empty first version, or the active one of a collection that exists."""
         ...
 
     def stage(self, name: str, spec: IndexSpec) -> PassageStore:
-        """A version beside the one that the name points at; resumed where a crash left one."""
+        """The version of that spec; made where there is none, and then marked as being built."""
         ...
 
-    def promote(self, name: str, spec: IndexSpec) -> None:
-        """Point the name at the staged version and delete the old one; both must be closed.
+    def point(self, name: str, fingerprint: str) -> None:
+        """Point the name at a version, in one step: nobody finds it pointing nowhere."""
+        ...
 
-        Raises NotStaged. Where a crash left the old version behind, calling it again deletes it.
-        """
+    def discard(self, name: str, fingerprint: str) -> None:
+        """Delete a version, which must be closed. Raises IndexInUse for the active one."""
         ...
 
     def drop(self, name: str) -> None:
-        """Delete a collection with all its versions; it must be closed."""
+        """Delete a collection with all its versions, which must be closed."""
         ...
 
 

@@ -33,14 +33,14 @@ def create_shard(path: Path, spec: IndexSpec) -> None:
     """Make an empty shard in a folder that does not exist yet, with its collection record."""
     path.mkdir(parents=True)
     config = edge.EdgeConfig(
-        vectors={DENSE: _half_precision(spec.dimension)},
+        vectors={DENSE: _half_precision(spec)},
         sparse_vectors={SPARSE: edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)},
         payload_memory=edge.Memory.Cached,  # a search reads the texts of its hits at once
     )
     shard = edge.EdgeShard.create(str(path), config)
     for key in _KEYWORDS:
         shard.update(edge.UpdateOperation.create_field_index(key, edge.KeywordIndexParams()))
-    record = CollectionRecord(fingerprint=spec.fingerprint, identity=spec.identity)
+    record = CollectionRecord(spec.fingerprint, spec.identity, building=True)
     shard.update(_upsert([edge.Point(COLLECTION_POINT, {}, record.payload())]))
     shard.flush()
     shard.close()
@@ -255,11 +255,12 @@ class EdgeStore(PassageStore):
                 return
 
 
-def _half_precision(dimension: int) -> Any:
+def _half_precision(spec: IndexSpec) -> Any:
     """Half the memory to scan, the same ranking: docs/decisions/0001-one-store.md has numbers."""
+    distances = {"cosine": edge.Distance.Cosine, "dot": edge.Distance.Dot}
     return edge.EdgeVectorParams(
-        size=dimension,
-        distance=edge.Distance.Cosine,
+        size=spec.dimension,
+        distance=distances[spec.distance],
         datatype=edge.VectorStorageDatatype.Float16,
     )
 

@@ -22,27 +22,53 @@ class UnknownCollection(StoreError):
 
 
 class FingerprintMismatch(StoreError):
-    """The collection was built with another encoder, chunker or lexical analysis."""
+    """The collection was built with another chunker, lexical analysis or state of the encoder."""
 
-    def __init__(self, name: str, lines: Iterable[str]) -> None:
+    def __init__(self, name: str, lines: Iterable[str], encoder: str | None = None) -> None:
+        command = f"indexes build --encoder {encoder} -c" if encoder else "collections rebuild"
         super().__init__(
             f"collection {name!r} was built with other settings",
             cause="; ".join(lines),
             way_out=(
-                f"`rag-app collections rebuild {name}` builds it anew from the stored originals, "
+                f"`rag-app {command} {name}` builds it anew from the stored originals, "
                 "or use another --collection, or the settings it was built with"
             ),
         )
 
 
-class NotStaged(StoreError):
-    """A version that is to replace another one was never built."""
+class UnknownIndex(StoreError):
+    """A collection has no index of that fingerprint or encoder."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, wanted: str, known: Iterable[str]) -> None:
         super().__init__(
-            f"collection {name!r} has no staged version to switch to",
-            cause="none was built with these settings",
-            way_out=f"`rag-app collections rebuild {name}` builds one and switches to it",
+            f"collection {name!r} has no index {wanted}",
+            cause=f"it has {', '.join(known)}",
+            way_out=f"`rag-app indexes list -c {name}` shows them",
+        )
+
+
+class NoIndexOfEncoder(StoreError):
+    """The documents have not been encoded with the encoder that is asked for, or not all."""
+
+    def __init__(self, name: str, encoder: str, known: Iterable[str], begun: bool = False) -> None:
+        what = "no whole index" if begun else "no index"
+        super().__init__(
+            f"collection {name!r} has {what} of encoder {encoder}",
+            cause=f"it has those of {', '.join(sorted(known))}",
+            way_out=f"`rag-app indexes build --encoder {encoder} -c {name}` builds it from the "
+            "stored originals",
+        )
+
+
+class IndexInUse(StoreError):
+    """The index that a collection's name points at is never deleted alone."""
+
+    def __init__(self, name: str, fingerprint: str) -> None:
+        super().__init__(
+            f"index {fingerprint} of collection {name!r} cannot be dropped",
+            cause="it is the one that the collection's name points at",
+            way_out="`rag-app indexes use` points it at another one, "
+            f"`rag-app collections delete {name}` deletes all of them",
         )
 
 

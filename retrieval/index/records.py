@@ -5,7 +5,7 @@ database can disagree with the first.
 """
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -31,6 +31,8 @@ class DocumentRecord:
         suffix: ending of the original's name, with the dot.
         failure: why the newest content could not be read; empty when it could.
         updated: when the record last changed, ISO 8601 in UTC.
+        since: when the live content became it, to the microsecond; of two indexes of a collection,
+            the one with the later `since` has the document's newer content.
     """
 
     source: str
@@ -43,6 +45,7 @@ class DocumentRecord:
     suffix: str = ""
     failure: str = ""
     updated: str = ""
+    since: str = ""
 
     @property
     def point(self) -> str:
@@ -94,21 +97,27 @@ class CollectionRecord:
         average_length: mean passage length, in terms, that the stored BM25 weights assume;
             0 before the first passage.
         refresh_to: set while the weights are being recomputed for another average length.
+        building: whether documents of the collection are still missing that a first build brings;
+            searches use another version until then.
+        replaces: fingerprints of the versions that are deleted because this one is whole.
     """
 
     fingerprint: str
     identity: Mapping[str, Any]
     average_length: float = 0.0
     refresh_to: float | None = None
+    building: bool = False
+    replaces: tuple[str, ...] = ()
 
     def payload(self) -> dict[str, Any]:
         """As Qdrant keeps it."""
-        return {"kind": "collection", **asdict(self)}
+        return {"kind": "collection", **asdict(self), "replaces": list(self.replaces)}
 
     @classmethod
     def of(cls, payload: Mapping[str, Any]) -> "CollectionRecord":
         """From Qdrant."""
-        return cls(**{key: payload[key] for key in cls.__slots__ if key in payload})
+        record = cls(**{key: payload[key] for key in cls.__slots__ if key in payload})
+        return replace(record, replaces=tuple(record.replaces))
 
     def refreshing(self, average_length: float) -> "CollectionRecord":
         """Before the stored weights change."""
@@ -117,3 +126,7 @@ class CollectionRecord:
     def refreshed(self, average_length: float) -> "CollectionRecord":
         """After they have."""
         return replace(self, average_length=average_length, refresh_to=None)
+
+    def built(self, replaces: Iterable[str] = ()) -> "CollectionRecord":
+        """Once no document is missing any more; the versions that it replaces are yet to go."""
+        return replace(self, building=False, replaces=tuple(replaces))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from retrieval.index.collections import checked_name
-from retrieval.index.errors import NotStaged, StoreError, UnknownCollection
+from retrieval.index.errors import IndexInUse, StoreError, UnknownCollection, UnknownIndex
 from retrieval.index.fingerprint import IndexSpec
 
 if TYPE_CHECKING:
@@ -111,40 +111,62 @@ class ServerCollections:
         """See `Collections.names`."""
         return sorted(self._aliases())
 
-    def open(self, name: str, spec: IndexSpec) -> "ServerStore":
+    def versions(self, name: str) -> list[str]:
+        """See `Collections.versions`."""
+        self.active(name)
+        return [held for held in self._versions(name) if self._is_made(_version(name, held))]
+
+    def active(self, name: str) -> str:
+        """See `Collections.active`."""
+        aliases = self._aliases()
+        if checked_name(name) not in aliases:
+            raise UnknownCollection(name, aliases)
+        return aliases[name].removeprefix(f"{name}__")
+
+    def open(self, name: str, spec: IndexSpec, fingerprint: str | None = None) -> "ServerStore":
         """See `Collections.open`."""
-        return self._store(self._active(name), spec)
+        if fingerprint is None:
+            fingerprint = self.active(name)
+        else:
+            self._require(name, fingerprint)
+        return self._store(_version(name, fingerprint), spec)
 
     def create(self, name: str, spec: IndexSpec) -> "ServerStore":
         """See `Collections.create`."""
-        if checked_name(name) not in self._aliases():
-            self._make(name, spec)
-            self._point(name, spec.fingerprint)
-        return self.open(name, spec)
+        if checked_name(name) in self._aliases():
+            return self.open(name, spec)
+        self._make(name, spec)
+        self._point(name, spec.fingerprint)
+        store = self.open(name, spec)
+        store.put_collection(store.collection().built())
+        return store
 
     def stage(self, name: str, spec: IndexSpec) -> "ServerStore":
         """See `Collections.stage`."""
-        self._make(checked_name(name), spec)
+        self.active(name)
+        self._make(name, spec)
         return self._store(_version(name, spec.fingerprint), spec)
 
-    def promote(self, name: str, spec: IndexSpec) -> None:
-        """See `Collections.promote`."""
-        new = _version(checked_name(name), spec.fingerprint)
-        versions = self._versions(name)
-        if new not in versions:
-            raise NotStaged(name)
-        self._point(name, spec.fingerprint)
-        for version in versions:
-            if version != new:
-                self._delete(version)
+    def point(self, name: str, fingerprint: str) -> None:
+        """See `Collections.point`."""
+        self._require(name, fingerprint)
+        self._point(name, fingerprint)
+
+    def discard(self, name: str, fingerprint: str) -> None:
+        """See `Collections.discard`."""
+        self._require(name, fingerprint)
+        if fingerprint == self.active(name):
+            raise IndexInUse(name, fingerprint)
+        self._delete(_version(name, fingerprint))
 
     def drop(self, name: str) -> None:
         """See `Collections.drop`."""
-        active = self._active(name)
-        for version in self._versions(name):
-            if version != active:
-                self._delete(version)
-        self._delete(active)  # takes the alias with it, so that a crash leaves all or nothing
+        active = self.active(name)
+        for fingerprint in self._versions(name):
+            if fingerprint != active:
+                self._delete(_version(name, fingerprint))
+        # The last takes the alias with it, so that a crash leaves all or nothing.
+        self._delete(_version(name, active))
 
     def _aliases(self) -> dict[str, str]:
         """Name -> Qdrant collection, of those that are ours."""
@@ -155,15 +177,15 @@ class ServerCollections:
             if _is_version_of(alias.alias_name, alias.collection_name)
         }
 
-    def _active(self, name: str) -> str:
-        aliases = self._aliases()
-        if checked_name(name) not in aliases:
-            raise UnknownCollection(name, aliases)
-        return aliases[name]
+    def _require(self, name: str, fingerprint: str) -> None:
+        versions = self.versions(name)
+        if fingerprint not in versions:
+            raise UnknownIndex(name, fingerprint, versions)
 
     def _versions(self, name: str) -> list[str]:
         answer = self._calls(self._client.get_collections)
-        return [held.name for held in answer.collections if _is_version_of(name, held.name)]
+        ours = (held.name for held in answer.collections if _is_version_of(name, held.name))
+        return sorted(version.removeprefix(f"{name}__") for version in ours)
 
     def _store(self, version: str, spec: IndexSpec) -> "ServerStore":
         from retrieval.index.server import ServerStore
@@ -174,11 +196,11 @@ class ServerCollections:
         """An empty version; each step does nothing where it is done already."""
         from qdrant_client import models
 
-        from retrieval.index.records import COLLECTION_POINT, CollectionRecord
+        from retrieval.index.records import CollectionRecord
         from retrieval.index.server import INDEXED_KEYS
 
         version = _version(name, spec.fingerprint)
-        if version not in self._versions(name):
+        if spec.fingerprint not in self._versions(name):
             self._calls(lambda: self._create(version, spec))
         for key in INDEXED_KEYS:
             self._calls(
@@ -186,9 +208,15 @@ class ServerCollections:
                     version, key, models.PayloadSchemaType.KEYWORD, wait=True
                 )
             )
-        if not self._calls(lambda: self._client.retrieve(version, [COLLECTION_POINT])):
-            record = CollectionRecord(fingerprint=spec.fingerprint, identity=spec.identity)
+        if not self._is_made(version):
+            record = CollectionRecord(spec.fingerprint, spec.identity, building=True)
             self._store(version, spec).put_collection(record)
+
+    def _is_made(self, version: str) -> bool:
+        """Whether its record is there, which is written last."""
+        from retrieval.index.records import COLLECTION_POINT
+
+        return bool(self._calls(lambda: self._client.retrieve(version, [COLLECTION_POINT])))
 
     def _create(self, version: str, spec: IndexSpec) -> None:
         from qdrant_client import models
@@ -196,9 +224,10 @@ class ServerCollections:
 
         from retrieval.index.server import DENSE, SPARSE
 
+        distances = {"cosine": models.Distance.COSINE, "dot": models.Distance.DOT}
         dense = models.VectorParams(
             size=spec.dimension,
-            distance=models.Distance.COSINE,
+            distance=distances[spec.distance],
             datatype=models.Datatype.FLOAT16,
         )
         sparse = models.SparseVectorParams(modifier=models.Modifier.IDF)

@@ -29,7 +29,7 @@ def store(tmp_path):
 
 @pytest.fixture
 def pipelines(settings, encoder):
-    return assembly._Pipelines(settings, encoder)
+    return assembly._Pipelines(settings, lambda _: encoder)
 
 
 @pytest.mark.parametrize("name", get_args(RetrieverName))
@@ -49,7 +49,7 @@ def test_every_fusion_that_settings_allow_can_be_made(name):
 @pytest.mark.parametrize("name", get_args(ReaderName))
 async def test_every_reader_that_settings_allow_can_be_made(encoder, store, name):
     settings = load_settings(overrides={"llm": {"model": "m"}})
-    pipelines = assembly._Pipelines(settings, encoder)
+    pipelines = assembly._Pipelines(settings, lambda _: encoder)
     made = pipelines(store, QueryOptions(reader=name))
     kind = {"quote": QuotingReader, "llm": LLMReader}[name]
     assert isinstance(made._stages.reader, kind)

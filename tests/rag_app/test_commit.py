@@ -214,7 +214,7 @@ def test_originals_are_kept_while_any_document_needs_them(store, tmp_path):
         originals.path(content, ".txt").write_text(content)
 
     def kept() -> set[str]:
-        forget_unused(originals, store)
+        forget_unused(originals, [store])
         return {path.stem for path in originals.folder.iterdir()}
 
     commit(store, "old")

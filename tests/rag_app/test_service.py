@@ -13,11 +13,12 @@ def test_options_that_were_not_chosen_change_no_setting():
 
 def test_every_option_reaches_its_setting():
     options = QueryOptions(
-        retriever="dense", top_k=3, candidates=30, fusion="rrf", weight=0.1, rewrite="none",
+        encoder="reasonir-8b", retriever="dense", top_k=3, candidates=30, fusion="rrf", weight=0.1, rewrite="none",
         rerank="none", reader="llm", passages=2, sources=("a.txt",),
     )  # fmt: skip
     changed = override(load_settings(), options.overrides())
     found = changed.retrieval
+    assert changed.encoder.name == "reasonir-8b"
     assert (found.retriever, found.top_k, found.candidates) == ("dense", 3, 30)
     assert (found.fusion, found.weight) == ("rrf", 0.1)
     assert (changed.reader.kind, changed.reader.passages) == ("llm", 2)
@@ -38,7 +39,7 @@ def test_options_out_of_range_are_refused(wrong):
 async def test_both_ways_of_having_the_application_offer_every_call(application):
     remote = RemoteService("http://app", "token")
     calls = [name for name in vars(Service) if not name.startswith("_")]
-    assert len(calls) == 10
+    assert len(calls) == 14
     for name in calls:
         assert callable(getattr(application, name))
         assert callable(getattr(remote, name))

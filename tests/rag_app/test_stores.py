@@ -8,12 +8,16 @@ import pytest
 from rag_app.stores import OpenStores
 from retrieval.index.edge_collections import EdgeCollections
 from retrieval.index.errors import BadCollectionName, UnknownCollection
+from tests.encoders import HashingEncoder
 from tests.rag_app.support import spec
+
+SPEC = spec()
+OTHER = spec(encoder=HashingEncoder(name="other"))
 
 
 @pytest.fixture
 def stores(tmp_path) -> Iterator[OpenStores]:
-    stores = OpenStores(EdgeCollections(tmp_path / "collections"), spec())
+    stores = OpenStores(EdgeCollections(tmp_path / "collections"))
     yield stores
     stores.close()
 
@@ -23,32 +27,32 @@ def works(store) -> bool:
 
 
 async def test_all_readers_share_one_open_store(stores):
-    created = stores.create("papers")
-    assert stores.create("papers") is created
-    assert stores.open("papers") is created
-    async with stores.reading("papers") as one, stores.reading("papers") as other:
+    created = stores.create("papers", SPEC)
+    assert stores.create("papers", SPEC) is created
+    assert stores.open("papers", SPEC) is created
+    async with stores.reading("papers", SPEC) as one, stores.reading("papers", SPEC) as other:
         assert one is other is created
 
 
 async def test_a_collection_is_opened_by_its_first_reader(stores, tmp_path):
-    stores.create("papers")
+    stores.create("papers", SPEC)
     stores.close()
-    async with stores.reading("papers") as store:
+    async with stores.reading("papers", SPEC) as store:
         assert works(store)
 
 
 async def test_what_is_not_there_is_named(stores):
     with pytest.raises(UnknownCollection, match="papers"):
-        async with stores.reading("papers"):
+        async with stores.reading("papers", SPEC):
             pass
     with pytest.raises(UnknownCollection):
-        stores.open("papers")
+        stores.open("papers", SPEC)
     with pytest.raises(BadCollectionName):
-        stores.create("../papers")
+        stores.create("../papers", SPEC)
 
 
 async def test_closing_waits_for_readers_and_new_readers_wait_for_it(stores):
-    stores.create("papers")
+    stores.create("papers", SPEC)
     order: list[str] = []
     closing, go_on = threading.Event(), threading.Event()
 
@@ -60,11 +64,11 @@ async def test_closing_waits_for_readers_and_new_readers_wait_for_it(stores):
             order.append("replaced")
 
     async def read_later() -> None:
-        async with stores.reading("papers") as store:
+        async with stores.reading("papers", SPEC) as store:
             order.append("read again")
             assert works(store)
 
-    async with stores.reading("papers") as store:
+    async with stores.reading("papers", SPEC) as store:
         replacing = asyncio.create_task(asyncio.to_thread(replace))
         await asyncio.sleep(0.1)
         assert not closing.is_set()
@@ -80,7 +84,7 @@ async def test_closing_waits_for_readers_and_new_readers_wait_for_it(stores):
 
 
 async def test_many_waiting_readers_hold_no_threads(stores):
-    stores.create("papers")
+    stores.create("papers", SPEC)
     entered, go_on = threading.Event(), threading.Event()
 
     def replace() -> None:
@@ -93,7 +97,7 @@ async def test_many_waiting_readers_hold_no_threads(stores):
     assert await asyncio.to_thread(entered.wait, 10)
 
     async def read() -> bool:
-        async with stores.reading("papers") as store:
+        async with stores.reading("papers", SPEC) as store:
             return works(store)
 
     readers = [asyncio.create_task(read()) for _ in range(100)]
@@ -105,24 +109,26 @@ async def test_many_waiting_readers_hold_no_threads(stores):
 
 
 async def test_those_who_read_now_are_waited_for_and_those_who_come_later_are_not(stores):
-    stores.create("papers")
+    stores.create("papers", SPEC)
     async with AsyncExitStack() as early:
-        await early.enter_async_context(stores.reading("papers"))
-        waiting = asyncio.create_task(asyncio.to_thread(stores.await_readers, "papers"))
+        await early.enter_async_context(stores.reading("papers", SPEC))
+        waiting = asyncio.create_task(
+            asyncio.to_thread(stores.await_readers, "papers", SPEC.fingerprint)
+        )
         await asyncio.sleep(0.05)
         assert not waiting.done()
-        async with stores.reading("papers"):
+        async with stores.reading("papers", SPEC):
             await early.aclose()
             await asyncio.wait_for(waiting, 5)
-    stores.await_readers("papers")
+    stores.await_readers("papers", SPEC.fingerprint)
 
 
 async def test_a_cancelled_reader_does_not_hold_the_collection(stores):
-    stores.create("papers")
+    stores.create("papers", SPEC)
     stores.close()
 
     async def read() -> None:
-        async with stores.reading("papers"):
+        async with stores.reading("papers", SPEC):
             await asyncio.sleep(60)
 
     for wait in (0, 0.001, 0.1):
@@ -141,7 +147,7 @@ async def test_a_cancelled_reader_does_not_hold_the_collection(stores):
 
 
 async def test_readers_come_and_go_while_a_collection_is_replaced_again_and_again(stores):
-    stores.create("papers")
+    stores.create("papers", SPEC)
     stop = threading.Event()
 
     def replace() -> None:
@@ -154,7 +160,7 @@ async def test_readers_come_and_go_while_a_collection_is_replaced_again_and_agai
 
     async def read() -> None:
         for _ in range(10):
-            async with stores.reading("papers") as store:
+            async with stores.reading("papers", SPEC) as store:
                 assert await asyncio.to_thread(works, store)
 
     try:

@@ -3,12 +3,10 @@
 import hashlib
 import os
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import numpy as np
 from llama_index.core.schema import TextNode
@@ -28,6 +26,7 @@ DIMENSION = 8
 PREFIX = f"test-{os.getpid()}-"
 SPEC = IndexSpec(DIMENSION, {"model_id": "toy"}, {"tokens": 16}, BM25(Analyzer("english")))
 OTHER_SPEC = replace(SPEC, encoder={"model_id": "other toy"})
+DOT_SPEC = replace(SPEC, encoder={"model_id": "long toy", "normalise": False})
 
 TEXTS = (
     "Cats chase mice at night, and mice hide from cats.",
@@ -57,12 +56,6 @@ class EdgePlace:
     def versions(self, name: str) -> list[str]:
         """Fingerprints of the versions that lie on the disk."""
         return sorted(path.name for path in self.root.glob(f"{name}/*") if path.is_dir())
-
-    @contextmanager
-    def crash_after_switch(self, error: Exception) -> Iterator[None]:
-        """Old versions cannot be deleted."""
-        with patch("shutil.rmtree", side_effect=error):
-            yield
 
 
 class QuietLocalClient(QdrantClient):
@@ -94,11 +87,6 @@ class LocalServerPlace:
     def versions(self, name: str) -> list[str]:
         found = (held.name for held in self.client.get_collections().collections)
         return sorted(each.removeprefix(f"{name}__") for each in found if each.startswith(name))
-
-    @contextmanager
-    def crash_after_switch(self, error: Exception) -> Iterator[None]:
-        with patch.object(self.client, "delete_collection", side_effect=error):
-            yield
 
 
 class ServerPlace(LocalServerPlace):

@@ -39,8 +39,9 @@ from retrieval.index.collections import require_match
 from retrieval.index.errors import (
     BadCollectionName,
     FingerprintMismatch,
-    StoreError,
+    IndexInUse,
     UnknownCollection,
+    UnknownIndex,
 )
 from retrieval.index.maintenance import refresh_lengths
 from retrieval.index.records import COLLECTION_POINT, CollectionRecord, DocumentRecord, record_point
@@ -49,6 +50,7 @@ from retrieval.rank_bm25_reference import RankBM25Retriever
 from retrieval.sparse import SparseVector
 from tests.retrieval.index.places import (
     DIMENSION,
+    DOT_SPEC,
     OTHER_SPEC,
     PLACES,
     SPEC,
@@ -272,6 +274,24 @@ def test_dense_ranks_and_scores_by_exact_cosine(store):
     assert len(dict(hits)) == 20
 
 
+def test_dense_ranks_and_scores_by_dot_product_where_length_carries_meaning(place, name):
+    store = place.collections.create(name, DOT_SPEC)
+    nodes = chunks([f"{text} {i}" for i in range(6) for text in TEXTS])
+    for length, node in enumerate(nodes, start=1):
+        node.embedding = [value * length / 8 for value in node.get_embedding()]
+    store.add(nodes)
+    query = np.random.default_rng(1).normal(size=DIMENSION).astype(np.float32)
+    matrix = np.asarray([node.get_embedding() for node in nodes])
+    products = matrix @ query
+    hits = store.dense(query, len(nodes))
+    expected = dict(zip(ids(nodes), products, strict=True))
+    assert dict(hits) == pytest.approx(expected, rel=1e-3, abs=10 * HALF_PRECISION)
+    assert hits[0][0] == nodes[int(np.argmax(products))].node_id
+    cosines = products / np.linalg.norm(matrix, axis=1)
+    assert np.argmax(cosines) != np.argmax(products), "the two measures must differ here"
+    store.close()
+
+
 def test_sparse_scores_are_those_of_the_formula(store):
     nodes = ingest(store)
     for query in ("cheese", "mice at night", "mice mice cheese", "the moon over a dark forest"):
@@ -484,6 +504,7 @@ def test_records_come_back_whole_and_by_source(store):
         suffix=".pdf",
         failure="„kaputt“",
         updated="2026-01-02T03:04:05+00:00",
+        since="2026-01-02T03:04:05.678901+00:00",
     )
     bare = DocumentRecord(source="a")
     store.put_record(full)
@@ -508,7 +529,7 @@ def test_a_new_collection_says_what_it_is_built_with(store):
 
 
 def test_collection_record_comes_back_whole(store):
-    record = store.collection().refreshed(12.25).refreshing(13.5)
+    record = store.collection().refreshed(12.25).refreshing(13.5).built(["a", "b"])
     store.put_collection(record)
     assert store.collection() == record
     assert (record.average_length, record.refresh_to) == (12.25, 13.5)
@@ -752,9 +773,16 @@ def test_creating_what_exists_opens_it(place, store, name):
     again.close()
 
 
-@pytest.mark.parametrize("act", ["open", "drop"])
-def test_unknown_collection_is_named_with_those_there_are_and_the_way_out(place, store, name, act):
-    arguments = (SPEC,) if act == "open" else ()
+@pytest.mark.parametrize(
+    ("act", "arguments"),
+    [
+        ("open", (SPEC,)), ("stage", (SPEC,)), ("versions", ()), ("active", ()), ("drop", ()),
+        ("point", (SPEC.fingerprint,)), ("discard", (SPEC.fingerprint,)),
+    ],
+)  # fmt: skip
+def test_unknown_collection_is_named_with_those_there_are_and_the_way_out(
+    place, store, name, act, arguments
+):
     with pytest.raises(UnknownCollection) as caught:
         getattr(place.collections, act)("nowhere", *arguments)
     for part in ("'nowhere'", name, "rag-app ingest PATH --collection nowhere"):
@@ -763,13 +791,16 @@ def test_unknown_collection_is_named_with_those_there_are_and_the_way_out(place,
 
 @pytest.mark.parametrize("bad", ["", ".hidden", "../up", "a/b", "a b", "ä", "x" * 65, "a\n"])
 def test_names_that_could_be_paths_are_refused(place, bad):
-    for act in (place.collections.create, place.collections.open, place.collections.stage):
+    there = place.collections
+    for act in (there.create, there.open, there.stage):
         with pytest.raises(BadCollectionName, match="letters, digits"):
             act(bad, SPEC)
-    with pytest.raises(BadCollectionName):
-        place.collections.drop(bad)
-    with pytest.raises(BadCollectionName):
-        place.collections.promote(bad, SPEC)
+    for act in (there.point, there.discard):
+        with pytest.raises(BadCollectionName):
+            act(bad, SPEC.fingerprint)
+    for act in (there.versions, there.active, there.drop):
+        with pytest.raises(BadCollectionName):
+            act(bad)
 
 
 def test_other_settings_are_refused_with_what_differs_and_the_command_that_rebuilds(
@@ -787,22 +818,49 @@ def test_other_settings_are_refused_with_what_differs_and_the_command_that_rebui
     assert "chunker" not in str(caught.value)
 
 
-def test_a_staged_version_is_built_beside_the_one_in_use(place, store, name):
+def test_versions_lie_beside_each_other_and_the_name_points_at_one(place, store, name):
     old = ids(ingest(store))
     staged = place.collections.stage(name, OTHER_SPEC)
     require_match(name, staged, OTHER_SPEC)
     ingest(staged, TEXTS[:2], source="new.txt")
     assert visible(store) == set(old)
+    both = sorted([SPEC.fingerprint, OTHER_SPEC.fingerprint])
+    assert place.collections.versions(name) == both == place.versions(name)
+    assert place.collections.active(name) == SPEC.fingerprint
     staged.close()
     store.close()
-    place.collections.promote(name, OTHER_SPEC)
+    place.collections.point(name, OTHER_SPEC.fingerprint)
     place.restart()
+    assert place.collections.active(name) == OTHER_SPEC.fingerprint
     after = place.collections.open(name, OTHER_SPEC)
     require_match(name, after, OTHER_SPEC)
     assert [record.source for record in after.records()] == ["new.txt"]
     assert len(visible(after)) == 2
+    before = place.collections.open(name, SPEC, SPEC.fingerprint)
+    require_match(name, before, SPEC)
+    assert visible(before) == set(old)
+    before.close()
     after.close()
-    assert name in place.collections.names()
+    assert place.collections.names().count(name) == 1
+
+
+def test_only_a_version_beside_others_is_marked_as_being_built_until_it_is_not(place, store, name):
+    assert not store.collection().building
+    staged = place.collections.stage(name, OTHER_SPEC)
+    assert staged.collection().building
+    staged.put_collection(staged.collection().built([SPEC.fingerprint]))
+    staged.close()
+    again = place.collections.stage(name, OTHER_SPEC)
+    assert not again.collection().building
+    assert again.collection().replaces == (SPEC.fingerprint,)
+    again.close()
+
+
+def test_staging_in_a_collection_that_does_not_exist_makes_none(place, name):
+    with pytest.raises(UnknownCollection):
+        place.collections.stage(name, SPEC)
+    assert name not in place.collections.names()
+    assert place.versions(name) == []
 
 
 def test_staging_is_resumed_where_it_stopped(place, store, name):
@@ -815,37 +873,38 @@ def test_staging_is_resumed_where_it_stopped(place, store, name):
     again.close()
 
 
-def test_a_crash_before_the_switch_leaves_the_old_version_and_one_after_it_the_new(
-    place, store, name
-):
+def test_a_discarded_version_is_gone_and_the_others_are_as_they_were(place, store, name):
     ingest(store)
-    store.close()
     staged = place.collections.stage(name, OTHER_SPEC)
     ingest(staged, TEXTS[:2])
     staged.close()
-    place.restart()
-    before = place.collections.open(name, SPEC)
-    require_match(name, before, SPEC)
-    before.close()
-    with place.crash_after_switch(Broken()), pytest.raises(Broken):
-        place.collections.promote(name, OTHER_SPEC)
-    place.restart()
-    after = place.collections.open(name, OTHER_SPEC)
-    require_match(name, after, OTHER_SPEC)
-    assert len(visible(after)) == 2
-    after.close()
-    place.collections.promote(name, OTHER_SPEC)
-    assert place.versions(name) == [OTHER_SPEC.fingerprint]
+    place.collections.discard(name, OTHER_SPEC.fingerprint)
+    assert place.versions(name) == [SPEC.fingerprint]
+    assert len(visible(store)) == len(TEXTS)
+    fresh = place.collections.stage(name, OTHER_SPEC)
+    assert visible(fresh) == set()
+    fresh.close()
 
 
-def test_promoting_what_was_never_staged_is_refused_and_changes_nothing(place, store, name):
+def test_the_version_that_the_name_points_at_is_not_discarded(place, store, name):
     ingest(store)
-    store.close()
-    with pytest.raises(StoreError, match="staged"):
-        place.collections.promote(name, OTHER_SPEC)
-    again = place.collections.open(name, SPEC)
-    assert len(visible(again)) == len(TEXTS)
-    again.close()
+    place.collections.stage(name, OTHER_SPEC).close()
+    with pytest.raises(IndexInUse, match=f"{SPEC.fingerprint}.*rag-app indexes use"):
+        place.collections.discard(name, SPEC.fingerprint)
+    assert len(visible(store)) == len(TEXTS)
+    assert len(place.versions(name)) == 2
+
+
+@pytest.mark.parametrize("act", ["open", "point", "discard"])
+def test_an_unknown_version_is_named_with_those_there_are_and_changes_nothing(
+    place, store, name, act
+):
+    ingest(store)
+    unknown = (OTHER_SPEC, "0" * 16) if act == "open" else ("0" * 16,)
+    with pytest.raises(UnknownIndex, match=f"no index {'0' * 16}: it has {SPEC.fingerprint}"):
+        getattr(place.collections, act)(name, *unknown)
+    assert place.collections.active(name) == SPEC.fingerprint
+    assert len(visible(store)) == len(TEXTS)
 
 
 def test_dropping_leaves_no_version(place, store, name):

@@ -56,13 +56,33 @@ def test_a_crash_while_a_version_is_made_leaves_no_collection(collections, monke
     store.close()
 
 
-def test_promoting_sweeps_what_crashes_left(collections):
+@pytest.mark.parametrize("act", ["stage", "discard"])
+def test_making_or_deleting_a_version_sweeps_what_crashes_left(collections, act):
     collections.create("docs", SPEC).close()
-    (collections.root / "docs" / ".new-abc" / "shard").mkdir(parents=True)
+    left = {"active", SPEC.fingerprint}
+    if act == "discard":
+        collections.stage("docs", OTHER_SPEC).close()
+    (collections.root / "docs" / ".scratch-abc" / "shard").mkdir(parents=True)
+    if act == "stage":
+        collections.stage("docs", OTHER_SPEC).close()
+        left.add(OTHER_SPEC.fingerprint)
+    else:
+        collections.discard("docs", OTHER_SPEC.fingerprint)
+    assert {path.name for path in (collections.root / "docs").iterdir()} == left
+
+
+def test_a_crash_while_a_version_is_deleted_leaves_no_half_of_it(collections, monkeypatch):
+    collections.create("docs", SPEC).close()
     collections.stage("docs", OTHER_SPEC).close()
-    collections.promote("docs", OTHER_SPEC)
-    left = {path.name for path in (collections.root / "docs").iterdir()}
-    assert left == {"active", OTHER_SPEC.fingerprint}
+
+    def crash(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("retrieval.index.edge_collections.shutil.rmtree", crash)
+        with pytest.raises(KeyboardInterrupt):
+            collections.discard("docs", OTHER_SPEC.fingerprint)
+    assert collections.versions("docs") == [SPEC.fingerprint]
 
 
 def test_dropping_leaves_nothing_in_the_folder(collections):

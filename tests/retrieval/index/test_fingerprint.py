@@ -43,6 +43,14 @@ def test_every_change_is_another_fingerprint_and_is_named(change, line):
     assert differences(SPEC.identity, other.identity) == [line]
 
 
+@pytest.mark.parametrize(
+    ("identity", "distance"),
+    [({}, "cosine"), ({"normalise": True}, "cosine"), ({"normalise": False}, "dot")],
+)
+def test_vectors_that_are_not_normalised_are_compared_by_dot_product(identity, distance):
+    assert replace(SPEC, encoder=identity).distance == distance
+
+
 def test_equal_identities_have_no_differences():
     assert differences(SPEC.identity, SPEC.identity) == []
 

@@ -22,6 +22,7 @@ DOCUMENTS = st.builds(
     suffix=st.text(),
     failure=st.text(),
     updated=st.text(),
+    since=st.text(),
 )
 
 
@@ -68,7 +69,8 @@ def test_points_of_records_differ_by_source_and_stay_the_same():
 
 
 def test_a_collection_record_survives_json():
-    record = CollectionRecord("f" * 16, {"encoder": {"dimension": 8}}, 12.5, 13.5)
+    identity = {"encoder": {"dimension": 8}}
+    record = CollectionRecord("f" * 16, identity, 12.5, 13.5, True, ("a", "b"))
     assert CollectionRecord.of(json.loads(json.dumps(record.payload()))) == record
 
 
@@ -77,6 +79,18 @@ def test_a_refresh_is_noted_before_and_cleared_after():
     under_way = record.refreshing(12)
     assert (under_way.average_length, under_way.refresh_to) == (10, 12)
     assert under_way.refreshed(12) == CollectionRecord("f", {}, average_length=12)
+
+
+def test_a_version_that_is_built_may_have_others_to_replace():
+    record = CollectionRecord("f", {}, building=True)
+    assert record.built(["a"]) == CollectionRecord("f", {}, replaces=("a",))
+    assert record.built() == CollectionRecord("f", {})
+
+
+def test_a_record_of_an_older_program_is_that_of_a_whole_version():
+    payload = CollectionRecord("f", {}).payload()
+    del payload["building"], payload["replaces"]
+    assert not CollectionRecord.of(payload).building
 
 
 @pytest.mark.parametrize("record", [DocumentRecord("a"), CollectionRecord("f", {})])

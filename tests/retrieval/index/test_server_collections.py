@@ -8,7 +8,7 @@ from qdrant_client import models
 
 from retrieval.index.errors import StoreError
 from retrieval.index.server_collections import Placement, ServerCollections, connect
-from tests.retrieval.index.places import OTHER_SPEC, SPEC, TEXTS, LocalServerPlace, ingest
+from tests.retrieval.index.places import DOT_SPEC, OTHER_SPEC, SPEC, TEXTS, LocalServerPlace, ingest
 from tests.retrieval.index.scripted_server import scripted_server
 
 
@@ -24,7 +24,7 @@ def test_name_is_an_alias_of_the_version_in_use(place):
     place.collections.stage("docs", OTHER_SPEC)
     (alias,) = place.client.get_aliases().aliases
     assert (alias.alias_name, alias.collection_name) == ("docs", f"docs__{SPEC.fingerprint}")
-    place.collections.promote("docs", OTHER_SPEC)
+    place.collections.point("docs", OTHER_SPEC.fingerprint)
     (alias,) = place.client.get_aliases().aliases
     assert alias.collection_name == f"docs__{OTHER_SPEC.fingerprint}"
 
@@ -49,7 +49,10 @@ def test_creating_is_finished_where_a_crash_left_it(place):
         sparse_vectors_config={"bm25": models.SparseVectorParams(modifier=models.Modifier.IDF)},
     )
     assert place.collections.names() == []
-    store = place.collections.create("docs", SPEC)
+    place.collections.create("docs", OTHER_SPEC)
+    only = [OTHER_SPEC.fingerprint]
+    assert place.collections.versions("docs") == only, "half a version is none"
+    store = place.collections.stage("docs", SPEC)
     assert store.collection().fingerprint == SPEC.fingerprint
     assert len(ingest(store)) == len(TEXTS)
 
@@ -68,6 +71,13 @@ def test_a_cluster_is_told_shards_replicas_and_consistency():
         "distance": "Cosine",
         "datatype": "float16",
     }
+
+
+def test_a_server_is_told_to_compare_by_dot_product_where_length_carries_meaning():
+    with scripted_server() as server:
+        ServerCollections(connect(server.url))._create("docs__0", DOT_SPEC)
+        ((_, body),) = server.bodies("PUT", "/collections/docs__0")
+    assert body["vectors"]["dense"]["distance"] == "Dot"
 
 
 def test_connecting_sends_nothing_and_the_key_goes_along_later(caplog):
