@@ -1,8 +1,6 @@
 """A real server with the plugin, and without it, against the vectors of ReasonIR's authors."""
 
 import json
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,6 @@ from retrieval.encoders.serving import serve_command
 from tests.llama_reference import LlamaReference
 from tests.vllm_server import VllmServer, vllm_server
 
-PLUGINS = ("rag_app",)
 KINDS = ("query_bright", "query_math", "document", "none")
 QUERY_LIKE = 9
 """The text that begins as a query does: without an instruction, the server takes it for one."""
@@ -55,28 +52,13 @@ def embed(server: VllmServer, prompts: list[str], limit: int) -> Any:
 
 
 @pytest.fixture(scope="module")
-def golden(shared_data: Path) -> Golden:
-    return Golden(shared_data / "golden_reasonir")
-
-
-@pytest.fixture(scope="module")
-def server(golden: Golden, tmp_path_factory: pytest.TempPathFactory) -> Iterator[VllmServer]:
-    """Served by the printed command."""
-    command = serve_command(row("reasonir-8b"), str(golden.folder))
-    with vllm_server(command.argv, tmp_path_factory.mktemp("vllm"), plugins=PLUGINS) as running:
-        yield running
+def golden(golden_reasonir: Path) -> Golden:
+    return Golden(golden_reasonir)
 
 
 @pytest.fixture
-def stock(golden: Golden, tmp_path: Path) -> Path:
-    """The checkpoint as a Llama that vLLM knows by itself."""
-    folder = tmp_path / "stock"
-    shutil.copytree(golden.folder, folder, copy_function=shutil.copyfile)
-    folder.chmod(0o755)
-    config = json.loads((folder / "config.json").read_text("utf-8"))
-    config["architectures"] = ["LlamaModel"]
-    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    return folder
+def server(reasonir_server: VllmServer) -> VllmServer:
+    return reasonir_server
 
 
 @pytest.mark.slow
@@ -122,21 +104,17 @@ def test_a_prompt_without_text_is_refused(server: VllmServer) -> None:
 
 @pytest.mark.slow
 def test_without_the_plugin_instructions_spoil_the_mean(
-    golden: Golden, stock: Path, tmp_path: Path
+    golden: Golden, stock_server: VllmServer
 ) -> None:
-    plain = row("reasonir-8b").model_copy(update={"pool_prefix": True})
-    with vllm_server(serve_command(plain, str(stock)).argv, tmp_path) as running:
-        assert golden.cosines(running, "none").min() >= 0.99999
-        for kind in ("query_bright", "query_math", "document"):
-            assert golden.cosines(running, kind).min() < 0.99
+    assert golden.cosines(stock_server, "none").min() >= 0.99999
+    for kind in ("query_bright", "query_math", "document"):
+        assert golden.cosines(stock_server, kind).min() < 0.99
 
 
 @pytest.mark.slow
-def test_causal_attention_gives_other_vectors(golden: Golden, stock: Path, tmp_path: Path) -> None:
-    causal = row("reasonir-8b").model_copy(update={"pool_prefix": True, "causal": True})
-    with vllm_server(serve_command(causal, str(stock)).argv, tmp_path) as running:
-        for kind in KINDS:
-            assert golden.cosines(running, kind).max() < 0.99
+def test_causal_attention_gives_other_vectors(golden: Golden, causal_server: VllmServer) -> None:
+    for kind in KINDS:
+        assert golden.cosines(causal_server, kind).max() < 0.99
 
 
 @pytest.mark.slow
@@ -144,5 +122,5 @@ def test_prompts_in_pieces_are_refused(golden: Golden, tmp_path: Path) -> None:
     command = serve_command(row("reasonir-8b"), str(golden.folder))
     argv = [*command.argv, "--enable-chunked-prefill"]
     with pytest.raises(AssertionError, match="no --enable-chunked-prefill"):
-        with vllm_server(argv, tmp_path, plugins=PLUGINS):
+        with vllm_server(argv, tmp_path, plugins=("rag_app",)):
             pass
