@@ -51,6 +51,7 @@ class EmbeddingsServer:
         max_length: tokens it reads of a text; longer ones are refused.
         failures: statuses with which the next requests to ``/v1/embeddings`` are answered; 0 breaks
             the connection off.
+        tokenizer_failures: the same of ``/tokenize``.
         failing: what a status of `failures` says, and its headers.
         stop_after: embeddings requests after which it stops, as a server that crashes.
         floats: answers with lists of numbers whatever is asked.
@@ -76,6 +77,7 @@ class EmbeddingsServer:
         self.end_token: str | None = None
         self.max_length = 10_000
         self.failures: list[int] = []
+        self.tokenizer_failures: list[int] = []
         self.failing: tuple[str, dict[str, str]] = ("scripted failure", {})
         self.stop_after: int | None = None
         self.change: Callable[[NDArray[np.float32]], NDArray[np.float32]] = lambda vectors: vectors
@@ -130,6 +132,8 @@ class EmbeddingsServer:
         async def tokenize(request: Request) -> Response:
             if not self.tokenizes:
                 return JSONResponse({"detail": "Not Found"}, 404)
+            if self.tokenizer_failures:
+                return _error(self.tokenizer_failures.pop(0), *self.failing)
             prompt = (await request.json())["prompt"]
             self.tokenized.append(prompt)
             ids = ids_of(prompt, ends=self.ends)

@@ -4,6 +4,7 @@ import base64
 import re
 import threading
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Any, NamedTuple
 
 import httpx
@@ -31,13 +32,6 @@ Inputs = Sequence[str | list[int]]
 """What one request embeds: texts alone, or token ids alone, with all special tokens."""
 
 _LONGEST_WAIT = 30.0
-_UNAUTHORISED, _FORBIDDEN, _NOT_FOUND, _TOO_MANY_REQUESTS, _NOT_IMPLEMENTED = (
-    401,
-    403,
-    404,
-    429,
-    501,
-)
 _TOO_LONG = re.compile(
     r"too (long|large)|context (length|size)|less than \d+ tokens|tokens.* exceeds?", re.IGNORECASE
 )
@@ -107,7 +101,7 @@ class EmbeddingServer:
     @property
     def address(self) -> str:
         """Where it is, without credentials."""
-        return str(self._url.copy_with(userinfo=b""))
+        return str(self._url.copy_with(userinfo=b"", query=None))
 
     def embed(
         self, inputs: Inputs, *, raw: bool = False, stop: threading.Event | None = None
@@ -203,7 +197,11 @@ class EmbeddingServer:
         """The answer of an address that not every server has; empty where there is none."""
         try:
             answer = orjson.loads(self._call(method, url, body, stop).content)
-        except (httpx.HTTPStatusError, orjson.JSONDecodeError):
+        except httpx.HTTPStatusError as error:
+            if _is_transient(error):  # it may well have the address, and tell later
+                raise self._refused(error.response) from error
+            return {}
+        except orjson.JSONDecodeError:
             return {}
         return answer if isinstance(answer, dict) else {}
 
@@ -231,17 +229,14 @@ class EmbeddingServer:
 
     def _send(self, method: str, url: httpx.URL, content: bytes | None) -> httpx.Response:
         headers = {"content-type": "application/json"} if content else {}
-        return (
-            self._open().request(method, url, content=content, headers=headers).raise_for_status()
-        )
+        response = self._open().request(method, url, content=content, headers=headers)
+        return response.raise_for_status()
 
     def _open(self) -> httpx.Client:
         with self._lock:
             if self._client is None:
                 headers = {"authorization": f"Bearer {self._api_key}"} if self._api_key else {}
-                self._client = httpx.Client(
-                    timeout=self._timeout, headers=headers, trust_env=False, follow_redirects=True
-                )
+                self._client = httpx.Client(timeout=self._timeout, headers=headers, trust_env=False)
             return self._client
 
     def _patience(self, state: RetryCallState) -> float:
@@ -279,15 +274,15 @@ class EmbeddingServer:
 
     def _refused(self, response: httpx.Response) -> EncoderError:
         status, said = response.status_code, _said(response)
-        if status in {_UNAUTHORISED, _FORBIDDEN}:
+        if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
             return EncoderUnavailableError(
                 f"the encoder server at {self.address} refuses the key",
                 cause=f"{said} ({status})" if self._api_key else f"no key was sent ({status})",
                 way_out="Set the right api_key in the encoder settings",
             )
-        if status == _NOT_FOUND:
+        if status == HTTPStatus.NOT_FOUND:
             return self._unknown_model(said)
-        if status < _TOO_MANY_REQUESTS and _TOO_LONG.search(said):
+        if status < HTTPStatus.TOO_MANY_REQUESTS and _TOO_LONG.search(said):
             return TextTooLongError(
                 f"{self.model} at {self.address} cannot read a text whole",
                 cause=said,
@@ -330,7 +325,9 @@ def _is_transient(failure: BaseException | httpx.Response) -> bool:
         failure = failure.response
     if isinstance(failure, httpx.Response):
         status = failure.status_code
-        return status == _TOO_MANY_REQUESTS or (status >= 500 and status != _NOT_IMPLEMENTED)
+        if status == HTTPStatus.TOO_MANY_REQUESTS:
+            return True
+        return status >= 500 and status != HTTPStatus.NOT_IMPLEMENTED
     return isinstance(failure, httpx.TransportError)
 
 

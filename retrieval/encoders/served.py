@@ -81,6 +81,7 @@ class ServedEncoder(PromptedEncoder):
 
     _server: EmbeddingServer = PrivateAttr()
     _remake: Any = PrivateAttr()
+    _starts: dict[str, int] = PrivateAttr(default_factory=dict)
     _warned: bool = PrivateAttr(default=False)
 
     def __init__(  # noqa: PLR0913 - every one is a setting
@@ -115,8 +116,8 @@ class ServedEncoder(PromptedEncoder):
             served_name=server.model,
             revision=revision,
             instruction=instruction,
-            passage_length=passage_length or row.passage_length,
-            query_length=query_length or row.query_length,
+            passage_length=row.passage_length if passage_length is None else passage_length,
+            query_length=row.query_length if query_length is None else query_length,
             batch_texts=batch_texts,
             concurrency=concurrency,
             golden=golden,
@@ -236,12 +237,18 @@ class ServedEncoder(PromptedEncoder):
             return ids or whole, False
         tail = self._tail
         room = limit - len(tail)
-        if prefix and len(self._tokenized(prefix + self._end)) - len(tail) >= room:
+        if self._start(prefix) >= room:
             raise TextTooLongError(
                 f"encoder {self.row.name} keeps {limit} tokens, and the instruction alone has more",
                 way_out="Set a larger passage_length and query_length, or a shorter instruction",
             )
         return ids[:room] + tail, True
+
+    def _start(self, prefix: str) -> int:
+        """Tokens before the text, the start token included; counted once."""
+        if prefix not in self._starts:
+            self._starts[prefix] = len(self._tokenized(prefix + self._end)) - len(self._tail)
+        return self._starts[prefix]
 
     def _request(self, inputs: Inputs, limit: int, stop: threading.Event) -> Encoded:
         raw = not self.row.normalise and self._server.tokenizes

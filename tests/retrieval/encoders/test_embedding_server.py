@@ -245,6 +245,14 @@ def test_a_server_without_a_tokenizer_is_asked_once(server, calls):
     assert not calls.tokenizes
 
 
+def test_a_server_in_trouble_is_not_taken_for_one_without_a_tokenizer(server, connect):
+    calls = connect(attempts=2)
+    server.tokenizer_failures = [503, 503]
+    with pytest.raises(EncoderUnavailableError, match="does not answer"):
+        calls.tokenize("two words")
+    assert calls.tokenize("two words") == ids_of("two words")
+
+
 def test_a_tokenizer_that_vanishes_is_an_error(server, calls):
     assert calls.tokenizes
     server.tokenizes = False
@@ -259,7 +267,7 @@ def test_the_end_token_is_known_where_the_server_tells(server, calls):
 
 
 def test_addresses_are_shown_without_their_password(connect):
-    calls = connect(url="http://user:secret@127.0.0.1:9/v1/", attempts=1)
+    calls = connect(url="http://user:secret@127.0.0.1:9/v1/?key=secret", attempts=1)
     assert calls.address == "http://127.0.0.1:9/v1/"
     with pytest.raises(EncoderUnavailableError) as raised:
         calls.embed(["a text"])

@@ -340,7 +340,7 @@ def test_a_causal_server_of_a_bidirectional_row_is_not_verified(server, serve):
         ({"concurrency": 0}, "concurrency"),
         ({"attempts": 0}, "attempts"),
         ({"timeout": -1}, "timeout"),
-        ({"passage_length": -1}, "passage_length"),
+        ({"passage_length": 0}, "passage_length"),
     ],
 )
 def test_arguments_out_of_range_are_refused(serve, arguments, match):
