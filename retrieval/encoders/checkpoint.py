@@ -51,19 +51,38 @@ def hub_folder(model_id: str, revision: str, *, weights: bool = True) -> Path:
 
     Args:
         model_id: as the hub names it, `owner/name`.
-        revision: commit, tag or branch; a `sha256:` digest of the weights stands for `main`.
+        revision: commit, tag or branch; or the `sha256:` digest of the weights, which `main` must
+            then have.
         weights: False gets the small files alone.
 
     Raises:
         ModelMissingError: they are neither cached nor to be had; names the command to get them.
+        ModelMismatchError: the weights have another digest.
     """
+    folder = _hub_files(model_id, "main" if _is_digest(revision) else revision, weights=weights)
+    if weights and _is_digest(revision):
+        with (folder / "model.safetensors").open("rb") as file:
+            found = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+        if found != revision:
+            raise ModelMismatchError(
+                f"the weights of {model_id} are not the expected ones",
+                cause=f"they have {found}, not {revision}",
+                way_out="Set the revision to the commit that is meant",
+            )
+    return folder
+
+
+def _is_digest(revision: str) -> bool:
+    return revision.startswith("sha256:")
+
+
+def _hub_files(model_id: str, revision: str, *, weights: bool) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
-    pinned = "main" if revision.startswith("sha256:") else revision
     files = [*_FILES, *_WEIGHTS] if weights else list(_FILES)
     get = partial(
-        snapshot_download, model_id, revision=pinned, allow_patterns=files, ignore_patterns="*/*"
+        snapshot_download, model_id, revision=revision, allow_patterns=files, ignore_patterns="*/*"
     )
     try:
         cached = Path(get(local_files_only=True))
@@ -75,10 +94,10 @@ def hub_folder(model_id: str, revision: str, *, weights: bool = True) -> Path:
         return require_files(Path(get()), weights=weights)
     except (OSError, ValueError) as error:
         raise ModelMissingError(
-            f"the files of {model_id} at {pinned} are not on this machine",
+            f"the files of {model_id} at {revision} are not on this machine",
             cause=f"they could not be downloaded: {str(error).splitlines()[0]}",
             way_out="Get them where there is a network, with "
-            f"`hf download {model_id} --revision {pinned}`, or set `model` to a folder of them",
+            f"`hf download {model_id} --revision {revision}`, or set `model` to a folder of them",
         ) from error
 
 
@@ -86,19 +105,16 @@ def require_files(folder: Path, *, weights: bool = True) -> Path:
     """The folder itself, if all that is needed is in it.
 
     Raises:
-        ModelMissingError: a file is missing, or the weights are pickled, which could run code.
+        ModelMissingError: a file is missing, or the weights are in a format that can run code.
     """
     lacking = _lacking(folder, weights=weights)
     if not lacking:
         return folder
-    pickled = any(folder.glob("*.bin")) or any(folder.glob("*.pt"))
     raise ModelMissingError(
         f"the model in {folder} cannot be loaded",
-        cause=f"it has no {lacking}"
-        + (", only pickled weights, which can run code" if pickled and "safe" in lacking else ""),
-        way_out="Get the missing file"
-        if not pickled
-        else "Get the weights as safetensors, or convert them where you trust their source",
+        cause=f"it has no {lacking}",
+        way_out="Get the missing file; weights in other formats, such as .bin, can run code and "
+        "are not loaded",
     )
 
 

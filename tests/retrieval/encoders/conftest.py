@@ -4,13 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tiny_models import tiny_bert, tiny_llama, tiny_qwen
-
-
-@pytest.fixture(scope="session")
-def tiny_reasonir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkpoint as ReasonIR-8B's, of 64 dimensions."""
-    return tiny_llama(tmp_path_factory.mktemp("tiny") / "reasonir")
+from tests.tiny_models import tiny_bert, tiny_qwen
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """Files of models: found, told apart, refused, and never fetched where they are at hand."""
 
+import hashlib
 import json
 import shutil
 import socket
@@ -87,7 +88,7 @@ def test_a_missing_shard_is_named(folder: Path) -> None:
 
 def test_pickled_weights_are_refused(folder: Path) -> None:
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
-    with pytest.raises(ModelMissingError, match=r"only pickled weights, which can run code"):
+    with pytest.raises(ModelMissingError, match=r"no model\.safetensors.* such as \.bin, can run"):
         require_files(folder)
 
 
@@ -101,6 +102,18 @@ def test_cached_files_of_another_revision_do_not_serve(cache: Path, tiny_reasoni
     shutil.copytree(tiny_reasonir, cache / "models--owner--model" / "snapshots" / ("f" * 40))
     with pytest.raises(ModelMissingError, match=COMMIT):
         hub_folder("owner/model", COMMIT)
+
+
+def test_weights_pinned_by_their_digest_must_have_it(cache: Path, tiny_reasonir: Path) -> None:
+    place = cache / "models--owner--model"
+    shutil.copytree(tiny_reasonir, place / "snapshots" / COMMIT)
+    (place / "refs").mkdir()
+    (place / "refs" / "main").write_text(COMMIT, "utf-8")
+    content = (tiny_reasonir / "model.safetensors").read_bytes()
+    pinned = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    assert hub_folder("owner/model", pinned) == place / "snapshots" / COMMIT
+    with pytest.raises(ModelMismatchError, match="not sha256:0000"):
+        hub_folder("owner/model", "sha256:0000")
 
 
 def test_a_missing_model_is_named_with_the_command_that_gets_it(cache: Path) -> None:
