@@ -167,6 +167,13 @@ def vectors(result: Document) -> None:
         _out(f"{result['truncated']} texts were longer than the encoder reads and were cut")
 
 
+def recipe(result: Document) -> None:
+    """A command to copy, under what is to be known of it."""
+    for note in result["notes"]:
+        _out(f"# {note}")
+    _out(result["command"])
+
+
 def written(result: Document) -> None:
     """Where a file was written."""
     _out(f"written: {result['file']}")

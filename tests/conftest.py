@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.tiny_models import tiny_llama
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 OPTIONAL = "optional:"
 """Begins the reason of a skip that CI accepts: the test needs what CI cannot have."""
@@ -17,6 +19,12 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"{folder} is absent; set RAG_APP_SHARED_DATA to run this test")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_reasonir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint as ReasonIR-8B's, of 64 dimensions."""
+    return tiny_llama(tmp_path_factory.mktemp("tiny") / "reasonir")
 
 
 @pytest.fixture(autouse=True)

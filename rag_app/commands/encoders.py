@@ -8,7 +8,7 @@ import typer
 from rag_app import output
 from rag_app.commands.common import Accept, AsJson, EncoderName, with_encoder
 from rag_app.encoder_choice import choose, rows
-from rag_app.errors import ApplicationError, SettingsError
+from rag_app.errors import ApplicationError
 from rag_app.settings import override
 
 Model = Annotated[
@@ -109,11 +109,9 @@ def serve_command(
     """Print the command by which vLLM serves an encoder exactly."""
     from retrieval.encoders import serving
 
-    choice = choose(override(context.obj, {"encoder": {"name": encoder}}))
-    if "vllm" not in choice.row.backends:
-        raise SettingsError(
-            f"encoder {encoder} is not served by vLLM",
-            way_out=f"It is run by {', '.join(choice.row.backends)}",
-        )
-    recipe = serving.serve_command(choice.row, model or choice.run.model, port=port)
-    output.show(output.plain(recipe), as_json, output.recipe)
+    choice = choose(context.obj, encoder)
+    lengths = {"passage_length": choice.passage_length, "query_length": choice.query_length}
+    row = choice.row.model_copy(update=lengths)
+    recipe = serving.serve_command(row, model or choice.run.model, port=port)
+    document = {"command": recipe.shell(), **output.plain(recipe)}
+    output.show(document, as_json, output.recipe)

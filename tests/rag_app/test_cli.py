@@ -180,7 +180,7 @@ def test_shown_settings_can_be_used_as_a_file(tmp_path):
         (["search", "x", "--rerank", "magic"], 2, ["rerank.kind = 'magic'", "'none'"]),
         (["search", "x", "--tpo-k", "1"], 2, ["--tpo-k"]),
         (["search"], 2, ["Missing argument"]),
-        (["ingest", ".", "--engine", "ray"], 2, ["engine 'ray'", "--engine local"]),
+        (["ingest", ".", "--engine", "magic"], 2, ["ingest.engine = 'magic'", "'ray'"]),
         (["--config", "absent.toml", "search", "x"], 2, ["absent.toml", "No such file"]),
         (["--profile", "desktop", "search", "x"], 2, ["'desktop'", "laptop"]),
         (["ingest", "absent"], 1, ["cannot find absent", "Check the spelling"]),
