@@ -309,6 +309,11 @@ def test_a_sound_server_is_verified_and_golden_vectors_are_asked_for(server, ser
     assert "rag-app golden" in found
 
 
+def test_lengths_that_hold_no_long_instruction_are_verified_without_one(serve):
+    assert ROW.query_length < 256
+    assert "32 dimensions" in serve(ROW.model_copy(update={"pool_prefix": False})).verify()
+
+
 def test_golden_vectors_are_compared(server, serve, tmp_path):
     path = tmp_path / "golden.json"
     golden.make(serve()).save(path)

@@ -12,10 +12,12 @@ import pytest
 from retrieval.encoders import golden
 from retrieval.encoders.errors import ModelMismatchError, TextTooLongError
 from retrieval.encoders.probing import probe
-from retrieval.encoders.registry import row
+from retrieval.encoders.registry import EncoderRow, row
 from retrieval.encoders.served import ServedEncoder
+from retrieval.encoders.serving import serve_command
 from retrieval.encoders.transformer import TransformersEncoder
-from tests.vllm_server import VllmServer
+from tests.tiny_models import tiny_qwen
+from tests.vllm_server import VllmServer, vllm_server
 
 pytestmark = pytest.mark.slow
 
@@ -26,6 +28,16 @@ INSTRUCTIONS = {
     "document": None,
     "none": "",
 }
+LAST_TOKEN = EncoderRow(
+    name="last-token",
+    model_id="tests/tiny-qwen",
+    dimension=64,
+    query_length=2048,
+    pooling="last",
+    append_eos=True,
+    causal=True,
+    licence="Apache-2.0",
+)
 QUERY_LIKE = 9
 """The text that begins as a query does: without an instruction, the server takes it for one."""
 Serve = Callable[..., ServedEncoder]
@@ -65,6 +77,17 @@ def golden_file(local: TransformersEncoder, tmp_path_factory: pytest.TempPathFac
     path = tmp_path_factory.mktemp("golden") / "reasonir.json"
     golden.make(local).save(path)
     return path
+
+
+@pytest.fixture(scope="module")
+def last_token_server(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[VllmServer, Path]]:
+    """A model that needs an end token, which its tokenizer does not put; and its folder."""
+    folder = tiny_qwen(tmp_path_factory.mktemp("tiny"))
+    command = serve_command(LAST_TOKEN, str(folder))
+    with vllm_server(command.argv, tmp_path_factory.mktemp("vllm")) as running:
+        yield running, folder
 
 
 @pytest.mark.parametrize("limit", [512, 8192])
@@ -165,3 +188,19 @@ def test_a_served_name_that_is_wrong_is_answered_by_the_right_one(
     with pytest.raises(ModelMismatchError, match="no model 'another'") as raised:
         serve(reasonir_server, model="another").encode_query("a text")
     assert ROW.model_id in raised.value.cause
+
+
+@pytest.mark.parametrize("words", [3, 300])
+def test_an_end_token_is_put_last_as_the_local_encoder_does(
+    last_token_server: tuple[VllmServer, Path], serve: Serve, words: int
+) -> None:
+    server, folder = last_token_server
+    local = TransformersEncoder(LAST_TOKEN, folder, passage_length=64)
+    served = serve(server, row=LAST_TOKEN, passage_length=64)
+    text = " ".join(f"word {number}" for number in range(words))
+    expected, found = local.encode_passages([text]), served.encode_passages([text])
+    local.close()
+    assert golden.cosine(found.vectors, expected.vectors).min() >= 0.99999
+    assert (found.truncated, found.tokens) == (expected.truncated, expected.tokens)
+    bare = serve(server, row=LAST_TOKEN.model_copy(update={"append_eos": False}))
+    assert golden.cosine(bare.encode_passages([text]).vectors, expected.vectors).max() < 0.99
