@@ -1,6 +1,6 @@
 # make run    set up, take in the shipped samples on the first start, and open the chat
 # make test   set up, run every check and every test
-# make vllm   a vLLM server for tests, 2.4 GB in .venv-vllm (Linux on x86-64; a part of make test)
+# make vllm   a vLLM server for tests, in .venv-vllm (Linux on x86-64; a part of make test)
 # make setup  leave the command at .venv/bin/rag-app
 
 PYTHON ?= python3
@@ -12,7 +12,9 @@ WARM   := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -c
 USED   := gradio, ui.serving, rag_app.cli, rag_app.server, rag_app.doctor, onnx, onnxruntime, \
           data.parser_child, llama_index.llms.openai_like
 
-# The server needs other versions of libraries than the application, so it has its own environment.
+# The server needs other versions of libraries than the application, so it has its own environment:
+# 2 GB with PyTorch's build for CPUs (PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu),
+# 6 GB with that of PyPI.
 VLLM      := .venv-vllm
 VLLM_PIP  := $(VLLM)/bin/python -m pip install --quiet --no-compile --disable-pip-version-check
 VLLM_USED := vllm.entrypoints.openai.api_server, vllm.v1.engine.core, vllm.v1.worker.cpu_worker, \

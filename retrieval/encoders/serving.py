@@ -134,7 +134,7 @@ def _notes(row: EncoderRow, host: str) -> tuple[str, ...]:
             "Anyone who reaches this address can use the server: set VLLM_API_KEY. It guards /v1 "
             "alone; keep the other paths from strangers by a proxy or firewall."
         )
-    notes.append("Compare its vectors with the row before the first ingest: rag-app doctor.")
+    notes.append("Compare it with golden vectors before the first ingest: rag-app golden, doctor.")
     return tuple(notes)
 
 

@@ -14,8 +14,8 @@ _log = logging.getLogger("vllm.rag_app_vllm")  # below vLLM's own, so that its l
 def register() -> None:
     """Add the architectures to vLLM's registry; vLLM calls this in each of its processes.
 
-    Releases before 0.32 lack what the plugin needs: nothing is registered there, and a server of
-    these models refuses to start. Later ones get a warning, as they were not tried.
+    Other releases were not tried. Nothing is registered on earlier ones, so that a server of these
+    models does not start; later ones get a warning.
     """
     from vllm import ModelRegistry
     from vllm.model_executor.models.config import MODELS_CONFIG_MAP

@@ -5,7 +5,7 @@ from typing import Any
 from vllm.model_executor.models.config import VerifyAndUpdateConfig
 
 
-class TextMeanConfig(VerifyAndUpdateConfig):  # type: ignore[misc]
+class TextMeanConfig(VerifyAndUpdateConfig):
     """Attention in both directions over whole prompts, and the mean.
 
     The published configs do not say that attention is bidirectional (ReasonIR's has no

@@ -12,7 +12,7 @@ from vllm.tokenizers import cached_tokenizer_from_config
 from rag_app_vllm.prefix import PrefixCounter
 
 
-class TextMean(SequencePoolingMethod):  # type: ignore[misc]
+class TextMean(SequencePoolingMethod):
     """The mean over the tokens of the text, without the start token and instruction, in float32."""
 
     def __init__(self, count_prefix: PrefixCounter) -> None:
@@ -50,7 +50,7 @@ class TextMean(SequencePoolingMethod):  # type: ignore[misc]
         return torch.stack(means)
 
 
-class TextMeanModel(LlamaBidirectionalModel):  # type: ignore[misc]
+class TextMeanModel(LlamaBidirectionalModel):
     """vLLM's own bidirectional Llama (its Mistral is the same) with `TextMean` for a pooler."""
 
     def _init_pooler(self, vllm_config: Any, prefix: str = "") -> Any:

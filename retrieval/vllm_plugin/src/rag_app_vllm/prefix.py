@@ -42,8 +42,7 @@ class PrefixCounter:
     def __call__(self, ids: Sequence[int]) -> int:
         """How many of the first `ids` of a prompt to leave out.
 
-        0 where the prompt has no prefix: its start token is pooled, too. More than there are where
-        a prompt is cut within its prefix, or ends with it.
+        0 where the prompt has no prefix, or is cut within it: then its start token is pooled, too.
         """
         start = int(bool(ids) and ids[0] == self._tokenizer.bos_token_id)
         prefix = self._find(ids[start:])
