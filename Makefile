@@ -11,6 +11,9 @@ PIP    := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-versio
 WARM   := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -c
 USED   := gradio, ui.serving, rag_app.cli, rag_app.server, rag_app.doctor, onnx, onnxruntime, \
           data.parser_child, llama_index.llms.openai_like
+TESTED := torch, torch._dynamo, transformers.models.llama.modeling_llama, \
+          transformers.models.bert.modeling_bert, transformers.models.qwen3.modeling_qwen3, \
+          sentence_transformers, ray.data, qdrant_client, pytest, mypy.main
 
 # The server needs other versions of libraries than the application, so it has its own environment:
 # 2 GB with PyTorch's build for CPUs (PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu),
@@ -36,6 +39,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt weights.txt
 
 $(VENV)/.ready-dev: $(VENV)/.ready
 	$(PIP) --constraint constraints.txt --editable '.[dev]'
+	$(WARM) 'import $(TESTED)'
 	touch $@
 
 vllm: $(VLLM)/.ready

@@ -232,12 +232,12 @@ def checkpoint(folder: Path, shape: Shape, device: str) -> None:
 def sentence_transformer(folder: Path, device: str) -> Any:
     """The same weights in sentence-transformers: bidirectional, mean, normalised."""
     from sentence_transformers import SentenceTransformer
-    from sentence_transformers.models import Normalize, Pooling, Transformer
+    from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
 
     kind = torch.bfloat16 if device == "cuda" else torch.float32
-    words = Transformer(str(folder), max_seq_length=LONGEST, model_args={"dtype": kind})
+    words = Transformer(str(folder), max_seq_length=LONGEST, model_kwargs={"dtype": kind})
     words.auto_model.config.is_causal = False
-    pooling = Pooling(words.get_word_embedding_dimension(), pooling_mode="mean")
+    pooling = Pooling(words.get_embedding_dimension(), pooling_mode="mean")
     return SentenceTransformer(modules=[words, pooling, Normalize()], device=device)
 
 

@@ -34,6 +34,7 @@ _NAMED = {"encoders"}
 """Sections that hold tables under names that the user gives."""
 _NOT_SETTINGS = {
     "RAG_APP_PROFILE", "RAG_APP_CONFIG", "RAG_APP_SHARED_DATA", "RAG_APP_ARTIFACTS",
+    "RAG_APP_VLLM_VENV",
 }  # fmt: skip
 
 RetrieverName = Literal["dense", "bm25", "hybrid", "rank_bm25", "none"]

@@ -8,6 +8,7 @@ import pytest
 from tests.tiny_models import tiny_llama
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+_OF_TESTS = {"RAG_APP_SHARED_DATA", "RAG_APP_ARTIFACTS", "RAG_APP_VLLM_VENV"}
 OPTIONAL = "optional:"
 """Begins the reason of a skip that CI accepts: the test needs what CI cannot have."""
 
@@ -31,7 +32,7 @@ def tiny_reasonir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Settings of the person who runs the tests must not reach them."""
     for name in os.environ:
-        if name.startswith("RAG_APP_") and name not in {"RAG_APP_SHARED_DATA", "RAG_APP_ARTIFACTS"}:
+        if name.startswith("RAG_APP_") and name not in _OF_TESTS:
             monkeypatch.delenv(name)
 
 
