@@ -139,7 +139,7 @@ class OpenStores:
                     self._readers[key].discard(me)
 
     def _opened(self, name: str, spec: IndexSpec, every: bool) -> list[_Key]:
-        """Which indexes are meant; they are open now. None while one is being closed."""
+        """Which indexes are meant; they are open now. None of them while one is being closed."""
         with self._opening:
             if any(closing == name for closing, _ in self._closing):
                 return []
@@ -151,14 +151,18 @@ class OpenStores:
             return [(name, fingerprint) for fingerprint in chosen]
 
     def _choose(self, name: str, spec: IndexSpec) -> str:
-        own = spec.fingerprint
-        if (name, own) in self._whole:
-            return own
-        if own in self._collections.versions(name):
-            if not self._load(name, spec, own).collection().building:
-                self._whole.add((name, own))
-                return own
-        return self._collections.active(name)
+        return spec.fingerprint if self._has(name, spec) else self._collections.active(name)
+
+    def _has(self, name: str, spec: IndexSpec) -> bool:
+        """Whether the collection has a whole index for the spec, which is open then."""
+        key = name, spec.fingerprint
+        if key not in self._whole:
+            if spec.fingerprint not in self._collections.versions(name):
+                return False
+            if self._load(name, spec, spec.fingerprint).collection().building:
+                return False
+            self._whole.add(key)
+        return True
 
     def _load(self, name: str, spec: IndexSpec, fingerprint: str) -> PassageStore:
         store = self._stores.get((name, fingerprint))

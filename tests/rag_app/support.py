@@ -49,6 +49,13 @@ def chunker(tokens: int = TOKENS, overlap: int = OVERLAP) -> Chunker:
     return Chunker(lambda text: len(text.split()), tokens, overlap)
 
 
+def twin(name: str) -> HashingEncoder:
+    """An encoder of a row of its own."""
+    encoder = HashingEncoder(name=f"tests/{name}")
+    encoder.row = encoder.row.model_copy(update={"name": name})
+    return encoder
+
+
 def spec(cutter: Chunker | None = None, encoder: Encoder | None = None) -> IndexSpec:
     encoder = encoder or HashingEncoder()
     cutter = cutter or chunker()

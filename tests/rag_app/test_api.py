@@ -38,6 +38,7 @@ async def client(served) -> AsyncIterator[httpx.AsyncClient]:
 READING = [
     ("GET", "/collections", None),
     ("GET", "/collections/c/documents", None),
+    ("GET", "/collections/c/indexes", None),
     ("POST", "/collections/c/search", {"question": "harbour"}),
     ("POST", "/collections/c/ask", {"question": "harbour"}),
 ]
@@ -46,6 +47,8 @@ CHANGING = [
     ("DELETE", "/collections/c/documents?source=a.txt", None),
     ("POST", "/collections/c/ingest", {"paths": []}),
     ("POST", "/collections/c/rebuild", None),
+    ("POST", "/collections/c/indexes", {}),
+    ("PUT", "/collections/c/active", {"index": "hashing"}),
 ]
 
 
@@ -57,12 +60,12 @@ async def statuses(client: httpx.AsyncClient, calls, headers=None) -> list[int]:
 
 
 async def test_without_password_anyone_here_may_read_but_only_the_token_changes(client):
-    assert await statuses(client, READING) == [200] * 4
-    assert await statuses(client, CHANGING) == [401] * 4
+    assert await statuses(client, READING) == [200] * len(READING)
+    assert await statuses(client, CHANGING) == [401] * len(CHANGING)
     wrong = {"Authorization": "Bearer guessed"}
-    assert await statuses(client, READING, wrong) == [200] * 4
-    assert await statuses(client, CHANGING, wrong) == [401] * 4
-    assert await statuses(client, reversed(CHANGING), BEARER) == [200] * 4
+    assert await statuses(client, READING, wrong) == [200] * len(READING)
+    assert await statuses(client, CHANGING, wrong) == [401] * len(CHANGING)
+    assert await statuses(client, reversed(CHANGING), BEARER) == [200] * len(CHANGING)
 
 
 async def test_with_a_password_nobody_reads_without_it(application, folder):
@@ -84,11 +87,11 @@ async def test_with_a_password_nobody_reads_without_it(application, folder):
                 basic("other", "pässword"),
                 basic("admin", ""),
             ):
-                assert await statuses(client, READING, headers) == [401] * 4
+                assert await statuses(client, READING, headers) == [401] * len(READING)
             right = basic("admin", "pässword")
-            assert await statuses(client, READING, right) == [200] * 4
-            assert await statuses(client, READING, BEARER) == [200] * 4
-            assert await statuses(client, reversed(CHANGING), right) == [200] * 4
+            assert await statuses(client, READING, right) == [200] * len(READING)
+            assert await statuses(client, READING, BEARER) == [200] * len(READING)
+            assert await statuses(client, reversed(CHANGING), right) == [200] * len(CHANGING)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +101,7 @@ async def test_an_empty_token_or_password_opens_nothing(application, access):
     async with serving(application, access) as served:
         async with httpx.AsyncClient(base_url=f"{served.address}/api", trust_env=False) as client:
             for headers in (None, {"Authorization": "Bearer"}, basic("admin", ""), basic("", "")):
-                assert await statuses(client, CHANGING, headers) == [401] * 4
+                assert await statuses(client, CHANGING, headers) == [401] * len(CHANGING)
 
 
 async def test_expected_errors_are_messages(client):
@@ -160,3 +163,11 @@ async def test_an_answer_is_sent_piece_by_piece(client):
         pieces = [piece async for piece in answer.aiter_raw()]
     assert len(pieces) >= 3, "not one body at the end"
     assert pieces[0].startswith(b'{"type":"found"')
+
+
+async def test_the_only_index_is_not_dropped_and_strangers_drop_none(client):
+    path = "/collections/c/indexes?index=hashing"
+    assert (await client.delete(path)).status_code == 401
+    answer = await client.delete(path, headers=BEARER)
+    assert answer.status_code == 400
+    assert "is the one that the collection's name points at" in answer.json()["message"]

@@ -17,8 +17,9 @@ from rag_app.remote import RemoteService
 from rag_app.results import Answer, SearchResult
 from rag_app.service import QueryOptions, Service
 from rag_app.wire import RemoteError
+from tests.rag_app.building import install
 from tests.rag_app.served import Served, serving
-from tests.rag_app.support import prose, write
+from tests.rag_app.support import prose, twin, write
 
 QUESTION = "Where does the lantern hang?"
 HISTORY = [
@@ -74,6 +75,29 @@ async def test_every_call_gives_what_the_application_gives(remote, application, 
     assert await local.collections() == []
 
 
+async def test_indexes_are_handled_as_the_application_does(
+    remote, application, folder, encoder, monkeypatch
+):
+    install({"hashing": encoder, "far": twin("far")}, monkeypatch.setattr)
+    await remote.ingest("c", [folder / "a.txt"])
+    news: list[Progress] = []
+    assert (await remote.build_index("c", "far", news.append)).added == 1
+    assert news[-1].done == 1
+    assert (await remote.ingest("c", [folder / "b.md"], encoder="far")).added == 1
+    listed = await remote.indexes("c")
+    assert listed == await application.indexes("c")
+    assert [(info.encoder, info.behind) for info in listed] == [("hashing", 1), ("far", 0)]
+    options = QueryOptions(encoder="far", top_k=3)
+    here, there = [untimed(await s.search("c", QUESTION, options)) for s in (application, remote)]
+    assert here == there
+    assert (await remote.context("c", there.hits[0].chunk_id)).text == there.hits[0].text
+    assert (await remote.build_index("c")).added == 1
+    await remote.use_index("c", "far")
+    await remote.drop_index("c", "hashing")
+    (left,) = await application.indexes("c")
+    assert (left.encoder, left.active) == ("far", True)
+
+
 async def test_progress_comes_while_the_work_goes_on(remote, folder, monkeypatch):
     monkeypatch.setattr(ingest, "BATCH", 2)
     news: list[Progress] = []
@@ -119,6 +143,10 @@ async def test_errors_are_those_of_the_application(remote, application, folder, 
         lambda service: service.context(name, "x"),
         lambda service: service.drop_collection(name),
         lambda service: service.rebuild_collection(name),
+        lambda service: service.indexes(name),
+        lambda service: service.build_index(name),
+        lambda service: service.use_index(name, "minilm"),
+        lambda service: service.drop_index(name, "minilm"),
         asked,
     ):
         with pytest.raises(Exception) as local:

@@ -13,8 +13,8 @@ def test_options_that_were_not_chosen_change_no_setting():
 
 def test_every_option_reaches_its_setting():
     options = QueryOptions(
-        encoder="reasonir-8b", retriever="dense", top_k=3, candidates=30, fusion="rrf", weight=0.1, rewrite="none",
-        rerank="none", reader="llm", passages=2, sources=("a.txt",),
+        encoder="reasonir-8b", retriever="dense", top_k=3, candidates=30, fusion="rrf", weight=0.1,
+        rewrite="none", rerank="none", reader="llm", passages=2, sources=("a.txt",),
     )  # fmt: skip
     changed = override(load_settings(), options.overrides())
     found = changed.retrieval

@@ -6,8 +6,10 @@ from contextlib import AsyncExitStack
 import pytest
 
 from rag_app.stores import OpenStores
+from retrieval.index.base import PassageStore
 from retrieval.index.edge_collections import EdgeCollections
-from retrieval.index.errors import BadCollectionName, UnknownCollection
+from retrieval.index.errors import BadCollectionName, UnknownCollection, UnknownIndex
+from retrieval.index.fingerprint import IndexSpec
 from tests.encoders import HashingEncoder
 from tests.rag_app.support import spec
 
@@ -168,3 +170,85 @@ async def test_readers_come_and_go_while_a_collection_is_replaced_again_and_agai
     finally:
         stop.set()
         thread.join()
+
+
+# --- several indexes of one collection --------------------------------------------------------
+
+
+def whole(stores: OpenStores, spec: IndexSpec) -> PassageStore:
+    """A second index, ready to be searched."""
+    store = stores.stage("papers", spec)
+    store.put_collection(store.collection().built())
+    return store
+
+
+async def test_whoever_asks_with_a_spec_gets_its_index_once_it_is_whole(stores):
+    first = stores.create("papers", SPEC)
+    staged = stores.stage("papers", OTHER)
+    assert stores.stage("papers", OTHER) is staged
+    assert stores.open("papers", OTHER) is first
+    async with stores.reading("papers", OTHER) as store:
+        assert store is first, "nobody searches half an index"
+    whole(stores, OTHER)
+    assert stores.open("papers", OTHER) is staged
+    async with stores.reading("papers", OTHER) as other, stores.reading("papers", SPEC) as store:
+        assert (other, store) == (staged, first)
+    async with stores.reading_all("papers", OTHER) as every:
+        assert every == [staged, first]
+    async with stores.reading_all("papers", SPEC) as every:
+        assert every == [first, staged]
+
+
+def test_an_index_that_was_opened_to_be_listed_goes_on_with_its_own_spec(stores):
+    stores.create("papers", SPEC)
+    whole(stores, OTHER)
+    stores.close()
+    listed = stores.open("papers", SPEC, OTHER.fingerprint)
+    assert listed.spec is SPEC
+    assert stores.open("papers", OTHER) is listed
+    assert listed.spec is OTHER
+    assert stores.open("papers", SPEC, OTHER.fingerprint).spec is OTHER, "it is not lost again"
+
+
+async def test_closing_one_index_leaves_readers_of_the_others_alone(stores):
+    first = stores.create("papers", SPEC)
+    assert stores.open("papers", SPEC) is first
+    whole(stores, OTHER)
+    async with stores.reading("papers", SPEC) as store:
+        with stores.closed("papers", OTHER.fingerprint):
+            assert works(store)
+            async with stores.reading("papers", SPEC) as again:
+                assert again is first
+
+
+async def test_reading_all_indexes_while_the_collection_is_closed_blocks_nobody(stores):
+    stores.create("papers", SPEC)
+    whole(stores, OTHER)
+    stop = threading.Event()
+
+    def replace() -> None:
+        while not stop.is_set():
+            with stores.closed("papers"):
+                pass
+            with stores.closed("papers", OTHER.fingerprint):
+                pass
+
+    thread = threading.Thread(target=replace)
+    thread.start()
+
+    async def read() -> None:
+        for _ in range(10):
+            async with stores.reading_all("papers", SPEC) as every:
+                assert [works(store) for store in every] == [True, True]
+
+    try:
+        await asyncio.wait_for(asyncio.gather(*(read() for _ in range(4))), 60)
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_an_index_that_does_not_exist_is_named(stores):
+    stores.create("papers", SPEC)
+    with pytest.raises(UnknownIndex, match=OTHER.fingerprint):
+        stores.open("papers", OTHER, OTHER.fingerprint)
