@@ -1,6 +1,7 @@
 """What commands print: JSON for programs, tables and text for people, progress on stderr."""
 
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,7 +21,9 @@ _CONTROLS = {code: "\ufffd" for code in (*range(32), *range(127, 160)) if chr(co
 
 
 def set_up_logging(level: str) -> None:
-    """Log to stderr from `level` on."""
+    """Log to stderr from `level` on; libraries draw progress bars only where somebody watches."""
+    if not sys.stderr.isatty():
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     logging.basicConfig(
         level=level, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
     )
@@ -137,7 +140,7 @@ def _index_state(index: Document) -> str:
     if not index["usable"]:
         return "built with other settings"
     if index["behind"]:
-        return f"{index['behind']} documents behind: rag-app indexes build {index['encoder']}"
+        return f"{index['behind']} documents behind: rag-app indexes build --encoder {index['encoder']}"
     return ""
 
 

@@ -8,7 +8,7 @@ from rag_app import output
 from rag_app.commands.common import Accept, AsJson, InCollection, with_encoder, with_service
 from rag_app.settings import Settings
 
-Encoder = Annotated[str, typer.Argument(help="Row of the encoder registry.")]
+Encoder = Annotated[str, typer.Option("--encoder", help="Row of the encoder registry.")]
 Index = Annotated[str, typer.Argument(help="An encoder, or a fingerprint where it has several.")]
 
 _indexes = typer.Typer(
