@@ -9,8 +9,10 @@ import json
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -25,8 +27,10 @@ class Reply:
 
     ``text`` is streamed in pieces of ``piece`` characters, ``delay`` seconds apart. ``hang_after``
     and ``die_after`` stop after that many pieces: the one keeps the connection open for ever, the
-    other breaks it. ``status`` other than 200 answers with an error that says ``error``;
-    ``stream_error`` sends such an error inside the stream after the text.
+    other breaks it; an answer that is not streamed comes after ``delay``, and hangs or dies where
+    either is set. ``status`` other than 200 answers with an error that says ``error``, and with
+    ``headers``; ``stream_error`` sends such an error inside the stream after the text. ``body`` is
+    sent as it is, in place of all that.
     """
 
     text: str = ""
@@ -41,17 +45,20 @@ class Reply:
     finish_reason: str | None = "stop"
     usage: bool = True
     done: bool = True
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: str | None = None
 
     def pieces(self) -> list[str]:
         return [self.text[i : i + self.piece] for i in range(0, len(self.text), self.piece)]
 
 
 class OpenAIServer:
-    """Serves ``/v1/chat/completions`` and ``/v1/models`` on a free loopback port, in a thread.
+    """Serves chats, completions and ``/v1/models`` on a free loopback port, in a thread.
 
     ``replies`` are used in order, the last one for ever; or ``respond`` is asked for a reply to
     each request's body. ``requests`` keeps the bodies, ``aborted`` counts streams whose client
-    went away before their end, ``finished`` those that ended.
+    went away before their end, ``finished`` those that ended. ``at_once`` is the largest number of
+    requests that were being answered at the same time.
     """
 
     def __init__(self, model: str = "tiny-model", api_key: str | None = None) -> None:
@@ -62,6 +69,8 @@ class OpenAIServer:
         self.requests: list[dict[str, Any]] = []
         self.aborted = 0
         self.finished = 0
+        self.at_once = 0
+        self._answering = 0
         self._socket = socket.socket()
         self._socket.bind(("127.0.0.1", 0))
         self.port: int = self._socket.getsockname()[1]
@@ -108,26 +117,48 @@ class OpenAIServer:
         async def models() -> dict[str, Any]:
             return {"object": "list", "data": [{"id": self.model, "object": "model"}]}
 
-        @app.post("/v1/chat/completions")
-        async def chat(request: Request) -> Response:
-            body = await request.json()
-            self.requests.append(body)
-            if self.api_key and request.headers.get("authorization") != f"Bearer {self.api_key}":
-                return _error(401, "wrong key")
-            if body["model"] != self.model:
-                return _error(404, f"The model `{body['model']}` does not exist.")
-            reply = self._next_reply(body)
-            if reply.status != 200:
-                return _error(reply.status, reply.error)
-            if body.get("stream"):
-                stream = self._stream(request, body, reply)
-                return StreamingResponse(stream, media_type="text/event-stream")
-            return JSONResponse(self._whole(body, reply))
-
+        app.post("/v1/chat/completions")(self._answer)
+        app.post("/v1/completions")(self._answer)
         return app
 
+    async def _answer(self, request: Request) -> Response:
+        body = await request.json()
+        self.requests.append(body)
+        if self.api_key and request.headers.get("authorization") != f"Bearer {self.api_key}":
+            return _error(401, "wrong key")
+        if body["model"] != self.model:
+            return _error(404, f"The model `{body['model']}` does not exist.")
+        reply = self._next_reply(body)
+        if reply.status != 200:
+            return _error(reply.status, reply.error, reply.headers)
+        if reply.body is not None:
+            return Response(reply.body, media_type="application/json")
+        if body.get("stream"):
+            stream = self._stream(request, body, reply)
+            return StreamingResponse(stream, media_type="text/event-stream")
+        return await self._in_one_piece(request, body, reply)
+
+    async def _in_one_piece(self, request: Request, body: dict[str, Any], reply: Reply) -> Response:
+        with self._counted():
+            if reply.die_after is not None:
+                return StreamingResponse(_die(), media_type="application/json")
+            if reply.hang_after is not None:
+                await _hang(request)
+            await asyncio.sleep(reply.delay)
+            return JSONResponse(self._whole(body, reply))
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        self._answering += 1
+        self.at_once = max(self.at_once, self._answering)
+        try:
+            yield
+        finally:
+            self._answering -= 1
+
     def _usage(self, body: dict[str, Any], reply: Reply) -> dict[str, int]:
-        prompt = sum(len(str(m["content"]).split()) for m in body["messages"])
+        asked = [body["prompt"]] if "prompt" in body else [m["content"] for m in body["messages"]]
+        prompt = sum(len(str(text).split()) for text in asked)
         completion = len(reply.text.split())
         return {
             "prompt_tokens": prompt,
@@ -137,14 +168,15 @@ class OpenAIServer:
 
     def _whole(self, body: dict[str, Any], reply: Reply) -> dict[str, Any]:
         message = {"role": "assistant", "content": reply.text}
-        choice = {"index": 0, "message": message, "finish_reason": reply.finish_reason}
+        said = {"text": reply.text, "logprobs": None} if "prompt" in body else {"message": message}
+        choice = {"index": 0, **said, "finish_reason": reply.finish_reason}
         return {
             "id": "c",
-            "object": "chat.completion",
+            "object": "text_completion" if "prompt" in body else "chat.completion",
             "created": 0,
             "model": self.model,
             "choices": [choice],
-            "usage": self._usage(body, reply),
+            "usage": self._usage(body, reply) if reply.usage else None,
         }
 
     async def _stream(
@@ -152,8 +184,9 @@ class OpenAIServer:
     ) -> AsyncIterator[str]:
         complete = False
         try:
-            async for line in self._events(request, body, reply):
-                yield line
+            with self._counted():
+                async for line in self._events(request, body, reply):
+                    yield line
             complete = True
         finally:
             if complete:
@@ -164,6 +197,11 @@ class OpenAIServer:
     async def _events(
         self, request: Request, body: dict[str, Any], reply: Reply
     ) -> AsyncIterator[str]:
+        if "prompt" in body:
+            for line in self._completion_events(body, reply):
+                await asyncio.sleep(reply.delay)
+                yield line
+            return
         yield self._chunk({"role": "assistant", "content": ""})
         if reply.reasoning:
             yield self._chunk({"reasoning_content": reply.reasoning})
@@ -177,6 +215,15 @@ class OpenAIServer:
                 yield self._chunk({"content": piece})
         for line in self._ending(body, reply):
             yield line
+
+    def _completion_events(self, body: dict[str, Any], reply: Reply) -> Iterator[str]:
+        frame = {**self._frame(), "object": "text_completion"}
+        for piece in reply.pieces():
+            choice = {"index": 0, "text": piece, "logprobs": None, "finish_reason": None}
+            yield _event({**frame, "choices": [choice]})
+        if reply.usage and (body.get("stream_options") or {}).get("include_usage"):
+            yield _event({**frame, "choices": [], "usage": self._usage(body, reply)})
+        yield "data: [DONE]\n\n"
 
     def _ending(self, body: dict[str, Any], reply: Reply) -> Iterator[str]:
         if reply.stream_error:
@@ -200,8 +247,17 @@ def _event(data: dict[str, Any]) -> str:
     return f"data: {json.dumps(data)}\n\n"
 
 
-def _error(status: int, message: str) -> JSONResponse:
-    return JSONResponse({"error": {"message": message, "code": status}}, status_code=status)
+def _error(
+    status: int, message: str, headers: Mapping[str, str] = MappingProxyType({})
+) -> JSONResponse:
+    content = {"error": {"message": message, "code": status}}
+    return JSONResponse(content, status_code=status, headers=dict(headers))
+
+
+async def _die() -> AsyncIterator[str]:
+    """Break the connection in the midst of the answer."""
+    yield '{"id": '
+    raise ConnectionAbortedError
 
 
 async def _hang(request: Request) -> None:
