@@ -4,8 +4,8 @@ import re
 from typing import Protocol
 
 from retrieval.index.base import PassageStore
-from retrieval.index.errors import BadCollectionName, FingerprintMismatch
-from retrieval.index.fingerprint import IndexSpec, differences
+from retrieval.index.errors import BadCollectionName
+from retrieval.index.fingerprint import IndexSpec
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
@@ -66,14 +66,3 @@ def checked_name(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise BadCollectionName(name)
     return name
-
-
-def require_match(name: str, store: PassageStore, spec: IndexSpec) -> None:
-    """Refuse a store that holds vectors of another kind.
-
-    Raises:
-        FingerprintMismatch: naming every part that differs and the command that rebuilds.
-    """
-    if store.stored_fingerprint != spec.fingerprint:
-        stored = store.collection().identity
-        raise FingerprintMismatch(name, differences(stored, spec.identity))

@@ -625,3 +625,12 @@ def test_collections_of_the_default_settings_stay_valid(tmp_path):
     assert kits().spec.fingerprint == "fdaee9d9c0e6c921"
     assert kits("minilm") is kits()
     kits.close()
+
+
+def test_a_row_that_is_not_normalised_is_searched_by_dot_product(tmp_path):
+    accepted = {"contriever": {"accept_license": True}}
+    kits = assembly._Kits(
+        load_settings(overrides={"storage": {"path": tmp_path}, "encoders": accepted})
+    )
+    assert (kits("contriever").spec.distance, kits("minilm").spec.distance) == ("dot", "cosine")
+    kits.close()

@@ -35,14 +35,13 @@ from llama_index.core.vector_stores.types import (
 from retrieval.bm25 import average
 from retrieval.fusion import Scored
 from retrieval.index.base import PassageStore, Where
-from retrieval.index.collections import require_match
 from retrieval.index.errors import (
     BadCollectionName,
-    FingerprintMismatch,
     IndexInUse,
     UnknownCollection,
     UnknownIndex,
 )
+from retrieval.index.fingerprint import differences
 from retrieval.index.maintenance import refresh_lengths
 from retrieval.index.records import COLLECTION_POINT, CollectionRecord, DocumentRecord, record_point
 from retrieval.passages import indexed_text, passage, version_id
@@ -803,25 +802,22 @@ def test_names_that_could_be_paths_are_refused(place, bad):
             act(bad)
 
 
-def test_other_settings_are_refused_with_what_differs_and_the_command_that_rebuilds(
-    place, store, name
-):
-    require_match(name, store, SPEC)
-    with pytest.raises(FingerprintMismatch) as caught:
-        require_match(name, store, OTHER_SPEC)
-    for part in (
-        f"'{name}'",
-        "encoder.model_id: stored 'toy', wanted 'other toy'",
-        f"rag-app collections rebuild {name}",
-    ):
-        assert part in str(caught.value)
-    assert "chunker" not in str(caught.value)
+def test_a_version_says_what_it_was_built_with_whatever_it_is_opened_with(place, store, name):
+    store.close()
+    other = place.collections.open(name, OTHER_SPEC)
+    assert other.stored_fingerprint == SPEC.fingerprint
+    lines = differences(other.collection().identity, OTHER_SPEC.identity)
+    assert lines == ["encoder.model_id: stored 'toy', wanted 'other toy'"]
+    assert other.spec is OTHER_SPEC
+    other.follow(SPEC)
+    assert other.spec is SPEC
+    other.close()
 
 
 def test_versions_lie_beside_each_other_and_the_name_points_at_one(place, store, name):
     old = ids(ingest(store))
     staged = place.collections.stage(name, OTHER_SPEC)
-    require_match(name, staged, OTHER_SPEC)
+    assert staged.stored_fingerprint == OTHER_SPEC.fingerprint
     ingest(staged, TEXTS[:2], source="new.txt")
     assert visible(store) == set(old)
     both = sorted([SPEC.fingerprint, OTHER_SPEC.fingerprint])
@@ -833,11 +829,11 @@ def test_versions_lie_beside_each_other_and_the_name_points_at_one(place, store,
     place.restart()
     assert place.collections.active(name) == OTHER_SPEC.fingerprint
     after = place.collections.open(name, OTHER_SPEC)
-    require_match(name, after, OTHER_SPEC)
+    assert after.stored_fingerprint == OTHER_SPEC.fingerprint
     assert [record.source for record in after.records()] == ["new.txt"]
     assert len(visible(after)) == 2
     before = place.collections.open(name, SPEC, SPEC.fingerprint)
-    require_match(name, before, SPEC)
+    assert before.stored_fingerprint == SPEC.fingerprint
     assert visible(before) == set(old)
     before.close()
     after.close()
