@@ -140,7 +140,8 @@ def _index_state(index: Document) -> str:
     if not index["usable"]:
         return "built with other settings"
     if index["behind"]:
-        return f"{index['behind']} documents behind: rag-app indexes build --encoder {index['encoder']}"
+        way_out = f"rag-app indexes build --encoder {index['encoder']}"
+        return f"{index['behind']} documents behind: {way_out}"
     return ""
 
 
