@@ -110,7 +110,8 @@ class Batch:
     """Items in order, the chunks with their vectors.
 
     Attributes:
-        items: what an intake gave; a batch may begin and end amid a document.
+        items: what an intake gave; a batch may begin and end amid a document. Without any, it only
+            lets the caller know that the run goes on.
         stored: those chunk ids that need no vector, since they are stored, with their BM25 length.
         truncated: chunks that were longer than the encoder reads.
     """
@@ -176,6 +177,8 @@ class Tally:
             self._step(item)
         self._chunks(chunks, batch.stored)
         self._report.truncated += batch.truncated
+        if not batch.items:
+            self._tell("")
 
     def _chunks(self, nodes: list[TextNode], stored: dict[str, int]) -> None:
         if nodes:
