@@ -25,8 +25,8 @@ from typing import Any, NamedTuple
 
 import torch
 from common import heading, table
-from retrieval.encoders.transformer import TransformersEncoder
 
+from retrieval.encoders.local.transformer import TransformersEncoder
 from retrieval.encoders.registry import row
 
 LONGEST = 2048

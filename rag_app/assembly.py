@@ -149,7 +149,7 @@ def _onnx_encoder(settings: Settings, choice: EncoderChoice) -> Encoder:
 
 
 def _transformers_encoder(choice: EncoderChoice) -> Encoder:
-    from retrieval.encoders.transformer import TransformersEncoder
+    from retrieval.encoders.local.transformer import TransformersEncoder
 
     run = choice.run
     return TransformersEncoder(
@@ -166,7 +166,7 @@ def _transformers_encoder(choice: EncoderChoice) -> Encoder:
 
 
 def _served_encoder(choice: EncoderChoice) -> Encoder:
-    from retrieval.encoders.served import ServedEncoder
+    from retrieval.encoders.remote.served import ServedEncoder
 
     run = choice.run
     return ServedEncoder(

@@ -65,8 +65,8 @@ def vllm_server(
     """Start a server, wait until it is healthy, and stop it with all its processes.
 
     Args:
-        argv: ``vllm serve MODEL --flags``, for instance of `retrieval.encoders.serving`. Flags
-            that suit a small machine are added, and a free port.
+        argv: ``vllm serve MODEL --flags``, for instance of `retrieval.encoders.remote.serving`.
+            Flags that suit a small machine are added, and a free port.
         folder: where the log is written.
         plugins: names of the plugins that vLLM loads, and no others.
 

@@ -107,7 +107,7 @@ def serve_command(
     as_json: AsJson = False,
 ) -> None:
     """Print the command by which vLLM serves an encoder exactly."""
-    from retrieval.encoders import serving
+    from retrieval.encoders.remote import serving
 
     choice = choose(context.obj, encoder)
     lengths = {"passage_length": choice.passage_length, "query_length": choice.query_length}

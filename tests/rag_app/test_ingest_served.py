@@ -10,7 +10,7 @@ from data.parsing import Parser
 from rag_app import ingest
 from retrieval.encoders.errors import EncoderUnavailableError
 from retrieval.encoders.registry import EncoderRow
-from retrieval.encoders.served import ServedEncoder
+from retrieval.encoders.remote.served import ServedEncoder
 from retrieval.index.edge import EdgeStore, create_shard
 from retrieval.retriever import DenseRetriever
 from tests.embeddings_server import DIMENSION, EmbeddingsServer, embeddings_server

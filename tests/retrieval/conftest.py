@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from retrieval.encoders.registry import row
-from retrieval.encoders.serving import serve_command
+from retrieval.encoders.remote.serving import serve_command
 from tests.vllm_server import VllmServer, vllm_server
 
 

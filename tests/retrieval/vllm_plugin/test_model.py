@@ -10,7 +10,7 @@ import pytest
 from tokenizers import Tokenizer
 
 from retrieval.encoders.registry import row
-from retrieval.encoders.serving import serve_command
+from retrieval.encoders.remote.serving import serve_command
 from tests.llama_reference import LlamaReference
 from tests.vllm_server import VllmServer, vllm_server
 

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from retrieval.encoders.checkpoint import load_network
 from retrieval.encoders.errors import ModelMismatchError
-from retrieval.encoders.network import Network
+from retrieval.encoders.local.checkpoint import load_network
+from retrieval.encoders.local.network import Network
+from retrieval.encoders.local.self_test import self_test
+from retrieval.encoders.local.tokenising import Tokeniser
 from retrieval.encoders.registry import EncoderRow, built_in
-from retrieval.encoders.self_test import self_test
-from retrieval.encoders.tokenising import Tokeniser
 from tests.tiny_models import tiny_llama
 
 ROW = built_in()["reasonir-8b"].model_copy(update={"dimension": 64})

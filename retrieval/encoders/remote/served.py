@@ -14,9 +14,7 @@ import numpy as np
 from pydantic import PrivateAttr
 
 from retrieval.encoders import golden as golden_vectors
-from retrieval.encoders import probing
 from retrieval.encoders.base import Encoded, Vectors
-from retrieval.encoders.embedding_server import EmbeddingServer, Inputs
 from retrieval.encoders.errors import (
     EncoderUnavailableError,
     ModelMismatchError,
@@ -24,6 +22,8 @@ from retrieval.encoders.errors import (
 )
 from retrieval.encoders.prompted import OnEncoded, PromptedEncoder
 from retrieval.encoders.registry import EncoderRow
+from retrieval.encoders.remote import probing
+from retrieval.encoders.remote.embedding_server import EmbeddingServer, Inputs
 
 _log = logging.getLogger(__name__)
 
@@ -150,8 +150,8 @@ class ServedEncoder(PromptedEncoder):
     def verify(self) -> str:
         """Try with real calls that the row's model is served, and served the row's way.
 
-        See `retrieval.encoders.probing` for what is tried. Only golden vectors tell all; where
-        none are set, the findings say so.
+        See `retrieval.encoders.remote.probing` for what is tried. Only golden vectors tell all;
+        where none are set, the findings say so.
 
         Raises:
             ModelMismatchError: it gives other vectors than the row promises.

@@ -11,11 +11,11 @@ import pytest
 
 from retrieval.encoders import golden
 from retrieval.encoders.errors import ModelMismatchError, TextTooLongError
-from retrieval.encoders.probing import probe
+from retrieval.encoders.local.transformer import TransformersEncoder
 from retrieval.encoders.registry import EncoderRow, row
-from retrieval.encoders.served import ServedEncoder
-from retrieval.encoders.serving import serve_command
-from retrieval.encoders.transformer import TransformersEncoder
+from retrieval.encoders.remote.probing import probe
+from retrieval.encoders.remote.served import ServedEncoder
+from retrieval.encoders.remote.serving import serve_command
 from tests.tiny_models import tiny_qwen
 from tests.vllm_server import VllmServer, vllm_server
 

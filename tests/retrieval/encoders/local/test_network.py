@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from retrieval.encoders.checkpoint import load_network
-from retrieval.encoders.network import Network, free_cached, out_of_memory
+from retrieval.encoders.local.checkpoint import load_network
+from retrieval.encoders.local.network import Network, free_cached, out_of_memory
+from retrieval.encoders.local.tokenising import Tokeniser, Tokens
 from retrieval.encoders.registry import built_in
-from retrieval.encoders.tokenising import Tokeniser, Tokens
 
 
 @pytest.fixture

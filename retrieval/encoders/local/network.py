@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from retrieval.encoders.base import Vectors
-from retrieval.encoders.forward import packed_states, padded_states
-from retrieval.encoders.pooling import pool
+from retrieval.encoders.local.forward import packed_states, padded_states
+from retrieval.encoders.local.pooling import pool
+from retrieval.encoders.local.tokenising import Tokens
 from retrieval.encoders.registry import Pooling
-from retrieval.encoders.tokenising import Tokens
 
 if TYPE_CHECKING:
     import torch
@@ -22,8 +22,8 @@ class Network:
 
     Args:
         model: a transformers model without head, in evaluation mode, on `device`.
-        packed: whether it has packed attention, see `retrieval.encoders.forward`.
-        pooling: see `retrieval.encoders.pooling.pool`.
+        packed: whether it has packed attention, see `retrieval.encoders.local.forward`.
+        pooling: see `retrieval.encoders.local.pooling.pool`.
         normalise: whether vectors are scaled to unit length.
         pad_id: fills up texts where they are not packed.
         pads_left: whether it does so in front of them.

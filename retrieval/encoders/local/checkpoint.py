@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from retrieval.encoders.errors import EncoderUnavailableError, ModelMismatchError, ModelMissingError
-from retrieval.encoders.forward import PACKED, packable, register_packed
-from retrieval.encoders.network import Network
+from retrieval.encoders.local.forward import PACKED, packable, register_packed
+from retrieval.encoders.local.network import Network
+from retrieval.encoders.local.tokenising import Tokeniser
 from retrieval.encoders.registry import EncoderRow
-from retrieval.encoders.tokenising import Tokeniser
 
 if TYPE_CHECKING:
     import torch
@@ -158,8 +158,8 @@ def load_network(
 
     The class is chosen by the model type in config.json, never by `architectures` or `auto_map`,
     and no code of the checkpoint is run. A bidirectional row makes any stock decoder bidirectional
-    by `config.is_causal = False`, which transformers 5 heeds; `retrieval.encoders.self_test` checks
-    that it did.
+    by `config.is_causal = False`, which transformers 5 heeds; the test at load
+    (`retrieval.encoders.local.self_test`) checks that it did.
 
     Raises:
         ModelMissingError: a file is missing.

@@ -15,8 +15,9 @@ import numpy as np
 from pydantic import PrivateAttr
 
 from retrieval.encoders.base import Encoded
-from retrieval.encoders.batching import cost, halves, plan, windows
-from retrieval.encoders.checkpoint import (
+from retrieval.encoders.errors import ModelMismatchError, TextTooLongError
+from retrieval.encoders.local.batching import cost, halves, plan, windows
+from retrieval.encoders.local.checkpoint import (
     Dtype,
     config_of,
     digest,
@@ -25,12 +26,11 @@ from retrieval.encoders.checkpoint import (
     local_folder,
     require_files,
 )
-from retrieval.encoders.errors import ModelMismatchError, TextTooLongError
-from retrieval.encoders.network import Network, Vectorised, free_cached, out_of_memory
+from retrieval.encoders.local.network import Network, Vectorised, free_cached, out_of_memory
+from retrieval.encoders.local.self_test import self_test
+from retrieval.encoders.local.tokenising import Tokeniser, Tokens
 from retrieval.encoders.prompted import OnEncoded, PromptedEncoder
 from retrieval.encoders.registry import EncoderRow
-from retrieval.encoders.self_test import self_test
-from retrieval.encoders.tokenising import Tokeniser, Tokens
 
 _log = logging.getLogger(__name__)
 

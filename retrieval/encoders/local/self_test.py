@@ -8,9 +8,9 @@ tokenizer.json without its post-processor leaves the start token out.
 from typing import TYPE_CHECKING
 
 from retrieval.encoders.errors import ModelMismatchError
-from retrieval.encoders.network import Network
+from retrieval.encoders.local.network import Network
+from retrieval.encoders.local.tokenising import Tokeniser
 from retrieval.encoders.registry import EncoderRow
-from retrieval.encoders.tokenising import Tokeniser
 
 if TYPE_CHECKING:
     from torch import Tensor

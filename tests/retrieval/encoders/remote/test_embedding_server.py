@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from retrieval.encoders.embedding_server import EmbeddingServer
 from retrieval.encoders.errors import (
     EncoderError,
     EncoderUnavailableError,
     ModelMismatchError,
     TextTooLongError,
 )
+from retrieval.encoders.remote.embedding_server import EmbeddingServer
 from tests.embeddings_server import (
     DIMENSION,
     KEY,

@@ -5,7 +5,7 @@ from itertools import chain, pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.encoders.batching import cost, halves, padded, plan, windows
+from retrieval.encoders.local.batching import cost, halves, padded, plan, windows
 
 LENGTHS = st.lists(st.integers(1, 300), max_size=80)
 

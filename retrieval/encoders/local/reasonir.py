@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from retrieval.encoders.checkpoint import Dtype
+from retrieval.encoders.local.checkpoint import Dtype
+from retrieval.encoders.local.transformer import TransformersEncoder
 from retrieval.encoders.registry import built_in
-from retrieval.encoders.transformer import TransformersEncoder
 
 
 class ReasonIREmbedding(TransformersEncoder):

@@ -9,7 +9,7 @@ import pytest
 from llama_index.core.schema import TextNode
 
 from retrieval.encoders.base import Encoded
-from retrieval.encoders.reasonir import ReasonIREmbedding
+from retrieval.encoders.local.reasonir import ReasonIREmbedding
 from retrieval.encoders.registry import built_in
 
 ROW = built_in()["reasonir-8b"]

@@ -11,7 +11,8 @@ import huggingface_hub.constants
 import pytest
 import torch
 
-from retrieval.encoders.checkpoint import (
+from retrieval.encoders.errors import EncoderUnavailableError, ModelMismatchError, ModelMissingError
+from retrieval.encoders.local.checkpoint import (
     digest,
     hub_folder,
     load_network,
@@ -20,10 +21,9 @@ from retrieval.encoders.checkpoint import (
     pick_dtype,
     require_files,
 )
-from retrieval.encoders.errors import EncoderUnavailableError, ModelMismatchError, ModelMissingError
-from retrieval.encoders.network import Network
+from retrieval.encoders.local.network import Network
+from retrieval.encoders.local.tokenising import Tokeniser
 from retrieval.encoders.registry import built_in
-from retrieval.encoders.tokenising import Tokeniser
 
 ROW = built_in()["reasonir-8b"].model_copy(update={"dimension": 64})
 COMMIT = "0123456789" * 4

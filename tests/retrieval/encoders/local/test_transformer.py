@@ -22,10 +22,10 @@ from retrieval.encoders.errors import (
     ModelMissingError,
     TextTooLongError,
 )
+from retrieval.encoders.local.tokenising import Tokeniser
+from retrieval.encoders.local.transformer import TransformersEncoder
 from retrieval.encoders.minilm_graph import model_folder
 from retrieval.encoders.registry import EncoderRow, built_in
-from retrieval.encoders.tokenising import Tokeniser
-from retrieval.encoders.transformer import TransformersEncoder
 from tests.llama_reference import LlamaReference
 from tests.tiny_models import tiny_llama, tiny_qwen
 
@@ -200,7 +200,7 @@ def test_bfloat16_vectors_hardly_depend_on_their_batch(tiny_reasonir: Path) -> N
 def test_more_texts_than_a_window_come_back_in_order_with_their_tokens(
     shared: TransformersEncoder, monkeypatch: pytest.MonkeyPatch, alone: Vectors
 ) -> None:
-    monkeypatch.setattr("retrieval.encoders.transformer._WINDOW", 5)
+    monkeypatch.setattr("retrieval.encoders.local.transformer._WINDOW", 5)
     done: list[int] = []
     encoded = shared.encode_passages(TEXTS, done.append)
     assert furthest(encoded.vectors, alone) <= 1e-5

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from itertools import chain, groupby
 from typing import TYPE_CHECKING, Any
 
-from retrieval.encoders.batching import padded
+from retrieval.encoders.local.batching import padded
 
 if TYPE_CHECKING:
     from torch import Tensor, device, nn

@@ -11,9 +11,9 @@ from tokenizers import Tokenizer
 from retrieval.encoders.base import Encoded, Vectors
 from retrieval.encoders.errors import ModelMismatchError
 from retrieval.encoders.minilm import MiniLMEmbedding
-from retrieval.encoders.probing import SENTENCE, probe, refuse_causal
 from retrieval.encoders.prompted import PromptedEncoder
 from retrieval.encoders.registry import EncoderRow, built_in
+from retrieval.encoders.remote.probing import SENTENCE, probe, refuse_causal
 from tests.llama_reference import LlamaReference
 from tests.tiny_models import tiny_llama
 

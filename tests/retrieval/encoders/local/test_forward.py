@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModel
 
-from retrieval.encoders.forward import (
+from retrieval.encoders.local.forward import (
     PACKED,
     packable,
     packed_states,

@@ -21,7 +21,7 @@ from retrieval.encoders.errors import (
     TextTooLongError,
 )
 from retrieval.encoders.registry import EncoderRow
-from retrieval.encoders.served import ServedEncoder, _batches, _most_tokens, _shares
+from retrieval.encoders.remote.served import ServedEncoder, _batches, _most_tokens, _shares
 from tests.embeddings_server import (
     DIMENSION,
     END,

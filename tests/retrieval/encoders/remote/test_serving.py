@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from retrieval.encoders.registry import EncoderRow, built_in, row
-from retrieval.encoders.serving import NotServableError, ServeCommand, serve_command
+from retrieval.encoders.remote.serving import NotServableError, ServeCommand, serve_command
 
 SERVABLE = [one for one in built_in().values() if "vllm" in one.backends]
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from retrieval.encoders.pooling import pool
+from retrieval.encoders.local.pooling import pool
 
 STATES = [torch.randn(n, 16, generator=torch.Generator().manual_seed(n)) for n in (1, 2, 9, 40)]
 STARTS = [0, 1, 3, 39]

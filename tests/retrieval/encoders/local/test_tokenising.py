@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
 from retrieval.encoders.errors import ModelMismatchError, TextTooLongError
-from retrieval.encoders.tokenising import Tokeniser
+from retrieval.encoders.local.tokenising import Tokeniser
 from tests.tiny_models import tiny_llama, tiny_qwen
 
 PREFIXES = ("", "<|embed|>\n", "<|user|>\nGiven a question, find help\n<|embed|>\n")

@@ -1,0 +1,1 @@
+"""Encoders behind an address: the client, and the command that serves them."""
