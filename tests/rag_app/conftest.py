@@ -9,7 +9,10 @@ from rag_app import assembly
 from rag_app.application import Application
 from rag_app.settings import Settings, load_settings
 from tests.encoders import HashingEncoder
+from tests.openai_server import openai_server
 from tests.rag_app.support import OVERLAP, TOKENS
+
+__all__ = ["openai_server"]
 
 
 @pytest.fixture
