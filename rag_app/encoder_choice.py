@@ -125,7 +125,10 @@ def _run(settings: Settings, name: str) -> EncoderRun:
     named = settings.encoders.get(name)
     own = {key: getattr(named, key) for key in named.model_fields_set} if named else {}
     fields = {key: getattr(usual, key) for key in EncoderRun.model_fields}
-    return EncoderRun(**{**fields, **{key: own[key] for key in own if key in fields}})
+    given = {**fields, **{key: own[key] for key in own if key in fields}}
+    # Whoever accepts has read which licence it is: the commands show it.
+    given["accept_license"] |= settings.encoder.accept_license
+    return EncoderRun(**given)
 
 
 def _instruction(row: EncoderRow, run: EncoderRun) -> str | None:

@@ -51,7 +51,7 @@ class PassageRetriever(BaseRetriever, ABC):
 
 
 class DenseRetriever(PassageRetriever):
-    """Nearest passages by the cosine of query and passage vectors.
+    """Nearest passages by the similarity that the index is built for: cosine or dot product.
 
     Args:
         store: the index, built with the same encoder.

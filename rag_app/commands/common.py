@@ -27,20 +27,20 @@ class Interrupted(Exception):
     """Ctrl-C, under a name that typer lets through."""
 
 
-def with_encoder(settings: Settings, name: str | None, accept: bool) -> Settings:
-    """The settings for that encoder, whose licence is accepted; raises LicenceNotAccepted."""
-    settings = override(settings, {"encoder": {"name": name}})
-    return accepted(settings, settings.encoder.name, accept)
-
-
-def accepted(settings: Settings, name: str, accept: bool) -> Settings:
+def accepted(settings: Settings, name: str | None, accept: bool) -> Settings:
     """Settings in which the encoder's licence is accepted, by flag or by a person who is asked.
+
+    Args:
+        settings: as they are.
+        name: the encoder; None means the settings' own.
+        accept: whether the flag was given.
 
     Raises:
         LicenceNotAccepted: it is restricted, and nobody is there, or the person says no.
         SettingsError: there is no such encoder.
     """
     choice = choose(settings, name)
+    name = choice.row.name
     if not choice.row.restricted:
         return settings
     try:

@@ -11,7 +11,7 @@ from rag_app.commands.common import (
     AsJson,
     EncoderName,
     InCollection,
-    with_encoder,
+    accepted,
     with_service,
 )
 from rag_app.settings import Settings, override
@@ -39,7 +39,7 @@ def ingest(
     as_json: AsJson = False,
 ) -> None:
     """Take files and folders into a collection; run again to resume or update."""
-    settings = with_encoder(context.obj, encoder, accept_license)
+    settings = accepted(context.obj, encoder, accept_license)
     settings = override(settings, {"ingest": {"engine": engine}})
     name = collection or settings.collection
     with output.progress() as tell:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from rag_app import output
-from rag_app.commands.common import Accept, AsJson, EncoderName, with_encoder
+from rag_app.commands.common import Accept, AsJson, EncoderName, accepted
 from rag_app.encoder_choice import choose, rows
 from rag_app.errors import ApplicationError
 from rag_app.settings import override
@@ -49,8 +49,9 @@ def encode(  # noqa: PLR0913, PLR0917 - one parameter a flag
         "passage_length": max_length,
         "query_length": max_length,
     }
-    settings = override(context.obj, {"encoder": run})
-    made = make(with_encoder(settings, encoder, accept_license))
+    name = encoder or context.obj.encoder.name
+    settings = override(context.obj, {"encoders": {name: run}})
+    made = make(accepted(settings, name, accept_license), name)
     try:
         encoded = (made.encode_queries if role == "query" else made.encode_passages)(texts)
         document = {
@@ -83,8 +84,9 @@ def golden(
     from rag_app.assembly import encoder as make
     from retrieval.encoders import golden as vectors
 
-    settings = override(context.obj, {"encoder": {"model": model}})
-    made = make(with_encoder(settings, encoder, accept_license))
+    name = encoder or context.obj.encoder.name
+    settings = override(context.obj, {"encoders": {name: {"model": model}}})
+    made = make(accepted(settings, name, accept_license), name)
     try:
         found = vectors.make(made)
     finally:

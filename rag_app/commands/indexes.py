@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from rag_app import output
-from rag_app.commands.common import Accept, AsJson, InCollection, with_encoder, with_service
+from rag_app.commands.common import Accept, AsJson, InCollection, accepted, with_service
 from rag_app.settings import Settings
 
 Encoder = Annotated[str, typer.Option("--encoder", help="Row of the encoder registry.")]
@@ -42,7 +42,7 @@ def build_index(
     as_json: AsJson = False,
 ) -> None:
     """Build an encoder's index from the collection's originals, or bring it up to date."""
-    settings = with_encoder(context.obj, encoder, accept_license)
+    settings = accepted(context.obj, encoder, accept_license)
     name = collection or settings.collection
     with output.progress() as tell:
         report = with_service(settings, lambda service: service.build_index(name, encoder, tell))

@@ -12,7 +12,6 @@ from rag_app.commands.common import (
     InCollection,
     accepted,
     query_options,
-    with_encoder,
     with_service,
 )
 from rag_app.encoder_choice import rows
@@ -55,7 +54,7 @@ def search(  # noqa: PLR0913, PLR0917 - one parameter a flag
     as_json: AsJson = False,
 ) -> None:
     """Show the passages that a question finds."""
-    settings = with_encoder(context.obj, encoder, accept_license)
+    settings = accepted(context.obj, encoder, accept_license)
     options = query_options(
         encoder=encoder, retriever=retriever, fusion=fusion, weight=weight, rewrite=rewrite,
         rerank=rerank, top_k=top_k, sources=tuple(source or ()),
@@ -82,7 +81,7 @@ def ask(  # noqa: PLR0913, PLR0917 - one parameter a flag
     as_json: AsJson = False,
 ) -> None:
     """Answer a question, with citations."""
-    settings = with_encoder(context.obj, encoder, accept_license)
+    settings = accepted(context.obj, encoder, accept_license)
     options = query_options(
         encoder=encoder, retriever=retriever, fusion=fusion, weight=weight, rewrite=rewrite,
         rerank=rerank, reader=reader, top_k=top_k, sources=tuple(source or ()),
@@ -120,7 +119,7 @@ def compare(
     usual, known = settings.encoder.name, [row.name for row in rows(settings)]
     asked = comparison.parse_systems(systems, known, usual)
     for system in asked:
-        settings = accepted(settings, system.encoder or usual, accept_license)
+        settings = accepted(settings, system.encoder, accept_license)
     depth = top_k or settings.retrieval.top_k
 
     async def search_all(service: Any) -> Any:
