@@ -1,15 +1,44 @@
-"""Real vLLM servers of the golden ReasonIR checkpoint; each is started once, when first needed."""
+"""Servers for the tests of retrieval.
+
+Scripted ones, one a test; and real vLLM servers of the golden ReasonIR checkpoint, each started
+once, when first needed.
+"""
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
+from llama_index.llms.openai_like import OpenAILike
 
 from retrieval.encoders.registry import row
 from retrieval.encoders.remote.serving import serve_command
+from tests.openai_server import openai_server
 from tests.vllm_server import VllmServer, vllm_server
+
+__all__ = ["openai_server"]
+
+
+@pytest.fixture
+async def model() -> AsyncIterator[Callable[..., OpenAILike]]:
+    """Makes clients of a server at an address; their connections are closed after the test."""
+    async with httpx.AsyncClient(trust_env=False) as connections:
+
+        def make(address: str, **settings: object) -> OpenAILike:
+            arguments = {
+                "model": "tiny-model",
+                "api_base": address,
+                "api_key": "unused",
+                "is_chat_model": True,
+                "max_retries": 0,
+                "async_http_client": connections,
+                **settings,
+            }
+            return OpenAILike(**arguments)
+
+        yield make
 
 
 @pytest.fixture(scope="session")
