@@ -254,9 +254,10 @@ def llm(settings: LLMSettings, connections: httpx.AsyncClient) -> LLM:
             cause="llm.model is empty",
             way_out="Set RAG_APP_LLM__API_BASE and RAG_APP_LLM__MODEL, or choose reader `quote`",
         )
-    from llama_index.llms.openai_like import OpenAILike
+    from rag_app.llm_client import MeteredLLM
 
-    return OpenAILike(
+    return MeteredLLM(
+        connections=connections,
         model=settings.model,
         api_base=settings.api_base,
         api_key=settings.api_key.get_secret_value(),
@@ -265,8 +266,8 @@ def llm(settings: LLMSettings, connections: httpx.AsyncClient) -> LLM:
         temperature=settings.temperature,
         timeout=settings.timeout,
         max_retries=2,
+        concurrency=settings.concurrency,
         is_chat_model=True,
-        async_http_client=connections,
     )
 
 

@@ -228,6 +228,7 @@ class LLMSettings(_Section):
     max_tokens: int = Field(1024, ge=1, description="Longest answer, in tokens.")
     temperature: float = Field(0.0, ge=0, le=2, description="Sampling temperature.")
     timeout: float = Field(120, gt=0, description="Deadline of one answer, in seconds.")
+    concurrency: int = Field(32, ge=1, le=1024, description="Calls that may be under way at once.")
 
 
 class Server(_Section):
