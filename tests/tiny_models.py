@@ -13,6 +13,14 @@ BOS, EOS, PAD = "<|begin_of_text|>", "<|end_of_text|>", "<|finetune_right_pad_id
 """The special tokens of Llama 3.1, with the ids 0, 1 and 2."""
 
 _VOCABULARY = 1000
+_WITH_HEAD = {
+    "Qwen2ForCausalLM": "AutoModelForCausalLM",
+    "Qwen2ForSequenceClassification": "AutoModelForSequenceClassification",
+}
+_CHATML = (
+    "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n"
+    "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
 
 
 def tiny_llama(
@@ -77,6 +85,43 @@ def tiny_qwen(folder: Path, *, seed: int = 0, eos: bool = False) -> Path:
     return folder
 
 
+def tiny_chat(folder: Path, *, seed: int = 0) -> Path:
+    """A causal Qwen2 with a head and the ChatML template, for chats, completions and odds.
+
+    Its answers are noise. Digits, and the words ``true`` and ``false`` after a blank, are tokens of
+    their own, so that the odds of grades and verdicts can be read.
+
+    Args:
+        folder: where the files are written; returned.
+    """
+    from transformers import Qwen2Config
+
+    shape = {**_decoder(64, 2, 2, 1, 4096), "eos_token_id": 2, "pad_token_id": 0}
+    del shape["head_dim"]  # Qwen2 divides the width by the heads
+    config = Qwen2Config(**shape, use_sliding_window=False, tie_word_embeddings=False)
+    _write_model(folder, config, seed, "Qwen2ForCausalLM", "float32")
+    special = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
+    names = {"eos_token": "<|im_end|>", "pad_token": "<|endoftext|>", "chat_template": _CHATML}
+    _write_tokenizer(folder, "$A", names, special, extra=[" true false"] * 1000)
+    return folder
+
+
+def tiny_cross_encoder(folder: Path, *, seed: int = 0) -> Path:
+    """A Qwen2 that gives one score to a pair of texts.
+
+    Args:
+        folder: where the files are written; returned.
+    """
+    from transformers import Qwen2Config
+
+    shape = _decoder(64, 2, 2, 1, 4096)
+    del shape["head_dim"]
+    config = Qwen2Config(**shape, use_sliding_window=False, num_labels=1)
+    _write_model(folder, config, seed, "Qwen2ForSequenceClassification", "float32")
+    _write_tokenizer(folder, "$A", {"eos_token": EOS, "pad_token": PAD})
+    return folder
+
+
 def tiny_bert(folder: Path, *, seed: int = 0) -> Path:
     """A BERT for pooling by the mean or the first token; its texts are ``[CLS] text [SEP]``."""
     from transformers import BertConfig
@@ -119,9 +164,10 @@ def _decoder(
 def _write_model(folder: Path, config: Any, seed: int, architecture: str, dtype: str) -> None:
     """Random weights, drawn here so that the global generator is left alone."""
     import torch
-    from transformers import AutoModel
+    import transformers
 
-    model = AutoModel.from_config(config, dtype=torch.float32)
+    loader = getattr(transformers, _WITH_HEAD.get(architecture, "AutoModel"))
+    model = loader.from_config(config, dtype=torch.float32)
     draw = torch.Generator().manual_seed(seed)
     for name, weight in model.named_parameters():
         is_norm = "norm" in name.lower() and name.endswith("weight")
@@ -140,9 +186,13 @@ def _write_model(folder: Path, config: Any, seed: int, architecture: str, dtype:
 
 
 def _write_tokenizer(
-    folder: Path, template: str, names: Mapping[str, str], special: Sequence[str] = (BOS, EOS, PAD)
+    folder: Path,
+    template: str,
+    names: Mapping[str, str],
+    special: Sequence[str] = (BOS, EOS, PAD),
+    extra: Sequence[str] = (),
 ) -> None:
-    """A byte-level BPE of Python's own help texts."""
+    """A byte-level BPE of Python's own help texts, and of extra ones."""
     from pydoc_data.topics import topics
 
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
@@ -157,7 +207,8 @@ def _write_tokenizer(
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator([topics[name] for name in sorted(topics)[:40]], trainer)
+    texts = [topics[name] for name in sorted(topics)[:40]]
+    tokenizer.train_from_iterator([*texts, *extra], trainer)
     ids = [(token, special.index(token)) for token in special if token in template]
     if ids:
         tokenizer.post_processor = processors.TemplateProcessing(

@@ -1,27 +1,37 @@
 """No reranking, as an object, so that leaving the stage out is a setting like any other."""
 
-from llama_index.core.postprocessor.types import BaseNodePostprocessor
+from collections.abc import Sequence
+from typing import ClassVar
+
 from llama_index.core.schema import NodeWithScore, QueryBundle
 
+from retrieval.reranking.base import Reranked, Reranker
 
-class KeepOrder(BaseNodePostprocessor):
+
+class KeepOrder(Reranker):
     """Returns the passages as they come."""
+
+    name: ClassVar[str] = "none"
 
     @classmethod
     def class_name(cls) -> str:
         """The name LlamaIndex knows it by."""
         return "KeepOrder"
 
+    async def rerank(self, query: str, nodes: Sequence[NodeWithScore]) -> Reranked:  # noqa: ARG002
+        """See `Reranker.rerank`."""
+        return Reranked(list(nodes))
+
     def _postprocess_nodes(
         self,
         nodes: list[NodeWithScore],
-        query_bundle: QueryBundle | None = None,  # noqa: ARG002 - LlamaIndex's interface
+        query_bundle: QueryBundle | None = None,  # noqa: ARG002 - no query is needed here
     ) -> list[NodeWithScore]:
         return nodes
 
     async def _apostprocess_nodes(
         self,
         nodes: list[NodeWithScore],
-        query_bundle: QueryBundle | None = None,  # noqa: ARG002 - LlamaIndex's interface
+        query_bundle: QueryBundle | None = None,  # noqa: ARG002 - no query is needed here
     ) -> list[NodeWithScore]:
-        return nodes  # LlamaIndex's own would go through a thread
+        return nodes

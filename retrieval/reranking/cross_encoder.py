@@ -1,0 +1,156 @@
+"""A cross-encoder behind a `/rerank` address: vLLM, text-embeddings-inference, Jina and others."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Final
+
+import httpx
+from llama_index.core.bridge.pydantic import PrivateAttr
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+from retrieval.reranking.cutting import CountTokens, estimate_tokens
+from retrieval.reranking.interpolation import Normalise
+from retrieval.reranking.pointwise import Graded, PointwiseReranker
+
+_Form = Callable[[list[str]], dict[str, Any]]
+_FORMS: Final[Sequence[_Form]] = (
+    lambda texts: {"documents": texts, "truncate_prompt_tokens": -1},
+    lambda texts: {"documents": texts},
+    lambda texts: {"texts": texts, "truncate": True},
+)
+"""How passages are named: by vLLM, told to cut what is too long; by Jina; by TEI, told the same."""
+_ATTEMPTS: Final = 3
+_LONGEST_WAIT: Final = 4.0
+
+
+class CrossEncoderReranker(PointwiseReranker):
+    """Sends query and passages in batches, and takes the scores that come back as grades.
+
+    The first request finds out which form the server understands. One that may succeed later (no
+    connection, 429, 5xx) is made up to three times. Where scores are not between 0 and 1, they are
+    taken for logits and go through a sigmoid.
+
+    Args:
+        connections: makes the calls; whoever made it closes it.
+        url: address that ends where ``/rerank`` follows.
+        model: the name under which the server knows the model.
+        api_key: sent as a bearer token; empty sends none.
+        weight: see `PointwiseReranker`; 1 leaves the retriever's score to break ties.
+        normalise: see `PointwiseReranker`, as all others.
+        passage_tokens: what is longer is cut; None leaves that to the server, which with a chat
+            template may cut off the template's end.
+        count_tokens: counts them.
+        batch: passages a request, at least 1.
+        concurrency: requests at a time.
+        deadline: most seconds for all passages together.
+
+    Raises:
+        ValueError: an argument is out of its range.
+    """
+
+    name: ClassVar[str] = "cross-encoder"
+    _connections: httpx.AsyncClient = PrivateAttr()
+    _url: str = PrivateAttr()
+    _model: str = PrivateAttr()
+    _headers: Mapping[str, str] = PrivateAttr()
+    _form: _Form | None = PrivateAttr(default=None)
+
+    def __init__(  # noqa: PLR0913 - each is a setting
+        self,
+        connections: httpx.AsyncClient,
+        url: str,
+        model: str,
+        *,
+        api_key: str = "",
+        weight: float = 1.0,
+        normalise: Normalise = "minmax",
+        passage_tokens: int | None = None,
+        count_tokens: CountTokens = estimate_tokens,
+        batch: int = 32,
+        concurrency: int = 4,
+        deadline: float = 30.0,
+    ) -> None:
+        super().__init__(
+            weight=weight,
+            normalise=normalise,
+            passage_tokens=passage_tokens,
+            count_tokens=count_tokens,
+            concurrency=concurrency,
+            deadline=deadline,
+        )
+        if batch < 1:
+            raise ValueError(f"batch is {batch}; it must be 1 or more")
+        if not url.startswith(("http://", "https://")):
+            raise ValueError(f"url is {url!r}; it must begin with http:// or https://")
+        self._connections, self._url, self._model = connections, url.rstrip("/"), model
+        self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self._batch = batch
+
+    async def _grade(self, query: str, passages: Sequence[str]) -> list[Graded]:
+        scores = await self._scores(query, list(passages))
+        return [Graded(score, "missing" if score is None else "ok") for score in scores]
+
+    def _calibrated(self, grades: Sequence[float | None]) -> Sequence[float | None]:
+        known = [grade for grade in grades if grade is not None]
+        if all(0 <= grade <= 1 for grade in known):
+            return grades
+        return [None if grade is None else _sigmoid(grade) for grade in grades]
+
+    async def _scores(self, query: str, texts: list[str]) -> list[float | None]:
+        """By the first form that the server does not refuse."""
+        forms = _FORMS if self._form is None else (self._form,)
+        for form in forms:
+            try:
+                results = await self._post({"model": self._model, "query": query, **form(texts)})
+            except httpx.HTTPStatusError as error:
+                if form is forms[-1] or error.response.status_code not in (400, 422):
+                    raise
+            else:
+                self._form = form
+                return _by_index(results, len(texts))
+        raise AssertionError("there is a form")
+
+    async def _post(self, body: Mapping[str, Any]) -> Any:
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception(_may_pass),
+            stop=stop_after_attempt(_ATTEMPTS),
+            wait=wait_random_exponential(0.2, max=_LONGEST_WAIT),
+            reraise=True,
+        ):
+            with attempt:
+                response = await self._connections.post(
+                    f"{self._url}/rerank", json=body, headers=self._headers, timeout=self._deadline
+                )
+                return response.raise_for_status().json()
+        raise AssertionError("the last attempt raises")
+
+
+def _by_index(answered: Any, size: int) -> list[float | None]:
+    """Scores in the order of the passages, from a list (TEI) or an object with ``results``.
+
+    A score that is no finite number, or of no passage, is left out.
+
+    Raises:
+        ValueError: the answer is of another form.
+    """
+    scores: list[float | None] = [None] * size
+    try:
+        for result in answered["results"] if isinstance(answered, dict) else answered:
+            at, score = result["index"], result.get("relevance_score", result.get("score"))
+            if at in range(size) and isinstance(score, int | float) and math.isfinite(score):
+                scores[at] = float(score)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError("the answer is not of the API's form") from error
+    return scores
+
+
+def _sigmoid(logit: float) -> float:
+    return 1 / (1 + math.exp(-logit)) if logit > -700 else 0.0
+
+
+def _may_pass(error: BaseException) -> bool:
+    """Whether the same request may succeed later."""
+    if isinstance(error, httpx.HTTPStatusError):
+        status = error.response.status_code
+        return status == 429 or status >= 500
+    return isinstance(error, httpx.TransportError)

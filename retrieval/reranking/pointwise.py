@@ -1,0 +1,175 @@
+"""What all graders share: each passage is graded by itself, many at once, until a deadline."""
+
+import asyncio
+import logging
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Final, Literal, NamedTuple
+
+from llama_index.core.bridge.pydantic import PrivateAttr
+from llama_index.core.schema import NodeWithScore, TextNode
+
+from retrieval.llm_calls import failures, reason
+from retrieval.passages import indexed_text
+from retrieval.reranking.base import Reranked, Reranker
+from retrieval.reranking.cutting import CountTokens, cut, estimate_tokens
+from retrieval.reranking.interpolation import Normalise, interpolate, order
+
+Status = Literal["ok", "wrong_format", "missing", "failed", "skipped", "timeout"]
+STATUSES: Final[tuple[Status, ...]] = (
+    "ok", "wrong_format", "missing", "failed", "skipped", "timeout",
+)  # fmt: skip
+"""How a passage fared: graded; the answer holds no grade in the right form; it lacks what the grade
+is read from; the call failed; not asked for, as the server only failed; not done by the deadline.
+"""
+
+_HOPELESS: Final = 8
+"""Calls that fail one after the other before no more are made."""
+_LOGGER: Final = logging.getLogger(__name__)
+
+
+class Graded(NamedTuple):
+    """What became of one passage.
+
+    Attributes:
+        grade: mostly from 0 to 1, more is better; None where there is none.
+        status: how it fared.
+    """
+
+    grade: float | None
+    status: Status
+
+
+class PointwiseReranker(Reranker):
+    """Grades every passage with calls to a server, then interpolates with the retriever's scores.
+
+    Calls start in the retriever's order. One that fails costs its passages their grade, no more; at
+    the deadline all that are under way are cancelled, and the grades that there are count. What
+    passages without a grade are worth: `retrieval.reranking.interpolation.interpolate`.
+
+    The notes count the passages by `Status`, the passages that were ``cut``, and tell the first
+    ``error``.
+
+    Args:
+        weight: share of the grade in the final score, from 0 to 1.
+        normalise: how the retriever's scores are brought to the scale of the grades.
+        passage_tokens: what is longer is cut to its beginning of that length; None cuts nothing.
+        count_tokens: counts them; an estimate on the safe side by default.
+        concurrency: calls at a time, at least 1.
+        deadline: most seconds for all passages together, above 0.
+
+    Raises:
+        ValueError: an argument is out of its range.
+    """
+
+    _weight: float = PrivateAttr()
+    _normalise: Normalise = PrivateAttr()
+    _passage_tokens: int | None = PrivateAttr()
+    _count_tokens: CountTokens = PrivateAttr()
+    _concurrency: int = PrivateAttr()
+    _deadline: float = PrivateAttr()
+    _batch: int = PrivateAttr(default=1)
+
+    def __init__(
+        self,
+        *,
+        weight: float,
+        normalise: Normalise,
+        passage_tokens: int | None,
+        count_tokens: CountTokens = estimate_tokens,
+        concurrency: int,
+        deadline: float,
+    ) -> None:
+        super().__init__()
+        if not 0 <= weight <= 1:
+            raise ValueError(f"weight is {weight}; it must be from 0 to 1")
+        if normalise not in ("none", "minmax"):
+            raise ValueError(f"normalise is {normalise!r}; it must be 'none' or 'minmax'")
+        if passage_tokens is not None and passage_tokens < 1:
+            raise ValueError(f"passage_tokens is {passage_tokens}; it must be 1 or more")
+        if concurrency < 1:
+            raise ValueError(f"concurrency is {concurrency}; it must be 1 or more")
+        if not deadline > 0:
+            raise ValueError(f"deadline is {deadline}; it must be above 0")
+        self._weight, self._normalise = weight, normalise
+        self._passage_tokens, self._count_tokens = passage_tokens, count_tokens
+        self._concurrency, self._deadline = concurrency, deadline
+
+    @abstractmethod
+    async def _grade(self, query: str, passages: Sequence[str]) -> list[Graded]:
+        """One outcome a passage; `_batch` passages at most. Raises what `failures` names."""
+
+    def _calibrated(self, grades: Sequence[float | None]) -> Sequence[float | None]:
+        """The grades of all passages on the scale of interpolation."""
+        return grades
+
+    async def rerank(self, query: str, nodes: Sequence[NodeWithScore]) -> Reranked:
+        """See `Reranker.rerank`."""
+        texts = [_text(found) for found in nodes]
+        passages = [self._cut(text) for text in texts]
+        run = _Run(len(nodes), self._batch)
+        try:
+            async with asyncio.timeout(self._deadline), asyncio.TaskGroup() as workers:
+                for _ in range(min(self._concurrency, len(nodes))):
+                    workers.create_task(self._work(run, query, passages))
+        except TimeoutError:
+            run.error = run.error or f"not done within {self._deadline:g} s"
+        shorter = sum(
+            len(passage) < len(text) for passage, text in zip(passages, texts, strict=True)
+        )
+        grades = self._calibrated([outcome.grade for outcome in run.outcomes])
+        finals = interpolate(grades, [node.score for node in nodes], self._weight, self._normalise)
+        if run.error:
+            _LOGGER.warning("reranking with %s: %s", self.name, run.error)
+        ranked = [NodeWithScore(node=nodes[at].node, score=finals[at]) for at in order(finals)]
+        return Reranked(ranked, run.notes(shorter))
+
+    def _cut(self, text: str) -> str:
+        if self._passage_tokens is None:
+            return text
+        return cut(text, self._passage_tokens, self._count_tokens)
+
+    async def _work(self, run: "_Run", query: str, passages: Sequence[str]) -> None:
+        for part in run.parts:
+            if run.failed_in_a_row >= _HOPELESS:
+                run.set(part, [Graded(None, "skipped")] * len(passages[part]))
+                continue
+            try:
+                run.set(part, await self._grade(query, passages[part]))
+                run.failed_in_a_row = 0
+            except failures() as error:
+                run.set(part, [Graded(None, "failed")] * len(passages[part]))
+                run.error = run.error or reason(error)
+                run.failed_in_a_row += 1
+
+
+class _Run:
+    """One reranking under way: its workers share this.
+
+    Attributes:
+        outcomes: one a passage.
+        parts: slices of the passages, still to be graded.
+        failed_in_a_row: calls that failed since the last that did not.
+        error: the first.
+    """
+
+    def __init__(self, size: int, batch: int) -> None:
+        self.outcomes = [Graded(None, "timeout")] * size
+        self.parts: Iterator[slice] = (slice(at, at + batch) for at in range(0, size, batch))
+        self.failed_in_a_row = 0
+        self.error = ""
+
+    def set(self, part: slice, outcomes: Sequence[Graded]) -> None:
+        self.outcomes[part] = outcomes
+
+    def notes(self, shorter: int) -> dict[str, str | int | float]:
+        counted = Counter(outcome.status for outcome in self.outcomes)
+        notes: dict[str, str | int | float] = {status: counted[status] for status in STATUSES}
+        return notes | {"cut": shorter} | ({"error": self.error} if self.error else {})
+
+
+def _text(found: NodeWithScore) -> str:
+    """What is graded: the headings above the passage, then its words."""
+    node = found.node
+    return indexed_text(node) if isinstance(node, TextNode) else node.get_content()

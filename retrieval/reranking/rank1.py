@@ -1,0 +1,141 @@
+"""Rank1: a model that reasons about one passage before it says whether it is relevant.
+
+Prompt and scoring follow https://github.com/orionw/rank1 (rank1.py; MIT License, Copyright (c) 2025
+Orion Weller) for its models ``jhu-clsp/rank1-*``; the paper: https://arxiv.org/abs/2502.18418.
+"""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Final
+
+from llama_index.core.base.llms.types import CompletionResponse, LogProb
+from llama_index.core.bridge.pydantic import PrivateAttr
+from llama_index.core.llms import LLM
+
+from retrieval.llm_calls import answer
+from retrieval.reranking.cutting import CountTokens, estimate_tokens
+from retrieval.reranking.definitions import relevance
+from retrieval.reranking.interpolation import Normalise
+from retrieval.reranking.pointwise import Graded, PointwiseReranker
+
+END: Final = "</think>"
+_ALTERNATIVES: Final = 20
+_VERDICT: Final[Mapping[str, Any]] = {
+    "max_tokens": 1,
+    "structured_outputs": {"choice": [" true", " false"]},
+}
+_WHOLE_SENTENCES: Final = re.compile(r".*[.!?]", re.DOTALL)
+
+
+class Rank1Reranker(PointwiseReranker):
+    """Lets the model think, then reads P(true) / (P(true) + P(false)) of the token that follows.
+
+    Two calls a passage: the thoughts alone, and one token behind them. The authors read the same
+    odds from one call that asks for the odds of every token of the thoughts, which are megabytes.
+    Thoughts that reach their limit are cut to whole sentences and ended, as the authors do.
+
+    Args:
+        llm: a client of ``/v1/completions`` of vLLM: `OpenAILike` with ``is_chat_model=False``.
+        definition: put behind the query: a name of `retrieval.reranking.definitions`, or a text.
+            Empty, as published for general search, adds nothing.
+        weight: see `PointwiseReranker`; 1, as published, leaves the retriever's score to break
+            ties.
+        normalise: see `PointwiseReranker`, as all others.
+        passage_tokens: what is longer is cut; the published context has 16,000.
+        count_tokens: counts them.
+        thinking_tokens: most tokens of thoughts a passage.
+        concurrency: passages at a time.
+        deadline: most seconds for all passages together.
+
+    Raises:
+        ValueError: an argument is out of its range, or `llm` is a chat model.
+    """
+
+    name: ClassVar[str] = "rank1"
+    _llm: LLM = PrivateAttr()
+    _definition: str = PrivateAttr()
+    _thinking: Mapping[str, Any] = PrivateAttr()
+
+    def __init__(  # noqa: PLR0913 - each is a setting
+        self,
+        llm: LLM,
+        *,
+        definition: str = "",
+        weight: float = 1.0,
+        normalise: Normalise = "minmax",
+        passage_tokens: int | None = 4096,
+        count_tokens: CountTokens = estimate_tokens,
+        thinking_tokens: int = 8192,
+        concurrency: int = 32,
+        deadline: float = 120.0,
+    ) -> None:
+        super().__init__(
+            weight=weight,
+            normalise=normalise,
+            passage_tokens=passage_tokens,
+            count_tokens=count_tokens,
+            concurrency=concurrency,
+            deadline=deadline,
+        )
+        if llm.metadata.is_chat_model:
+            raise ValueError("rank1 needs raw completions: a model with is_chat_model=False")
+        if thinking_tokens < 1:
+            raise ValueError(f"thinking_tokens is {thinking_tokens}; it must be 1 or more")
+        self._llm, self._definition = llm, relevance(definition) if definition.strip() else ""
+        # The mark may be a special token, which a server leaves out of texts unless told.
+        self._thinking = {"max_tokens": thinking_tokens, "skip_special_tokens": False}
+
+    async def _grade(self, query: str, passages: Sequence[str]) -> list[Graded]:
+        (passage,) = passages
+        asked = prompt(f"{query} {self._definition}".strip(), passage)
+        thoughts = await self._complete(asked, self._thinking, stop=[END])
+        verdict = await self._complete(asked + _ended(thoughts), _VERDICT, logprobs=_ALTERNATIVES)
+        grade = true_share(verdict.logprobs or [])
+        return [Graded(grade, "missing" if grade is None else "ok")]
+
+    async def _complete(
+        self, asked: str, body: Mapping[str, Any], **arguments: Any
+    ) -> CompletionResponse:
+        call = self._llm.acomplete(
+            asked, formatted=True, temperature=0.0, extra_body=dict(body), **arguments
+        )
+        return await answer(call)
+
+
+def prompt(query: str, passage: str) -> str:
+    """The published prompt; it ends where the thoughts begin."""
+    return (
+        "Determine if the following passage is relevant to the query. "
+        "Answer only with 'true' or 'false'.\n"
+        f"Query: {query}\nPassage: {passage}\n<think>"
+    )
+
+
+def true_share(positions: Sequence[Sequence[LogProb]]) -> float | None:
+    """P(true) / (P(true) + P(false)) at the first token of an answer.
+
+    Args:
+        positions: of each token, the likeliest tokens with natural logarithms of their
+            probabilities.
+
+    Returns:
+        From 0 to 1; None where neither word is there.
+    """
+    odds = {"true": 0.0, "false": 0.0}
+    for entry in positions[0] if positions else ():
+        word = entry.token.strip().lower()
+        if word in odds and entry.logprob <= 0:
+            odds[word] += math.exp(entry.logprob)
+    total = sum(odds.values())
+    return odds["true"] / total if total > 0 else None
+
+
+def _ended(thoughts: CompletionResponse) -> str:
+    """The thoughts, ended by the mark; those that reached their limit after a whole sentence."""
+    choices = getattr(thoughts.raw, "choices", None)
+    if not choices or choices[0].finish_reason != "length":
+        return thoughts.text + END
+    text = thoughts.text.strip()
+    whole = _WHOLE_SENTENCES.match(text)
+    return f"\n{whole[0] if whole else text}\n{END}"

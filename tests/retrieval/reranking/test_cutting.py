@@ -1,0 +1,38 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eval.datasets.beir import load
+from retrieval.encoders.minilm import MiniLMEmbedding
+from retrieval.reranking.cutting import cut, estimate_tokens
+
+
+def words(text: str) -> int:
+    return len(text.split())
+
+
+def test_a_short_text_stays_as_it_is():
+    assert cut("one two ", 2, words) == "one two "
+
+
+def test_a_long_text_is_cut_behind_a_whole_word():
+    assert cut("one two three four", 2, words) == "one two"
+    assert cut("electricity electricity", 5, estimate_tokens) == "electricity"
+
+
+def test_text_without_blanks_is_cut_all_the_same():
+    assert cut("x" * 500, 10, estimate_tokens) == "x" * 32
+    assert cut("水" * 500, 30, estimate_tokens) == "水" * 32
+
+
+@given(st.text(max_size=200), st.integers(0, 60))
+def test_what_is_left_is_a_beginning_within_the_budget(text, budget):
+    left = cut(text, budget, estimate_tokens)
+    assert text.startswith(left)
+    assert estimate_tokens(left) <= budget
+    assert left == text or estimate_tokens(text) > budget
+
+
+def test_the_estimate_is_on_the_safe_side_of_a_real_tokenizer(shared_data, tmp_path):
+    texts = [text for _, _, text in load(shared_data / "beir" / "scifact").passages()][:300]
+    real = MiniLMEmbedding(tmp_path).count_tokens
+    assert all(real(text) <= estimate_tokens(text) <= 2 * real(text) for text in texts)
