@@ -1,8 +1,9 @@
 """Settings -> objects: the only file that knows which class stands behind which name."""
 
+import math
 import threading
 from collections.abc import Callable
-from functools import cache, lru_cache, partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 import httpx
@@ -19,7 +20,7 @@ from rag_app import telemetry
 from rag_app.application import Application
 from rag_app.encoder_choice import EncoderChoice, choose
 from rag_app.errors import SettingsError
-from rag_app.indexes import Kit
+from rag_app.indexes import AwaitReaders, Kit, TakesIn
 from rag_app.ingest import Ingestor
 from rag_app.ownership import HeldByAnother, Ownership
 from rag_app.pipeline import Pipeline, Stages
@@ -59,8 +60,8 @@ def open_service(settings: Settings) -> Service:
     try:
         return open_application(settings, may_block=True)[0]
     except HeldByAnother as held:
-        if held.owner is None or not held.owner.address:
-            raise
+        if held.owner is None or not held.owner.address or settings.ingest.engine != "local":
+            raise  # the other process takes documents in with the engine of its own settings
         from rag_app.remote import RemoteService
 
         return RemoteService(held.owner.address, held.owner.token)
@@ -143,7 +144,7 @@ def encoder(settings: Settings, name: str | None = None) -> Encoder:
 
 def _onnx_encoder(settings: Settings, choice: EncoderChoice) -> Encoder:
     run = choice.run
-    folder, cut = settings.storage.path / "models", choice.passage_length
+    folder, cut = settings.storage.path.absolute() / "models", choice.passage_length
     weights = Path(run.model) if run.model else None
     return MiniLMEmbedding(folder, run.precision, run.workers, cut, weights)
 
@@ -194,9 +195,11 @@ def chunker(settings: Settings) -> Chunker:
 
 def word_counter(settings: Settings) -> Callable[[str], int]:
     """Counts WordPiece tokens of the bundled model, without the special ones of every text."""
-    model = MiniLMEmbedding(settings.storage.path / "models")
-    special = cache(lambda: model.count_tokens(""))
-    return lambda text: model.count_tokens(text) - special()
+    return partial(_words, MiniLMEmbedding(settings.storage.path.absolute() / "models"))
+
+
+def _words(model: Encoder, text: str) -> int:
+    return model.count_tokens(text) - 2  # [CLS] and [SEP]
 
 
 def bm25(settings: Settings) -> BM25:
@@ -311,15 +314,28 @@ class _Kits:
             return self._made[name]
 
     def _kit(self, model: Encoder) -> Kit:
-        chunks, parser = self._chunker, self._parser
-        spec = IndexSpec(model.dimension, model.identity, chunks.identity, self._bm25)
+        spec = IndexSpec(model.dimension, model.identity, self._chunker.identity, self._bm25)
+        engine = {"local": self._local, "ray": self._ray}[self._settings.ingest.engine]
+        return Kit(model.row.name, spec, partial(engine, model), model.verify)
 
-        def ingestor(
-            store: PassageStore, originals: Path, await_readers: Callable[[], None]
-        ) -> Ingestor:
-            return Ingestor(store, model, chunks, parser, originals, await_readers)
+    def _local(
+        self, model: Encoder, store: PassageStore, originals: Path, await_readers: AwaitReaders
+    ) -> Ingestor:
+        return Ingestor(store, model, self._chunker, self._parser, originals, await_readers)
 
-        return Kit(model.row.name, spec, ingestor, model.verify)
+    def _ray(
+        self, model: Encoder, store: PassageStore, originals: Path, await_readers: AwaitReaders
+    ) -> TakesIn:
+        from rag_app.ingest_ray import RayIngestor
+        from rag_app.ray_cluster import Cluster
+
+        cluster = Cluster(**self._settings.ray.model_dump())
+        threads = {"workers": math.ceil(cluster.cpus_per_actor)}
+        there = override(self._settings, {"encoders": {model.row.name: threads}})
+        copied = encoder(there, model.row.name)  # has not been opened, so it travels light
+        return RayIngestor(
+            store, copied, self._chunker, self._parser, originals, await_readers, cluster
+        )
 
 
 def _with_options(settings: Settings, options: QueryOptions) -> Settings:

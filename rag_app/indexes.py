@@ -13,11 +13,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from data.discovery import Found
 from rag_app.commit import DocumentWriter, forget_unused
 from rag_app.errors import EXPECTED, ApplicationError
-from rag_app.ingest import Ingestor, IngestReport, OnProgress
+from rag_app.ingest import IngestReport, OnProgress
 from rag_app.intake import Originals, sha256
 from rag_app.results import IndexInfo
 from rag_app.stores import OpenStores
@@ -35,7 +36,18 @@ from retrieval.index.errors import (
 from retrieval.index.fingerprint import IndexSpec, differences
 from retrieval.index.records import DocumentRecord
 
-MakeIngestor = Callable[[PassageStore, Path, Callable[[], None]], Ingestor]
+AwaitReaders = Callable[[], None]
+
+
+class TakesIn(Protocol):
+    """An engine that takes documents into one index."""
+
+    def run(self, files: Sequence[Found], on_progress: OnProgress | None = None) -> IngestReport:
+        """See `rag_app.ingest.Ingestor.run`."""
+        ...
+
+
+MakeIngestor = Callable[[PassageStore, Path, AwaitReaders], TakesIn]
 
 
 @dataclass(frozen=True)

@@ -140,7 +140,7 @@ class Intake:
         try:
             document = _document(found)
         except (OSError, DataError) as error:
-            yield Failed(Document(found.source, "", 0, _suffix(found)), _reason(error))
+            yield Failed(Document(found.source, "", 0, _suffix(found)), reason(error))
             return
         record = self._store.record(document.source)
         unchanged = record is not None and record.live == document.hash
@@ -153,7 +153,7 @@ class Intake:
             else:
                 yield from self._chunks(document, original)
         except (OSError, DataError) as error:
-            yield Failed(document, _reason(error))
+            yield Failed(document, reason(error))
 
     def _chunks(self, document: Document, original: Path) -> Iterator[Item]:
         chunk = None
@@ -184,7 +184,7 @@ def _suffix(found: Found) -> str:
     return Path(found.source).suffix.lower()
 
 
-def _reason(error: OSError | DataError) -> str:
+def reason(error: OSError | DataError) -> str:
     """Why, without the name, which stands beside it wherever it is shown."""
     if isinstance(error, OSError):
         return f"not readable: {error.strerror}"

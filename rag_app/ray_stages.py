@@ -29,7 +29,7 @@ from data.chunking import Chunker
 from data.errors import DataError
 from data.parsing import Parser
 from rag_app.errors import ApplicationError
-from rag_app.intake import Document, Failed, Intake, Item, Originals, _reason
+from rag_app.intake import Document, Failed, Intake, Item, Originals, reason
 from retrieval.encoders.base import Encoder
 from retrieval.index.base import PassageStore
 from retrieval.passages import indexed_text, node
@@ -88,7 +88,7 @@ class _Cutter(Intake):
         try:
             yield from self._chunks(document, original)
         except (OSError, DataError) as error:
-            yield Failed(document, _reason(error))
+            yield Failed(document, reason(error))
 
 
 class Encode:

@@ -141,8 +141,9 @@ class Ray(_Section):
 
     address: str = Field("", description="Cluster to join, or `auto`; empty starts one here.")
     actors: int = Field(1, ge=1, description="Copies of the encoder.")
-    cpus_per_actor: float = Field(1, ge=0, description="Processor cores of each copy.")
+    cpus_per_actor: float = Field(1, gt=0, description="Processor cores of each copy.")
     gpus_per_actor: float = Field(0, ge=0, description="GPUs of each copy.")
+    parsers: int = Field(1, ge=1, description="Documents read at once.")
 
 
 class Chunking(_Section):
