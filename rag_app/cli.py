@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from rag_app import output, telemetry
-from rag_app.commands import documents, encoders, indexes, installation, questions
+from rag_app.commands import cost, documents, encoders, indexes, installation, questions
 from rag_app.commands.common import Accept, Interrupted
 from rag_app.errors import EXPECTED, SettingsError
 from rag_app.settings import load_settings
@@ -27,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for subject in (documents, questions, indexes, encoders, installation):
+for subject in (documents, questions, indexes, encoders, cost, installation):
     subject.register(app)
 
 

@@ -162,6 +162,34 @@ def encoders(listing: Document) -> None:
     )  # fmt: skip
 
 
+def costs(document: Document) -> None:
+    """A table of set-ups: operations by stage, and how many times those of the first two."""
+    stages = ["rewrite", "retrieve", "rerank"]
+    _table(
+        ["set-up", *stages, "FLOP a question", "x retriever", "x rewriting"],
+        [
+            [c["name"], *(_scaled(c["flops"].get(stage, 0.0)) for stage in stages),
+             _scaled(c["total"]), _times(c["times_retriever"]), _times(c["times_rewriting"])]
+            for c in document["configurations"]
+        ],
+    )  # fmt: skip
+    for role, model in document["models"].items():
+        _out(f"{role}: {model}")
+    _out("tokens: " + ", ".join(f"{what} {n}" for what, n in document["tokens"].items()))
+
+
+def _scaled(number: float) -> str:
+    """A number with four digits and its power of 1000, such as `1.787 T`."""
+    for power, sign in ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M")):
+        if number >= power:
+            return f"{number / power:.4g} {sign}"
+    return f"{number:.4g}"
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:,.0f}" if ratio >= 10 else f"{ratio:.2g}"
+
+
 def vectors(result: Document) -> None:
     """The beginning of each vector; programs read them all with --json."""
     for vector in result["vectors"]:
