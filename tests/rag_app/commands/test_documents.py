@@ -29,7 +29,7 @@ def test_both_engines_take_in_the_same(tmp_path, folder):
         storage = tmp_path / engine
         more = {
             "RAG_APP_RAY__CPUS_PER_ACTOR": "0.5",  # leaves room for the parser on one core
-            "PYTHONWARNINGS": "default,ignore::ResourceWarning",  # Ray leaves its processes alone
+            "PYTHONWARNINGS": "ignore",  # Ray warns of its own parts
             "network": True,  # on loopback
         }
         report = document("ingest", folder, "--engine", engine, storage=storage, status=3, **more)
