@@ -18,7 +18,7 @@ def document(*arguments: str | Path, storage: Path, status: int = 0, **more: Any
 
 @pytest.fixture
 def folder(tmp_path):
-    files = {f"{name}.txt": prose(name, 6) for name in "abc"}
+    files = {f"{name}.txt": prose(name, 24) for name in "abc"}
     return write(tmp_path / "in", {**files, "broken.pdf": "no PDF"})
 
 
