@@ -89,10 +89,12 @@ class Pipeline:
     ) -> tuple[SearchResult, list[NodeWithScore]]:
         trace, stages = Trace(), self._stages
         start = time.perf_counter()
-        standalone = await stages.condenser.condense(question, history)
-        start = _lap(trace, "condense", stages.condenser.name, start)
-        query = await stages.rewriter.rewrite(standalone)
-        start = _lap(trace, "rewrite", stages.rewriter.name, start)
+        condensed = await stages.condenser.condense(question, history)
+        standalone = condensed.question
+        start = _lap(trace, "condense", stages.condenser.name, start, **condensed.notes)
+        rewritten = await stages.rewriter.rewrite(standalone)
+        (query,) = rewritten.queries
+        start = _lap(trace, "rewrite", stages.rewriter.name, start, **rewritten.notes)
         found = await stages.retriever.afind(query)
         self._trace_retrieval(trace, found)
         start = _lap(trace, "retrieve", stages.retriever_name, start, steps=found.milliseconds)

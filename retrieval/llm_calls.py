@@ -33,9 +33,11 @@ async def answer(call: Awaitable[T]) -> T:
         ValueError: the answer is not of the API's form, over which clients fall in their own ways.
         Exception: as `call`.
     """
+    from pydantic import ValidationError
+
     try:
         return await call
-    except (AttributeError, IndexError, KeyError, TypeError) as error:
+    except (AttributeError, IndexError, KeyError, TypeError, ValidationError) as error:
         raise ValueError("the answer is not of the API's form") from error
 
 

@@ -7,7 +7,7 @@ from llama_index.core.base.llms.types import ChatMessage, MessageRole
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 
-from generation.condensing import NoCondenser
+from generation.condensing import Condensed, NoCondenser
 from generation.quoting import NO_PASSAGE, QuotingReader
 from generation.reading import Reading, TextDelta
 from rag_app.pipeline import Pipeline, Stages
@@ -16,7 +16,7 @@ from retrieval.fusion import MinMaxFusion
 from retrieval.index.base import PassageStore
 from retrieval.reranking.none import KeepOrder
 from retrieval.retriever import ForeignRetriever, HybridRetriever, NoRetriever
-from retrieval.rewriting import NoRewriter
+from retrieval.rewriting import Feedback, NoRewriter, Rewritten
 from tests.encoders import HashingEncoder
 from tests.rag_app.support import new_store, prose, take_in, write
 
@@ -39,8 +39,9 @@ class Repeats:
 
     name = "repeats"
 
-    async def condense(self, question: str, history: Sequence[ChatMessage]) -> str:
-        return f"{' '.join(str(turn.content) for turn in history)} {question}".strip()
+    async def condense(self, question: str, history: Sequence[ChatMessage]) -> Condensed:
+        said = " ".join(str(turn.content) for turn in history)
+        return Condensed(f"{said} {question}".strip(), {"turns": len(history)})
 
 
 class Adds:
@@ -48,8 +49,8 @@ class Adds:
 
     name = "adds"
 
-    async def rewrite(self, question: str) -> str:
-        return f"{question} turbine"
+    async def rewrite(self, question: str, feedback: Feedback | None = None) -> Rewritten:
+        return Rewritten((f"{question} turbine",), {"rewrites": 1})
 
 
 class Backwards(BaseNodePostprocessor):
@@ -177,6 +178,8 @@ async def test_history_reaches_the_condenser_and_the_rewritten_query_the_retriev
     assert seen == ["Before. And now? turbine"]
     kinds = {stage["stage"]: stage["kind"] for stage in found.trace.stages}
     assert (kinds["condense"], kinds["rewrite"]) == ("repeats", "adds")
+    condense, rewrite = found.trace.stages[:2]
+    assert (condense["turns"], rewrite["rewrites"]) == (1, 1)
 
 
 async def test_somebodys_reranker_can_be_put_in(store):

@@ -10,6 +10,8 @@ from llama_index.llms.openai_like import OpenAILike
 from retrieval.llm_calls import answer, failures, reason
 from tests.openai_server import Reply
 
+_NUMBER = '{"choices": [{"message": {"role": "assistant", "content": 7}}]}'
+
 
 async def failing(llm: OpenAILike) -> Exception:
     with pytest.raises(failures()) as caught:
@@ -27,6 +29,7 @@ async def failing(llm: OpenAILike) -> Exception:
         (Reply(body='{"choices": [{"mes'), "Unterminated string"),
         (Reply(body="{}"), "the answer is not of the API's form"),
         (Reply(body='{"choices": []}'), "the answer is not of the API's form"),
+        (Reply(body=_NUMBER), "the answer is not of the API's form"),
         (Reply(body="[1, 2]"), "the answer is not of the API's form"),
         (Reply(body="<p>Welcome", media_type="text/html"), "the answer is not of the API's form"),
     ],
