@@ -121,7 +121,10 @@ class CrossEncoderReranker(PointwiseReranker):
                 response = await self._connections.post(
                     f"{self._url}/rerank", json=body, headers=self._headers, timeout=self._deadline
                 )
-                return response.raise_for_status().json()
+                if response.is_error:
+                    told = f"HTTP {response.status_code}: {response.text}"
+                    raise httpx.HTTPStatusError(told, request=response.request, response=response)
+                return response.json()
         raise AssertionError("the last attempt raises")
 
 

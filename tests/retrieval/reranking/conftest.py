@@ -1,14 +1,30 @@
 """Servers that grade: scripted ones, one for each test, and a real one, started once."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from pathlib import Path
 
+import httpx
 import pytest
+from llama_index.llms.openai_like import OpenAILike
 
 from tests.openai_server import OpenAIServer
-from tests.retrieval.reranking.scripted import RerankServer
+from tests.retrieval.reranking.scripted import RerankServer, client_of
 from tests.tiny_models import tiny_chat
 from tests.vllm_server import VllmServer, vllm_server
+
+
+@pytest.fixture
+async def connections() -> AsyncIterator[httpx.AsyncClient]:
+    """A pool of connections, closed after the test."""
+    async with httpx.AsyncClient(trust_env=False) as pool:
+        yield pool
+
+
+@pytest.fixture
+def client(connections: httpx.AsyncClient) -> Callable[..., OpenAILike]:
+    """Makes clients of an address."""
+    return partial(client_of, connections)
 
 
 @pytest.fixture

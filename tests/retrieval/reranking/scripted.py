@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import httpx
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from llama_index.core.schema import NodeWithScore, TextNode
@@ -16,10 +17,19 @@ Odds = Mapping[str, float]
 """Token -> probability."""
 
 
-def client(url: str, *, chat: bool = True, model: str = "tiny-model", **more: Any) -> OpenAILike:
+def client_of(
+    connections: httpx.AsyncClient, url: str, *, chat: bool = True, model: str = "tiny-model"
+) -> OpenAILike:
     """A client as the application makes one: its own limit of tokens is far above one."""
-    settings = {"api_key": "unused", "max_tokens": 700, "max_retries": 0, "timeout": 60.0, **more}
-    return OpenAILike(model=model, api_base=url, is_chat_model=chat, **settings)
+    return OpenAILike(
+        model=model,
+        api_base=url,
+        is_chat_model=chat,
+        api_key="unused",
+        max_tokens=700,
+        max_retries=0,
+        async_http_client=connections,
+    )
 
 
 def passages(texts: Sequence[str], scores: Sequence[float | None] | None = None) -> list:
@@ -105,7 +115,8 @@ class RerankServer(OpenAIServer):
 
     async def _reranked(self, request: Request) -> Response:
         body = await request.json()
-        if self.failures or body["model"] != self.model:
+        keyed = request.headers.get("authorization") == f"Bearer {self.api_key}"
+        if self.failures or body["model"] != self.model or (self.api_key and not keyed):
             self.replies = [self.failures.pop(0)] if self.failures else self.replies
             return await self._answer(request)
         self.requests.append(body)
