@@ -1,0 +1,110 @@
+"""Searching with several queries at once, and one ranking of what they find."""
+
+import asyncio
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from typing import Final, Literal, get_args
+
+from llama_index.core.schema import NodeWithScore
+
+from retrieval.retriever import PassageRetriever, Retrieval
+
+Combine = Literal["rrf", "sum"]
+Ranking = Mapping[str, float]
+"""Chunk id -> score, best first."""
+
+_K: Final = 60
+
+
+async def find_all(
+    retriever: PassageRetriever, queries: Sequence[str], combine: Combine, top_k: int
+) -> Retrieval:
+    """Search with all queries concurrently; the order of the queries makes no difference.
+
+    The passages that the searches return are merged by chunk id, equal scores by chunk id:
+
+    - ``rrf``: the sum of 1 / (60 + rank) (Cormack et al., SIGIR 2009).
+    - ``sum``: the sum of the scores (Fox and Shaw's CombSUM, TREC-2), as BGE-Reasoner does it. A
+      passage that a list lacks scored no more than the list's last and is taken to have scored just
+      that; but 0 or that, whichever is less, in a list shorter than `top_k`, which was not cut off.
+
+    A query that is there twice is searched once.
+
+    Args:
+        retriever: searches; it should return `top_k` passages or more.
+        queries: at least one.
+        combine: how the scores are made.
+        top_k: most passages, at least 1.
+
+    Returns:
+        Of a single query what the retriever returns. Of several: the merged hits, the rankings of
+        the first query with the whole merged one as ``combined``; milliseconds (which overlap) and
+        tokens of all queries added up.
+
+    Raises:
+        RetrievalError: a search failed.
+        ValueError: there is no query, or an argument is out of its range.
+    """
+    unlike = list(dict.fromkeys(queries))
+    if not unlike:
+        raise ValueError("there is no query")
+    if top_k < 1:
+        raise ValueError(f"top_k is {top_k}; it must be 1 or more")
+    if combine not in get_args(Combine):
+        raise ValueError(f"combine is {combine!r}; it must be 'rrf' or 'sum'")
+    if len(unlike) == 1:
+        return await retriever.afind(unlike[0])
+    found = await _search(retriever, unlike)
+    rankings = [_ranking(one) for one in found]
+    parts = _by_rank(rankings) if combine == "rrf" else _by_score(rankings, top_k)
+    totals = {chunk: math.fsum(given) for chunk, given in parts.items()}  # in any order the same
+    ranking = sorted(totals.items(), key=lambda scored: (-scored[1], scored[0]))
+    nodes = {hit.node.node_id: hit.node for one in found for hit in one.hits}
+    hits = [NodeWithScore(node=nodes[chunk], score=score) for chunk, score in ranking[:top_k]]
+    milliseconds: dict[str, float] = defaultdict(float)
+    for step, spent in chain.from_iterable(one.milliseconds.items() for one in found):
+        milliseconds[step] += spent
+    tokens = sum(one.query_tokens for one in found)
+    return Retrieval(hits, {**found[0].rankings, "combined": ranking}, milliseconds, tokens)
+
+
+async def _search(retriever: PassageRetriever, queries: Sequence[str]) -> list[Retrieval]:
+    """Search with each; nothing is under way any more when this ends with an error."""
+    searches = (retriever.afind(query) for query in queries)
+    outcomes = await asyncio.gather(*searches, return_exceptions=True)
+    found: list[Retrieval] = []
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException):
+            raise outcome
+        found.append(outcome)
+    return found
+
+
+def _ranking(found: Retrieval) -> Ranking:
+    ranking: dict[str, float] = {}
+    for hit in found.hits:
+        ranking.setdefault(hit.node.node_id, hit.score or 0.0)
+    return ranking
+
+
+def _by_rank(rankings: Sequence[Ranking]) -> dict[str, list[float]]:
+    """What each list gives a passage."""
+    parts: dict[str, list[float]] = defaultdict(list)
+    for ranking in rankings:
+        for rank, chunk in enumerate(ranking, start=_K + 1):
+            parts[chunk].append(1 / rank)
+    return parts
+
+
+def _by_score(rankings: Sequence[Ranking], top_k: int) -> dict[str, list[float]]:
+    """What each list gives a passage."""
+    chunks = set().union(*rankings)
+    parts: dict[str, list[float]] = {chunk: [] for chunk in chunks}
+    for ranking in rankings:
+        last = min(ranking.values(), default=0.0)
+        missing = last if len(ranking) >= top_k else min(last, 0.0)
+        for chunk in chunks:
+            parts[chunk].append(ranking.get(chunk, missing))
+    return parts
