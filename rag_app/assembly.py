@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import Any
 
 import httpx
 from llama_index.core.base.base_retriever import BaseRetriever
@@ -13,7 +14,7 @@ from llama_index.core.llms import LLM
 from data.chunking import Chunker
 from data.limits import MIB, Limits
 from data.parsing import Parser
-from generation.condensing import NoCondenser
+from generation.condensing import Condenser, LLMCondenser, NoCondenser
 from generation.quoting import QuotingReader
 from generation.reading import Reader
 from rag_app import telemetry
@@ -25,7 +26,7 @@ from rag_app.ingest import Ingestor
 from rag_app.ownership import HeldByAnother, Ownership
 from rag_app.pipeline import Pipeline, Stages
 from rag_app.service import QueryOptions, Service
-from rag_app.settings import LLMSettings, Settings, override
+from rag_app.settings import LLMSettings, OwnLLM, Settings, override
 from retrieval.analysis import Analyzer
 from retrieval.bm25 import BM25
 from retrieval.encoders.base import Encoder
@@ -35,7 +36,12 @@ from retrieval.index.base import PassageStore, Where
 from retrieval.index.collections import Collections
 from retrieval.index.edge_collections import EdgeCollections
 from retrieval.index.fingerprint import IndexSpec
+from retrieval.reranking.base import Reranker
+from retrieval.reranking.cross_encoder import CrossEncoderReranker
 from retrieval.reranking.none import KeepOrder
+from retrieval.reranking.qwen import QwenReranker
+from retrieval.reranking.qwen_sampled import QwenSampledReranker
+from retrieval.reranking.rank1 import Rank1Reranker
 from retrieval.retriever import (
     BM25Retriever,
     DenseRetriever,
@@ -44,7 +50,7 @@ from retrieval.retriever import (
     NoRetriever,
     PassageRetriever,
 )
-from retrieval.rewriting import NoRewriter
+from retrieval.rewriting import LLMRewriter, NoRewriter, Rewriter
 
 silence_telemetry = telemetry.silence
 
@@ -241,12 +247,13 @@ def fusion(settings: Settings) -> Fusion:
     return makers[chosen.fusion]()
 
 
-def llm(settings: LLMSettings, connections: httpx.AsyncClient) -> LLM:
+def llm(settings: LLMSettings, connections: httpx.AsyncClient, *, chat: bool = True) -> LLM:
     """The one client of an OpenAI-compatible server.
 
     Args:
         settings: where it is, and what to ask of it.
         connections: the pool it uses; whoever made it closes it.
+        chat: whether it is spoken to in turns; else prompts are sent as they are.
 
     Raises:
         SettingsError: no model is named.
@@ -270,7 +277,7 @@ def llm(settings: LLMSettings, connections: httpx.AsyncClient) -> LLM:
         timeout=settings.timeout,
         max_retries=2,
         concurrency=settings.concurrency,
-        is_chat_model=True,
+        is_chat_model=chat,
     )
 
 
@@ -349,7 +356,8 @@ class _Pipelines:
         self._encoders = encoders
         self._choose = lru_cache(256)(partial(_with_options, settings))
         self._connections: httpx.AsyncClient | None = None
-        self._llm: LLM | None = None
+        self._models: dict[tuple[LLMSettings, bool], LLM] = {}
+        self._rewriters: dict[object, Rewriter] = {}
         self._reference: tuple[object, BaseRetriever] | None = None
 
     def __call__(self, store: PassageStore, options: QueryOptions) -> Pipeline:
@@ -363,30 +371,106 @@ class _Pipelines:
         return self._around(NoRetriever(), settings) if off else None
 
     def _around(self, retriever: PassageRetriever, settings: Settings) -> Pipeline:
+        chosen, kept = settings.rerank, settings.retrieval.top_k
         stages = Stages(
-            condenser=NoCondenser(),
-            rewriter=NoRewriter(),
+            condenser=self._condenser(settings),
+            rewriter=self._rewriter(settings),
             retriever=retriever,
             retriever_name=settings.retrieval.retriever,
-            reranker=KeepOrder(),
-            reranker_name=settings.rerank.kind,
+            reranker=self._reranker(settings),
+            reranker_name=chosen.kind,
             reader=self._reader(settings),
+            combine=settings.rewrite.combine,
+            found=_found(settings),
+            kept=kept,
         )
         model = self._encoders(settings.encoder.name)
-        return Pipeline(stages, settings.reader.passages, model)
+        weights = settings.llm.parameters
+        parameters = {settings.llm.model: weights} if weights else {}
+        return Pipeline(stages, settings.reader.passages, model, parameters)
 
     async def close(self) -> None:
-        """Close the connections to the language model, if any were made."""
+        """Close the connections to the language models, if any were made."""
         if self._connections:
             await self._connections.aclose()
 
+    def _condenser(self, settings: Settings) -> Condenser:
+        chosen = settings.condense
+        makers: dict[str, Callable[[], Condenser]] = {
+            "none": NoCondenser,
+            "llm": lambda: LLMCondenser(
+                self._model(settings, chosen.llm), deadline=chosen.deadline
+            ),
+        }
+        return makers[chosen.kind]()
+
+    def _rewriter(self, settings: Settings) -> Rewriter:
+        """Kept for all questions with these settings, since it remembers its answers."""
+        chosen = settings.rewrite
+        if chosen.kind == "none":
+            return NoRewriter()
+        key = (chosen, settings.llm)
+        if key not in self._rewriters:
+            self._rewriters[key] = LLMRewriter(
+                self._model(settings, chosen.llm),
+                tokens=chosen.tokens,
+                rewrites=chosen.rewrites,
+                keep_original=chosen.keep_original,
+                rounds=chosen.rounds,
+                deadline=chosen.deadline,
+            )
+        return self._rewriters[key]
+
+    def _reranker(self, settings: Settings) -> Reranker:
+        chosen = settings.rerank
+        limits: dict[str, Any] = {"concurrency": chosen.concurrency, "deadline": chosen.deadline}
+        mixed: dict[str, Any] = {
+            "weight": chosen.weight,
+            "normalise": chosen.normalise,
+            "passage_tokens": chosen.passage_tokens,
+        }
+        model = partial(self._model, settings, chosen.llm)
+        makers: dict[str, Callable[[], Reranker]] = {
+            "none": KeepOrder,
+            "qwen": lambda: QwenReranker(model(), definition=chosen.definition, **mixed, **limits),
+            "qwen-sampled": lambda: QwenSampledReranker(
+                model(chat=False), definition=chosen.definition, **limits
+            ),
+            "rank1": lambda: Rank1Reranker(
+                model(chat=False), definition=chosen.definition, **mixed, **limits
+            ),
+            "cross-encoder": lambda: CrossEncoderReranker(
+                self._pool(),
+                chosen.url,
+                _llm_of(settings, chosen.llm).model,
+                api_key=_llm_of(settings, chosen.llm).api_key.get_secret_value(),
+                **mixed,
+                **limits,
+            ),
+        }
+        return makers[chosen.kind]()
+
+    def _model(self, settings: Settings, own: OwnLLM, *, chat: bool = True) -> LLM:
+        """A client for a stage; stages that ask the same server share one, and its limit."""
+        chosen = _llm_of(settings, own)
+        key = (chosen, chat)
+        if key not in self._models:
+            self._models[key] = llm(chosen, self._pool(), chat=chat)
+        return self._models[key]
+
+    def _pool(self) -> httpx.AsyncClient:
+        if self._connections is None:
+            self._connections = httpx.AsyncClient(trust_env=False)
+        return self._connections
+
     def _retriever(self, settings: Settings, store: PassageStore, where: Where) -> PassageRetriever:
         chosen, model = settings.retrieval, self._encoders(settings.encoder.name)
+        found = _found(settings)
         makers: dict[str, Callable[[], PassageRetriever]] = {
-            "dense": lambda: DenseRetriever(store, model, chosen.top_k, where),
-            "bm25": lambda: BM25Retriever(store, chosen.top_k, where),
+            "dense": lambda: DenseRetriever(store, model, found, where),
+            "bm25": lambda: BM25Retriever(store, found, where),
             "hybrid": lambda: HybridRetriever(
-                store, model, fusion(settings), chosen.top_k, chosen.candidates, where
+                store, model, fusion(settings), found, chosen.candidates, where
             ),
             "rank_bm25": lambda: ForeignRetriever(
                 self._rank_bm25(settings, store), "rank_bm25", where
@@ -400,11 +484,11 @@ class _Pipelines:
         from retrieval.rank_bm25_reference import RankBM25Retriever
 
         versions = tuple(record.version for record in store.records())
-        state = (store.spec.fingerprint, versions, settings.retrieval.top_k)
+        state = (store.spec.fingerprint, versions, _found(settings))
         if self._reference is None or self._reference[0] != state:
             nodes = (node for batch in store.passages() for node in batch)
-            terms, top_k = bm25(settings), settings.retrieval.top_k
-            index = RankBM25Retriever(nodes, terms.analyzer, terms.k1, terms.b, top_k)
+            terms = bm25(settings)
+            index = RankBM25Retriever(nodes, terms.analyzer, terms.k1, terms.b, _found(settings))
             self._reference = (state, index)
         return self._reference[1]
 
@@ -423,10 +507,18 @@ class _Pipelines:
         return makers[chosen.kind]()
 
     def _llm_reader(self, settings: Settings) -> Reader:
-        if self._llm is None:
-            self._connections = self._connections or httpx.AsyncClient(trust_env=False)
-            self._llm = llm(settings.llm, self._connections)
-        return llm_reader(settings.llm, self._llm)
+        return llm_reader(settings.llm, self._model(settings, OwnLLM()))
+
+
+def _llm_of(settings: Settings, own: OwnLLM) -> LLMSettings:
+    """The settings of a stage's language model."""
+    return settings.llm.model_copy(update=own.model_dump(exclude_none=True))
+
+
+def _found(settings: Settings) -> int:
+    """How many passages are retrieved: a reranker is given more than it leaves."""
+    top_k = settings.retrieval.top_k
+    return top_k if settings.rerank.kind == "none" else max(top_k, settings.rerank.candidates)
 
 
 def _embedded(settings: Settings) -> bool:

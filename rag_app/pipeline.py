@@ -1,10 +1,14 @@
-"""The way out: question -> condense -> rewrite -> retrieve -> fuse -> rerank -> read -> answer."""
+"""The way out: question -> condense -> rewrite -> retrieve -> fuse -> rerank -> read -> answer.
+
+Whatever a stage notes (fallbacks, counts of grades) and what its calls of language models used goes
+into its entry of the trace.
+"""
 
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
@@ -12,9 +16,13 @@ from llama_index.core.schema import NodeWithScore, QueryBundle
 
 from generation.condensing import Condenser
 from generation.reading import Reader, Reading, TextDelta
+from rag_app.cost import cost_of
+from rag_app.metering import Meter, metered, stage, within
 from rag_app.results import CANDIDATES_TRACED, Answer, Hit, SearchResult, Trace
 from retrieval.encoders.base import Encoder
 from retrieval.fusion import Scored
+from retrieval.multi_query import Combine, find_all
+from retrieval.reranking.base import Reranked, Reranker
 from retrieval.retriever import PassageRetriever, Retrieval
 from retrieval.rewriting import Rewriter
 
@@ -24,7 +32,13 @@ AskEvent = SearchResult | TextDelta | Answer
 
 @dataclass(frozen=True)
 class Stages:
-    """The objects behind the six stages; `none` is an object too."""
+    """The objects behind the six stages; `none` is an object too.
+
+    Attributes:
+        combine: how the rankings of several queries are merged.
+        found: passages that are retrieved.
+        kept: passages that are left after reranking.
+    """
 
     condenser: Condenser
     rewriter: Rewriter
@@ -33,6 +47,9 @@ class Stages:
     reranker: BaseNodePostprocessor
     reranker_name: str
     reader: Reader
+    combine: Combine = "rrf"
+    found: int = 10
+    kept: int = 10
 
 
 class Pipeline:
@@ -42,10 +59,18 @@ class Pipeline:
         stages: what does the work.
         passages: how many of the found passages the reader is given.
         encoder: for the cost of the query's vector; None where no encoder takes part.
+        parameters: weights of language models by name, for the cost of those that are not known.
     """
 
-    def __init__(self, stages: Stages, passages: int, encoder: Encoder | None = None) -> None:
+    def __init__(
+        self,
+        stages: Stages,
+        passages: int,
+        encoder: Encoder | None = None,
+        parameters: Mapping[str, float] | None = None,
+    ) -> None:
         self._stages, self._passages, self._encoder = stages, passages, encoder
+        self._parameters = parameters or {}
 
     async def search(self, question: str, history: Sequence[ChatMessage] = ()) -> SearchResult:
         """Everything but reading.
@@ -67,14 +92,16 @@ class Pipeline:
         result, nodes = await self._search(question, history)
         yield result
         start = time.perf_counter()
-        given = nodes[: self._passages]
-        async with aclosing(self._stages.reader.read(result.query, given)) as events:
+        given, meter = nodes[: self._passages], Meter()
+        reading = within(meter, "read", self._stages.reader.read(result.query, given))
+        async with aclosing(reading) as events:
             async for event in events:
                 if isinstance(event, TextDelta):
                     yield event
                 else:
                     trace = deepcopy(result.trace)  # the result has been given out
                     self._trace_reading(trace, event, start)
+                    self._trace_cost(trace, meter)
                     yield Answer(
                         text=event.text,
                         citations=event.citations,
@@ -88,24 +115,51 @@ class Pipeline:
         self, question: str, history: Sequence[ChatMessage]
     ) -> tuple[SearchResult, list[NodeWithScore]]:
         trace, stages = Trace(), self._stages
-        start = time.perf_counter()
-        condensed = await stages.condenser.condense(question, history)
-        standalone = condensed.question
-        start = _lap(trace, "condense", stages.condenser.name, start, **condensed.notes)
-        rewritten = await stages.rewriter.rewrite(standalone)
-        (query,) = rewritten.queries
-        start = _lap(trace, "rewrite", stages.rewriter.name, start, **rewritten.notes)
-        found = await stages.retriever.afind(query)
-        self._trace_retrieval(trace, found)
-        start = _lap(trace, "retrieve", stages.retriever_name, start, steps=found.milliseconds)
-        nodes, rankings = found.hits, dict(found.rankings)
+        with metered() as meter:
+            start = time.perf_counter()
+            with stage("condense"):
+                condensed = await stages.condenser.condense(question, history)
+            start = _lap(trace, "condense", stages.condenser.name, start, **condensed.notes)
+            with stage("rewrite"):
+                rewritten = await stages.rewriter.rewrite(condensed.question, self._feedback)
+            queries, notes = rewritten.queries, dict(rewritten.notes)
+            told = {"queries": queries, **notes} if notes else {}
+            start = _lap(trace, "rewrite", stages.rewriter.name, start, **told)
+            found = await find_all(stages.retriever, queries, stages.combine, stages.found)
+            self._trace_retrieval(trace, found)
+            start = _lap(trace, "retrieve", stages.retriever_name, start, steps=found.milliseconds)
+            with stage("rerank"):
+                reranked = await self._rerank(condensed.question, found.hits)
+            _lap(trace, "rerank", stages.reranker_name, start, **reranked.notes)
+        self._trace_cost(trace, meter)
+        nodes, rankings = reranked.nodes[: stages.kept], dict(found.rankings)
         if stages.reranker_name != "none":
-            query_bundle = QueryBundle(standalone)
-            nodes = await stages.reranker.apostprocess_nodes(nodes, query_bundle=query_bundle)
-            rankings["reranked"] = _scored(nodes)
-        _lap(trace, "rerank", stages.reranker_name, start)
-        hits = _hits(nodes, rankings)
-        return SearchResult(standalone, hits, trace), nodes
+            rankings["reranked"] = _scored(reranked.nodes)
+        return SearchResult(condensed.question, _hits(nodes, rankings), trace), nodes
+
+    async def _feedback(self, query: str) -> list[str]:
+        """The best passages for a query, for rewriters that look at some."""
+        found = await self._stages.retriever.afind(query)
+        return [hit.node.get_content() for hit in found.hits]
+
+    async def _rerank(self, question: str, nodes: list[NodeWithScore]) -> Reranked:
+        """By one of our rerankers, or by any other of LlamaIndex."""
+        reranker = self._stages.reranker
+        if isinstance(reranker, Reranker):
+            return await reranker.rerank(question, nodes)
+        bundle = QueryBundle(question)
+        return Reranked(await reranker.apostprocess_nodes(nodes, query_bundle=bundle))
+
+    def _trace_cost(self, trace: Trace, meter: Meter) -> None:
+        """What language models used, by stage, and its share of the operations of all models."""
+        cost = cost_of(meter, self._parameters)
+        trace.flops += cost.total
+        for name, use in meter.by_stage().items():
+            entry = next(entry for entry in trace.stages if entry["stage"] == name)
+            entry["use"] = {**asdict(use), "flops": cost.flops.get(name)}
+            if name != "read":  # whose tokens the reader itself has told
+                trace.models[name] = ", ".join(use.models)
+                trace.tokens[name] = use.prompt_tokens + use.completion_tokens
 
     def _trace_retrieval(self, trace: Trace, found: Retrieval) -> None:
         trace.candidates = {

@@ -10,7 +10,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from rag_app.ingest import IngestReport, OnProgress
 from rag_app.pipeline import AskEvent
 from rag_app.results import CollectionInfo, DocumentInfo, IndexInfo, PassageContext, SearchResult
-from rag_app.settings import FusionName, ReaderName, RetrieverName
+from rag_app.settings import (
+    CondenserName,
+    FusionName,
+    ReaderName,
+    RerankerName,
+    RetrieverName,
+    RewriterName,
+)
 
 
 class QueryOptions(BaseModel):
@@ -24,8 +31,9 @@ class QueryOptions(BaseModel):
     candidates: int | None = Field(None, ge=1, le=10_000)
     fusion: FusionName | None = None
     weight: float | None = Field(None, ge=0, le=1)
-    rewrite: str | None = None
-    rerank: str | None = None
+    condense: CondenserName | None = None
+    rewrite: RewriterName | None = None
+    rerank: RerankerName | None = None
     reader: ReaderName | None = None
     passages: int | None = Field(None, ge=0, le=100)
     sources: tuple[str, ...] = ()
@@ -41,6 +49,7 @@ class QueryOptions(BaseModel):
                 "fusion": self.fusion,
                 "weight": self.weight,
             },
+            "condense": {"kind": self.condense},
             "rewrite": {"kind": self.rewrite},
             "rerank": {"kind": self.rerank},
             "reader": {"kind": self.reader, "passages": self.passages},

@@ -39,6 +39,9 @@ _NOT_SETTINGS = {
 
 RetrieverName = Literal["dense", "bm25", "hybrid", "rank_bm25", "none"]
 FusionName = Literal["rrf", "minmax", "none"]
+CondenserName = Literal["none", "llm"]
+RewriterName = Literal["none", "llm"]
+RerankerName = Literal["none", "qwen", "qwen-sampled", "cross-encoder", "rank1"]
 ReaderName = Literal["quote", "llm"]
 
 
@@ -193,22 +196,59 @@ class Retrieval(_Section):
     rrf_k: int = Field(60, ge=1, description="Constant of reciprocal rank fusion.")
 
 
+class OwnLLM(_Section):
+    """Where a stage's language model differs from that of section `llm`."""
+
+    api_base: str | None = Field(None, description="Base address, ending in /v1.")
+    model: str | None = Field(None, description="Model name as the server lists it.")
+    api_key: SecretStr | None = Field(None, description="Key that the server expects.")
+    context_window: int | None = Field(None, ge=256, description="Context length, in tokens.")
+
+
 class Condense(_Section):
     """Follow-up question and history -> stand-alone question."""
 
-    kind: Literal["none"] = Field("none", description="Which condenser.")
+    kind: CondenserName = Field("none", description="Which condenser.")
+    deadline: float = Field(20, gt=0, description="Seconds it may take.")
+    llm: OwnLLM = Field(OwnLLM(), description=OwnLLM.__doc__ or "")
 
 
 class Rewrite(_Section):
-    """Question -> longer query."""
+    """Question -> longer queries."""
 
-    kind: Literal["none"] = Field("none", description="Which rewriter.")
+    kind: RewriterName = Field("none", description="Which rewriter.")
+    tokens: int = Field(512, ge=64, le=2048, description="Length of a rewrite, in tokens.")
+    rewrites: int = Field(1, ge=1, le=16, description="How many rewrites of a question.")
+    keep_original: bool = Field(True, description="Whether the question itself is searched, too.")
+    rounds: int = Field(
+        1, ge=1, le=2, description="2 rewrites again, with the passages first found at hand."
+    )
+    combine: Literal["rrf", "sum"] = Field(
+        "rrf", description="How the rankings of several queries are merged."
+    )
+    deadline: float = Field(30, gt=0, description="Seconds it may take; then the question stands.")
+    llm: OwnLLM = Field(OwnLLM(), description=OwnLLM.__doc__ or "")
 
 
 class Rerank(_Section):
     """Found passages -> better order."""
 
-    kind: Literal["none"] = Field("none", description="Which reranker.")
+    kind: RerankerName = Field("none", description="Which reranker.")
+    candidates: int = Field(100, ge=1, le=1000, description="Passages that are graded.")
+    weight: float = Field(0.5, ge=0, le=1, description="Share of the grade in the score.")
+    normalise: Literal["none", "minmax"] = Field(
+        "minmax", description="What is done to the retriever's scores before they are mixed in."
+    )
+    passage_tokens: int = Field(1024, ge=16, description="Tokens of a passage that are graded.")
+    concurrency: int = Field(32, ge=1, le=1024, description="Grading requests in flight.")
+    deadline: float = Field(30, gt=0, description="Seconds it may take; what came is kept.")
+    definition: str = Field(
+        "", description="What `relevant` means: a task such as `leetcode`, or your own words."
+    )
+    url: str = Field(
+        "http://127.0.0.1:8002/v1", description="cross-encoder: address of its server."
+    )
+    llm: OwnLLM = Field(OwnLLM(), description=OwnLLM.__doc__ or "")
 
 
 class ReaderSettings(_Section):
@@ -220,7 +260,7 @@ class ReaderSettings(_Section):
 
 
 class LLMSettings(_Section):
-    """The OpenAI-compatible server that reads."""
+    """The OpenAI-compatible server that reads, and whatever other stage names no own one."""
 
     api_base: str = Field("http://127.0.0.1:8000/v1", description="Base address, ending in /v1.")
     model: str = Field("", description="Model name as the server lists it.")
@@ -230,6 +270,9 @@ class LLMSettings(_Section):
     temperature: float = Field(0.0, ge=0, le=2, description="Sampling temperature.")
     timeout: float = Field(120, gt=0, description="Deadline of one answer, in seconds.")
     concurrency: int = Field(32, ge=1, le=1024, description="Calls that may be under way at once.")
+    parameters: float | None = Field(
+        None, gt=0, description="Number of weights, for the cost of models that are not known."
+    )
 
 
 class Server(_Section):

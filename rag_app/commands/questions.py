@@ -23,8 +23,10 @@ Retriever = Annotated[
 ]
 Fusion = Annotated[str | None, typer.Option(help="rrf, minmax or none.")]
 Weight = Annotated[float | None, typer.Option(help="Share of the dense side in minmax, 0 to 1.")]
-Rewrite = Annotated[str | None, typer.Option(help="none.")]
-Rerank = Annotated[str | None, typer.Option(help="none.")]
+Rewrite = Annotated[str | None, typer.Option(help="none or llm.")]
+Rerank = Annotated[
+    str | None, typer.Option(help="none, qwen, qwen-sampled, cross-encoder or rank1.")
+]
 TopK = Annotated[int | None, typer.Option(help="Passages to return.")]
 Sources = Annotated[
     list[str] | None, typer.Option("--source", help="Search this document only; may be repeated.")

@@ -8,12 +8,12 @@ from rag_app import assembly
 from rag_app.errors import SettingsError
 from rag_app.service import QueryOptions
 from rag_app.settings import (
-    Condense,
+    CondenserName,
     FusionName,
     ReaderName,
-    Rerank,
+    RerankerName,
     RetrieverName,
-    Rewrite,
+    RewriterName,
     load_settings,
 )
 from retrieval.encoders.registry import built_in
@@ -57,13 +57,33 @@ async def test_every_reader_that_settings_allow_can_be_made(encoder, store, name
 
 
 @pytest.mark.parametrize(
-    ("section", "stage"),
-    [(Condense, "condenser"), (Rewrite, "rewriter"), (Rerank, "reranker_name")],
+    ("stage", "made", "name"),
+    [
+        *(("condense", "condenser", name) for name in get_args(CondenserName)),
+        *(("rewrite", "rewriter", name) for name in get_args(RewriterName)),
+        *(("rerank", "reranker", name) for name in get_args(RerankerName)),
+    ],
 )
-def test_every_kind_of_the_other_stages_can_be_made(pipelines, store, section, stage):
-    allowed = get_args(section.model_fields["kind"].annotation)
-    made = getattr(pipelines(store, QueryOptions())._stages, stage)
-    assert allowed == (getattr(made, "name", made),)
+async def test_every_kind_of_the_other_stages_can_be_made(encoder, store, stage, made, name):
+    settings = load_settings(overrides={"llm": {"model": "m"}, "rerank": {"llm": {"model": "n"}}})
+    pipelines = assembly._Pipelines(settings, lambda *_: encoder)
+    pipeline = pipelines(store, QueryOptions(**{stage: name}))
+    assert getattr(pipeline._stages, made).name == name
+    await pipelines.close()
+
+
+async def test_stages_share_clients_and_rewriters_keep_what_they_know(encoder, store):
+    settings = load_settings(
+        overrides={"llm": {"model": "m"}, "rerank": {"kind": "qwen", "llm": {"model": "n"}}}
+    )
+    pipelines = assembly._Pipelines(settings, lambda *_: encoder)
+    chosen = QueryOptions(rewrite="llm", condense="llm", reader="llm")
+    first, second = (pipelines(store, chosen)._stages for _ in range(2))
+    assert first.rewriter is second.rewriter
+    assert first.rewriter._llm is first.condenser._llm is second.reader._llm
+    assert first.reranker._llm.model == "n"
+    assert (first.found, first.kept) == (100, 10), "a reranker is given more than it leaves"
+    await pipelines.close()
 
 
 @pytest.mark.parametrize("name", sorted(built_in()))

@@ -177,7 +177,7 @@ def test_shown_settings_can_be_used_as_a_file(tmp_path):
         (["search", "x", "--retriever", "nonsense"], 2, ["--retriever 'nonsense'", "'hybrid'"]),
         (["search", "x", "--encoder", "magic"], 2, ["encoder.name = 'magic'", "minilm"]),
         (["search", "x", "--top-k", "0"], 2, ["--top-k 0", "greater than"]),
-        (["search", "x", "--rerank", "magic"], 2, ["rerank.kind = 'magic'", "'none'"]),
+        (["search", "x", "--rerank", "magic"], 2, ["--rerank 'magic'", "'none'", "'qwen'"]),
         (["search", "x", "--tpo-k", "1"], 2, ["--tpo-k"]),
         (["search"], 2, ["Missing argument"]),
         (["ingest", ".", "--engine", "magic"], 2, ["ingest.engine = 'magic'", "'ray'"]),
