@@ -11,8 +11,8 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from contextlib import aclosing, contextmanager
-from typing import Any, Final, TypeVar
+from contextlib import contextmanager
+from typing import Any, Final, Generic, TypeVar
 
 import httpx
 import openai
@@ -23,6 +23,7 @@ from pydantic import PrivateAttr, ValidationError
 from rag_app.metering import Call, here
 
 Response = TypeVar("Response", ChatResponse, CompletionResponse)
+_Ask = Callable[[], Awaitable[AsyncIterator[Response]]]
 
 CONNECT: Final = 5.0
 """Seconds that a connection may take to come about: a server that is there answers sooner."""
@@ -141,12 +142,10 @@ class MeteredLLM(OpenAILike):
                 usage.take(response)
                 return response
 
-    async def _many(
-        self, ask: Callable[[], Awaitable[AsyncIterator[Response]]]
-    ) -> AsyncGenerator[Response, None]:
+    async def _many(self, ask: _Ask[Response]) -> AsyncGenerator[Response, None]:
         async with self._place():
             with self._noted() as usage, self._understood():
-                async with aclosing(_pumped(ask)) as responses:
+                async with _Pump(ask) as responses:
                     async for response in responses:
                         usage.take(response)
                         yield response
@@ -220,34 +219,50 @@ class _Usage:
             raise IndexError("the stream is empty")
 
 
-async def _pumped(
-    ask: Callable[[], Awaitable[AsyncIterator[Response]]],
-) -> AsyncGenerator[Response, None]:
-    """Iterate a stream in a task of its own.
+class _Pump(Generic[Response]):
+    """A stream that is read by a task of its own, while it is entered.
 
     LlamaIndex and the SDK stack generators that do not close what they iterate, so closing the
     outermost leaves the connection open until the garbage is collected. Cancelling the task that
     waits for the connection closes it.
     """
-    pieces: asyncio.Queue[Response | None] = asyncio.Queue()
 
-    async def pump() -> None:
+    def __init__(self, ask: _Ask[Response]) -> None:
+        self._ask: _Ask[Response] = ask
+        self._pieces: asyncio.Queue[Response | None] = asyncio.Queue()
+
+    async def __aenter__(self) -> "_Pump[Response]":
+        self._task = asyncio.create_task(self._read())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._task.cancel()
+        await asyncio.wait({self._task})
+        if not self._task.cancelled():
+            self._task.exception()  # raised already, or of no interest to one who closes
+
+    def __aiter__(self) -> "_Pump[Response]":
+        return self
+
+    async def __anext__(self) -> Response:
+        piece = await self._pieces.get()
+        if piece is None:
+            await self._task
+            raise StopAsyncIteration
+        return piece
+
+    async def _read(self) -> None:
         try:
-            async for piece in await ask():
-                pieces.put_nowait(piece)
+            async for piece in await self._ask():
+                self._pieces.put_nowait(piece)
         finally:
-            pieces.put_nowait(None)
+            self._pieces.put_nowait(None)
 
-    task = asyncio.create_task(pump())
-    try:
-        while (piece := await pieces.get()) is not None:
-            yield piece
-        await task
-    finally:
-        task.cancel()
-        await asyncio.wait({task})
-        if not task.cancelled():
-            task.exception()  # raised above, or of no interest to one who closes the stream
+
+async def _pumped(ask: _Ask[Response]) -> AsyncGenerator[Response, None]:
+    async with _Pump(ask) as responses:
+        async for response in responses:
+            yield response
 
 
 def _timeout(seconds: float) -> httpx.Timeout:

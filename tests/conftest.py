@@ -1,11 +1,13 @@
 """Fixtures shared by all tests, and the rule that CI passes nothing over."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.tiny_models import tiny_llama
+from tests.tiny_models import tiny_chat, tiny_llama
+from tests.vllm_server import VllmServer, vllm_server
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 _OF_TESTS = {"RAG_APP_SHARED_DATA", "RAG_APP_ARTIFACTS", "RAG_APP_VLLM_VENV"}
@@ -26,6 +28,21 @@ def shared_data() -> Path:
 def tiny_reasonir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint as ReasonIR-8B's, of 64 dimensions."""
     return tiny_llama(tmp_path_factory.mktemp("tiny") / "reasonir")
+
+
+@pytest.fixture(scope="session")
+def chat_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny chat model with random weights."""
+    return tiny_chat(tmp_path_factory.mktemp("tiny") / "chat")
+
+
+@pytest.fixture(scope="session")
+def chat_server(chat_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[VllmServer]:
+    """The tiny chat model, served by a real vLLM under the name ``tiny-chat``."""
+    flags = ["--served-model-name", "tiny-chat", "--max-model-len", "2048"]
+    command = ["vllm", "serve", str(chat_model), *flags]
+    with vllm_server(command, tmp_path_factory.mktemp("vllm")) as running:
+        yield running
 
 
 @pytest.fixture(autouse=True)

@@ -234,6 +234,27 @@ async def test_closing_a_stream_between_two_pieces_closes_the_connection_at_once
     assert (call.stage, call.completion_tokens) == ("read", None)
 
 
+def test_a_stream_that_is_forgotten_ends_quietly_with_its_event_loop(openai_server):
+    openai_server.replies = [Reply("one two three", hang_after=1)]
+    said = []
+
+    async def work():
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: said.append(context))
+        connections = httpx.AsyncClient(trust_env=False)
+        llm = MeteredLLM(
+            connections=connections, model="tiny-model", api_base=openai_server.url, api_key="k",
+            is_chat_model=True,
+        )  # fmt: skip
+        stream = await llm.astream_chat(ASKED)
+        await anext(stream)
+        return stream
+
+    forgotten = asyncio.run(work())
+    openai_server.wait_until(lambda: openai_server.aborted == 1, 1.0)
+    assert said == []
+    del forgotten
+
+
 async def test_cancelling_a_call_frees_its_place_and_the_server(openai_server, model):
     openai_server.replies = [Reply("one", hang_after=1), Reply("two")]
     llm = model(concurrency=1)

@@ -1,0 +1,100 @@
+"""What the client says to a real vLLM, and what it hears."""
+
+import asyncio
+import gc
+import re
+import time
+from collections.abc import AsyncIterator, Iterator
+
+import httpx
+import openai
+import pytest
+from llama_index.core.base.llms.types import ChatMessage
+
+from rag_app.llm_client import MeteredLLM
+from rag_app.metering import metered
+from tests.vllm_server import VllmServer
+
+ASKED = [ChatMessage("Why is the sea salty?")]
+LONG = {"max_tokens": 1900, "extra_body": {"ignore_eos": True}}
+
+
+@pytest.fixture
+async def llm(chat_server: VllmServer) -> AsyncIterator[MeteredLLM]:
+    async with httpx.AsyncClient(trust_env=False) as connections:
+        yield MeteredLLM(
+            connections=connections, model="tiny-chat", api_base=f"{chat_server.url}/v1",
+            api_key="unused", is_chat_model=True, max_tokens=40, max_retries=0,
+        )  # fmt: skip
+
+
+class Metrics:
+    """What the server says of itself."""
+
+    def __init__(self, server: VllmServer, client: httpx.Client) -> None:
+        self._server, self._client = server, client
+
+    def read(self, name: str) -> float:
+        told = self._client.get(f"{self._server.url}/metrics").text
+        values = re.findall(rf"(?m)^vllm:{name}\{{.*\}} (\S+)$", told)
+        assert values, told
+        return sum(map(float, values))
+
+    def wait_until_free(self, seconds: float) -> None:
+        """Fail if it still answers a request when that time is over."""
+        deadline = time.monotonic() + seconds
+        while self.read("num_requests_running"):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+
+@pytest.fixture
+def metrics(chat_server: VllmServer) -> Iterator[Metrics]:
+    with httpx.Client(trust_env=False) as client:
+        yield Metrics(chat_server, client)
+
+
+@pytest.mark.parametrize("raw", [True, False])
+async def test_a_streamed_answer_is_metered_as_a_whole_one(llm, raw):
+    arguments = {"max_tokens": 7, "use_chat_completions": not raw}
+    arguments["extra_body"] = {"ignore_eos": True}
+    with metered() as meter:
+        await llm.acomplete("The sea is", **arguments)
+        [_ async for _ in await llm.astream_complete("The sea is", **arguments)]
+    whole, streamed = meter.calls
+    assert whole.completion_tokens == streamed.completion_tokens == 7
+    assert whole.prompt_tokens == streamed.prompt_tokens
+    assert (whole.prompt_tokens < 10) == raw, "without the template the prompt is its words alone"
+
+
+async def test_structured_outputs_bind_the_server(llm):
+    arguments = {"extra_body": {"structured_outputs": {"choice": ["3"]}}, "max_tokens": 1}
+    assert (await llm.achat(ASKED, **arguments)).message.content == "3"
+
+
+async def test_closing_a_stream_frees_the_server_within_a_second(llm, metrics):
+    before = metrics.read("generation_tokens_total")
+    stream = await llm.astream_chat(ASKED, **LONG)
+    await anext(stream)
+    gc.disable()  # the connection must not wait for the collector
+    try:
+        await stream.aclose()
+        await asyncio.to_thread(metrics.wait_until_free, 1.0)
+    finally:
+        gc.enable()
+    assert 0 < metrics.read("generation_tokens_total") - before < LONG["max_tokens"]
+
+
+async def test_a_deadline_frees_the_server_within_a_second(llm, metrics):
+    before = metrics.read("generation_tokens_total")
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.5):
+            await llm.achat(ASKED, **LONG)
+    await asyncio.to_thread(metrics.wait_until_free, 1.0)
+    assert metrics.read("generation_tokens_total") - before < LONG["max_tokens"]
+
+
+async def test_a_model_that_is_not_served_is_told_from_all_else(llm):
+    llm.model = "other"
+    with pytest.raises(openai.NotFoundError, match="other"):
+        await llm.achat(ASKED)
