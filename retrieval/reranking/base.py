@@ -34,6 +34,11 @@ class Reranker(BaseNodePostprocessor):
 
     name: ClassVar[str]
 
+    @classmethod
+    def class_name(cls) -> str:
+        """The name LlamaIndex knows it by."""
+        return cls.__name__
+
     @abstractmethod
     async def rerank(self, query: str, nodes: Sequence[NodeWithScore]) -> Reranked:
         """The passages in a new order.

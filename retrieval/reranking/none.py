@@ -13,11 +13,6 @@ class KeepOrder(Reranker):
 
     name: ClassVar[str] = "none"
 
-    @classmethod
-    def class_name(cls) -> str:
-        """The name LlamaIndex knows it by."""
-        return "KeepOrder"
-
     async def rerank(self, query: str, nodes: Sequence[NodeWithScore]) -> Reranked:  # noqa: ARG002
         """See `Reranker.rerank`."""
         return Reranked(list(nodes))

@@ -22,11 +22,12 @@ from retrieval.reranking.pointwise import Graded, PointwiseReranker
 
 _DIGITS: Final = ("0", "1", "2", "3", "4", "5")
 _BEST: Final = 5
-_DETERMINATE: Final[Mapping[str, Any]] = {"temperature": 0.0, "logprobs": True, "top_logprobs": 20}
+_ODDS: Final[Mapping[str, Any]] = {"temperature": 0.0, "logprobs": True, "top_logprobs": 20}
 _ONE_TOKEN: Final[Mapping[str, Any]] = {"max_tokens": 1}
 """In the body of the request, as a client's own limit would go before that of a call."""
 _CONSTRAINED: Final[Mapping[str, Any]] = {
     **_ONE_TOKEN,
+    "top_logprobs": 12,  # a tokenizer writes a digit in two ways at most; more cost time to read
     "structured_outputs": {"choice": list(_DIGITS)},
     "chat_template_kwargs": {"enable_thinking": False},
 }
@@ -104,13 +105,11 @@ class QwenReranker(PointwiseReranker):
         """With the constraint, unless this server has refused it and answered without."""
         if self._constrains:
             try:
-                return await answer(
-                    self._llm.achat(prompt, **_DETERMINATE, extra_body=dict(_CONSTRAINED))
-                )
+                return await answer(self._llm.achat(prompt, **_ODDS, extra_body=dict(_CONSTRAINED)))
             except failures() as error:
                 if getattr(error, "status_code", None) not in _REFUSED:
                     raise
-        plain = await answer(self._llm.achat(prompt, **_DETERMINATE, extra_body=dict(_ONE_TOKEN)))
+        plain = await answer(self._llm.achat(prompt, **_ODDS, extra_body=dict(_ONE_TOKEN)))
         self._constrains = False
         return plain
 

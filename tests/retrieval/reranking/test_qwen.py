@@ -98,7 +98,7 @@ async def test_one_constrained_token_is_asked_for_with_its_odds(server, client):
     (body,) = server.requests
     assert body["structured_outputs"] == {"choice": ["0", "1", "2", "3", "4", "5"]}
     assert body["max_tokens"] == 1  # though the client's own limit is 700
-    assert (body["temperature"], body["logprobs"], body["top_logprobs"]) == (0.0, True, 20)
+    assert (body["temperature"], body["logprobs"], body["top_logprobs"]) == (0.0, True, 12)
     assert "Names a pump." in asked(body)
 
 
@@ -176,7 +176,7 @@ async def test_a_server_that_fails_costs_no_passage_and_no_time_beyond_the_deadl
     reranker = QwenReranker(client(server.url), weight=1, concurrency=2, deadline=1.0)
     start = time.monotonic()
     reranked = await reranker.rerank("q", nodes)
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 4
     assert reranked.notes["ok"] == 2
     assert reranked.notes["error"]
     assert reranked.notes["failed"] + reranked.notes["skipped"] + reranked.notes["timeout"] == 38
