@@ -295,6 +295,18 @@ async def test_text_that_cannot_be_sent_is_no_obstacle(openai_server, rewriter):
     assert (await made.rewrite("odd \ud800")).queries[0] == "odd \ud800"
 
 
+async def test_a_real_server_writes_other_rewrites_for_other_seeds(chat_server, model):
+    llm = model(f"{chat_server.url}/v1", model="tiny-chat")
+    once, again = [
+        await LLMRewriter(llm, tokens=64, rewrites=3).rewrite(QUESTION) for _ in range(2)
+    ]
+    assert once == again
+    assert len(once.queries) == 4
+    assert once.notes == {"rewrites": 3, "cached": 0}
+    informed = await LLMRewriter(llm, tokens=64, rounds=2).rewrite(QUESTION, found)
+    assert informed.notes == {"rewrites": 1, "cached": 0, "passages": 2}
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
