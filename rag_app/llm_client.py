@@ -210,8 +210,11 @@ class _Usage:
         """Keep the usage of a response; of a stream the last one counts."""
         self._answered = True
         usage = getattr(response.raw, "usage", None)
-        if usage is not None:
-            self.prompt, self.completion = usage.prompt_tokens, usage.completion_tokens
+        read, written = (
+            getattr(usage, f"{what}_tokens", None) for what in ("prompt", "completion")
+        )
+        if isinstance(read, int) and isinstance(written, int):
+            self.prompt, self.completion = read, written
 
     def require_an_answer(self) -> None:
         """Raise where a stream held nothing, which is how one in another format reads."""

@@ -85,6 +85,16 @@ async def test_tokens_that_the_server_does_not_tell_are_unknown(openai_server, m
     assert (call.prompt_tokens, call.completion_tokens) == (None, None)
 
 
+@pytest.mark.parametrize("usage", ["{}", '{"prompt_tokens": "many", "completion_tokens": 2}', "7"])
+async def test_usage_that_makes_no_sense_is_as_good_as_none(openai_server, model, usage):
+    message = '{"role": "assistant", "content": "Fine."}'
+    answer = f'{{"choices": [{{"index": 0, "message": {message}}}], "usage": {usage}}}'
+    openai_server.replies = [Reply(body=answer)]
+    with metered() as meter:
+        assert await chat(model()) == "Fine."
+    assert meter.by_stage()[""].uncounted == 1
+
+
 @pytest.mark.parametrize("ask", STREAMS)
 async def test_usage_is_asked_for_unless_the_caller_says_otherwise(openai_server, model, ask):
     await ask(model())
