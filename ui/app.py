@@ -17,7 +17,14 @@ from rag_app.errors import EXPECTED
 from rag_app.ingest import IngestReport
 from rag_app.results import CollectionInfo, DocumentInfo
 from rag_app.service import QueryOptions, Service
-from rag_app.settings import FusionName, ReaderName, RetrieverName, Settings
+from rag_app.settings import (
+    FusionName,
+    ReaderName,
+    RerankerName,
+    RetrieverName,
+    RewriterName,
+    Settings,
+)
 from retrieval.index.collections import checked_name
 from ui import rendering
 from ui.answering import answer
@@ -127,6 +134,16 @@ class _Page:
             list(get_args(ReaderName)), value=reader.kind, label="Reader", filterable=False,
             visible=bool(self._settings.llm.model),
         )  # fmt: skip
+        self.rewrite = gr.Dropdown(
+            list(get_args(RewriterName)), value=self._settings.rewrite.kind, label="Rewriting",
+            info="llm searches with longer queries, too", filterable=False,
+            visible=bool(self._settings.llm.model),
+        )  # fmt: skip
+        self.rerank = gr.Dropdown(
+            list(get_args(RerankerName)), value=self._settings.rerank.kind, label="Reranking",
+            info="grades the passages found", filterable=False,
+            visible=bool(self._settings.llm.model),
+        )  # fmt: skip
         self.sources = gr.Dropdown(
             [],
             value=[],
@@ -167,7 +184,10 @@ class _Page:
                 self.trace = gr.HTML(rendering.trace(None))
 
     def _wire(self) -> None:
-        choices = [self.retriever, self.top_k, self.fusion, self.weight, self.reader, self.sources]
+        choices = [
+            self.retriever, self.top_k, self.fusion, self.weight, self.reader, self.rewrite,
+            self.rerank, self.sources,
+        ]  # fmt: skip
         shown = [self.turns, self.live, self.box, self.passage, self.hits, self.trace, self.tabs]
         listed = [
             self.picker, self.fresh_name, self.documents, self.sources, self.turns, self.status,
@@ -380,12 +400,13 @@ _SAVE: Final = """(text) => {
 }"""
 
 
-def _options(
-    retriever: Any, top_k: Any, fusion: Any, weight: Any, reader: Any, sources: Any
-) -> QueryOptions:
+def _options(  # noqa: PLR0913, PLR0917 - one a control
+    retriever: Any, top_k: Any, fusion: Any, weight: Any, reader: Any, rewrite: Any, rerank: Any,
+    sources: Any,
+) -> QueryOptions:  # fmt: skip
     return QueryOptions(
         retriever=retriever, top_k=int(top_k), fusion=fusion, weight=float(weight), reader=reader,
-        sources=tuple(sources or ()),
+        rewrite=rewrite, rerank=rerank, sources=tuple(sources or ()),
     )  # fmt: skip
 
 
