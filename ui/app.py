@@ -400,7 +400,7 @@ _SAVE: Final = """(text) => {
 }"""
 
 
-def _options(  # noqa: PLR0913, PLR0917 - one a control
+def _options(
     retriever: Any, top_k: Any, fusion: Any, weight: Any, reader: Any, rewrite: Any, rerank: Any,
     sources: Any,
 ) -> QueryOptions:  # fmt: skip
