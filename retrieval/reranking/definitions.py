@@ -37,9 +37,21 @@ DEFINITIONS: Final[Mapping[str, str]] = {
         "that has to be written."
     ),
 }
-"""BRIGHT's variants by name; its seven StackExchange tasks share ``general``."""
+"""BRIGHT's variants by name."""
+
+STACK_EXCHANGE: Final = (
+    "biology", "earth_science", "economics", "psychology", "robotics", "stackoverflow",
+    "sustainable_living",
+)  # fmt: skip
+"""BRIGHT's tasks that share ``general``."""
 
 
 def relevance(definition: str) -> str:
-    """The text behind a name of `DEFINITIONS`; any other text itself; for none, ``general``'s."""
-    return DEFINITIONS.get(definition.strip() or "general", definition.strip())
+    """What a definition says.
+
+    Args:
+        definition: a task of BRIGHT, ``general``, or a text of one's own; empty is ``general``.
+    """
+    given = definition.strip()
+    name = "general" if given in ("", *STACK_EXCHANGE) else given
+    return DEFINITIONS.get(name, given)

@@ -1,6 +1,6 @@
 import pytest
 
-from retrieval.reranking.definitions import DEFINITIONS, relevance
+from retrieval.reranking.definitions import DEFINITIONS, STACK_EXCHANGE, relevance
 
 
 def test_bright_has_six_variants_that_differ():
@@ -12,6 +12,11 @@ def test_bright_has_six_variants_that_differ():
 @pytest.mark.parametrize("name", DEFINITIONS)
 def test_a_name_stands_for_its_text(name):
     assert relevance(f" {name} ") == DEFINITIONS[name]
+
+
+@pytest.mark.parametrize("task", STACK_EXCHANGE)
+def test_the_stack_exchange_tasks_share_the_general_one(task):
+    assert relevance(task) == DEFINITIONS["general"]
 
 
 def test_no_definition_is_the_general_one():
