@@ -460,7 +460,8 @@ class _Pipelines:
 
     def _pool(self) -> httpx.AsyncClient:
         if self._connections is None:
-            self._connections = httpx.AsyncClient(trust_env=False)
+            limits = httpx.Limits(max_connections=None, max_keepalive_connections=64)
+            self._connections = httpx.AsyncClient(trust_env=False, limits=limits)
         return self._connections
 
     def _retriever(self, settings: Settings, store: PassageStore, where: Where) -> PassageRetriever:

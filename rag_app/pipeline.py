@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from copy import deepcopy
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
@@ -16,7 +16,7 @@ from llama_index.core.schema import NodeWithScore, QueryBundle
 
 from generation.condensing import Condenser
 from generation.reading import Reader, Reading, TextDelta
-from rag_app.cost import cost_of
+from rag_app.cost import trace_calls
 from rag_app.metering import Meter, metered, stage, within
 from rag_app.results import CANDIDATES_TRACED, Answer, Hit, SearchResult, Trace
 from retrieval.encoders.base import Encoder
@@ -101,7 +101,7 @@ class Pipeline:
                 else:
                     trace = deepcopy(result.trace)  # the result has been given out
                     self._trace_reading(trace, event, start)
-                    self._trace_cost(trace, meter)
+                    trace_calls(trace, meter, self._parameters)
                     yield Answer(
                         text=event.text,
                         citations=event.citations,
@@ -131,7 +131,7 @@ class Pipeline:
             with stage("rerank"):
                 reranked = await self._rerank(condensed.question, found.hits)
             _lap(trace, "rerank", stages.reranker_name, start, **reranked.notes)
-        self._trace_cost(trace, meter)
+        trace_calls(trace, meter, self._parameters)
         nodes, rankings = reranked.nodes[: stages.kept], dict(found.rankings)
         if stages.reranker_name != "none":
             rankings["reranked"] = _scored(reranked.nodes)
@@ -149,17 +149,6 @@ class Pipeline:
             return await reranker.rerank(question, nodes)
         bundle = QueryBundle(question)
         return Reranked(await reranker.apostprocess_nodes(nodes, query_bundle=bundle))
-
-    def _trace_cost(self, trace: Trace, meter: Meter) -> None:
-        """What language models used, by stage, and its share of the operations of all models."""
-        cost = cost_of(meter, self._parameters)
-        trace.flops += cost.total
-        for name, use in meter.by_stage().items():
-            entry = next(entry for entry in trace.stages if entry["stage"] == name)
-            entry["use"] = {**asdict(use), "flops": cost.flops.get(name)}
-            if name != "read":  # whose tokens the reader itself has told
-                trace.models[name] = ", ".join(use.models)
-                trace.tokens[name] = use.prompt_tokens + use.completion_tokens
 
     def _trace_retrieval(self, trace: Trace, found: Retrieval) -> None:
         trace.candidates = {

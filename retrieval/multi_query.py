@@ -67,7 +67,8 @@ async def find_all(
     for step, spent in chain.from_iterable(one.milliseconds.items() for one in found):
         milliseconds[step] += spent
     tokens = sum(one.query_tokens for one in found)
-    return Retrieval(hits, {**found[0].rankings, "combined": ranking}, milliseconds, tokens)
+    kept = {**found[0].rankings, "combined": ranking}
+    return Retrieval(hits, kept, dict(milliseconds), tokens)
 
 
 async def _search(retriever: PassageRetriever, queries: Sequence[str]) -> list[Retrieval]:

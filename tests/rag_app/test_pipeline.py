@@ -251,3 +251,20 @@ async def test_results_are_the_documents_of_the_command_line(store):
     assert {"answer", "citations", "trace"} <= set(told)
     contract = {"n", "chunk_id", "source", "page", "char_start", "char_end", "text"}
     assert contract == set(told["citations"][0])
+
+
+async def test_what_several_queries_found_can_be_printed(store):
+    class Doubles:
+        name = "doubles"
+
+        async def rewrite(self, question: str, feedback: Feedback | None = None) -> Rewritten:
+            assert feedback is not None
+            assert len(await feedback(question)) == 5
+            return Rewritten((question, "turbine"), {"rewrites": 1})
+
+    found, *_ = await ask(pipeline(store, rewriter=Doubles(), found=5))
+    document = found.as_dict()
+    rewrite = next(s for s in document["trace"]["stages"] if s["stage"] == "rewrite")
+    assert rewrite["queries"] == (QUESTION, "turbine")
+    assert {"combined", "dense", "bm25"} <= set(document["trace"]["candidates"])
+    assert found.hits[0].ranks["combined"] == 1
