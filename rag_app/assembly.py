@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.llms import LLM
+from pydantic import BaseModel
 
 from data.chunking import Chunker
 from data.limits import MIB, Limits
@@ -358,6 +359,7 @@ class _Pipelines:
         self._connections: httpx.AsyncClient | None = None
         self._models: dict[tuple[LLMSettings, bool], LLM] = {}
         self._rewriters: dict[object, Rewriter] = {}
+        self._rerankers: dict[object, Reranker] = {}
         self._reference: tuple[object, BaseRetriever] | None = None
 
     def __call__(self, store: PassageStore, options: QueryOptions) -> Pipeline:
@@ -422,33 +424,38 @@ class _Pipelines:
         return self._rewriters[key]
 
     def _reranker(self, settings: Settings) -> Reranker:
+        """Kept for all questions with these settings, since it learns what its server refuses."""
+        key = (settings.rerank, settings.llm)
+        if key not in self._rerankers:
+            self._rerankers[key] = self._new_reranker(settings)
+        return self._rerankers[key]
+
+    def _new_reranker(self, settings: Settings) -> Reranker:
         chosen = settings.rerank
-        limits: dict[str, Any] = {"concurrency": chosen.concurrency, "deadline": chosen.deadline}
-        mixed: dict[str, Any] = {
-            "weight": chosen.weight,
-            "normalise": chosen.normalise,
-            "passage_tokens": chosen.passage_tokens,
-        }
         model = partial(self._model, settings, chosen.llm)
+        own = _llm_of(settings, chosen.llm)
+        limits = _given(chosen, "concurrency", "deadline")
+        mixed = _given(chosen, "weight", "normalise", "passage_tokens") | limits
+        graded = {"definition": chosen.definition, **mixed}
         makers: dict[str, Callable[[], Reranker]] = {
             "none": KeepOrder,
-            "qwen": lambda: QwenReranker(model(), definition=chosen.definition, **mixed, **limits),
+            "qwen": lambda: QwenReranker(model(), **graded),
             "qwen-sampled": lambda: QwenSampledReranker(
-                model(chat=False), definition=chosen.definition, **limits
+                model(chat=False), definition=chosen.definition, template=chosen.template, **limits
             ),
-            "rank1": lambda: Rank1Reranker(
-                model(chat=False), definition=chosen.definition, **mixed, **limits
-            ),
+            "rank1": lambda: Rank1Reranker(model(chat=False), **graded),
             "cross-encoder": lambda: CrossEncoderReranker(
                 self._pool(),
                 chosen.url,
-                _llm_of(settings, chosen.llm).model,
-                api_key=_llm_of(settings, chosen.llm).api_key.get_secret_value(),
+                own.model,
+                api_key=own.api_key.get_secret_value(),
                 **mixed,
-                **limits,
             ),
         }
-        return makers[chosen.kind]()
+        try:
+            return makers[chosen.kind]()
+        except ValueError as error:
+            raise SettingsError("settings under rerank do not fit", cause=str(error)) from None
 
     def _model(self, settings: Settings, own: OwnLLM, *, chat: bool = True) -> LLM:
         """A client for a stage; stages that ask the same server share one, and its limit."""
@@ -514,6 +521,11 @@ class _Pipelines:
 def _llm_of(settings: Settings, own: OwnLLM) -> LLMSettings:
     """The settings of a stage's language model."""
     return settings.llm.model_copy(update=own.model_dump(exclude_none=True))
+
+
+def _given(section: BaseModel, *names: str) -> dict[str, Any]:
+    """Those of the values that are set; the rest is left to whoever takes them."""
+    return {name: value for name in names if (value := getattr(section, name)) is not None}
 
 
 def _found(settings: Settings) -> int:

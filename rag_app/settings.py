@@ -235,15 +235,26 @@ class Rerank(_Section):
 
     kind: RerankerName = Field("none", description="Which reranker.")
     candidates: int = Field(100, ge=1, le=1000, description="Passages that are graded.")
-    weight: float = Field(0.5, ge=0, le=1, description="Share of the grade in the score.")
-    normalise: Literal["none", "minmax"] = Field(
-        "minmax", description="What is done to the retriever's scores before they are mixed in."
+    weight: float | None = Field(
+        None, ge=0, le=1, description="Share of the grade in the score; unset: as is usual for it."
     )
-    passage_tokens: int = Field(1024, ge=16, description="Tokens of a passage that are graded.")
-    concurrency: int = Field(32, ge=1, le=1024, description="Grading requests in flight.")
-    deadline: float = Field(30, gt=0, description="Seconds it may take; what came is kept.")
+    normalise: Literal["none", "minmax"] | None = Field(
+        None, description="What is done to the retriever's scores first; unset: minmax."
+    )
+    passage_tokens: int | None = Field(
+        None, ge=16, description="Tokens of a passage that are graded; unset: as is usual."
+    )
+    concurrency: int | None = Field(
+        None, ge=1, le=1024, description="Grading requests in flight; unset: as is usual."
+    )
+    deadline: float | None = Field(
+        None, gt=0, description="Seconds it may take; what came is kept. Unset: as is usual."
+    )
     definition: str = Field(
         "", description="What `relevant` means: a task such as `leetcode`, or your own words."
+    )
+    template: str = Field(
+        "", description="qwen-sampled: prompt with {query} and {document}, in place of ours."
     )
     url: str = Field(
         "http://127.0.0.1:8002/v1", description="cross-encoder: address of its server."

@@ -80,6 +80,7 @@ async def test_stages_share_clients_and_rewriters_keep_what_they_know(encoder, s
     chosen = QueryOptions(rewrite="llm", condense="llm", reader="llm")
     first, second = (pipelines(store, chosen)._stages for _ in range(2))
     assert first.rewriter is second.rewriter
+    assert first.reranker is second.reranker
     assert first.rewriter._llm is first.condenser._llm is second.reader._llm
     assert first.reranker._llm.model == "n"
     assert (first.found, first.kept) == (100, 10), "a reranker is given more than it leaves"
