@@ -7,7 +7,7 @@ weights are random and made on the spot, in the exact shape of ReasonIR-8B (`--s
 40 GB) or a tiny one (`--shape tiny`, which only proves that the script runs): speed depends on
 shapes alone.
 
-    python benchmarks/encoder_throughput.py --shape 8b --tokens 400000
+    .venv/bin/python -m benchmarks.encoder_throughput --shape 8b --tokens 400000
 
 Operations are counted as 2 N a token for the N weights of the layers, and 4 x layers x width x
 length a token for attention (Kaplan et al. 2020, https://arxiv.org/abs/2001.08361, table 1).
@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from common import heading, table
 
+from benchmarks.common import heading, table
 from retrieval.encoders.local.transformer import TransformersEncoder
 from retrieval.encoders.registry import row
 
