@@ -17,6 +17,13 @@ class TextDelta:
 
 
 @dataclass(frozen=True, slots=True)
+class ThinkingDelta:
+    """The next piece of what the model thinks aloud: plain text, and no part of the answer."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """A finished answer.
 
@@ -32,6 +39,10 @@ class Reading:
         grounded: Whether passages were at hand; False for an answer from the model's own knowledge
             and where nothing relevant was found.
         truncated: Whether the answer broke off, at the token limit or with the connection.
+        thinking_tokens: Those of ``completion_tokens`` that went into thinking aloud.
+        coverage: Share of the answer's sentences that carry a citation, from 0 to 1; None where
+            none is due (see ``citation_coverage``): no passages, or no answer in them.
+        abstained: Whether the reader found no answer in what it was given and says so.
     """
 
     text: str
@@ -44,6 +55,13 @@ class Reading:
     completion_tokens: int
     grounded: bool
     truncated: bool = False
+    thinking_tokens: int = 0
+    coverage: float | None = None
+    abstained: bool = False
+
+
+ReadingEvent = TextDelta | ThinkingDelta | Reading
+"""What a reader yields."""
 
 
 @runtime_checkable
@@ -54,7 +72,7 @@ class Reader(Protocol):
 
     def read(
         self, question: str, passages: Sequence[NodeWithScore]
-    ) -> AsyncGenerator[TextDelta | Reading, None]:
+    ) -> AsyncGenerator[ReadingEvent, None]:
         """Stream the answer.
 
         Args:
@@ -62,8 +80,8 @@ class Reader(Protocol):
             passages: Candidate passages, best first; none means that no document is consulted.
 
         Yields:
-            Any number of ``TextDelta`` and then exactly one ``Reading``, whose text is the
-            concatenation of the deltas.
+            Any number of ``TextDelta`` and ``ThinkingDelta``, and then exactly one ``Reading``,
+            whose text is the concatenation of the ``TextDelta``.
 
         Raises:
             GenerationError: The answer could not be written or finished.

@@ -12,8 +12,8 @@ class ThinkingFilter:
 
     For servers that leave the reasoning of a model in its text (vLLM without a reasoning parser).
     An unclosed block runs to the end; a closing tag without an opening one is removed. White space
-    at the beginning of the answer and after a block at its beginning is dropped. Where the stream
-    is split does not change the result.
+    at the beginning of the answer and after a block at its beginning is dropped. What stands in the
+    blocks is kept for `thought`. Where the stream is split does not change the result.
 
     Args:
         opened: Whether the stream begins inside a block, as with models whose chat template writes
@@ -24,6 +24,7 @@ class ThinkingFilter:
         self._inside = opened
         self._held = ""
         self._started = False
+        self._thought: list[str] = []
 
     def feed(self, delta: str) -> str:
         """Take the next piece and return the answer's text that is certain by now."""
@@ -31,21 +32,31 @@ class ThinkingFilter:
         shown: list[str] = []
         position = 0
         for match in _TAG.finditer(text):
-            if not self._inside:
-                shown.append(text[position : match.start()])
+            self._side(shown).append(text[position : match.start()])
             self._inside = not match[1]
             position = match.end()
         rest = text[position:]
         cut = _possible_tag(rest)
         self._held = rest[cut:]
-        if not self._inside:
-            shown.append(rest[:cut])
+        self._side(shown).append(rest[:cut])
         return self._strip_start("".join(shown))
 
     def finish(self) -> str:
         """End the stream and return what was still held back."""
-        text, self._held = self._held, ""
-        return "" if self._inside else self._strip_start(text)
+        shown: list[str] = []
+        self._side(shown).append(self._held)
+        self._held = ""
+        return self._strip_start("".join(shown))
+
+    def thought(self) -> str:
+        """Return what stood in reasoning blocks since the last call, without their tags."""
+        text = "".join(self._thought)
+        self._thought.clear()
+        return text
+
+    def _side(self, shown: list[str]) -> list[str]:
+        """Where text belongs now: to the thoughts, or to what is shown."""
+        return self._thought if self._inside else shown
 
     def _strip_start(self, text: str) -> str:
         if not self._started:

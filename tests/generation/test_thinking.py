@@ -43,3 +43,17 @@ def test_where_the_stream_is_split_does_not_matter(text, data):
     thinking = ThinkingFilter()
     parts = [text[:cut], text[cut:second], text[second:]]
     assert "".join(map(thinking.feed, parts)) + thinking.finish() == answer(text)
+    whole = ThinkingFilter()
+    whole.feed(text)
+    whole.finish()
+    assert thinking.thought() == whole.thought()
+
+
+def test_what_was_thought_is_handed_out_once():
+    thinking = ThinkingFilter()
+    assert thinking.feed("<think>first</think>Yes<think>sec") == "Yes"
+    assert thinking.thought() == "firstsec"
+    assert thinking.thought() == ""
+    assert thinking.feed("ond</th") == ""
+    assert thinking.finish() == ""
+    assert thinking.thought() == "ond</th"
