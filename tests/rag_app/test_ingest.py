@@ -289,7 +289,8 @@ def test_an_interrupted_run_does_not_read_the_files_that_are_left(store, tmp_pat
     def interrupt(_: Progress) -> None:
         raise Interrupt
 
-    write(folder, {"000.txt": prose("changed", 2 * ingest.BATCH * 3)})
+    # More batches than the queue and the threads around it hold, so that reading must wait in them.
+    write(folder, {"000.txt": prose("changed", 2 * ingest.BATCH * 9)})
     try:
         with pytest.raises(Interrupt):
             take_in(watched, folder, files, on_progress=interrupt)
