@@ -1,5 +1,6 @@
 """How a model says that the passages do not hold the answer, so that a program can tell."""
 
+from collections.abc import Callable
 from typing import Final
 
 ABSTENTION_LINE: Final = "NOT IN THE PASSAGES"
@@ -27,7 +28,7 @@ class AbstentionFilter:
         self.abstained = False
         self._held = ""
         self._matched = 0
-        self._step = self._seek
+        self._step: Callable[[str], str] = self._seek
 
     def feed(self, delta: str) -> str:
         """Take the next piece and return the text that is certain by now."""

@@ -3,13 +3,18 @@
 import math
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from llama_index.core.base.llms.types import ChatMessage
-from llama_index.core.schema import NodeWithScore
+from llama_index.core.schema import MetadataMode, NodeWithScore
 
 from generation.errors import QuestionTooLong
-from generation.prompts import build_messages, format_passage, new_tag
+from generation.prompts import Numbered, build_messages, format_passage, new_tag
+
+BuildMessages = Callable[[str, Numbered], list[ChatMessage]]
+"""Makes the prompt of a question and its passages."""
 
 _TOKENS_PER_MESSAGE: Final = 8
 _SINGLE: Final = re.compile(r"[^\w\s]|\d|_")
@@ -68,21 +73,35 @@ class TokenBudget:
             )
 
     def fit(
-        self, question: str, passages: Sequence[NodeWithScore], *, tag: str | None = None
-    ) -> list[NodeWithScore]:
-        """Return the passages that fit together with ``question``, in the order given.
+        self,
+        question: str,
+        passages: Sequence[NodeWithScore],
+        *,
+        tag: str | None = None,
+        build: BuildMessages | None = None,
+    ) -> dict[int, NodeWithScore]:
+        """Return the passages that fit together with ``question``, best first, none of them twice.
+
+        A passage whose words stand, in this order, in one that is kept (letter case and white
+        space aside) adds nothing and is left out. One that holds kept ones takes the place of the
+        best of them, if there is room for it.
 
         Args:
             question: A stand-alone question.
             passages: The candidates, best first.
-            tag: The tag that ``build_messages`` will be given, so that the count is of what is
-                sent; another one makes a difference of a few tokens.
+            tag: The tag that the prompt will enclose passages with, so that the count is of what
+                is sent; another one makes a difference of a few tokens.
+            build: Makes the prompt; ``build_messages`` by default.
+
+        Returns:
+            Passages by number: their places, from 1, among those given.
 
         Raises:
             QuestionTooLong: The instructions and the question alone exceed the budget.
         """
         tag = tag or new_tag()
-        room = self.prompt_tokens - self._frame_tokens(question, passages, tag)
+        build = build or partial(build_messages, tag=tag)
+        room = self.prompt_tokens - self._frame_tokens(question, passages, tag, build)
         if room < 0:
             raise QuestionTooLong(
                 f"The question has about {self.count_tokens(question)} tokens and does not fit",
@@ -93,24 +112,47 @@ class TokenBudget:
                 ),
                 way_out="Ask a shorter question or use a model with a larger context window.",
             )
-        fitting: list[NodeWithScore] = []
-        for passage in passages:
+        kept: list[_Kept] = []
+        for n, passage in enumerate(passages, start=1):
             # one for the line break that joins it to its neighbours
-            needed = self.count_tokens(format_passage(len(fitting) + 1, passage, tag)) + 1
+            tokens = self.count_tokens(format_passage(n, passage, tag)) + 1
+            new = _Kept(n, passage, _words(passage), tokens)
+            if any(new.words in other.words for other in kept):
+                continue
+            held = [other for other in kept if other.words in new.words]
+            needed = tokens - sum(other.tokens for other in held)
             if needed <= room:
-                fitting.append(passage)
+                kept.insert(kept.index(held[0]) if held else len(kept), new)
+                kept = [one for one in kept if one not in held]
                 room -= needed
-        return fitting
+        return {one.n: one.passage for one in kept}
 
     def count_messages(self, messages: Sequence[ChatMessage]) -> int:
         """Count the tokens of a chat, its template's share estimated at 8 a message."""
         return sum(self.count_tokens(m.content or "") + _TOKENS_PER_MESSAGE for m in messages)
 
-    def _frame_tokens(self, question: str, passages: Sequence[NodeWithScore], tag: str) -> int:
+    def _frame_tokens(
+        self, question: str, passages: Sequence[NodeWithScore], tag: str, build: BuildMessages
+    ) -> int:
         """Count the chat without its passages; the larger of the two prompts if there are any."""
-        closed_book = self.count_messages(build_messages(question, []))
+        closed_book = self.count_messages(build(question, {}))
         if not passages:
             return closed_book
-        grounded = self.count_messages(build_messages(question, passages[:1], tag=tag))
+        grounded = self.count_messages(build(question, {1: passages[0]}))
         first = self.count_tokens(format_passage(1, passages[0], tag))
         return max(closed_book, grounded - first)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Kept:
+    """A passage in the prompt: its number, its words between blanks, and its tokens."""
+
+    n: int
+    passage: NodeWithScore
+    words: str
+    tokens: int
+
+
+def _words(passage: NodeWithScore) -> str:
+    """Return the text by which passages are compared; the blanks keep words whole."""
+    return f" {' '.join(passage.node.get_content(MetadataMode.NONE).casefold().split())} "

@@ -1,11 +1,13 @@
 """Citations: which passage a sentence of the answer rests on.
 
-A reader numbers the passages it was given from 1 and marks sentences with ``[n]``. The numbers are
+A passage's number is its place, from 1, among those the reader was given, and the reader marks
+sentences with ``[n]``. The numbers are
 the only thing taken from the model's text; source, page and position are looked up in the passage
 that was given, so that a citation can never point at anything else.
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -110,20 +112,15 @@ class CitationResolver:
     characters; a bracket is released as soon as it can no longer become a marker).
 
     Args:
-        passages: How many passages were given; they are numbered 1 to ``passages``.
-
-    Raises:
-        ValueError: ``passages`` is negative.
+        given: The numbers of the passages that were given.
 
     Attributes:
         cited: Passage numbers in the order of their first use.
         unknown: How many numbers were removed because no such passage was given.
     """
 
-    def __init__(self, passages: int) -> None:
-        if passages < 0:
-            raise ValueError(f"passages must not be negative, got {passages}")
-        self._passages = passages
+    def __init__(self, given: Iterable[int]) -> None:
+        self._given = frozenset(given)
         self.cited: list[int] = []
         self.unknown = 0
         self._out: list[str] = []
@@ -191,8 +188,8 @@ class CitationResolver:
 
     def _resolve(self, numbers: list[int]) -> list[int]:
         """Keep the numbers of given passages, once each, and book both kinds."""
-        known = [n for n in dict.fromkeys(numbers) if 1 <= n <= self._passages]
-        self.unknown += sum(1 for n in dict.fromkeys(numbers) if not 1 <= n <= self._passages)
+        known = [n for n in dict.fromkeys(numbers) if n in self._given]
+        self.unknown += len(set(numbers) - self._given)
         self.cited.extend(n for n in known if n not in self.cited)
         return known
 

@@ -5,7 +5,9 @@ from typing import Final
 
 from generation.sentences import split_sentences
 
-_BEHIND: Final = re.compile(r"(?P<stop>[.!?…。！？]+[\"'”’»)」』]*)(?P<cited>[ \t]*(?:\[\d{1,3}\])+)")
+_BEHIND: Final = re.compile(
+    r"(?P<stop>[.!?…。！？]+[\"'”’»)」』]*)(?P<cited>[ \t]*(?:\[\d{1,3}\])+)"
+)
 _CITATION: Final = re.compile(r"\[\d{1,3}\]")
 _CLAIM: Final = re.compile(r"(?!#)(?s:.*[^\W\d_].*)(?<![:：])")
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -10,16 +10,26 @@ from llama_index.core.base.llms.types import ChatMessage, ChatResponse
 from llama_index.core.llms import LLM
 from llama_index.core.schema import NodeWithScore
 
+from generation.abstention import ABSTAINED, AbstentionFilter
 from generation.budget import TokenBudget
 from generation.citations import Citation, CitationResolver
+from generation.coverage import citation_coverage
 from generation.errors import GenerationError
-from generation.prompts import build_messages, new_tag
-from generation.reading import Reading, TextDelta
+from generation.prompts import Numbered, build_messages, new_tag
+from generation.reading import Reading, ReadingEvent, TextDelta, ThinkingDelta
 from generation.server_errors import explain_failure, server_address
 from generation.thinking import ThinkingFilter
 
 INCLUDE_USAGE: Final[Mapping[str, Any]] = {"stream_options": {"include_usage": True}}
 _LOGGER: Final = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A piece of the stream, as the server divides it into thoughts and text."""
+
+    thought: str
+    text: str
 
 
 @dataclass(slots=True)
@@ -29,6 +39,7 @@ class _Facts:
     model: str
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    thinking_tokens: int | None = None
     finish_reason: str | None = None
     speaks_openai: bool = False
     raw_text: list[str] = field(default_factory=list)
@@ -36,6 +47,7 @@ class _Facts:
     def note(self, response: ChatResponse) -> None:
         """Take over what a streamed response says; later ones win."""
         raw = response.raw
+        self.raw_text.append(response.additional_kwargs.get("thinking_delta") or "")
         self.raw_text.append(response.delta or "")
         usage = getattr(raw, "usage", None)
         prompt, completion = (
@@ -43,6 +55,8 @@ class _Facts:
         )
         if isinstance(prompt, int) and isinstance(completion, int):
             self.prompt_tokens, self.completion_tokens = prompt, completion
+            details = getattr(usage, "completion_tokens_details", None)
+            self.thinking_tokens = getattr(details, "reasoning_tokens", None)
         choices = getattr(raw, "choices", None)
         if choices:
             self.speaks_openai = True
@@ -60,9 +74,11 @@ class LLMReader:
     """Answers from passages, or from the model's own knowledge when there are none.
 
     Works with any LlamaIndex ``LLM``; meant for ``OpenAILike`` with ``is_chat_model=True``, over
-    any server that speaks the OpenAI API. The passages that fit the budget are sent whole, the
-    answer is streamed, reasoning blocks are left out of it, and its citations are resolved against
-    the passages that were sent.
+    any server that speaks the OpenAI API. The passages that fit the budget are sent whole and once,
+    the answer is streamed, and its citations are resolved against the passages that were sent. What
+    the model thinks aloud, inside ``<think>`` or in the server's field for it, comes beside the
+    answer. Where the model finds no answer in the passages, it says so in a line that is recognised
+    and not shown.
 
     The connection is read in a task of its own. When the returned generator is closed, or the
     deadline passes, that task is cancelled, which closes the HTTP stream at once, and the server
@@ -116,7 +132,7 @@ class LLMReader:
 
     async def read(
         self, question: str, passages: Sequence[NodeWithScore]
-    ) -> AsyncGenerator[TextDelta | Reading, None]:
+    ) -> AsyncGenerator[ReadingEvent, None]:
         """Stream the answer and then the ``Reading``; see ``Reader.read``.
 
         Raises:
@@ -129,32 +145,29 @@ class LLMReader:
         used = self._fit(question, passages, tag)
         messages = build_messages(question, used, tag=tag)
         facts = _Facts(model=self._llm.metadata.model_name)
-        thinking = ThinkingFilter(opened=self._starts_thinking)
-        citations = CitationResolver(len(used))
-        shown: list[str] = []
-        pieces: asyncio.Queue[str | None] = asyncio.Queue()
+        parser = _Parser(used, thinks=self._starts_thinking)
+        pieces: asyncio.Queue[_Piece | None] = asyncio.Queue()
         connection = asyncio.create_task(self._pump(messages, facts, pieces))
         try:
             while (piece := await pieces.get()) is not None:
-                if text := citations.feed(thinking.feed(piece)):
-                    shown.append(text)
-                    yield TextDelta(text)
+                for event in parser.feed(piece):
+                    yield event
             await connection
         finally:
             await _cancel(connection)
-        if text := citations.feed(thinking.finish()) + citations.finish():
-            shown.append(text)
-            yield TextDelta(text)
-        self._require_text(shown, facts)
-        yield self._reading(messages, used, len(passages), facts, citations, "".join(shown))
+        for event in parser.finish():
+            yield event
+        if not parser.text.strip():
+            raise self._no_answer(facts)
+        yield self._reading(messages, used, len(passages), facts, parser)
 
     def _fit(
         self, question: str, passages: Sequence[NodeWithScore], tag: str
-    ) -> list[NodeWithScore]:
+    ) -> dict[int, NodeWithScore]:
         """Apply the budget; passages that all fail to fit are an error, not a closed book."""
         used = self._budget.fit(question, passages, tag=tag)
         if len(used) < len(passages):
-            _LOGGER.info("%d of %d passages fit the budget", len(used), len(passages))
+            _LOGGER.info("%d of %d passages fit the budget and are new", len(used), len(passages))
         if passages and not used:
             raise GenerationError(
                 f"None of the {len(passages)} passages fits beside the question",
@@ -167,7 +180,7 @@ class LLMReader:
         self,
         messages: Sequence[ChatMessage],
         facts: _Facts,
-        pieces: "asyncio.Queue[str | None]",
+        pieces: "asyncio.Queue[_Piece | None]",
     ) -> None:
         """Read the stream into ``pieces``; None ends them, also after an error, which is raised."""
         import httpx
@@ -178,8 +191,9 @@ class LLMReader:
                 stream = await self._llm.astream_chat(messages, **self._call_arguments)
                 async for response in stream:
                     facts.note(response)
-                    if response.delta:
-                        pieces.put_nowait(response.delta)
+                    thought = response.additional_kwargs.get("thinking_delta") or ""
+                    if thought or response.delta:
+                        pieces.put_nowait(_Piece(thought, response.delta or ""))
         except (openai.OpenAIError, httpx.HTTPError, TimeoutError, ValueError) as error:
             explained = explain_failure(error, self._address, facts.model, self._deadline)
             if explained is error:
@@ -188,12 +202,10 @@ class LLMReader:
         finally:
             pieces.put_nowait(None)
 
-    def _require_text(self, shown: Sequence[str], facts: _Facts) -> None:
-        """Raise where the model wrote nothing: an error is never an answer."""
-        if any(not text.isspace() for text in shown):
-            return
+    def _no_answer(self, facts: _Facts) -> GenerationError:
+        """The error of a model that wrote nothing, since an error is never an answer."""
         spent = facts.finish_reason == "length"
-        raise GenerationError(
+        return GenerationError(
             f"{facts.model} at {self._address} wrote no answer",
             cause="its reasoning used up the tokens of the answer"
             if spent
@@ -206,28 +218,89 @@ class LLMReader:
     def _reading(
         self,
         messages: Sequence[ChatMessage],
-        used: Sequence[NodeWithScore],
+        used: Numbered,
         given: int,
         facts: _Facts,
-        citations: CitationResolver,
-        text: str,
+        parser: "_Parser",
     ) -> Reading:
+        count = self._budget.count_tokens
         prompt, completion = facts.prompt_tokens, facts.completion_tokens
         if prompt is None or completion is None:
             prompt = self._budget.count_messages(messages)
-            completion = self._budget.count_tokens("".join(facts.raw_text))
+            completion = count("".join(facts.raw_text))
+        thinking = facts.thinking_tokens
+        if thinking is None:  # few servers tell
+            thinking = min(count(parser.thoughts), completion)
         return Reading(
-            text=text,
-            citations=[Citation.of(n, used[n - 1]) for n in citations.cited],
+            text=parser.text,
+            citations=[Citation.of(n, used[n]) for n in parser.cited],
             passages_used=len(used),
             passages_given=given,
-            unknown_citations=citations.unknown,
+            unknown_citations=parser.unknown,
             model=facts.model,
             prompt_tokens=prompt,
             completion_tokens=completion,
             grounded=bool(used),
             truncated=facts.truncated,
+            thinking_tokens=thinking,
+            coverage=citation_coverage(parser.text) if used and not parser.abstained else None,
+            abstained=parser.abstained,
         )
+
+
+class _Parser:
+    """Divides what the model writes into thoughts and answer, and reads the answer's marks.
+
+    Attributes:
+        text: The answer so far.
+        thoughts: The thoughts so far.
+    """
+
+    def __init__(self, used: Numbered, *, thinks: bool) -> None:
+        self.text = self.thoughts = ""
+        self._thinking = ThinkingFilter(opened=thinks)
+        self._abstention = AbstentionFilter() if used else None
+        self._citations = CitationResolver(used)
+
+    @property
+    def cited(self) -> Sequence[int]:
+        """The cited passages' numbers, in the order of their first use."""
+        return self._citations.cited
+
+    @property
+    def unknown(self) -> int:
+        """How many citations were of no passage."""
+        return self._citations.unknown
+
+    @property
+    def abstained(self) -> bool:
+        """Whether the model found no answer in the passages."""
+        return self._abstention is not None and self._abstention.abstained
+
+    def feed(self, piece: _Piece) -> Iterator[ReadingEvent]:
+        """Yield what is certain by now."""
+        text = self._thinking.feed(piece.text)
+        if self._abstention is not None:
+            text = self._abstention.feed(text)
+        yield from self._shown(piece.thought + self._thinking.thought(), self._citations.feed(text))
+
+    def finish(self) -> Iterator[ReadingEvent]:
+        """Yield what was held back, and a sentence of ours for a model that said no more."""
+        text = self._thinking.finish()
+        if self._abstention is not None:
+            text = self._abstention.feed(text) + self._abstention.finish()
+        text = self._citations.feed(text) + self._citations.finish()
+        if self.abstained and not (self.text + text).strip():
+            text = ABSTAINED
+        yield from self._shown(self._thinking.thought(), text)
+
+    def _shown(self, thought: str, text: str) -> Iterator[ReadingEvent]:
+        self.thoughts += thought
+        self.text += text
+        if thought:
+            yield ThinkingDelta(thought)
+        if text:
+            yield TextDelta(text)
 
 
 def _default_arguments(llm: LLM, budget: TokenBudget) -> dict[str, Any]:

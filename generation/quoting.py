@@ -19,7 +19,7 @@ import numpy.typing as npt
 from llama_index.core.schema import MetadataMode, NodeWithScore
 
 from generation.citations import Citation, defuse_markers
-from generation.reading import Reading, TextDelta
+from generation.reading import Reading, ReadingEvent, TextDelta
 from generation.sentences import split_sentences
 
 Vector = npt.NDArray[np.float32]
@@ -133,10 +133,11 @@ class QuotingReader:
 
     async def read(
         self, question: str, passages: Sequence[NodeWithScore]
-    ) -> AsyncGenerator[TextDelta | Reading, None]:
+    ) -> AsyncGenerator[ReadingEvent, None]:
         """Stream the quotations, one delta a sentence, then the ``Reading``.
 
-        Where nothing relevant was found the text says so and ``grounded`` is False.
+        Where nothing relevant was found the text says so, ``grounded`` is False and ``abstained``
+        is True. Each quoted sentence is cited, so the coverage is 1 where there is one.
         """
         used = passages[: self._passages]
         answerable = bool(used) and bool(question.strip())
@@ -155,6 +156,8 @@ class QuotingReader:
             prompt_tokens=0,
             completion_tokens=0,
             grounded=bool(picked),
+            coverage=1.0 if picked else None,
+            abstained=not picked,
         )
 
     def _pick(self, question: str, passages: Sequence[NodeWithScore]) -> list[_Sentence]:

@@ -43,10 +43,11 @@ def show(document: Document, as_json: bool, human: Callable[[Document], None]) -
 
 
 def stream(event: "AskEvent", as_json: bool) -> None:
-    """Print the answer as it comes, for people."""
-    text = getattr(event, "text", None)
-    if text and not as_json:
-        sys.stdout.write(harmless(text))
+    """Print the answer as it comes, for people; not what the model thinks before it."""
+    from generation.reading import TextDelta
+
+    if isinstance(event, TextDelta) and not as_json:
+        sys.stdout.write(harmless(event.text))
         sys.stdout.flush()
 
 
@@ -233,7 +234,7 @@ def citations(answer: Document) -> None:
     _out("\n")
     for citation in answer["citations"]:
         _out(f"[{citation['n']}] {place(citation)}: {short(citation['text'])}")
-    _out(f"\n{_timing(answer['trace'])}")
+    _out(f"\n{_evidence(answer['trace'])}{_timing(answer['trace'])}")
 
 
 def probes(result: Document) -> None:
@@ -261,6 +262,15 @@ def short(text: str, width: int = 240) -> str:
     """The beginning of a text on one line."""
     flat = " ".join(text.split())
     return flat if len(flat) <= width else flat[: width - 1] + "…"
+
+
+def _evidence(trace: Document) -> str:
+    """What the reader used, and how much of what it said shows its evidence."""
+    if not trace["passages_given"]:
+        return ""
+    line = f"used {trace['passages_used']} of {trace['passages_given']} passages"
+    coverage = next((s["coverage"] for s in trace["stages"] if "coverage" in s), None)
+    return f"{line}, {coverage:.0%} of sentences cited\n" if coverage is not None else f"{line}\n"
 
 
 def _timing(trace: Document) -> str:

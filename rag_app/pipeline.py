@@ -15,7 +15,7 @@ from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import NodeWithScore, QueryBundle
 
 from generation.condensing import Condenser
-from generation.reading import Reader, Reading, TextDelta
+from generation.reading import Reader, Reading, TextDelta, ThinkingDelta
 from rag_app.cost import trace_calls
 from rag_app.metering import Meter, metered, stage, within
 from rag_app.results import CANDIDATES_TRACED, Answer, Hit, SearchResult, Trace
@@ -26,8 +26,8 @@ from retrieval.reranking.base import Reranked, Reranker
 from retrieval.retriever import PassageRetriever, Retrieval
 from retrieval.rewriting import Rewriter
 
-AskEvent = SearchResult | TextDelta | Answer
-"""What `Pipeline.ask` yields: what was found, the answer piece by piece, the whole answer."""
+AskEvent = SearchResult | ThinkingDelta | TextDelta | Answer
+"""What `Pipeline.ask` yields: what was found, thoughts and answer by pieces, the whole answer."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Pipeline:
     async def ask(
         self, question: str, history: Sequence[ChatMessage] = ()
     ) -> AsyncGenerator[AskEvent, None]:
-        """Yield the SearchResult, then the answer as TextDelta pieces, then the Answer.
+        """Yield the SearchResult, then what the reader thinks and says in pieces, then the Answer.
 
         Raises: as `search`.
         """
@@ -96,7 +96,7 @@ class Pipeline:
         reading = within(meter, "read", self._stages.reader.read(result.query, given))
         async with aclosing(reading) as events:
             async for event in events:
-                if isinstance(event, TextDelta):
+                if isinstance(event, TextDelta | ThinkingDelta):
                     yield event
                 else:
                     trace = deepcopy(result.trace)  # the result has been given out
@@ -109,6 +109,7 @@ class Pipeline:
                         grounded=event.grounded,
                         trace=trace,
                         truncated=event.truncated,
+                        abstained=event.abstained,
                     )
 
     async def _search(
@@ -162,7 +163,12 @@ class Pipeline:
             trace.flops += self._encoder.flops(found.query_tokens)
 
     def _trace_reading(self, trace: Trace, reading: Reading, start: float) -> None:
-        _lap(trace, "read", self._stages.reader.name, start)
+        told: dict[str, object] = {}
+        if reading.coverage is not None:
+            told["coverage"] = round(reading.coverage, 3)
+        if reading.thinking_tokens:
+            told["thinking_tokens"] = reading.thinking_tokens
+        _lap(trace, "read", self._stages.reader.name, start, **told)
         trace.passages_given = reading.passages_given
         trace.passages_used = reading.passages_used
         trace.unknown_citations = reading.unknown_citations

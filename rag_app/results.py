@@ -69,13 +69,15 @@ class Trace:
     """How an answer came about, and what it cost.
 
     Attributes:
-        stages: per stage, in order: its kind, milliseconds and details.
+        stages: per stage, in order: its kind, milliseconds and details. Of reading: `coverage`, the
+            share of the answer's sentences that carry a citation, and `thinking_tokens`, each
+            where there is one.
         tokens: tokens read or written, by who did.
         models: model names, by role.
         candidates: per ranking, the best chunk ids with score.
         flops: estimated floating-point operations of all models together.
         passages_given: passages offered to the reader.
-        passages_used: those that fitted.
+        passages_used: those that fitted and were not a part of another.
         unknown_citations: citations of passages that do not exist, dropped from the answer.
     """
 
@@ -123,6 +125,7 @@ class Answer:
         grounded: whether passages were at hand.
         trace: how it came about.
         truncated: whether it broke off, at the token limit or with the connection.
+        abstained: whether the reader found no answer in the passages; the text says so.
     """
 
     text: str
@@ -131,6 +134,7 @@ class Answer:
     grounded: bool
     trace: Trace
     truncated: bool = False
+    abstained: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """The command line's JSON document."""
@@ -138,6 +142,7 @@ class Answer:
             "answer": self.text,
             "grounded": self.grounded,
             "truncated": self.truncated,
+            "abstained": self.abstained,
             "citations": [asdict(citation) for citation in self.citations],
             "trace": asdict(self.trace),
         }

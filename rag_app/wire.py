@@ -7,7 +7,7 @@ from typing import Any, cast
 import orjson
 from pydantic import TypeAdapter
 
-from generation.reading import TextDelta
+from generation.reading import TextDelta, ThinkingDelta
 from rag_app.errors import EXPECTED, ApplicationError
 from rag_app.ingest import IngestReport, Progress
 from rag_app.results import Answer, SearchResult
@@ -16,6 +16,7 @@ MEDIA_TYPE = "application/x-ndjson"
 
 _KINDS: Mapping[str, Any] = {
     "found": SearchResult,
+    "thinking": ThinkingDelta,
     "delta": TextDelta,
     "answer": Answer,
     "progress": Progress,

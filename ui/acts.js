@@ -16,3 +16,17 @@ element.addEventListener('click', (event) => {
   }
   trigger(data.act === 'ask' ? 'input' : 'select', data);
 });
+
+// An answer that is being written is replaced many times a second: what a person has unfolded
+// stays so.
+const unfolded = new Set();
+element.addEventListener('click', (event) => {
+  const thoughts = event.target.closest('summary')?.closest('[data-thoughts]');
+  if (!thoughts) return;
+  unfolded[thoughts.open ? 'delete' : 'add'](thoughts.dataset.thoughts);
+});
+new MutationObserver(() => {
+  element.querySelectorAll('[data-thoughts]').forEach((thoughts) => {
+    if (unfolded.has(thoughts.dataset.thoughts)) thoughts.open = true;
+  });
+}).observe(element, { childList: true, subtree: true });

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 
-from generation.reading import TextDelta
+from generation.reading import TextDelta, ThinkingDelta
 from rag_app.errors import EXPECTED
 from rag_app.pipeline import AskEvent
 from rag_app.results import Answer, SearchResult
@@ -41,8 +41,11 @@ def _apply(turn: Turn, events: Iterable[AskEvent]) -> None:
         match event:
             case SearchResult():
                 turn.hits, turn.trace = event.hits, event.trace
+            case ThinkingDelta():
+                turn.thinking += event.text
             case TextDelta():
                 turn.text += event.text
             case Answer():
                 turn.text, turn.hits, turn.trace = event.text, event.hits, event.trace
-                turn.citations, turn.state = event.citations, "done"
+                turn.citations, turn.abstained = event.citations, event.abstained
+                turn.state = "done"

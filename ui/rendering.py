@@ -45,7 +45,20 @@ def turn(one: Turn) -> str:
     return (
         f'<article class="turn {one.state}" id="turn-{one.number}">'
         f'<h3 class="question">{_lines(one.question)}</h3>'
-        f'<div class="answer" aria-live="polite">{_answer(one)}</div>{_foot(one)}</article>'
+        f'{_thoughts(one)}<div class="answer" aria-live="polite">{_answer(one)}</div>{_foot(one)}'
+        "</article>"
+    )
+
+
+def _thoughts(one: Turn) -> str:
+    """What the model thought, folded; outside of the answer, so that it is not copied with it."""
+    if not one.thinking.strip():
+        return ""
+    thinks = one.state == "running" and not one.text
+    return (
+        f'<details class="thoughts" data-thoughts="{one.number}">'
+        f"<summary>{'Thinking' if thinks else 'Thoughts'}</summary>"
+        f"<p>{_lines(one.thinking.strip())}</p></details>"
     )
 
 
@@ -58,6 +71,8 @@ def _answer(one: Turn) -> str:
     if one.state == "running" and not text:
         doing = "Reading the passages" if one.trace else "Searching"
         return f'<p class="waiting">{doing}<i></i><i></i><i></i></p>'
+    if one.abstained:
+        return f'<p class="note">Not answered from the documents.</p>{text}'
     return text
 
 
@@ -264,7 +279,12 @@ def _bar(stage: Mapping[str, Any], longest: float) -> str:
 def _facts(found: Trace) -> str:
     facts = [(f"{role} model", name) for role, name in found.models.items()]
     facts += [(f"{what} tokens", f"{count:,}") for what, count in found.tokens.items()]
-    facts.append(("passages read", f"{found.passages_used} of {found.passages_given}"))
+    facts.append(("passages used", f"{found.passages_used} of {found.passages_given}"))
+    facts += [
+        ("sentences cited", f"{float(stage['coverage']):.0%}")
+        for stage in found.stages
+        if "coverage" in stage
+    ]
     if found.unknown_citations:
         facts.append(("citations dropped", str(found.unknown_citations)))
     if found.flops:

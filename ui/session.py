@@ -27,6 +27,8 @@ class Turn:
         hits: the passages found, best first.
         citations: the passages the finished answer rests on.
         trace: how the answer came about; None until passages are found.
+        thinking: what the model thought aloud, as far as it has come.
+        abstained: whether the finished answer says that the passages hold none.
         error: why it failed, for the person.
     """
 
@@ -39,6 +41,8 @@ class Turn:
     citations: list[Citation] = field(default_factory=list)
     trace: Trace | None = None
     error: str = ""
+    thinking: str = ""
+    abstained: bool = False
 
     @property
     def cited(self) -> set[int]:

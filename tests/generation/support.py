@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 from llama_index.core.schema import NodeWithScore, TextNode
 
-from generation.reading import Reading, TextDelta
+from generation.reading import Reading, ReadingEvent, TextDelta, ThinkingDelta
 
 
 def passage(text: str, source: str = "notes.txt", page: int | None = 1) -> NodeWithScore:
@@ -12,9 +12,10 @@ def passage(text: str, source: str = "notes.txt", page: int | None = 1) -> NodeW
     return NodeWithScore(node=TextNode(text=text, metadata=metadata), score=1.0)
 
 
-async def read_all(stream: AsyncIterator[TextDelta | Reading]) -> tuple[list[str], Reading]:
+async def read_all(stream: AsyncIterator[ReadingEvent]) -> tuple[list[str], Reading]:
     """Read to the end; check that the one reading comes last and repeats the deltas."""
     events = [event async for event in stream]
+    events = [event for event in events if not isinstance(event, ThinkingDelta)]
     deltas = [event.text for event in events[:-1] if isinstance(event, TextDelta)]
     assert len(deltas) == len(events) - 1
     reading = events[-1]

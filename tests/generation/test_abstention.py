@@ -34,7 +34,7 @@ def test_the_line_is_recognised_and_not_shown(written, shown):
 
 @pytest.mark.parametrize(
     "written",
-    ["", "Yes [1].", "Not in the passages.", f"Yes. {LINE}", f"{LINE[:-1]}", f"{LINE}X", "NOTE", "**",
+    ["", "Yes [1].", "Not in the passages.", f"Yes. {LINE}", LINE[:-1], f"{LINE}X", "NOTE", "**",
      "[1] says so", "# Head\n\nYes"],
 )  # fmt: skip
 def test_everything_else_is_left_as_it_is(written):

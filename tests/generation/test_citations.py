@@ -16,7 +16,7 @@ STREAMS = st.lists(FRAGMENTS | st.text(max_size=5), max_size=30).map("".join)
 
 
 def resolve(text: str, passages: int = 3) -> tuple[str, list[int], int]:
-    resolver = CitationResolver(passages)
+    resolver = CitationResolver(range(1, passages + 1))
     shown = resolver.feed(text) + resolver.finish()
     return shown, resolver.cited, resolver.unknown
 
@@ -99,7 +99,7 @@ def test_removing_a_marker_does_not_uncover_another():
 
 
 def test_text_is_shown_as_soon_as_it_cannot_be_a_marker():
-    resolver = CitationResolver(3)
+    resolver = CitationResolver([1, 2, 3])
     assert resolver.feed("Paris [") == "Paris"
     assert resolver.feed("1") == ""
     assert resolver.feed("]") == " [1]"
@@ -107,15 +107,16 @@ def test_text_is_shown_as_soon_as_it_cannot_be_a_marker():
     assert resolver.finish() == ""
 
 
-def test_a_negative_number_of_passages_is_refused():
-    with pytest.raises(ValueError, match="-1"):
-        CitationResolver(-1)
+def test_a_number_between_those_given_is_unknown_where_its_passage_was_left_out():
+    resolver = CitationResolver([1, 3])
+    assert resolver.feed("Yes [1-3].") + resolver.finish() == "Yes [1][3]."
+    assert (resolver.cited, resolver.unknown) == ([1, 3], 1)
 
 
 @given(STREAMS, st.data())
 def test_where_the_stream_is_split_does_not_matter(text, data):
     cuts = data.draw(st.lists(st.integers(0, len(text)), max_size=6).map(sorted))
-    resolver = CitationResolver(3)
+    resolver = CitationResolver([1, 2, 3])
     ends = [*cuts, len(text)]
     shown = "".join(resolver.feed(text[a:b]) for a, b in zip([0, *cuts], ends, strict=True))
     assert (shown + resolver.finish(), resolver.cited, resolver.unknown) == resolve(text)
@@ -123,7 +124,7 @@ def test_where_the_stream_is_split_does_not_matter(text, data):
 
 @given(STREAMS)
 def test_little_is_held_back(text):
-    resolver = CitationResolver(3)
+    resolver = CitationResolver([1, 2, 3])
     for character in text:
         resolver.feed(character)
     held = resolver.finish()

@@ -9,10 +9,11 @@ from llama_index.core.llms import CustomLLM
 from llama_index.core.llms.callbacks import llm_completion_callback
 from llama_index.llms.openai_like import OpenAILike
 
+from generation.abstention import ABSTAINED
 from generation.budget import TokenBudget
 from generation.errors import GenerationError, QuestionTooLong, ReaderUnavailable
 from generation.llm_reader import LLMReader
-from generation.reading import Reader, TextDelta
+from generation.reading import Reader, TextDelta, ThinkingDelta
 from tests.generation.support import passage, read_all
 from tests.openai_server import Reply
 
@@ -116,6 +117,67 @@ async def test_reasoning_is_kept_out_of_the_answer(openai_server, reader):
     assert [c.n for c in reading.citations] == [2]
 
 
+async def test_reasoning_of_both_sources_comes_beside_the_answer(openai_server, reader):
+    openai_server.replies = [Reply("<think>hm [1]</think>Yes [2].", reasoning="deep. ", piece=4)]
+    events = [event async for event in reader().read("How hot?", PASSAGES)]
+    thoughts = [event.text for event in events if isinstance(event, ThinkingDelta)]
+    assert "".join(thoughts) == "deep. hm [1]"
+    assert len(thoughts) > 2
+    first_text = next(i for i, event in enumerate(events) if isinstance(event, TextDelta))
+    assert not any(isinstance(event, ThinkingDelta) for event in events[first_text:])
+    assert 0 < events[-1].thinking_tokens <= events[-1].completion_tokens
+
+
+async def test_a_model_that_does_not_think_has_no_tokens_for_it(reader):
+    assert (await read_all(reader().read("How hot?", PASSAGES)))[1].thinking_tokens == 0
+
+
+async def test_thoughts_are_counted_where_the_server_counts_nothing(openai_server, model):
+    openai_server.replies = [Reply("one two", reasoning="three four five ", usage=False)]
+    budget = TokenBudget(4000, 200, lambda text: len(text.split()))
+    _, reading = await read_all(LLMReader(model(openai_server.url), budget).read("Why?", PASSAGES))
+    assert (reading.completion_tokens, reading.thinking_tokens) == (5, 3)
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("NOT IN THE PASSAGES\nNo time is given.", "No time is given."),
+        ("<think>Hm.</think>**NOT IN THE PASSAGES**: no time.", "no time."),
+        ("NOT IN THE PASSAGES", ABSTAINED),
+        ("NOT IN THE PASSAGES. [9]", ABSTAINED),
+    ],
+)
+async def test_a_model_that_finds_no_answer_abstains(openai_server, reader, written, shown):
+    openai_server.replies = [Reply(written, piece=3)]
+    _, reading = await read_all(reader().read("When?", PASSAGES))
+    assert (reading.text, reading.abstained) == (shown, True)
+    assert (reading.grounded, reading.coverage) == (True, None)
+
+
+async def test_only_passages_can_fail_to_hold_an_answer(openai_server, reader):
+    openai_server.replies = [Reply("NOT IN THE PASSAGES")]
+    _, reading = await read_all(reader().read("When?", []))
+    assert (reading.text, reading.abstained) == ("NOT IN THE PASSAGES", False)
+
+
+@pytest.mark.parametrize(
+    ("written", "passages", "coverage"),
+    [
+        ("It bakes [1]. It rests [9].", PASSAGES, 0.5),
+        ("It bakes [1]. It rests [2].", PASSAGES, 1),
+        ("It bakes.", PASSAGES, 0),
+        ("It bakes [1].", [], None),
+    ],
+)
+async def test_the_share_of_cited_sentences_is_told(
+    openai_server, reader, written, passages, coverage
+):
+    openai_server.replies = [Reply(written)]
+    _, reading = await read_all(reader().read("How hot?", passages))
+    assert (reading.coverage, reading.abstained) == (coverage, False)
+
+
 async def test_reasoning_that_the_template_opens_is_kept_out_too(openai_server, model):
     openai_server.replies = [Reply("hm</think>Yes.")]
     budget = TokenBudget(4000, 200)
@@ -125,12 +187,24 @@ async def test_reasoning_that_the_template_opens_is_kept_out_too(openai_server, 
 
 async def test_passages_that_do_not_fit_are_left_out_and_counted(openai_server, reader):
     huge = passage("word " * 5000)
-    openai_server.replies = [Reply("Yes [2].")]
+    openai_server.replies = [Reply("Yes [3], not [2].")]
     stream = reader(window=2000).read("How hot?", [PASSAGES[0], huge, PASSAGES[1]])
     _, reading = await read_all(stream)
     assert (reading.passages_used, reading.passages_given) == (2, 3)
-    assert reading.citations[0].text == "Dough rests."
+    assert [(c.n, c.text) for c in reading.citations] == [(3, "Dough rests.")]
+    assert reading.unknown_citations == 1
     assert "word word" not in openai_server.requests[0]["messages"][1]["content"]
+
+
+async def test_passages_that_say_the_same_are_sent_once_and_keep_their_numbers(
+    openai_server, reader
+):
+    openai_server.replies = [Reply("Yes [1][3].")]
+    twice = passage("Bread is baked  at 230 degrees.", "copy.pdf")
+    _, reading = await read_all(reader().read("How hot?", [PASSAGES[0], twice, PASSAGES[1]]))
+    assert (reading.passages_used, reading.passages_given) == (2, 3)
+    assert [c.source for c in reading.citations] == ["bread.pdf", "notes.txt"]
+    assert "copy.pdf" not in openai_server.requests[0]["messages"][1]["content"]
 
 
 async def test_passages_that_all_do_not_fit_are_an_error_and_not_a_closed_book(

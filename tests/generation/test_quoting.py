@@ -41,6 +41,7 @@ async def test_the_sentence_that_answers_is_quoted_with_its_passage():
     assert quotes(reading.text)[0] == ("Bread is baked at 230 degrees.", 2)
     assert reading.citations[0].source == "bread.txt"
     assert reading.grounded
+    assert (reading.abstained, reading.coverage) == (False, 1)
     assert reading.text.startswith(LEAD_IN)
 
 
@@ -111,6 +112,7 @@ async def test_without_passages_it_says_so():
     _, reading = await read_all(QuotingReader().read("Why?", []))
     assert reading.text == NO_PASSAGE
     assert not reading.grounded
+    assert (reading.abstained, reading.coverage) == (True, None)
 
 
 @pytest.mark.parametrize("text", ["Bread is baked at 230 degrees.", "", "   ", "[[[", "\x00"])
@@ -118,6 +120,7 @@ async def test_where_nothing_fits_it_says_so(text):
     _, reading = await read_all(QuotingReader().read("Who wrote Faust?", [passage(text)]))
     assert reading.text == NOTHING_RELEVANT
     assert (reading.citations, reading.passages_used, reading.grounded) == ([], 1, False)
+    assert (reading.abstained, reading.coverage) == (True, None)
 
 
 @pytest.mark.parametrize("question", ["", "the of and", "?!", "x" * 10_000])

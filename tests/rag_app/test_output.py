@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from generation.citations import Citation
-from generation.reading import TextDelta
+from generation.reading import TextDelta, ThinkingDelta
 from rag_app import output
 from rag_app.ingest import Failure, IngestReport, Progress
 from rag_app.results import Answer, CollectionInfo, DocumentInfo, Hit, SearchResult, Trace
@@ -53,6 +53,16 @@ def test_people_read_evidence_cut_to_a_line(capsys):
     assert line.startswith("[1] a.pdf, characters 10-20: the words")
     assert line.endswith("…")
     assert len(line) < 300
+
+
+def test_people_read_how_much_was_used_and_is_cited(capsys):
+    trace = Trace(passages_given=10, passages_used=6)
+    trace.stage("read", "llm", 5.0, coverage=0.75)
+    output.citations(Answer("t", [], [], True, trace).as_dict())
+    assert "\nused 6 of 10 passages, 75% of sentences cited\nmill" in capsys.readouterr().out
+    trace.stages.clear()
+    output.citations(Answer("t", [], [], True, trace).as_dict())
+    assert "\nused 6 of 10 passages\nmill" in capsys.readouterr().out
 
 
 def test_people_read_what_an_ingestion_did_and_did_not(capsys):
@@ -106,6 +116,7 @@ def test_documents_cannot_command_the_terminal(capsys):
 def test_the_answer_is_streamed_to_people_alone(capsys):
     output.stream(TextDelta("piece"), False)
     assert capsys.readouterr().out == "piece"
+    output.stream(ThinkingDelta("hm"), False)
     output.stream(TextDelta("piece"), True)
     output.stream(SearchResult("q", [HIT], TRACE), False)
     assert capsys.readouterr().out == ""

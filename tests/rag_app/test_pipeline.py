@@ -9,7 +9,7 @@ from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 
 from generation.condensing import Condensed, NoCondenser
 from generation.quoting import NO_PASSAGE, QuotingReader
-from generation.reading import Reading, TextDelta
+from generation.reading import Reading, ReadingEvent, TextDelta, ThinkingDelta
 from rag_app.pipeline import Pipeline, Stages
 from rag_app.results import CANDIDATES_TRACED, Answer, SearchResult
 from retrieval.fusion import MinMaxFusion
@@ -77,7 +77,7 @@ class Slow:
 
     async def read(
         self, question: str, passages: Sequence[NodeWithScore]
-    ) -> AsyncGenerator[TextDelta | Reading, None]:
+    ) -> AsyncGenerator[ReadingEvent, None]:
         try:
             while True:
                 yield TextDelta("word ")
@@ -93,9 +93,13 @@ class BreaksOff:
 
     async def read(
         self, question: str, passages: Sequence[NodeWithScore]
-    ) -> AsyncGenerator[TextDelta | Reading, None]:
+    ) -> AsyncGenerator[ReadingEvent, None]:
+        yield ThinkingDelta("hm")
         yield TextDelta("half an")
-        yield Reading("half an", [], 1, len(passages), 2, "a-model", 10, 3, True, True)
+        yield Reading(
+            "half an", [], 1, len(passages), 2, "a-model", 10, 3, True, True,
+            thinking_tokens=1, coverage=1 / 3, abstained=True,
+        )  # fmt: skip
 
 
 def pipeline(store: PassageStore, passages: int = 3, top_k: int = 5, **stages) -> Pipeline:
@@ -125,6 +129,8 @@ async def test_an_answer_comes_as_result_then_pieces_then_the_whole(store):
     assert "read" not in {stage["stage"] for stage in found.trace.stages}
     assert answer.grounded
     assert not answer.truncated
+    assert not answer.abstained
+    assert answer.trace.stages[-1]["coverage"] == 1
     assert {c.chunk_id for c in answer.citations} <= {hit.chunk_id for hit in found.hits[:3]}
     assert answer.citations
 
@@ -217,6 +223,8 @@ async def test_without_passages_the_reader_is_given_none(store, passages):
     closed = {"retriever": NoRetriever(), "retriever_name": "none"} if passages else {}
     found, *_, answer = await ask(pipeline(store, passages, **closed))
     assert answer.text == NO_PASSAGE
+    assert answer.abstained
+    assert "coverage" not in answer.trace.stages[-1]
     assert not answer.grounded
     assert answer.citations == []
     assert answer.trace.passages_given == 0
@@ -233,8 +241,12 @@ async def test_leaving_an_answer_half_way_stops_the_reader(store):
 
 
 async def test_what_the_reader_reports_is_in_answer_and_trace(store):
-    *_, answer = await ask(pipeline(store, reader=BreaksOff()))
+    _, thought, said, answer = await ask(pipeline(store, reader=BreaksOff()))
+    assert (thought, said) == (ThinkingDelta("hm"), TextDelta("half an"))
     assert answer.truncated
+    assert answer.as_dict()["abstained"] is True
+    (entry,) = [stage for stage in answer.trace.stages if stage["stage"] == "read"]
+    assert (entry["coverage"], entry["thinking_tokens"]) == (0.333, 1)
     assert answer.as_dict()["truncated"] is True
     assert answer.trace.models["reader"] == "a-model"
     assert (answer.trace.tokens["prompt"], answer.trace.tokens["completion"]) == (10, 3)

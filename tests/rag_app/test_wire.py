@@ -4,7 +4,7 @@ from hypothesis import strategies as some
 
 from data.errors import DataError
 from generation.citations import Citation
-from generation.reading import TextDelta
+from generation.reading import TextDelta, ThinkingDelta
 from rag_app import wire
 from rag_app.errors import ApplicationError
 from rag_app.ingest import Failure, IngestReport, Progress
@@ -14,8 +14,11 @@ HIT = Hit("id", "a.txt", None, 0, 5, "words", 0.5, {"dense": 1}, {"dense": 0.5},
 TRACE = Trace([{"stage": "read", "kind": "quote", "ms": 1.5, "steps": {"a": 1.0}}], {"query": 3})
 EVENTS = [
     SearchResult("q", [HIT], TRACE),
+    ThinkingDelta("hm\n"),
     TextDelta("pie\u2028ce \x85 of\n text"),
-    Answer("text [1]", [Citation(1, "id", "a.txt", 3, 0, 5, "words")], [HIT], True, TRACE, True),
+    Answer(
+        "text [1]", [Citation(1, "id", "a.txt", 3, 0, 5, "words")], [HIT], True, TRACE, True, True
+    ),
     Progress(1, 2, 3, 0.5, 1.5, "a.txt"),
     IngestReport(1, 2, 3, 4, 5, 6.0, [Failure("b.pdf", "broken")], ["c.mp4"]),
 ]

@@ -44,6 +44,27 @@ async def test_a_turn_grows_and_ends_with_its_evidence(
     assert turn.trace is not None
 
 
+async def test_thoughts_grow_beside_the_answer(
+    service: Service, openai_server: OpenAIServer
+) -> None:
+    openai_server.replies = [Reply("<think>hm, seven</think>Seven [1].", delay=0.04)]
+    session = Session()
+    seen = [(t.thinking, t.text) async for t in answer(service, session, "When?", "c", OPTIONS)]
+    assert any(thinking and not text for thinking, text in seen)
+    assert seen[-1] == ("hm, seven", "Seven [1].")
+    assert not session.turns[0].abstained
+
+
+async def test_an_answer_that_is_not_in_the_documents_says_so(
+    service: Service, openai_server: OpenAIServer
+) -> None:
+    openai_server.replies = [Reply("NOT IN THE PASSAGES\nNo price is given.")]
+    session = Session()
+    async for _ in answer(service, session, "How much?", "c", OPTIONS):
+        pass
+    assert (session.turns[0].text, session.turns[0].abstained) == ("No price is given.", True)
+
+
 async def test_a_second_question_follows_the_first(service: Service) -> None:
     session = Session()
     for question in ("When does the ferry leave?", "And from where?"):

@@ -29,12 +29,12 @@ TAGS = {
     "p", "em", "strong", "code", "pre", "ul", "ol", "li", "blockquote", "hr", "br", "table",
     "thead", "tbody", "tr", "th", "td", "h1", "h2", "h3", "h4", "h5", "h6", "button",
     "article", "div", "footer", "section", "header", "span", "mark", "b", "small", "dl", "dt",
-    "dd", "i",
+    "dd", "i", "details", "summary",
 }  # fmt: skip
 ATTRIBUTES = {
     "class", "id", "type", "start", "style", "role", "tabindex", "title", "aria-label",
     "aria-hidden", "aria-live",
-    "data-act", "data-turn", "data-n", "data-source", "data-text", "data-drawer",
+    "data-act", "data-turn", "data-n", "data-source", "data-text", "data-drawer", "data-thoughts",
 }  # fmt: skip
 
 words = st.text() | st.sampled_from(HOSTILE) | st.lists(st.sampled_from(HOSTILE)).map("\n".join)
@@ -85,7 +85,10 @@ def a_turn(text: str, state: str = "done") -> Turn:
     trace.stage(text, text, 12.0, steps={text: 3.0})
     trace.models["reader"] = text
     citation = Citation(1, "id", text, 3, 0, 9, text)
-    return Turn(1, text, text, text, state, [a_hit(text, text)], [citation], trace, text)  # type: ignore[arg-type]
+    return Turn(
+        1, text, text, text, state, [a_hit(text, text)], [citation], trace, text, text,  # type: ignore[arg-type]
+        abstained=True,
+    )  # fmt: skip
 
 
 @given(words)
@@ -201,3 +204,30 @@ def test_the_running_turn_is_not_part_of_the_conversation_yet() -> None:
     html = rendering.conversation(session)
     assert "first" in html
     assert "second" not in html
+
+
+def test_thoughts_are_folded_above_the_answer_and_escaped() -> None:
+    turn = Turn(7, "q", "c", "Yes.", "running", thinking="\n<b>hm</b>\nso [1]")
+    page = BeautifulSoup(rendering.turn(turn), "html.parser")
+    folded = page.select_one("details")
+    assert folded is not None
+    assert "open" not in folded.attrs
+    assert folded.p is not None
+    assert folded.p.get_text("\n") == "<b>hm</b>\nso [1]"
+    assert folded.find_next_sibling("div", class_="answer") is not None
+    assert "details" not in rendering.turn(Turn(7, "q", "c", "Yes.", "running"))
+
+
+def test_what_is_not_in_the_documents_is_noted_calmly() -> None:
+    turn = Turn(1, "q", "c", "No price.", "done", abstained=True)
+    assert "Not answered from the documents." in rendering.turn(turn)
+    turn.abstained = False
+    assert "Not answered" not in rendering.turn(turn)
+
+
+def test_the_share_of_cited_sentences_stands_with_the_facts() -> None:
+    trace = Trace(passages_given=10, passages_used=6)
+    trace.stage("read", "llm", 5.0, coverage=0.75)
+    facts = BeautifulSoup(rendering.trace(Turn(1, "q", "c", trace=trace)), "html.parser").dl
+    assert facts is not None
+    assert "passages used6 of 10sentences cited75%" in facts.get_text()
