@@ -32,6 +32,7 @@ from retrieval.encoders.registry import row
 LONGEST = 2048
 BATCHES = (8, 32, 128)
 """Batch sizes that sentence-transformers is given; its best one counts."""
+ROUNDS = 3
 
 
 class Shape(NamedTuple):
@@ -90,66 +91,66 @@ def main() -> None:
 def measure(
     folder: Path, shape: Shape, device: str, rate: float, given: argparse.Namespace
 ) -> list[dict[str, object]]:
-    """A row for each kind of text."""
-    rows = []
+    """A row for each kind of text; the two programs take turns, and the best run of each counts."""
     texts = {
         name: passages(lengths(name, given.tokens)) for name in ("256", "512", "2048", "mixed")
     }
-    best = {name: (0.0, 0, list[int]()) for name in texts}
-    for budget in given.batch_tokens:
-        ours = TransformersEncoder(
-            row("reasonir-8b"), folder, batch_tokens=budget, passage_length=LONGEST
-        )
-        ours.encode_passages(texts["mixed"][:64])  # loads, and warms up
-        for name, kind in texts.items():
-            seconds, encoded = timed(partial(ours.encode_passages, kind))
-            if sum(encoded.tokens) / seconds > best[name][0]:
-                best[name] = (sum(encoded.tokens) / seconds, budget, encoded.tokens)
-        ours.close()
+    ours = TransformersEncoder(row("reasonir-8b"), folder, passage_length=LONGEST)
     theirs = sentence_transformer(folder, device)
+    warm = texts["mixed"][:32]
+    ours.encode_passages(warm)
+    theirs.encode(warm)
+    rows = []
     for name, kind in texts.items():
-        speed, budget, tokens = best[name]
-        other, batch = their_best(theirs, kind, sum(tokens))
-        share = shape.flops(tokens) * speed / sum(tokens) / rate
+        tokens = ours.encode_passages(kind).tokens
+        fastest: dict[tuple[str, int], float] = {}
+        for _ in range(ROUNDS):
+            for budget in given.batch_tokens:
+                ours.batch_tokens = budget
+                note(fastest, ("ours", budget), partial(ours.encode_passages, kind))
+            for batch in BATCHES:
+                encode = partial(theirs.encode, batch_size=batch, show_progress_bar=False)
+                note(fastest, ("theirs", batch), partial(encode, list(kind)))
+        (seconds, budget), (other, batch) = (best(fastest, who) for who in ("ours", "theirs"))
         rows.append(
             {
                 "tokens a passage": name,
                 "passages": len(kind),
-                "tokens/s": round(speed),
+                "tokens/s": round(sum(tokens) / seconds),
                 "batch tokens": budget,
-                "share of matrix rate": f"{share:.1%}",
-                "sentence-transformers tokens/s": round(other),
+                "share of matrix rate": f"{shape.flops(tokens) / seconds / rate:.1%}",
+                "sentence-transformers tokens/s": round(sum(tokens) / other),
                 "its batch": batch,
-                "ratio": f"{speed / other:.2f}",
+                "ratio": f"{other / seconds:.2f}",
             }
         )
     return rows
 
 
-def their_best(theirs: Any, texts: Sequence[str], tokens: int) -> tuple[float, int]:
-    """Tokens a second and the batch size of its fastest run that fits."""
-    best = (0.0, 0)
-    for batch in BATCHES:
-        try:
-            encode = partial(theirs.encode, batch_size=batch, show_progress_bar=False)
-            seconds, _ = timed(partial(encode, list(texts)))
-        except torch.OutOfMemoryError:
-            torch.cuda.empty_cache()
-            continue
-        best = max(best, (tokens / seconds, batch))
-    return best
+def note(
+    fastest: dict[tuple[str, int], float], name: tuple[str, int], work: Callable[[], Any]
+) -> None:
+    """Keep the shortest time of a program in one of its set-ups, if it fits into memory."""
+    try:
+        seconds = timed(work)
+    except torch.OutOfMemoryError:
+        torch.cuda.empty_cache()
+        return
+    fastest[name] = min(seconds, fastest.get(name, seconds))
 
 
-def timed(work: Callable[[], Any]) -> tuple[float, Any]:
-    """Seconds of the faster of two runs, and the result."""
-    fastest, result = float("inf"), None
-    for _ in range(2):
-        start = time.perf_counter()
-        result = work()
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
-        fastest = min(fastest, time.perf_counter() - start)
-    return fastest, result
+def best(fastest: dict[tuple[str, int], float], who: str) -> tuple[float, int]:
+    """Seconds and set-up of a program's fastest run."""
+    return min((seconds, setup) for (name, setup), seconds in fastest.items() if name == who)
+
+
+def timed(work: Callable[[], Any]) -> float:
+    """Seconds until the work, and the device, are done."""
+    start = time.perf_counter()
+    work()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
 
 
 def lengths(kind: str, tokens: int) -> list[int]:
@@ -181,7 +182,7 @@ def matrix_rate(shape: Shape, device: str) -> float:
         right = torch.randn(shape.hidden, 2 * shape.intermediate, device=device, dtype=kind)
         repeats = 50 if device == "cuda" else 5
         multiply(left, right, 3)
-        seconds, _ = timed(partial(multiply, left, right, repeats))
+        seconds = min(timed(partial(multiply, left, right, repeats)) for _ in range(ROUNDS))
         operations = 2.0 * rows * shape.hidden * 2 * shape.intermediate * repeats
         best = max(best, operations / seconds)
     return best
