@@ -4,10 +4,11 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.tiny_models import tiny_chat, tiny_llama
-from tests.vllm_server import VllmServer, vllm_server
+from tests.vllm_server import Metrics, VllmServer, vllm_server
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 _OF_TESTS = {"RAG_APP_SHARED_DATA", "RAG_APP_ARTIFACTS", "RAG_APP_VLLM_VENV"}
@@ -43,6 +44,13 @@ def chat_server(chat_model: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     command = ["vllm", "serve", str(chat_model), *flags]
     with vllm_server(command, tmp_path_factory.mktemp("vllm")) as running:
         yield running
+
+
+@pytest.fixture
+def metrics(chat_server: VllmServer) -> Iterator[Metrics]:
+    """What the chat server says of itself."""
+    with httpx.Client(trust_env=False) as client:
+        yield Metrics(chat_server, client)
 
 
 @pytest.fixture(autouse=True)

@@ -6,14 +6,15 @@
 import contextlib
 import os
 import platform
+import re
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 import pytest
@@ -56,6 +57,54 @@ class VllmServer:
     def tail(self, lines: int = 60) -> str:
         """The end of the log."""
         return "\n".join(self.log.read_text("utf-8", "replace").splitlines()[-lines:])
+
+
+_Begin = Callable[[], Awaitable[AsyncGenerator[Any, None]]]
+
+
+class Begun(NamedTuple):
+    """A stream whose first piece was read, and how many tokens were written before it."""
+
+    stream: AsyncGenerator[Any, None]
+    before: float
+
+
+class Metrics:
+    """What the server says of itself."""
+
+    def __init__(self, server: VllmServer, client: httpx.Client) -> None:
+        self._server, self._client = server, client
+
+    def read(self, name: str) -> float:
+        told = self._client.get(f"{self._server.url}/metrics").text
+        values = re.findall(rf"(?m)^vllm:{name}\{{.*\}} (\S+)$", told)
+        assert values, told
+        return sum(map(float, values))
+
+    async def streaming(self, begin: _Begin, tokens: int) -> Begun:
+        """Begin streams until the first piece of one comes before its end.
+
+        With a tiny model the engine may be so quick that the server's other process, which it
+        starves, sends nothing before all is written: such a stream has nothing left to stop.
+
+        Args:
+            begin: begins a stream.
+            tokens: how long each is.
+        """
+        for _ in range(12):
+            before, stream = self.read("generation_tokens_total"), await begin()
+            await anext(stream)
+            if self.read("generation_tokens_total") - before < tokens:
+                return Begun(stream, before)
+            await stream.aclose()
+        raise AssertionError("no stream began before its end")
+
+    def wait_until_free(self, seconds: float) -> None:
+        """Fail if it still answers a request when that time is over."""
+        deadline = time.monotonic() + seconds
+        while self.read("num_requests_running"):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
 
 
 @contextlib.contextmanager

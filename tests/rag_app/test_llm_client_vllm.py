@@ -2,9 +2,8 @@
 
 import asyncio
 import gc
-import re
-import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
+from functools import partial
 
 import httpx
 import openai
@@ -28,32 +27,6 @@ async def llm(chat_server: VllmServer) -> AsyncIterator[MeteredLLM]:
         )  # fmt: skip
 
 
-class Metrics:
-    """What the server says of itself."""
-
-    def __init__(self, server: VllmServer, client: httpx.Client) -> None:
-        self._server, self._client = server, client
-
-    def read(self, name: str) -> float:
-        told = self._client.get(f"{self._server.url}/metrics").text
-        values = re.findall(rf"(?m)^vllm:{name}\{{.*\}} (\S+)$", told)
-        assert values, told
-        return sum(map(float, values))
-
-    def wait_until_free(self, seconds: float) -> None:
-        """Fail if it still answers a request when that time is over."""
-        deadline = time.monotonic() + seconds
-        while self.read("num_requests_running"):
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-
-
-@pytest.fixture
-def metrics(chat_server: VllmServer) -> Iterator[Metrics]:
-    with httpx.Client(trust_env=False) as client:
-        yield Metrics(chat_server, client)
-
-
 @pytest.mark.parametrize("raw", [True, False])
 async def test_a_streamed_answer_is_metered_as_a_whole_one(llm, raw):
     arguments = {"max_tokens": 7, "use_chat_completions": not raw}
@@ -73,9 +46,8 @@ async def test_structured_outputs_bind_the_server(llm):
 
 
 async def test_closing_a_stream_frees_the_server_within_a_second(llm, metrics):
-    before = metrics.read("generation_tokens_total")
-    stream = await llm.astream_chat(ASKED, **LONG)
-    await anext(stream)
+    begin = partial(llm.astream_chat, ASKED, **LONG)
+    stream, before = await metrics.streaming(begin, LONG["max_tokens"])
     gc.disable()  # the connection must not wait for the collector
     try:
         await stream.aclose()

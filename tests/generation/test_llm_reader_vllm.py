@@ -1,0 +1,64 @@
+"""The reader over a real vLLM: what a person who goes away leaves behind."""
+
+import asyncio
+import gc
+from collections.abc import AsyncGenerator, AsyncIterator
+
+import httpx
+import pytest
+from llama_index.llms.openai_like import OpenAILike
+
+from generation.budget import TokenBudget
+from generation.llm_reader import LLMReader
+from generation.reading import Reading, ReadingEvent
+from tests.generation.support import passage, read_all
+from tests.vllm_server import VllmServer
+
+PASSAGES = [passage("Bread is baked at 230 degrees.", "bread.pdf", 3), passage("Dough rests.")]
+WINDOW, ANSWER = 2048, 1200
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+async def reader(chat_server: VllmServer) -> AsyncIterator[LLMReader]:
+    """Answers as long as it may: a random model would end when it likes."""
+    async with httpx.AsyncClient(trust_env=False) as client:
+        llm = OpenAILike(
+            model="tiny-chat", api_base=f"{chat_server.url}/v1", api_key="unused",
+            is_chat_model=True, max_retries=0, async_http_client=client,
+            additional_kwargs={"extra_body": {"ignore_eos": True}},
+        )  # fmt: skip
+        yield LLMReader(llm, TokenBudget(WINDOW, ANSWER))
+
+
+async def test_an_answer_is_as_long_as_the_server_says(reader):
+    _, reading = await read_all(reader.read("How hot?", PASSAGES))
+    assert reading.completion_tokens == ANSWER
+    assert (reading.truncated, reading.passages_used) == (True, 2)
+    assert reading.coverage is not None or reading.abstained
+
+
+@pytest.mark.parametrize("how", ["closed", "cancelled"])
+async def test_leaving_an_answer_frees_the_server_within_a_second(reader, metrics, how):
+    async def begin() -> AsyncGenerator[ReadingEvent, None]:
+        return reader.read("How hot?", PASSAGES)
+
+    stream, before = await metrics.streaming(begin, ANSWER)
+    gc.disable()  # the connection must not wait for the collector
+    try:
+        if how == "closed":
+            await stream.aclose()
+        else:
+            rest = asyncio.create_task(_rest(stream))
+            await asyncio.sleep(0.05)
+            rest.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await rest
+        await asyncio.to_thread(metrics.wait_until_free, 1.0)
+    finally:
+        gc.enable()
+    assert 0 < metrics.read("generation_tokens_total") - before < ANSWER, "nobody reads the rest"
+
+
+async def _rest(stream: AsyncIterator[object]) -> list[Reading]:
+    return [event async for event in stream if isinstance(event, Reading)]
