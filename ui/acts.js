@@ -27,6 +27,6 @@ element.addEventListener('click', (event) => {
 });
 new MutationObserver(() => {
   element.querySelectorAll('[data-thoughts]').forEach((thoughts) => {
-    if (unfolded.has(thoughts.dataset.thoughts)) thoughts.open = true;
+    if (!thoughts.open && unfolded.has(thoughts.dataset.thoughts)) thoughts.open = true;
   });
-}).observe(element, { childList: true, subtree: true });
+}).observe(element, { childList: true, subtree: true, attributeFilter: ['open'] });

@@ -172,6 +172,29 @@ def test_nothing_that_a_document_or_a_model_says_is_carried_out(
     _only_from(page, app.address)
 
 
+def test_thoughts_are_folded_and_stay_unfolded_while_they_grow(
+    browse: Callable[..., Browser], model: OpenAIServer
+) -> None:
+    model.replies = [Reply(f"<think>{'hm, so ' * 40}</think>Yes [1].", piece=4, delay=0.05)]
+    page = browse()
+    page.until(lambda: page.all(".offer"))
+    page.ask("How salty is the sea?")
+    page.until(lambda: page.all("#live details"), "no thoughts came")
+    is_open = "return document.querySelector('#live details').open"
+    assert page.run(is_open) is False
+    page.run("document.querySelector('#live summary').click()")
+    before = page.run("return document.querySelector('#live details').textContent.length")
+    page.until(
+        lambda: (
+            page.run("return document.querySelector('#live details').textContent.length")
+            > before + 20
+        )
+    )
+    assert page.run(is_open) is True
+    page.wait_for_answers(1)
+    assert "hm" not in page.text(".answer")
+
+
 def test_stopping_keeps_what_has_come(browse: Callable[..., Browser], model: OpenAIServer) -> None:
     model.replies = [Reply("It begins well and then nothing more.", piece=16, hang_after=1)]
     page = browse()
