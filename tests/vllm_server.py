@@ -32,6 +32,10 @@ _ENVIRONMENT = {
     "DO_NOT_TRACK": "1",
     "TORCH_COMPILE_DISABLE": "1",  # else the first request may wait for a C++ compiler
     "VLLM_HOST_IP": "127.0.0.1",
+    # One core for the model's arithmetic leaves the others to the server's own process, which must
+    # hear that a client has gone.
+    "OMP_NUM_THREADS": "1",
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
 }
 _START_SECONDS, _STOP_SECONDS = 240, 20
 
