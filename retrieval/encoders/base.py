@@ -1,8 +1,6 @@
 """What every encoder can do, whatever runs it: a LlamaIndex embedding that knows its identity."""
 
 import asyncio
-import hashlib
-import json
 from abc import abstractmethod
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -13,6 +11,7 @@ from numpy.typing import NDArray
 
 from retrieval.encoders.errors import EmptyTextError, ModelMismatchError
 from retrieval.encoders.registry import EncoderRow
+from retrieval.identity import fingerprint
 
 Vector = NDArray[np.float32]
 """float32, [dimension]."""
@@ -58,8 +57,7 @@ class Encoder(BaseEmbedding):
     @property
     def fingerprint(self) -> str:
         """First 16 hexadecimal digits of the SHA-256 of the identity in canonical JSON."""
-        canonical = json.dumps(self.identity, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+        return fingerprint(self.identity)
 
     @abstractmethod
     def count_tokens(self, text: str) -> int:

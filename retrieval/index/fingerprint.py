@@ -1,13 +1,12 @@
 """Everything that decides what a stored vector means, in one comparable value."""
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
 from retrieval.bm25 import BM25
+from retrieval.identity import fingerprint
 
 Identity = Mapping[str, str | int | float | bool]
 Distance = Literal["cosine", "dot"]
@@ -54,8 +53,7 @@ class IndexSpec:
     @cached_property
     def fingerprint(self) -> str:
         """First 16 hexadecimal digits of the SHA-256 of the identity in canonical JSON."""
-        canonical = json.dumps(self.identity, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+        return fingerprint(self.identity)
 
 
 def differences(stored: Mapping[str, Identity], wanted: Mapping[str, Identity]) -> list[str]:
