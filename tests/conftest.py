@@ -39,8 +39,11 @@ def chat_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def chat_server(chat_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[VllmServer]:
-    """The tiny chat model, served by a real vLLM under the name ``tiny-chat``."""
-    flags = ["--served-model-name", "tiny-chat", "--max-model-len", "2048"]
+    """The tiny chat model, served by a real vLLM under the name ``tiny-chat``.
+
+    Its window is long, so that a client can leave seconds before the end of an answer.
+    """
+    flags = ["--served-model-name", "tiny-chat", "--max-model-len", "8192"]
     command = ["vllm", "serve", str(chat_model), *flags]
     with vllm_server(command, tmp_path_factory.mktemp("vllm")) as running:
         yield running

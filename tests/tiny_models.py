@@ -96,7 +96,7 @@ def tiny_chat(folder: Path, *, seed: int = 0, layers: int = 2) -> Path:
     """
     from transformers import Qwen2Config
 
-    shape = {**_decoder(64, layers, 2, 1, 4096), "eos_token_id": 2, "pad_token_id": 0}
+    shape = {**_decoder(64, layers, 2, 1, 8192), "eos_token_id": 2, "pad_token_id": 0}
     del shape["head_dim"]  # Qwen2 divides the width by the heads
     config = Qwen2Config(**shape, use_sliding_window=False, tie_word_embeddings=False)
     _write_model(folder, config, seed, "Qwen2ForCausalLM", "float32")

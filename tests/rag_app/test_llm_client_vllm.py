@@ -15,7 +15,7 @@ from rag_app.metering import metered
 from tests.vllm_server import VllmServer
 
 ASKED = [ChatMessage("Why is the sea salty?")]
-LONG = {"max_tokens": 1900, "extra_body": {"ignore_eos": True}}
+LONG = {"max_tokens": 6000, "extra_body": {"ignore_eos": True}}
 
 
 @pytest.fixture
@@ -58,15 +58,12 @@ async def test_closing_a_stream_frees_the_server_before_the_end(llm, metrics):
 
 
 async def test_a_deadline_frees_the_server_before_the_end(llm, metrics):
-    for _ in range(12):  # a tiny model may write all before its busy server hears of the end
-        before = metrics.read("generation_tokens_total")
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.3):
-                await llm.achat(ASKED, **LONG)
-        await asyncio.to_thread(metrics.wait_until_free, 10.0)
-        if metrics.read("generation_tokens_total") - before < LONG["max_tokens"]:
-            return
-    raise AssertionError("every answer was written to its end")
+    before = metrics.read("generation_tokens_total")
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.5):
+            await llm.achat(ASKED, **LONG)
+    await asyncio.to_thread(metrics.wait_until_free, 10.0)
+    assert metrics.read("generation_tokens_total") - before < LONG["max_tokens"]
 
 
 async def test_a_model_that_is_not_served_is_told_from_all_else(llm):
