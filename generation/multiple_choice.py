@@ -23,8 +23,9 @@ from generation.prompts import Numbered, clean_text, format_passage
 from generation.server_errors import explain_failure, server_address
 from generation.thinking import ThinkingFilter
 
-State = Literal["constrained", "parsed", "unparsed"]
-"""How the letter was had: by a constraint on the server, from free text, or not at all."""
+State = Literal["constrained", "parsed", "unparsed", "scored"]
+"""How the letter was had: by a constraint on the server, from free text, not at all, or by scores
+of the choices, without a language model."""
 
 _SYSTEM: Final = """\
 You answer multiple-choice questions. Exactly one choice is right. Think step by step, then end \

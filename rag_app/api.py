@@ -78,8 +78,8 @@ class IngestBody(_Body):
     encoder: str | None = None
 
 
-class BuildBody(_Body):
-    """An encoder whose index is to be built; None is the settings' one."""
+class IndexBody(_Body):
+    """An encoder, for its index; None is the settings' one."""
 
     encoder: str | None = None
 
@@ -128,6 +128,10 @@ def _reading(service: Service) -> APIRouter:
     async def passage(name: str, chunk_id: str) -> PassageContext:
         return await service.context(name, chunk_id)
 
+    @router.post(_COLLECTION + "/passages")
+    async def passages(name: str, body: IndexBody) -> StreamingResponse:
+        return _streamed(service.passages(name, body.encoder))
+
     @router.post(_COLLECTION + "/search")
     async def search(name: str, body: SearchBody) -> Response:
         found = await service.search(name, body.question, body.options)
@@ -163,7 +167,7 @@ def _changing(service: Service) -> APIRouter:
         return _streamed(_progressing(partial(service.rebuild_collection, name)))
 
     @router.post(_COLLECTION + "/indexes")
-    async def build(name: str, body: BuildBody) -> StreamingResponse:
+    async def build(name: str, body: IndexBody) -> StreamingResponse:
         return _streamed(_progressing(partial(service.build_index, name, body.encoder)))
 
     @router.put(_COLLECTION + "/active")

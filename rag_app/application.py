@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from llama_index.core.base.llms.types import ChatMessage
+from llama_index.core.schema import NodeWithScore
 
 from data.discovery import Found, discover
 from rag_app.context import PassageGone, passage_context
@@ -17,7 +18,15 @@ from rag_app.errors import ApplicationError
 from rag_app.indexes import Indexes, Kits
 from rag_app.ingest import IngestReport, OnProgress, Progress
 from rag_app.pipeline import AskEvent, Pipeline
-from rag_app.results import CollectionInfo, DocumentInfo, IndexInfo, PassageContext, SearchResult
+from rag_app.results import (
+    CollectionInfo,
+    DocumentInfo,
+    Hit,
+    IndexInfo,
+    PassageBatch,
+    PassageContext,
+    SearchResult,
+)
 from rag_app.service import DEFAULT_OPTIONS, QueryOptions
 from rag_app.stores import OpenStores
 from retrieval.index.base import PassageStore
@@ -167,6 +176,16 @@ class Application:
                         await using.aclose()  # reading needs the passages alone
                     yield event
 
+    async def passages(
+        self, collection: str, encoder: str | None = None
+    ) -> AsyncGenerator[PassageBatch, None]:
+        """See `Service.passages`."""
+        async with self._index(collection, encoder) as store:
+            batches = store.passages()
+            while (nodes := await asyncio.to_thread(next, batches, None)) is not None:
+                found = (NodeWithScore(node=node, score=0.0) for node in nodes)
+                yield PassageBatch([Hit.of(one, {}, {}) for one in found])
+
     async def context(self, collection: str, chunk_id: str) -> PassageContext:
         """See `Service.context`."""
         try:
@@ -189,12 +208,18 @@ class Application:
         if closed_book:
             yield closed_book
             return
+        async with self._index(name, options.encoder) as store:
+            yield self._pipelines(store, options)
+
+    @asynccontextmanager
+    async def _index(self, name: str, encoder: str | None) -> AsyncIterator[PassageStore]:
+        """The index of an encoder, None being the settings' one; it stays open meanwhile."""
         kit = self._kit
-        if options.encoder:
-            kit = await asyncio.to_thread(self._kits, options.encoder)  # which may read its files
+        if encoder:
+            kit = await asyncio.to_thread(self._kits, encoder)  # which may read its files
         async with self._stores.reading(name, kit.spec) as store:
             if store.stored_fingerprint == kit.spec.fingerprint:
-                yield self._pipelines(store, options)
+                yield store
                 return
         async with self._stores.reading_all(name, kit.spec) as stores:
             raise await asyncio.to_thread(self._indexes.refusal, name, stores, kit)

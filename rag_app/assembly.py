@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from data.chunking import Chunker
 from data.limits import MIB, Limits
 from data.parsing import Parser
+from generation.choosing import Chooser, LLMChooser
 from generation.condensing import Condenser, LLMCondenser, NoCondenser
 from generation.quoting import QuotingReader
 from generation.reading import Reader
@@ -289,6 +290,24 @@ def llm_reader(settings: LLMSettings, client: LLM) -> Reader:
 
     budget = TokenBudget(settings.context_window, settings.max_tokens)
     return LLMReader(client, budget, deadline=settings.timeout)
+
+
+def chooser(settings: Settings, connections: httpx.AsyncClient) -> Chooser:
+    """What answers multiple-choice questions, by the kind of reader.
+
+    Args:
+        settings: `reader.kind` says whether a language model chooses.
+        connections: the pool for that model's server; whoever made it closes it.
+
+    Raises:
+        SettingsError: no model is named.
+    """
+    from generation.budget import TokenBudget
+
+    chosen = settings.llm
+    client = llm(chosen, connections)
+    budget = TokenBudget(chosen.context_window, chosen.max_tokens)
+    return LLMChooser(client, budget, chosen.temperature, chosen.timeout)
 
 
 class _Kits:

@@ -13,7 +13,14 @@ from rag_app import wire
 from rag_app.errors import ApplicationError
 from rag_app.ingest import IngestReport, OnProgress, Progress
 from rag_app.pipeline import AskEvent
-from rag_app.results import CollectionInfo, DocumentInfo, IndexInfo, PassageContext, SearchResult
+from rag_app.results import (
+    CollectionInfo,
+    DocumentInfo,
+    IndexInfo,
+    PassageBatch,
+    PassageContext,
+    SearchResult,
+)
 from rag_app.service import DEFAULT_OPTIONS, QueryOptions
 from retrieval.index.collections import checked_name
 
@@ -126,6 +133,15 @@ class RemoteService:
         async with aclosing(self._stream(_path(collection, "ask"), body)) as events:
             async for event in events:
                 yield event
+
+    async def passages(
+        self, collection: str, encoder: str | None = None
+    ) -> AsyncGenerator[PassageBatch, None]:
+        """See `Service.passages`."""
+        body = {"encoder": encoder}
+        async with aclosing(self._stream(_path(collection, "passages"), body)) as batches:
+            async for batch in batches:
+                yield batch
 
     async def context(self, collection: str, chunk_id: str) -> PassageContext:
         """See `Service.context`."""

@@ -64,6 +64,13 @@ class Hit:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class PassageBatch:
+    """Some of a collection's passages, as hits that no ranking holds."""
+
+    passages: list[Hit]
+
+
 @dataclass(slots=True)
 class Trace:
     """How an answer came about, and what it cost.

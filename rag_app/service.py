@@ -9,7 +9,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from rag_app.ingest import IngestReport, OnProgress
 from rag_app.pipeline import AskEvent
-from rag_app.results import CollectionInfo, DocumentInfo, IndexInfo, PassageContext, SearchResult
+from rag_app.results import (
+    CollectionInfo,
+    DocumentInfo,
+    IndexInfo,
+    PassageBatch,
+    PassageContext,
+    SearchResult,
+)
 from rag_app.settings import (
     CondenserName,
     FusionName,
@@ -147,6 +154,15 @@ class Service(Protocol):
         options: QueryOptions = DEFAULT_OPTIONS,
     ) -> AsyncGenerator[AskEvent, None]:
         """Answer a question; see `rag_app.pipeline.Pipeline.ask` for what is yielded."""
+        ...
+
+    def passages(
+        self, collection: str, encoder: str | None = None
+    ) -> AsyncGenerator[PassageBatch, None]:
+        """Every passage that searches in an encoder's index see, in no particular order.
+
+        None means the settings' encoder.
+        """
         ...
 
     async def context(self, collection: str, chunk_id: str) -> PassageContext:

@@ -10,12 +10,13 @@ from pydantic import TypeAdapter
 from generation.reading import TextDelta, ThinkingDelta
 from rag_app.errors import EXPECTED, ApplicationError
 from rag_app.ingest import IngestReport, Progress
-from rag_app.results import Answer, SearchResult
+from rag_app.results import Answer, PassageBatch, SearchResult
 
 MEDIA_TYPE = "application/x-ndjson"
 
 _KINDS: Mapping[str, Any] = {
     "found": SearchResult,
+    "passages": PassageBatch,
     "thinking": ThinkingDelta,
     "delta": TextDelta,
     "answer": Answer,

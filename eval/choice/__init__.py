@@ -1,0 +1,1 @@
+"""Multiple choice: what retrieval gains over a closed book."""

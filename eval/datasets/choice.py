@@ -1,0 +1,43 @@
+"""What a multiple-choice data set is, whatever form it came in."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question and its choices, in the order of the data set.
+
+    Attributes:
+        id: unlike every other's in the set.
+        question: without the choices.
+        choices: 2 to 26 of them.
+        answer: index of the right one, from 0.
+        subject: what it is about; what results are broken down by.
+    """
+
+    id: str
+    question: str
+    choices: tuple[str, ...]
+    answer: int
+    subject: str = ""
+
+
+@dataclass(frozen=True)
+class ChoiceDataset:
+    """Multiple-choice questions.
+
+    Attributes:
+        name: as it is asked for, such as ``mmlu`` or ``jsonl:questions.jsonl``.
+        questions: in the order of the data set.
+        revision: digest of all that was read, so that two runs can be told to be of the same data.
+        private: whether its text must never be published, not even in logs (GPQA asks for that).
+        corpus: passages that go with it and lie at hand; None for none.
+    """
+
+    name: str
+    questions: Sequence[Question]
+    revision: str
+    private: bool = False
+    corpus: Path | None = None

@@ -1,0 +1,34 @@
+"""What a retrieval data set is, whatever form it came in."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class RetrievalDataset:
+    """Queries with judgements, over a corpus that lies in a file.
+
+    Attributes:
+        name: as it is asked for, such as ``beir:scifact`` or ``bright:biology``.
+        corpus: a file of passages that `data.loaders.jsonl` reads; None where only runs can be
+            scored, since the documents are not at hand.
+        queries: query id -> text; exactly the queries that have judgements.
+        qrels: query id -> document id -> relevance (0 or less: judged not relevant).
+        revision: digest of all that was read, so that two runs can be told to be of the same data.
+        excluded: query id -> documents that are taken out of its ranking (BRIGHT).
+        task: the task whose instruction encoders know (BRIGHT's slugs); empty for none.
+        parents: passage id -> the document it is a part of, where judgements are of documents;
+            ids that it lacks are documents themselves.
+        missing: how to get the documents, where `corpus` is None.
+    """
+
+    name: str
+    corpus: Path | None
+    queries: Mapping[str, str]
+    qrels: Mapping[str, Mapping[str, int]]
+    revision: str
+    excluded: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    task: str = ""
+    parents: Mapping[str, str] = field(default_factory=dict)
+    missing: str = ""

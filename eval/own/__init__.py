@@ -1,0 +1,1 @@
+"""Questions made from the user's own documents."""

@@ -1,0 +1,1 @@
+"""Retrieval: which system finds what the judges found relevant."""

@@ -1,0 +1,1 @@
+"""Runs: concurrent, resumable, each in a directory of its own."""
