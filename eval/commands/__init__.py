@@ -1,0 +1,16 @@
+"""The command `eval`, added to `rag-app` through its entry points."""
+
+import typer
+
+from eval.commands import choice
+
+_MODULES = (choice,)
+"""Each adds its commands with `register(group)`."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(no_args_is_help=True, help="Measure what retrieval finds and gains.")
+    for module in _MODULES:
+        module.register(group)
+    app.add_typer(group, name="eval")
