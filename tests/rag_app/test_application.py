@@ -195,6 +195,7 @@ async def test_names_that_could_be_paths_are_refused_everywhere(
         application.delete_document(name, "a.txt"),
         application.search(name, "q"),
         application.context(name, "x"),
+        anext(application.passages(name)),
         anext(application.ask(name, "q")),
     )
     for call in calls:

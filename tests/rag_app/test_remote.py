@@ -60,6 +60,12 @@ async def test_every_call_gives_what_the_application_gives(remote, application, 
     here, there = [untimed(await s.search("c", QUESTION, options)) for s in (local, remote)]
     assert here == there
     assert there.hits
+    ours, theirs = [
+        [hit async for batch in s.passages("c") for hit in batch.passages] for s in (local, remote)
+    ]
+    assert {hit.chunk_id for hit in theirs} >= {hit.chunk_id for hit in there.hits}
+    assert len(theirs) == sum(document.chunks for document in await local.documents("c"))
+    assert ours == theirs
     context = await remote.context("c", there.hits[0].chunk_id)
     assert context == await local.context("c", there.hits[0].chunk_id)
     found, *deltas, answer = [e async for e in remote.ask("c", QUESTION, HISTORY, options)]
