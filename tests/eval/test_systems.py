@@ -1,0 +1,65 @@
+"""Names of systems and what they are asked with."""
+
+import pytest
+
+from eval.errors import EvalError
+from eval.systems import System, of_settings, parse, parse_all, product
+from rag_app.service import QueryOptions
+from rag_app.settings import load_settings
+
+
+def test_a_name_says_all_of_the_pipeline() -> None:
+    assert parse("hybrid") == System(
+        "hybrid", QueryOptions(retriever="hybrid", rewrite="none", rerank="none")
+    )
+    assert parse("dense@reasonir-8b").options.encoder == "reasonir-8b"
+    assert parse(" hybrid@minilm+rewrite+qwen ") == System(
+        "hybrid@minilm+rewrite+qwen",
+        QueryOptions(retriever="hybrid", encoder="minilm", rewrite="llm", rerank="qwen"),
+    )
+
+
+def test_parts_in_another_order_are_the_same_system() -> None:
+    assert parse("bm25+cross-encoder+rewrite") == parse("bm25+rewrite+cross-encoder")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "none", "bm26", "dense@", "dense+rewrite+rewrite", "dense+qwen+rank1", "dense+rerank",
+     "dense+none+none"],
+)  # fmt: skip
+def test_a_name_that_cannot_be_run_is_refused_with_the_form_it_should_have(text: str) -> None:
+    with pytest.raises(EvalError, match="RETRIEVER"):
+        parse(text)
+
+
+def test_the_same_system_under_two_names_is_refused() -> None:
+    assert [system.name for system in parse_all(["bm25", "", "dense"])] == ["bm25", "dense"]
+    with pytest.raises(EvalError, match="named twice"):
+        parse_all(["dense+qwen+rewrite", "dense+rewrite+qwen"])
+    with pytest.raises(EvalError, match="no system"):
+        parse_all([""])
+
+
+def test_a_product_has_every_combination_and_lexical_retrievers_once() -> None:
+    systems = product(["bm25", "dense"], ["a", "b"], ["none", "llm"], ["none", "qwen"])
+    assert [system.name for system in systems] == [
+        "bm25", "bm25+qwen", "bm25+rewrite", "bm25+rewrite+qwen",
+        "dense@a", "dense@a+qwen", "dense@a+rewrite", "dense@a+rewrite+qwen",
+        "dense@b", "dense@b+qwen", "dense@b+rewrite", "dense@b+rewrite+qwen",
+    ]  # fmt: skip
+
+
+def test_bm25_searches_an_index_that_is_built_anyway() -> None:
+    bm25, dense = product(["bm25", "dense"], ["a"])
+    assert (bm25.name, bm25.options.encoder) == ("bm25", "a")
+    assert not bm25.reads_query
+    assert dense.reads_query
+    assert product(["bm25"])[0].options.encoder is None
+
+
+def test_the_pipeline_of_the_settings_has_a_name() -> None:
+    usual = of_settings(load_settings())
+    assert usual.name == "hybrid"
+    reranked = of_settings(load_settings(overrides={"rerank": {"kind": "qwen"}}))
+    assert reranked == parse("hybrid+qwen")
