@@ -2,6 +2,9 @@
 # make test   set up, run every check and every test
 # make vllm   a vLLM server for tests, in .venv-vllm (Linux on x86-64; a part of make test)
 # make setup  leave the command at .venv/bin/rag-app
+#
+# make up | down | logs     the whole system in containers (docs/deployment.md)
+# make backup | restore     all collections to, or from, FILE=backups/....tar
 
 PYTHON ?= python3
 VENV   := .venv
@@ -23,7 +26,12 @@ VLLM_PIP  := $(VLLM)/bin/python -m pip install --quiet --no-compile --disable-pi
 VLLM_USED := vllm.entrypoints.openai.api_server, vllm.v1.engine.core, vllm.v1.worker.cpu_worker, \
              vllm.v1.executor.multiproc_executor, rag_app_vllm.model
 
-.PHONY: setup setup-dev vllm run test check format clean
+COMPOSE ?= docker compose
+# The application's service has another name in each profile.
+IN_APP   = $(COMPOSE) exec -T $$($(COMPOSE) ps --services --filter status=running | grep -m1 '^app')
+FILE    ?= backups/rag-app-$(shell date +%Y%m%d-%H%M%S).tar
+
+.PHONY: setup setup-dev vllm run test check format clean up down logs backup restore
 
 setup: $(VENV)/.ready
 setup-dev: $(VENV)/.ready-dev
@@ -63,6 +71,28 @@ check: setup-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+up: .env
+	$(COMPOSE) up --detach --build
+	@echo "rag-app is at http://127.0.0.1:$$(sed -n 's/^PORT=//p' .env)"
+
+.env:
+	$(PYTHON) tools/new_env.py
+
+down:
+	$(COMPOSE) down
+
+logs:
+	$(COMPOSE) logs --follow --tail 100
+
+backup:
+	@mkdir -p $(dir $(FILE))
+	$(IN_APP) rag-app backup - > $(FILE).part && mv $(FILE).part $(FILE)
+	@echo "$(FILE)"
+
+restore:
+	@test -f "$(FILE)" || { echo "Say which: make restore FILE=backups/....tar"; exit 2; }
+	$(IN_APP) rag-app restore - < $(FILE)
 
 format: setup-dev
 	$(BIN)/ruff check --fix .

@@ -30,3 +30,11 @@ def doctor(context: typer.Context, as_json: AsJson = False) -> None:
 def show_config(context: typer.Context, as_json: AsJson = False) -> None:
     """Print the settings in force, with what each means; secrets are masked."""
     output.show(context.obj.model_dump(mode="json"), as_json, output.config)
+
+
+@_config.command("env")
+def environment(context: typer.Context) -> None:
+    """Print every setting as a variable for a `.env` file; secrets are left empty."""
+    from rag_app.environment_file import template
+
+    typer.echo(template(context.obj), nl=False)

