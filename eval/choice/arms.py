@@ -1,0 +1,77 @@
+"""Arms: the same questions under conditions that differ in nothing but the passages."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from eval import systems
+from eval.errors import EvalError
+from rag_app.service import DEFAULT_OPTIONS, QueryOptions
+
+Kind = Literal["closed_book", "rag", "random"]
+_WAY_OUT = "Name some of closed_book, rag, rag:SYSTEM and random; NAME#2 asks an arm again"
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One condition.
+
+    Attributes:
+        name: as it was asked for, such as ``rag:bm25+qwen`` or ``closed_book#2``.
+        kind: no passages, those that a pipeline finds, or random ones as many and as long.
+        options: what passages are searched with; the settings' own pipeline where nothing is said.
+        replicate: from 1; above that, answers never come from the cache, so that what differs is
+            noise.
+    """
+
+    name: str
+    kind: Kind
+    options: QueryOptions = DEFAULT_OPTIONS
+    replicate: int = 1
+
+
+def parse_all(text: str) -> list[Arm]:
+    """The arms that a comma-separated list names.
+
+    A random arm takes its measure from the first arm that retrieves, or, without one, from the
+    settings' pipeline.
+
+    Raises:
+        EvalError: a name is unknown, or there twice.
+    """
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice:
+        raise EvalError(
+            f"arm {twice} is named twice", way_out=f"{twice}#2 is the same arm asked again"
+        )
+    if not names:
+        raise EvalError("no arm is named", way_out=_WAY_OUT)
+    arms = [_parse(name) for name in names]
+    model = next((arm.options for arm in arms if arm.kind == "rag"), DEFAULT_OPTIONS)
+    return [
+        Arm(arm.name, arm.kind, model, arm.replicate) if arm.kind == "random" else arm
+        for arm in arms
+    ]
+
+
+def _parse(name: str) -> Arm:
+    plain, mark, number = name.partition("#")
+    if mark and not (number.isascii() and number.isdigit() and int(number) > 1):
+        raise EvalError(
+            f"arm {name!r} is not understood",
+            cause="behind # stands which replicate it is, from 2",
+            way_out=_WAY_OUT,
+        )
+    replicate = int(number) if mark else 1
+    kind, colon, system = plain.partition(":")
+    if colon and kind == "rag":
+        return Arm(name, "rag", systems.parse(system).options, replicate)
+    if colon or kind not in get_args(Kind):
+        raise EvalError(f"arm {name!r} is unknown", way_out=_WAY_OUT)
+    return Arm(name, kind, replicate=replicate)  # type: ignore[arg-type]  # checked just above
+
+
+def retrieving(arms: Sequence[Arm]) -> list[Arm]:
+    """Those that need a collection."""
+    return [arm for arm in arms if arm.kind != "closed_book"]
