@@ -39,10 +39,15 @@ class Access:
     password: str = ""
 
     def knows(self, request: Request) -> bool:
-        """Whether the request carries the token or the password."""
+        """Whether the request carries the token or the password.
+
+        Both may be sent as a bearer's; clients of OpenAI's API send the key they are given so.
+        """
         scheme, _, value = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() == "bearer":
-            return bool(self.token) and secrets.compare_digest(value.encode(), self.token.encode())
+            told = value.encode("latin-1")  # as it came
+            known = [secret.encode() for secret in (self.token, self.password) if secret]
+            return any(secrets.compare_digest(told, secret) for secret in known)
         if scheme.lower() == "basic" and self.password:
             expected = f"{self.user}:{self.password}".encode()
             return secrets.compare_digest(_decoded(value), expected)

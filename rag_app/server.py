@@ -14,6 +14,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from rag_app.api import Access, api
 from rag_app.errors import EXPECTED, SettingsError
+from rag_app.openai_api import openai_api
 from rag_app.service import Service
 from rag_app.settings import Server
 
@@ -51,6 +52,7 @@ def create_app(service: Service, access: Access, server: Server) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _correct)
     app.include_router(_probes(service))
     app.include_router(api(service, access), prefix="/api")
+    app.mount("/v1", openai_api(service, access))
     return app
 
 

@@ -171,3 +171,11 @@ async def test_the_only_index_is_not_dropped_and_strangers_drop_none(client):
     answer = await client.delete(path, headers=BEARER)
     assert answer.status_code == 400
     assert "is the one that the collection's name points at" in answer.json()["message"]
+
+
+async def test_the_password_may_be_sent_as_a_bearers(application):
+    async with serving(application, Access(TOKEN, "admin", "password")) as served:
+        async with httpx.AsyncClient(base_url=f"{served.address}/api", trust_env=False) as client:
+            for key, status in (("password", 200), ("passwort", 401), ("admin:password", 401)):
+                headers = {"Authorization": f"Bearer {key}"}
+                assert (await client.get("/collections", headers=headers)).status_code == status
