@@ -28,12 +28,18 @@ from rag_app.ingest import Ingestor
 from rag_app.ownership import HeldByAnother, Ownership
 from rag_app.pipeline import Pipeline, Stages
 from rag_app.service import QueryOptions, Service
-from rag_app.settings import LLMSettings, OwnLLM, Settings, override
+from rag_app.settings import LLMSettings, OwnLLM, Rerank, Settings, override
 from retrieval.analysis import Analyzer
 from retrieval.bm25 import BM25
 from retrieval.encoders.base import Encoder
 from retrieval.encoders.minilm import MiniLMEmbedding
-from retrieval.fusion import Fusion, MinMaxFusion, NoFusion, ReciprocalRankFusion
+from retrieval.fusion import (
+    Fusion,
+    MinMaxFusion,
+    NoFusion,
+    ObservedMinMaxFusion,
+    ReciprocalRankFusion,
+)
 from retrieval.index.base import PassageStore, Where
 from retrieval.index.collections import Collections
 from retrieval.index.edge_collections import EdgeCollections
@@ -44,6 +50,8 @@ from retrieval.reranking.none import KeepOrder
 from retrieval.reranking.qwen import QwenReranker
 from retrieval.reranking.qwen_sampled import QwenSampledReranker
 from retrieval.reranking.rank1 import Rank1Reranker
+from retrieval.reranking.retro_star import RetroStarReranker
+from retrieval.reranking.two_passes import TwoPassReranker
 from retrieval.retriever import (
     BM25Retriever,
     DenseRetriever,
@@ -244,6 +252,7 @@ def fusion(settings: Settings) -> Fusion:
     makers: dict[str, Callable[[], Fusion]] = {
         "rrf": lambda: ReciprocalRankFusion(chosen.rrf_k),
         "minmax": lambda: MinMaxFusion(chosen.weight),
+        "minmax-observed": lambda: ObservedMinMaxFusion(chosen.weight),
         "none": NoFusion,
     }
     return makers[chosen.fusion]()
@@ -463,6 +472,7 @@ class _Pipelines:
                 model(chat=False), definition=chosen.definition, template=chosen.template, **limits
             ),
             "rank1": lambda: Rank1Reranker(model(chat=False), **graded),
+            "retro-star": lambda: _retro_star(chosen, model(), **graded),
             "cross-encoder": lambda: CrossEncoderReranker(
                 self._pool(),
                 chosen.url,
@@ -540,6 +550,15 @@ class _Pipelines:
 def _llm_of(settings: Settings, own: OwnLLM) -> LLMSettings:
     """The settings of a stage's language model."""
     return settings.llm.model_copy(update=own.model_dump(exclude_none=True))
+
+
+def _retro_star(chosen: Rerank, model: LLM, **graded: Any) -> Reranker:
+    """In one pass, or in two of which the first chooses those that are worth many samples."""
+    grader = partial(RetroStarReranker, model, template=chosen.template, **graded)
+    last = grader(samples=chosen.samples)
+    if chosen.finalists is None:
+        return last
+    return TwoPassReranker(grader(samples=1, weight=1.0), last, chosen.finalists)
 
 
 def _given(section: BaseModel, *names: str) -> dict[str, Any]:

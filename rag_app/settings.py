@@ -1,8 +1,9 @@
 """One typed settings tree, merged from profile, file, environment and flags.
 
 Order of precedence, weakest first: the built-in defaults below, the profile
-(`rag_app/profiles/NAME.toml`), the file of `--config`, `RAG_APP_*` variables (nested with `__`, for
-instance `RAG_APP_STORAGE__PATH`), and what a caller passes in (command-line flags).
+(`rag_app/profiles/NAME.toml`), the recipe (`rag_app/profiles/recipes/NAME.toml`), the file of
+`--config`, `RAG_APP_*` variables (nested with `__`, for instance `RAG_APP_STORAGE__PATH`), and what
+a caller passes in (command-line flags).
 """
 
 import json
@@ -10,6 +11,7 @@ import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -29,6 +31,7 @@ from pydantic_settings import SettingsError as UnreadableVariable
 from rag_app.errors import SettingsError
 
 PREFIX = "RAG_APP_"
+_PROFILES = resources.files("rag_app") / "profiles"
 _SECRETS = {"api_key", "password"}
 _NAMED = {"encoders"}
 """Sections that hold tables under names that the user gives."""
@@ -38,10 +41,10 @@ _NOT_SETTINGS = {
 }  # fmt: skip
 
 RetrieverName = Literal["dense", "bm25", "hybrid", "rank_bm25", "none"]
-FusionName = Literal["rrf", "minmax", "none"]
+FusionName = Literal["rrf", "minmax", "minmax-observed", "none"]
 CondenserName = Literal["none", "llm"]
 RewriterName = Literal["none", "llm"]
-RerankerName = Literal["none", "qwen", "qwen-sampled", "cross-encoder", "rank1"]
+RerankerName = Literal["none", "qwen", "qwen-sampled", "cross-encoder", "rank1", "retro-star"]
 ReaderName = Literal["quote", "llm"]
 
 
@@ -192,7 +195,9 @@ class Retrieval(_Section):
         100, ge=1, le=10_000, description="Candidates that each side gives to fusion."
     )
     fusion: FusionName = Field("minmax", description="How dense and BM25 results are merged.")
-    weight: float = Field(0.65, ge=0, le=1, description="Share of the dense side in `minmax`.")
+    weight: float = Field(
+        0.65, ge=0, le=1, description="Share of the dense side in `minmax` and `minmax-observed`."
+    )
     rrf_k: int = Field(60, ge=1, description="Constant of reciprocal rank fusion.")
 
 
@@ -223,8 +228,9 @@ class Rewrite(_Section):
     rounds: int = Field(
         1, ge=1, le=2, description="2 rewrites again, with the passages first found at hand."
     )
-    combine: Literal["rrf", "sum"] = Field(
-        "rrf", description="How the rankings of several queries are merged."
+    combine: Literal["rrf", "sum", "join"] = Field(
+        "rrf",
+        description="How the rankings of several queries are merged; `join` makes them one query.",
     )
     deadline: float = Field(30, gt=0, description="Seconds it may take; then the question stands.")
     llm: OwnLLM = Field(OwnLLM(), description=OwnLLM.__doc__ or "")
@@ -254,7 +260,18 @@ class Rerank(_Section):
         "", description="What `relevant` means: a task such as `leetcode`, or your own words."
     )
     template: str = Field(
-        "", description="qwen-sampled: prompt with {query} and {document}, in place of ours."
+        "",
+        description="qwen-sampled, retro-star: prompt with {query} and {document}, and for"
+        " retro-star {definition}, in place of ours.",
+    )
+    samples: int = Field(
+        1, ge=1, le=64, description="retro-star: grades sampled of a passage, and averaged."
+    )
+    finalists: int | None = Field(
+        None,
+        ge=1,
+        description="retro-star: best passages of a first pass of one sample each, which alone get"
+        " `samples`; unset: all do.",
     )
     url: str = Field(
         "http://127.0.0.1:8002/v1", description="cross-encoder: address of its server."
@@ -303,6 +320,7 @@ class Settings(BaseSettings):
 
     model_config = ConfigDict(extra="forbid", frozen=True)  # type: ignore[assignment]
 
+    recipe: str = Field("", description="Recipe in force; empty for none.")
     collection: str = Field("default", description="Collection used when none is named.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "WARNING", description="Least severe message that is logged on stderr."
@@ -341,22 +359,49 @@ Overrides = Annotated[Mapping[str, Any], "nested like the settings tree; None me
 
 def profiles() -> list[str]:
     """Names of the profiles that ship."""
-    folder = resources.files("rag_app") / "profiles"
+    return _shipped(_PROFILES)
+
+
+def recipes() -> list[str]:
+    """Names of the recipes that ship."""
+    return _shipped(_PROFILES / "recipes")
+
+
+def read_recipe(name: str) -> dict[str, Any]:
+    """The file of a recipe, unchecked: settings, and beside them the table `recipe`.
+
+    Raises:
+        SettingsError: there is no such recipe.
+    """
+    if name not in recipes():
+        raise SettingsError(
+            f"recipe {name!r} is unknown", way_out="`rag-app recipes list` shows those there are"
+        )
+    return tomllib.loads((_PROFILES / "recipes" / f"{name}.toml").read_text("utf-8"))
+
+
+def _shipped(folder: Traversable) -> list[str]:
     return sorted(p.name[:-5] for p in folder.iterdir() if p.name.endswith(".toml"))
 
 
 def load_settings(
     config: Path | None = None, profile: str | None = None, overrides: Overrides | None = None
 ) -> Settings:
-    """Merge profile, file, environment and overrides into one checked tree.
+    """Merge profile, recipe, file, environment and overrides into one checked tree.
+
+    The strongest of the last three that sets `recipe` names the recipe.
 
     Raises:
-        SettingsError: unknown profile, unreadable file, unknown key or bad value; the message
-            names the key, the value and what is allowed.
+        SettingsError: unknown profile or recipe, unreadable file, unknown key or bad value; the
+            message names the key, the value and what is allowed.
     """
     config = config or _path_from(os.environ.get("RAG_APP_CONFIG"))
     merged = _profile(profile or os.environ.get("RAG_APP_PROFILE") or "laptop")
-    for layer in (_file(config), _environment(), _without_none(overrides or {})):
+    layers = [_file(config), _environment(), _without_none(overrides or {})]
+    named = next((layer["recipe"] for layer in reversed(layers) if "recipe" in layer), "")
+    if named:
+        layers.insert(0, _recipe(named))
+    for layer in layers:
         merged = _merge(merged, layer)
     return _checked(merged)
 
@@ -386,8 +431,12 @@ def _profile(name: str) -> dict[str, Any]:
         raise SettingsError(
             f"profile {name!r} is unknown", way_out=f"Choose one of {', '.join(profiles())}"
         )
-    text = (resources.files("rag_app") / "profiles" / f"{name}.toml").read_text("utf-8")
-    return tomllib.loads(text)
+    return tomllib.loads((_PROFILES / f"{name}.toml").read_text("utf-8"))
+
+
+def _recipe(name: object) -> dict[str, Any]:
+    """The settings of a recipe; what it says of itself is for `rag_app.recipes`."""
+    return {**read_recipe(str(name)), "recipe": str(name)}
 
 
 def _file(path: Path | None) -> dict[str, Any]:

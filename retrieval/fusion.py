@@ -115,6 +115,39 @@ class MinMaxFusion:
         return math.fsum(best) / len(best) if best else 0.0
 
 
+class ObservedMinMaxFusion:
+    """A weighted sum of scores, each list's lowest brought to 0 and its highest to 1.
+
+    This is the form that published pipelines were measured with (BGE-Reasoner:
+    https://github.com/VectorSpaceLab/agentic-search, BGE-Reasoner/fusion_results). A chunk that a
+    list lacks gets nothing from it; of equal scores each is 1. One outlier, or a list cut off
+    elsewhere, moves all the others: for use, `MinMaxFusion` is the better one.
+
+    A side whose share is 0 is left out.
+
+    Args:
+        weight: share of the dense list, from 0 to 1; the sparse list has the rest.
+
+    Raises:
+        ValueError: `weight` is out of its range.
+    """
+
+    def __init__(self, weight: float = 0.5) -> None:
+        if not 0 <= weight <= 1:
+            raise ValueError(f"weight is {weight}; it must be from 0 to 1")
+        self.weight = weight
+
+    def fuse(self, dense: Sequence[Scored], sparse: Sequence[Scored]) -> list[Scored]:
+        """See `Fusion.fuse`."""
+        totals: dict[str, float] = {}
+        shares = ((self.weight, _scores(dense)), (1 - self.weight, _credited(sparse)))
+        for share, scores in shares:
+            if share > 0:
+                for chunk, part in _observed(scores).items():
+                    totals[chunk] = totals.get(chunk, 0.0) + share * part
+        return _ranked(totals)
+
+
 class NoFusion:
     """Passes the only list on; for retrievers that use one engine."""
 
@@ -148,6 +181,13 @@ def _scores(hits: Sequence[Scored]) -> dict[str, float]:
 
 def _credited(hits: Sequence[Scored]) -> dict[str, float]:
     return {chunk: score for chunk, score in _scores(hits).items() if score > 0}
+
+
+def _observed(scores: dict[str, float]) -> dict[str, float]:
+    """To 0..1 by the list's own lowest and highest; all 1 where these are the same."""
+    low, high = min(scores.values(), default=0.0), max(scores.values(), default=0.0)
+    span = high - low
+    return {chunk: (score - low) / span if span > 0 else 1.0 for chunk, score in scores.items()}
 
 
 def _numbered(chunks: Iterable[str], start: float) -> Iterable[tuple[float, str]]:

@@ -11,7 +11,7 @@ from llama_index.core.schema import NodeWithScore
 
 from retrieval.retriever import PassageRetriever, Retrieval
 
-Combine = Literal["rrf", "sum"]
+Combine = Literal["rrf", "sum", "join"]
 Ranking = Mapping[str, float]
 """Chunk id -> score, best first."""
 
@@ -21,7 +21,7 @@ _K: Final = 60
 async def find_all(
     retriever: PassageRetriever, queries: Sequence[str], combine: Combine, top_k: int
 ) -> Retrieval:
-    """Search with all queries concurrently; the order of the queries makes no difference.
+    """Search with all queries concurrently; their order makes no difference but to ``join``.
 
     The passages that the searches return are merged by chunk id, equal scores by chunk id:
 
@@ -29,6 +29,8 @@ async def find_all(
     - ``sum``: the sum of the scores (Fox and Shaw's CombSUM, TREC-2), as BGE-Reasoner does it. A
       passage that a list lacks scored no more than the list's last and is taken to have scored just
       that; but 0 or that, whichever is less, in a list shorter than `top_k`, which was not cut off.
+    - ``join``: nothing is merged: the queries, a blank line between them, are searched as one, as
+      DIVER does it (https://github.com/AQ-MedAI/Diver, QExpand). Here their order counts.
 
     A query that is there twice is searched once.
 
@@ -53,7 +55,9 @@ async def find_all(
     if top_k < 1:
         raise ValueError(f"top_k is {top_k}; it must be 1 or more")
     if combine not in get_args(Combine):
-        raise ValueError(f"combine is {combine!r}; it must be 'rrf' or 'sum'")
+        raise ValueError(f"combine is {combine!r}; it must be 'rrf', 'sum' or 'join'")
+    if combine == "join":
+        unlike = ["\n\n".join(unlike)]
     if len(unlike) == 1:
         return await retriever.afind(unlike[0])
     found = await _search(retriever, unlike)

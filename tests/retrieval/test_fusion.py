@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retrieval.errors import FusionError
-from retrieval.fusion import Fusion, MinMaxFusion, NoFusion, ReciprocalRankFusion, Scored
+from retrieval.fusion import (
+    Fusion,
+    MinMaxFusion,
+    NoFusion,
+    ObservedMinMaxFusion,
+    ReciprocalRankFusion,
+    Scored,
+)
 
 CHUNKS = st.sampled_from([f"c{n}" for n in range(12)])
 DENSE_SCORES = st.integers(-100, 100).map(lambda n: n / 100)
@@ -26,8 +33,9 @@ FUSIONS = st.one_of(
     st.integers(0, 100).map(ReciprocalRankFusion),
     WEIGHTS.map(MinMaxFusion),
     WEIGHTS.map(lambda weight: MinMaxFusion(weight, floor=0.7)),
+    WEIGHTS.map(ObservedMinMaxFusion),
 )
-BOTH = [ReciprocalRankFusion(), MinMaxFusion()]
+BOTH = [ReciprocalRankFusion(), MinMaxFusion(), ObservedMinMaxFusion()]
 
 
 def ids(hits: list[Scored]) -> list[str]:
@@ -46,7 +54,13 @@ def test_result_is_sorted_by_score_then_id_without_duplicates(fusion: Fusion, de
 
 
 @given(
-    st.one_of(st.integers(0, 100).map(ReciprocalRankFusion), st.just(MinMaxFusion())), DENSE, SPARSE
+    st.one_of(
+        st.integers(0, 100).map(ReciprocalRankFusion),
+        st.just(MinMaxFusion()),
+        st.just(ObservedMinMaxFusion()),
+    ),
+    DENSE,
+    SPARSE,
 )
 def test_every_chunk_of_either_list_is_kept_and_no_other(fusion: Fusion, dense, sparse):
     assert set(ids(fusion.fuse(dense, sparse))) == set(ids(dense)) | set(ids(sparse))
@@ -109,8 +123,9 @@ def test_the_other_side_alone_keeps_its_order(sparse):
 
 @given(DENSE, SPARSE)
 def test_the_whole_weight_on_one_side_is_that_side(dense, sparse):
-    assert ids(MinMaxFusion(1).fuse(dense, sparse)) == ids(dense)
-    assert ids(MinMaxFusion(0).fuse(dense, sparse)) == ids(sparse)
+    for kind in (MinMaxFusion, ObservedMinMaxFusion):
+        assert ids(kind(1).fuse(dense, sparse)) == ids(dense)
+        assert ids(kind(0).fuse(dense, sparse)) == ids(sparse)
 
 
 @given(SPARSE, DENSE, WEIGHTS, st.integers(1, 1000))
@@ -188,6 +203,36 @@ def test_a_single_hit_on_each_side_gets_its_share_and_no_less():
     assert MinMaxFusion(0.6).fuse([("a", 0.3)], [("a", 2.0)]) == [("a", pytest.approx(1.0))]
 
 
+def test_observed_minmax_spans_each_list_from_its_lowest_to_its_highest():
+    dense, sparse = [("a", 0.8), ("b", 0.6), ("c", 0.4)], [("b", 9.0), ("d", 3.0), ("a", 1.0)]
+    assert ObservedMinMaxFusion(0.75).fuse(dense, sparse) == [
+        ("a", pytest.approx(0.75 * 1 + 0.25 * 0)),
+        ("b", pytest.approx(0.75 * 0.5 + 0.25 * 1)),
+        ("d", pytest.approx(0.25 * 0.25)),
+        ("c", 0.0),
+    ]
+
+
+def test_observed_minmax_holds_equal_scores_for_the_highest():
+    fused = ObservedMinMaxFusion(0.5).fuse([("a", 0.3)], [("b", 2.0), ("c", 2.0)])
+    assert fused == [("a", 0.5), ("b", 0.5), ("c", 0.5)]
+
+
+@given(DENSE, SPARSE, WEIGHTS)
+def test_observed_minmax_is_the_published_formula(dense, sparse, weight):
+    def scaled(hits):
+        scores = dict(hits)
+        if len(set(scores.values())) <= 1:
+            return dict.fromkeys(scores, 1.0)
+        low, high = min(scores.values()), max(scores.values())
+        return {chunk: (score - low) / (high - low) for chunk, score in scores.items()}
+
+    near, shared = scaled(dense), scaled(sparse)
+    for chunk, score in ObservedMinMaxFusion(weight).fuse(dense, sparse):
+        expected = weight * near.get(chunk, 0.0) + (1 - weight) * shared.get(chunk, 0.0)
+        assert score == pytest.approx(expected)
+
+
 def test_none_refuses_two_lists_and_says_what_to_choose():
     with pytest.raises(FusionError, match=r"'none'.*'rrf' or 'minmax'"):
         NoFusion().fuse([("a", 1.0)], [("b", 1.0)])
@@ -203,6 +248,12 @@ def test_rrf_refuses_a_k_out_of_range(k):
 def test_minmax_refuses_arguments_out_of_range(arguments):
     with pytest.raises(ValueError, match=next(iter(arguments))):
         MinMaxFusion(**arguments)
+
+
+@pytest.mark.parametrize("weight", [-0.1, 1.1, math.nan])
+def test_observed_minmax_refuses_a_weight_out_of_range(weight):
+    with pytest.raises(ValueError, match="weight"):
+        ObservedMinMaxFusion(weight)
 
 
 @pytest.mark.parametrize("fusion", BOTH)

@@ -102,6 +102,13 @@ def test_a_list_that_was_not_cut_off_gives_nothing_to_what_it_lacks():
     assert scored(below) == pytest.approx({"a": -4.0, "b": -5.0, "c": -5.0})
 
 
+def test_queries_that_are_joined_are_searched_as_one():
+    table = Table({"q\n\nlong": {"a": 0.9}})
+    found = asyncio.run(find_all(table, ["q", "long", "q"], "join", 5))
+    assert table.searched == ["q\n\nlong"]
+    assert found == table.find("q\n\nlong")
+
+
 def test_the_first_query_is_traced_and_the_cost_of_all_added_up():
     found = find({"q": {"a": 0.9}, "long": {"b": 0.8}}, "rrf", queries=["q", "long", "q"])
     assert found.rankings.keys() == {"dense", "combined"}

@@ -1,0 +1,57 @@
+"""A cheap pass over all passages, then a dear one over the best of them."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from llama_index.core.bridge.pydantic import PrivateAttr
+from llama_index.core.schema import NodeWithScore
+
+from retrieval.reranking.base import Reranked, Reranker
+
+
+class TwoPassReranker(Reranker):
+    """Lets one reranker choose the finalists, and another one rank them.
+
+    The finalists keep the retriever's scores for the second pass, so what it does with them is up
+    to it. The others follow in the order of the first pass, with scores below those of the
+    finalists: the published form (Retro*'s ``100@1`` then ``30@16``, https://github.com/
+    VectorSpaceLab/agentic-search, Retro-star) drops them. The notes are those of the first pass,
+    and those of the second with ``finals_`` before their names.
+
+    Args:
+        first: grades all passages.
+        second: grades the finalists.
+        finalists: how many there are, at least 1.
+
+    Raises:
+        ValueError: `finalists` is less than 1.
+    """
+
+    name: ClassVar[str] = "two-passes"
+    _first: Reranker = PrivateAttr()
+    _second: Reranker = PrivateAttr()
+    _finalists: int = PrivateAttr()
+
+    def __init__(self, first: Reranker, second: Reranker, finalists: int) -> None:
+        super().__init__()
+        if finalists < 1:
+            raise ValueError(f"finalists is {finalists}; it must be 1 or more")
+        self._first, self._second, self._finalists = first, second, finalists
+
+    async def rerank(self, query: str, nodes: Sequence[NodeWithScore]) -> Reranked:
+        """See `Reranker.rerank`."""
+        first = await self._first.rerank(query, nodes)
+        found = {node.node.node_id: node for node in nodes}
+        chosen = [found[node.node.node_id] for node in first.nodes[: self._finalists]]
+        second = await self._second.rerank(query, chosen)
+        others = _below(second.nodes, first.nodes[self._finalists :])
+        finals = {f"finals_{name}": value for name, value in second.notes.items()}
+        return Reranked([*second.nodes, *others], {**first.notes, **finals})
+
+
+def _below(upper: Sequence[NodeWithScore], lower: Sequence[NodeWithScore]) -> list[NodeWithScore]:
+    """The lower list, its scores shifted so that its best is 1 less than the worst above it."""
+    if not lower:
+        return []
+    shift = (upper[-1].score or 0.0) - 1 - (lower[0].score or 0.0)
+    return [NodeWithScore(node=each.node, score=(each.score or 0.0) + shift) for each in lower]
