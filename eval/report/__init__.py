@@ -1,1 +1,8 @@
-"""Reports of finished runs."""
+"""Reports of finished runs, as a web page and as Markdown, and comparisons of two.
+
+`write(directory)` is all that a run needs.
+"""
+
+from eval.report.writing import write
+
+__all__ = ["write"]

@@ -1,0 +1,137 @@
+"""What a report is made of, whether it becomes a web page or Markdown.
+
+A report is sections of blocks; what a block says is plain text from here on, and is escaped only
+where it is written (`eval.report.rendering`), since passages, questions and names come from data
+that may be hostile.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A paragraph; a ``warning`` is one that must not be overlooked."""
+
+    text: str
+    tone: Literal["plain", "warning"] = "plain"
+    kind: Literal["text"] = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table.
+
+    Attributes:
+        caption: what it shows.
+        head: names of the columns.
+        rows: cells, as many a row as the head has; the first is the row's name.
+        texts: indexes of the columns beside the first that hold text; the others hold numbers.
+        folded: whether a page shows it only on request, for long tables.
+    """
+
+    caption: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    texts: frozenset[int] = frozenset()
+    folded: bool = False
+    kind: Literal["table"] = "table"
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """A drawing; Markdown leaves it out, since a table beside it says the same.
+
+    Attributes:
+        svg: an SVG element of `eval.report.plots`, in which all text is escaped.
+        title: what it shows.
+        description: what can be seen in it, for those who cannot see it.
+    """
+
+    svg: str
+    title: str
+    description: str
+    kind: Literal["plot"] = "plot"
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A passage that was offered."""
+
+    source: str
+    score: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One question that came out differently.
+
+    Attributes:
+        name: its id.
+        question: its text; empty where it is private or not at hand.
+        choices: letter or number and text of each.
+        outcomes: what was compared, and what each gave.
+        passages: what was offered, best first.
+    """
+
+    name: str
+    question: str = ""
+    choices: Sequence[tuple[str, str]] = ()
+    outcomes: Sequence[tuple[str, str]] = ()
+    passages: Sequence[Passage] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Cases:
+    """Some questions, each folded."""
+
+    title: str
+    cases: Sequence[Case]
+    kind: Literal["cases"] = "cases"
+
+
+Block = Text | Table | Plot | Cases
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of a report under a heading."""
+
+    title: str
+    blocks: Sequence[Block]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a run says, in one sentence, and what supports or limits it.
+
+    Attributes:
+        sentence: the finding, in plain words.
+        reasons: each a sentence, the most important first.
+        figures: name and value of the few numbers that matter most.
+    """
+
+    sentence: str
+    reasons: Sequence[str] = ()
+    figures: Sequence[tuple[str, str]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All that is said about a run, or about two.
+
+    Attributes:
+        title: of the page.
+        kicker: what kind of evaluation of which data, above the title.
+        verdict: comes first.
+        sections: in order; those without blocks are left out.
+        footer: where the numbers are from.
+    """
+
+    title: str
+    kicker: str
+    verdict: Verdict
+    sections: Sequence[Section] = field(default_factory=tuple)
+    footer: str = ""

@@ -1,0 +1,74 @@
+"""How a run was measured and on what: the sections that end every report."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from eval.report.document import Section, Table, Text
+from eval.report.wording import NONE, harmless
+
+_PROTOCOL = {
+    "choice": (
+        "Every arm gets the same questions, the same seeded order of choices, the same prompt and "
+        "the same decoding; only the passages differ. Random passages are as many and as long as "
+        "those retrieved for the same question.",
+        "An answer that names no choice is wrong and counted; a request that failed is no answer "
+        "and counted apart. Intervals are bootstrapped over whole subjects, or over questions "
+        "where each is asked several times; the difference of two arms is tested by McNemar's "
+        "exact test over the questions that both answered.",
+    ),
+    "retrieval": (
+        "Every system searches the whole collection for every judged query; documents that the "
+        "data set excludes for a query are taken out of its ranking.",
+        "nDCG@10, recall@100 and reciprocal rank as trec_eval defines them, means over all judged "
+        "queries, also over those for which nothing was found. Intervals are bootstrapped over "
+        "queries.",
+    ),
+}
+
+
+def sections(kind: str, plan: Mapping[str, Any], environment: Mapping[str, Any]) -> list[Section]:
+    """Protocol, plan and environment.
+
+    Args:
+        kind: of the run.
+        plan: what was asked for.
+        environment: its env.json; empty where there is none.
+    """
+    blocks = [Text(sentence) for sentence in _PROTOCOL[kind]]
+    asked = _table("What was asked for", plan)
+    where = _table("What it ran on", environment)
+    return [
+        Section("How it was measured", [*blocks, *asked]),
+        Section("Environment", where),
+    ]
+
+
+def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """The leaves of a tree under their dotted names, as text."""
+    leaves: dict[str, str] = {}
+    for key, value in tree.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping) and value:
+            leaves.update(flat(value, f"{name}."))
+        else:
+            leaves[name] = _text(value)
+    return leaves
+
+
+def _text(value: Any) -> str:
+    if value is None or value in ("", [], {}):
+        return NONE
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_text(item) for item in value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
+
+
+def _table(caption: str, tree: Mapping[str, Any]) -> list[Table]:
+    rows = [
+        [harmless(name, 200), harmless(value, 600)]
+        for name, value in flat(tree).items()
+        if value != NONE
+    ]
+    return [Table(caption, ["name", "value"], rows, frozenset({1}), folded=True)] if rows else []

@@ -1,0 +1,81 @@
+"""Writes a report as a web page and as Markdown.
+
+Both say the same. The page is one file without scripts or anything from elsewhere; every word of
+it is escaped, but for the plots, whose text `eval.report.plots` escapes.
+"""
+
+import re
+from typing import TYPE_CHECKING
+
+from eval.errors import EvalError
+from eval.report.document import Report, Table
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+_MARKS = re.compile(r"([\\`*_{}\[\]()#+!|~$<>&]|(?<=\d)\.(?=\s)|^[-=]|(?<=:)/(?=/)|(?<=www)\.)")
+
+
+def html(report: Report) -> str:
+    """The report as one page.
+
+    Raises:
+        EvalError: jinja2 is not installed.
+    """
+    return _encodable(_environment().get_template("report.html.j2").render(report=report))
+
+
+def markdown(report: Report) -> str:
+    """The report as Markdown with tables (GitHub's form), without the plots.
+
+    Raises:
+        EvalError: jinja2 is not installed.
+    """
+    text = _environment().get_template("report.md.j2").render(report=report)
+    return _encodable(re.sub(r"\n{3,}", "\n\n", text).strip() + "\n")
+
+
+def escaped(text: str) -> str:
+    """Text on one line that Markdown shows as it is: no markup, links or cells of its own."""
+    return _MARKS.sub(_as_entity, " ".join(text.split()))
+
+
+def table(one: Table) -> str:
+    """A Markdown table; the first column and those of text are aligned left."""
+    left = {0, *one.texts}
+    rules = [":--" if place in left else "--:" for place in range(len(one.head))]
+    rows = [one.head, rules, *one.rows]
+    lines = []
+    for number, row in enumerate(rows):
+        cells = row if number == 1 else [escaped(cell) for cell in row]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _as_entity(mark: re.Match[str]) -> str:
+    """Entities, not backslashes, since not every reader of Markdown knows all of the latter."""
+    return f"&#{ord(mark[0])};"
+
+
+def _environment() -> "Environment":
+    try:
+        from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+    except ImportError as error:
+        raise EvalError(
+            "reports cannot be written",
+            cause="jinja2 is not installed",
+            way_out="pip install 'rag-app[eval]'",
+        ) from error
+    environment = Environment(
+        loader=PackageLoader("eval.report", ""),
+        autoescape=select_autoescape(enabled_extensions=("html.j2",)),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update({"line": escaped, "markdown_table": table})
+    return environment
+
+
+def _encodable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode("utf-8")
