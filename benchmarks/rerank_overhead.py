@@ -26,7 +26,7 @@ import httpx
 from llama_index.core.schema import NodeWithScore, TextNode
 
 from benchmarks.common import arguments, heading, percentile, table
-from eval.datasets.beir import load
+from eval.datasets.corpus import passages
 from rag_app.llm_client import MeteredLLM
 from retrieval.reranking.qwen import QwenReranker
 from tests.tiny_models import tiny_chat
@@ -134,14 +134,14 @@ def main() -> None:
     parser.add_argument("--layers", type=int, default=2, help="of the model: more make it slower")
     options = parser.parse_args()
     heading(f"Reranking {PASSAGES} passages, {options.concurrency} requests at a time")
-    found = islice(load(options.data / "beir" / "scifact").passages(), PASSAGES)
-    passages = [f"{title} {text}" for _, title, text in found]
+    found = islice(passages(options.data / "beir/scifact/corpus.jsonl"), PASSAGES)
+    texts = [f"{title} {text}" for _, title, text in found]
     with tempfile.TemporaryDirectory() as scratch:
         model = tiny_chat(Path(scratch) / "model", layers=options.layers)
         flags = ["--served-model-name", "tiny-chat", "--max-model-len", "4096"]
         with vllm_server(["vllm", "serve", str(model), *flags], Path(scratch)) as server:
             ours, theirs = asyncio.run(
-                measure(server.url, passages, options.concurrency, options.rounds)
+                measure(server.url, texts, options.concurrency, options.rounds)
             )
     rows = [
         [name, *(f"{1000 * value:.0f}" for value in (min(s), median(s), percentile(s, 0.9)))]

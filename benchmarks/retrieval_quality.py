@@ -9,7 +9,8 @@ Published values stand beside ours: SciFact BM25 0.679 (Anserini, flat) and 0.68
 import asyncio
 
 from benchmarks.common import application, arguments, heading, table
-from eval.datasets.beir import BeirDataset, load
+from eval.datasets.beir import load
+from eval.datasets.retrieval import RetrievalDataset
 from eval.metrics import mean, ndcg
 from rag_app.application import Application
 from rag_app.service import QueryOptions
@@ -24,9 +25,10 @@ SYSTEMS = {
 }
 
 
-async def evaluate(app: Application, name: str, dataset: BeirDataset) -> list[str]:
+async def evaluate(app: Application, name: str, dataset: RetrievalDataset) -> list[str]:
     """One row of the table: nDCG@10 by system."""
-    await app.ingest(name, [dataset.corpus_path])
+    if dataset.corpus:
+        await app.ingest(name, [dataset.corpus])
     row = [name]
     for options in SYSTEMS.values():
         run: dict[str, dict[str, float]] = {}

@@ -1,58 +1,96 @@
 """Retrieval data sets in the form of BEIR (Thakur et al., NeurIPS 2021).
 
 A folder holds ``corpus.jsonl`` (``_id``, ``title``, ``text``), ``queries.jsonl`` (``_id``,
-``text``) and ``qrels/<split>.tsv`` (query id, passage id, relevance, under a header line). Queries
-of a split may lie in a file of their own, ``queries_<split>.jsonl``.
+``text``) and ``qrels/<split>.tsv`` (query id, passage id, relevance, under a header line or
+without one). Queries of a split may lie in a file of their own, ``queries_<split>.jsonl``.
 """
 
-import json
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cached_property
+from functools import partial
 from pathlib import Path
-from typing import Any
 
+from eval.datasets import hub
+from eval.datasets.corpus import check
+from eval.datasets.reading import bad, identifier, records, revision, rows
+from eval.datasets.retrieval import RetrievalDataset
 from eval.errors import DatasetError
 
 _WAY_OUT = "Give a folder with corpus.jsonl, queries.jsonl and qrels/<split>.tsv"
+_HEADER = 3
 
 
-@dataclass(frozen=True)
-class BeirDataset:
-    """A data set, its corpus read from disk only when asked for.
-
-    Attributes:
-        corpus_path: the file of passages.
-        queries: query id -> text; exactly the queries that have judgements.
-        qrels: query id -> passage id -> relevance (0 or less: judged not relevant).
-    """
-
-    corpus_path: Path
-    queries: dict[str, str]
-    qrels: dict[str, dict[str, int]]
-
-    def passages(self) -> Iterator[tuple[str, str, str]]:
-        """Id, title and text of every passage, in file order, one at a time."""
-        for passage in _lines(self.corpus_path):
-            yield str(passage["_id"]), passage.get("title") or "", passage["text"]
-
-    @cached_property
-    def corpus(self) -> dict[str, tuple[str, str]]:
-        """Passage id -> (title, text), all in memory."""
-        return {passage: (title, text) for passage, title, text in self.passages()}
-
-
-def load(folder: Path, split: str = "test") -> BeirDataset:
-    """Read queries and judgements of a split; the corpus follows on demand.
+def find(text: str, data_dir: Path | None, cache: Path, split: str = "test") -> RetrievalDataset:
+    """The folder of that path, or of that name in ``beir/`` of the data folder, or the hub's set.
 
     Raises:
-        DatasetError: a file is missing or malformed, or a judged query has no text.
+        DatasetError: there is none of these; or as `load`.
+    """
+    shelf = data_dir / "beir" if data_dir else None
+    for folder in (Path(text), *([shelf / text] if shelf else [])):
+        if folder.is_dir():
+            return load(folder, split, f"beir:{text}")
+    if text.count("/") == 1 and not text.startswith(("/", ".", "~")):
+        return load(fetch(text, split, cache / "beir"), split, f"beir:{text}")
+    known = (
+        sorted(path.name for path in shelf.iterdir() if path.is_dir())
+        if shelf and shelf.is_dir()
+        else []
+    )
+    raise DatasetError(
+        f"beir:{text} is neither a folder nor a data set of the hub",
+        cause=f"{shelf} has {', '.join(known) or 'none'}" if shelf else "no --data-dir is given",
+        way_out="Give a path, a name in beir/ of --data-dir, or one of the hub: beir:mteb/scifact",
+    )
+
+
+def fetch(repository: str, split: str, cache: Path) -> Path:
+    """A data set of the hub, written as a folder of this form.
+
+    Judgements lie in the table ``default`` of the same repository (as MTEB has them), or in the
+    repository ``NAME-qrels`` (as BEIR's authors have them).
+
+    Raises:
+        DatasetError: it cannot be had.
+    """
+    folder = cache / repository.replace("/", "--")
+    remedy = f"Put corpus.jsonl, queries.jsonl and qrels/{split}.tsv there: {folder}"
+    for table in ("corpus", "queries"):
+        hub.keep(folder / f"{table}.jsonl", partial(_texts, repository, table, remedy))
+    hub.keep(_path(folder, split), partial(_judgements, repository, split, remedy))
+    return folder
+
+
+def _texts(repository: str, table: str, remedy: str) -> Iterator[hub.Row]:
+    for row in hub.rows(repository, table, table, remedy):
+        yield {"_id": identifier(row), "title": row.get("title") or "", "text": row["text"]}
+
+
+def _judgements(repository: str, split: str, remedy: str) -> Iterator[str]:
+    yield "query-id\tcorpus-id\tscore"
+    apart = repository.startswith("BeIR/")
+    holder, table = (f"{repository}-qrels", None) if apart else (repository, "default")
+    for row in hub.rows(holder, table, split, remedy):
+        yield f"{row['query-id']}\t{row['corpus-id']}\t{row['score']}"
+
+
+def load(folder: Path, split: str = "test", name: str = "") -> RetrievalDataset:
+    """Read queries and judgements of a split; the corpus is only checked, and stays on disk.
+
+    Where there are no judgements of the split ``test``, those of ``dev`` are taken, and the name
+    says so.
+
+    Raises:
+        DatasetError: a file is missing or malformed, a judged query has no text, or the corpus
+            lacks documents that are judged relevant.
     """
     corpus = folder / "corpus.jsonl"
     if not corpus.is_file():
         raise DatasetError(f"{corpus} cannot be read", cause="no such file", way_out=_WAY_OUT)
-    qrels = _qrels(folder / "qrels" / f"{split}.tsv")
-    texts = _queries(folder, split)
+    name = name or f"beir:{folder}"
+    if split == "test" and not _path(folder, split).exists() and _path(folder, "dev").is_file():
+        split, name = "dev", f"{name} (dev)"
+    qrels = _qrels(_path(folder, split))
+    texts = dict(_queries(folder, split))
     absent = [query for query in qrels if query not in texts]
     if absent:
         raise DatasetError(
@@ -60,52 +98,46 @@ def load(folder: Path, split: str = "test") -> BeirDataset:
             cause=f"query {absent[0]!r} is in no queries file",
             way_out=_WAY_OUT,
         )
-    return BeirDataset(corpus, {query: texts[query] for query in qrels}, qrels)
+    check(name, corpus, qrels)
+    queries = {query: texts[query] for query in qrels}
+    return RetrievalDataset(name, corpus, queries, qrels, revision([queries, qrels], corpus))
 
 
-def _queries(folder: Path, split: str) -> dict[str, str]:
+def _path(folder: Path, split: str) -> Path:
+    return folder / "qrels" / f"{split}.tsv"
+
+
+def _queries(folder: Path, split: str) -> Iterator[tuple[str, str]]:
     own = folder / f"queries_{split}.jsonl"
-    paths = [folder / "queries.jsonl", *([own] if own.is_file() else [])]
-    return {str(line["_id"]): line["text"] for path in paths for line in _lines(path)}
+    for path in [folder / "queries.jsonl", *([own] if own.is_file() else [])]:
+        for number, record in records(path, _WAY_OUT):
+            query, text = identifier(record), record.get("text")
+            if query is None or not isinstance(text, str):
+                raise bad(path, number, "it has no _id or no text", _WAY_OUT)
+            yield query, text
 
 
 def _qrels(path: Path) -> dict[str, dict[str, int]]:
     qrels: dict[str, dict[str, int]] = {}
-    for number, row in _rows(path):
-        if number == 1:
+    for number, row in rows(path):
+        fields = row.decode("utf-8", "replace").split("\t")
+        if number == 1 and not _is_number(fields[-1]):
             continue
-        try:
-            query, passage, grade = row.split("\t")
-            qrels.setdefault(query, {})[passage] = int(grade)
-        except ValueError as error:
-            raise DatasetError(
-                f"{path} line {number} cannot be read",
-                cause="it is not query id, passage id and a whole number, set apart by tabs",
-                way_out=_WAY_OUT,
-            ) from error
+        if len(fields) != _HEADER or not _is_number(fields[2]):
+            reason = "it is not query id, passage id and a number, set apart by tabs"
+            raise bad(path, number, reason, _WAY_OUT)
+        if not float(fields[2]).is_integer():
+            reason = f"the relevance {fields[2]} is not whole; nDCG is defined for whole grades"
+            raise bad(path, number, reason, "Round it, or scale all grades to whole numbers")
+        qrels.setdefault(fields[0], {})[fields[1]] = int(float(fields[2]))
+    if not qrels:
+        raise DatasetError(f"{path} has no judgements", way_out=_WAY_OUT)
     return qrels
 
 
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    for number, row in _rows(path):
-        try:
-            entry = json.loads(row)
-            entry["_id"], entry["text"]
-        except (ValueError, TypeError, KeyError) as error:
-            raise DatasetError(
-                f"{path} line {number} cannot be read",
-                cause="it is not a JSON object with _id and text",
-                way_out=_WAY_OUT,
-            ) from error
-        yield entry
-
-
-def _rows(path: Path) -> Iterator[tuple[int, str]]:
-    """Number (from 1) and text of each line that is not blank."""
+def _is_number(text: str) -> bool:
     try:
-        with path.open(encoding="utf-8") as lines:
-            for number, line in enumerate(lines, start=1):
-                if line.strip():
-                    yield number, line.rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DatasetError(f"{path} cannot be read", cause=str(error), way_out=_WAY_OUT) from error
+        float(text)
+    except ValueError:
+        return False
+    return True

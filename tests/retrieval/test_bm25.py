@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from rank_bm25 import BM25Okapi
 
 from eval.datasets.beir import load
+from eval.datasets.corpus import passages
 from eval.metrics import mean, ndcg
 from retrieval.analysis import Analyzer
 from retrieval.bm25 import BM25, average
@@ -236,7 +237,7 @@ def test_one_term_queries_rank_as_okapi_does_with_the_engines_idf(texts, query):
 
 def test_scores_on_a_real_collection_are_those_of_okapi_with_its_idf(shared_data):
     data = load(shared_data / "beir" / "cranfield")
-    texts = [f"{title} {text}" for _, title, text in data.passages()]
+    texts = [f"{title} {text}" for _, title, text in passages(data.corpus)]
     analyzer = Analyzer()
     bm25 = BM25(analyzer, k1=1.5, b=0.75)
     engine = indexed(bm25, texts)
@@ -254,7 +255,7 @@ def test_scores_on_a_real_collection_are_those_of_okapi_with_its_idf(shared_data
 )
 def test_real_collections_are_searched_as_well_as_promised(shared_data, name, promised):
     data = load(shared_data / "beir" / name)
-    ids, titles, texts = (list(column) for column in zip(*data.passages(), strict=True))
+    ids, titles, texts = (list(column) for column in zip(*passages(data.corpus), strict=True))
     bm25 = tuned()
     engine = indexed(bm25, texts, titles)
     run = {

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eval.datasets.beir import load
+from eval.datasets.corpus import passages
 from retrieval.encoders.minilm import MiniLMEmbedding
 from retrieval.reranking.cutting import cut, estimate_tokens
 
@@ -33,6 +33,6 @@ def test_what_is_left_is_a_beginning_within_the_budget(text, budget):
 
 
 def test_the_estimate_is_on_the_safe_side_of_a_real_tokenizer(shared_data, tmp_path):
-    texts = [text for _, _, text in load(shared_data / "beir" / "scifact").passages()][:300]
+    texts = [text for _, _, text in passages(shared_data / "beir/scifact/corpus.jsonl")][:300]
     real = MiniLMEmbedding(tmp_path).count_tokens
     assert all(real(text) <= estimate_tokens(text) <= 2 * real(text) for text in texts)

@@ -5,6 +5,7 @@ from functools import partial
 import pytest
 from llama_index.core.base.llms.types import LogProb
 
+from eval.datasets import corpus
 from eval.datasets.beir import load
 from eval.metrics import mean, ndcg
 from retrieval.reranking.definitions import DEFINITIONS
@@ -203,7 +204,7 @@ async def test_a_server_that_is_not_there_or_has_another_model_leaves_the_order(
 def scifact(shared_data):
     """Qrels, and of each query its text and BM25's first 100: passage ids, texts and scores."""
     data = load(shared_data / "beir" / "scifact")
-    names, titles, texts = (list(column) for column in zip(*data.passages(), strict=True))
+    names, titles, texts = (list(column) for column in zip(*corpus.passages(data.corpus), strict=True))
     bm25 = tuned()
     engine = indexed(bm25, texts, titles)
     found = {}
