@@ -69,15 +69,17 @@ def open_service(settings: Settings) -> Service:
     """The application in this process, or a connection to the one that owns the storage.
 
     Raises:
-        StorageInUse: another process owns the storage folder and has no address.
+        StorageInUse: another process owns the storage folder, and has no address, or these settings
+            ask for what is up to its own: an engine that takes documents in, or a recipe.
         SettingsError: a part that the settings name cannot be made.
     """
     choose(settings).require_accepted()  # the other process would not look at it
     try:
         return open_application(settings, may_block=True)[0]
     except HeldByAnother as held:
-        if held.owner is None or not held.owner.address or settings.ingest.engine != "local":
-            raise  # the other process takes documents in with the engine of its own settings
+        own = settings.ingest.engine != "local" or settings.recipe  # the other process has its own
+        if held.owner is None or not held.owner.address or own:
+            raise
         from rag_app.remote import RemoteService
 
         return RemoteService(held.owner.address, held.owner.token)

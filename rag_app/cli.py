@@ -13,7 +13,15 @@ from typing import Annotated
 import typer
 
 from rag_app import output, telemetry
-from rag_app.commands import cost, documents, encoders, indexes, installation, questions
+from rag_app.commands import (
+    cost,
+    documents,
+    encoders,
+    indexes,
+    installation,
+    questions,
+    recipes,
+)
 from rag_app.commands.common import Accept, Interrupted
 from rag_app.errors import EXPECTED, SettingsError
 from rag_app.settings import load_settings
@@ -27,7 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for subject in (documents, questions, indexes, encoders, cost, installation):
+for subject in (documents, questions, indexes, encoders, cost, recipes, installation):
     subject.register(app)
 
 
@@ -36,10 +44,13 @@ def _settings(
     context: typer.Context,
     config: Annotated[Path | None, typer.Option(help="Settings file (TOML).")] = None,
     profile: Annotated[str | None, typer.Option(help="laptop, gpu or cluster.")] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="Published pipeline; `recipes list` shows them.")
+    ] = None,
     accept_license: Accept = False,
 ) -> None:
     """Answers questions over your own documents, with evidence."""
-    flags = {"encoder": {"accept_license": accept_license or None}}
+    flags = {"recipe": recipe, "encoder": {"accept_license": accept_license or None}}
     context.obj = load_settings(config, profile, flags)
     output.set_up_logging(context.obj.log_level)
 

@@ -21,11 +21,12 @@ from rag_app.settings import Settings
 Retriever = Annotated[
     str | None, typer.Option(help="dense, bm25, hybrid, rank_bm25, or none (closed-book).")
 ]
-Fusion = Annotated[str | None, typer.Option(help="rrf, minmax or none.")]
+Fusion = Annotated[str | None, typer.Option(help="rrf, minmax, minmax-observed or none.")]
 Weight = Annotated[float | None, typer.Option(help="Share of the dense side in minmax, 0 to 1.")]
 Rewrite = Annotated[str | None, typer.Option(help="none or llm.")]
 Rerank = Annotated[
-    str | None, typer.Option(help="none, qwen, qwen-sampled, cross-encoder or rank1.")
+    str | None,
+    typer.Option(help="none, qwen, qwen-sampled, cross-encoder, rank1 or retro-star."),
 ]
 TopK = Annotated[int | None, typer.Option(help="Passages to return.")]
 Sources = Annotated[
