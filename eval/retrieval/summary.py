@@ -35,7 +35,7 @@ _COMPARED = "ndcg@10"
 def summarise(
     samples: Iterable[RetrievalSample], dataset: RetrievalDataset, *, bootstrap: int = 10_000
 ) -> dict[str, Any]:
-    """Everything that metrics.json says but for published numbers, floats at six significant digits.
+    """All that metrics.json says but for published numbers, floats at six significant digits.
 
     Systems named ``NAME/len=64`` are points of a curve over the length of queries: they are under
     ``lengths`` and compared with nothing.
@@ -76,7 +76,7 @@ def summarise(
 
 def per_query(samples: Iterable[RetrievalSample], qrels: Qrels) -> dict[str, dict[str, float]]:
     """Metric -> query -> value of one system, for every query of the judgements, by query."""
-    run = {sample.query: _ranks(sample) for sample in samples}
+    run = {sample.query: _ranks(sample) for sample in samples if sample.state == "ok"}
     ordered = {query: qrels[query] for query in sorted(qrels)}
     return {name: metric(run, ordered) for name, metric in _METRICS.items()}
 
