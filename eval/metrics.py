@@ -51,6 +51,19 @@ def mrr(run: Run, qrels: Qrels, k: int = 10) -> dict[str, float]:
     return _per_query(one, run, qrels, k)
 
 
+def judged(run: Run, qrels: Qrels, k: int = 10) -> dict[str, float]:
+    """Share of the first k found that anyone judged, relevant or not (pyserini's ``judged@k``).
+
+    Where it is low, a low nDCG may mean that good passages were never judged. Where fewer than k
+    are found, it is the share of these; a query without any gets 0.
+    """
+
+    def one(ranking: list[str], grades: Mapping[str, int]) -> float:
+        return sum(passage in grades for passage in ranking) / len(ranking) if ranking else 0.0
+
+    return _per_query(one, run, qrels, k)
+
+
 def mean(per_query: Mapping[str, float]) -> float:
     """Mean over all queries of a metric's result; 0 for no queries."""
     return math.fsum(per_query.values()) / len(per_query) if per_query else 0.0

@@ -3,12 +3,14 @@
 import math
 
 import pytest
+import pytrec_eval
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eval.metrics import mean, mrr, ndcg, recall
+from eval.metrics import judged, mean, mrr, ndcg, recall
 
 PASSAGES = st.sampled_from("abcdefgh")
+TIED = st.integers(-2, 2).map(float) | st.floats(-4, 4, width=32)
 RUNS = st.dictionaries(PASSAGES, st.integers(-5, 5).map(float))
 GRADES = st.dictionaries(PASSAGES, st.integers(-1, 3), min_size=1)
 
@@ -60,7 +62,7 @@ def test_mean_of_no_queries_is_zero():
     assert mean({}) == 0.0
 
 
-@pytest.mark.parametrize("metric", [ndcg, recall, mrr])
+@pytest.mark.parametrize("metric", [ndcg, recall, mrr, judged])
 def test_k_below_one_is_refused(metric):
     with pytest.raises(ValueError, match="k is 0"):
         metric({}, {}, k=0)
@@ -68,7 +70,7 @@ def test_k_below_one_is_refused(metric):
 
 @given(RUNS, GRADES, st.integers(1, 9))
 def test_values_lie_between_zero_and_one(run, grades, k):
-    for metric in (ndcg, recall, mrr):
+    for metric in (ndcg, recall, mrr, judged):
         (value,) = metric({"q": run}, {"q": grades}, k).values()
         assert 0 <= value <= 1 + 1e-12
 
@@ -84,16 +86,29 @@ def test_the_ideal_ranking_is_perfect(grades, k):
 @given(RUNS, GRADES, st.integers(1, 9))
 def test_only_the_order_of_scores_matters(run, grades, k):
     stretched = {passage: 3 * score + 7 for passage, score in run.items()}
-    for metric in (ndcg, recall, mrr):
+    for metric in (ndcg, recall, mrr, judged):
         assert metric({"q": run}, {"q": grades}, k) == metric({"q": stretched}, {"q": grades}, k)
 
 
-def test_agrees_with_trec_eval_where_it_is_installed():
-    pytrec_eval = pytest.importorskip("pytrec_eval", reason="part of the [eval] extra")
-    qrels = {f"q{n}": {f"d{m}": (n * m) % 4 for m in range(30)} for n in range(1, 20)}
-    run = {f"q{n}": {f"d{m}": float((m * 7 + n) % 11) for m in range(40)} for n in range(1, 20)}
-    measures = {"ndcg_cut.10", "recall.100"}
-    theirs = pytrec_eval.RelevanceEvaluator(qrels, measures).evaluate(run)
-    for query, values in theirs.items():
-        assert ndcg(run, qrels)[query] == pytest.approx(values["ndcg_cut_10"])
-        assert recall(run, qrels)[query] == pytest.approx(values["recall_100"])
+@given(
+    st.dictionaries(st.sampled_from("pqr"), st.dictionaries(PASSAGES, TIED), max_size=3),
+    st.dictionaries(st.sampled_from("pqr"), GRADES, min_size=1),
+)
+def test_values_are_those_of_trec_eval(run, qrels):
+    """On ties, graded and negative judgements, and queries that either side lacks."""
+    cuts = (1, 3, 10)
+    names = {f"{name}.{','.join(map(str, cuts))}" for name in ("ndcg_cut", "recall")}
+    theirs = pytrec_eval.RelevanceEvaluator(qrels, names | {"recip_rank"}).evaluate(run)
+    for query in qrels:
+        values = theirs.get(query, {})
+        for k in cuts:
+            assert ndcg(run, qrels, k)[query] == pytest.approx(values.get(f"ndcg_cut_{k}", 0))
+            assert recall(run, qrels, k)[query] == pytest.approx(values.get(f"recall_{k}", 0))
+        assert mrr(run, qrels, len("abcdefgh"))[query] == pytest.approx(values.get("recip_rank", 0))
+
+
+def test_judged_is_the_share_of_what_was_found_first():
+    run = {"q": {"a": 4.0, "b": 3.0, "c": 2.0, "d": 1.0}, "short": {"a": 1.0}}
+    qrels = {"q": {"a": 1, "b": 0, "d": -1}, "short": {"a": 1}, "absent": {"a": 1}}
+    assert judged(run, qrels, k=3) == {"q": pytest.approx(2 / 3), "short": 1.0, "absent": 0.0}
+    assert judged(run, qrels, k=4)["q"] == pytest.approx(3 / 4)

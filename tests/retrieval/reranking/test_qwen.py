@@ -204,7 +204,8 @@ async def test_a_server_that_is_not_there_or_has_another_model_leaves_the_order(
 def scifact(shared_data):
     """Qrels, and of each query its text and BM25's first 100: passage ids, texts and scores."""
     data = load(shared_data / "beir" / "scifact")
-    names, titles, texts = (list(column) for column in zip(*corpus.passages(data.corpus), strict=True))
+    passages_of = corpus.passages(data.corpus)
+    names, titles, texts = (list(column) for column in zip(*passages_of, strict=True))
     bm25 = tuned()
     engine = indexed(bm25, texts, titles)
     found = {}
