@@ -2,9 +2,9 @@
 
 import typer
 
-from eval.commands import choice
+from eval.commands import choice, reports
 
-_MODULES = (choice,)
+_MODULES = (choice, reports)
 """Each adds its commands with `register(group)`."""
 
 

@@ -3,6 +3,6 @@
 `write(directory)` is all that a run needs.
 """
 
-from eval.report.writing import write
+from eval.report.writing import MARKDOWN, PAGE, write
 
-__all__ = ["write"]
+__all__ = ["MARKDOWN", "PAGE", "write"]

@@ -56,7 +56,7 @@ def outcomes(records: Iterable[Record]) -> dict[str, dict[Key, Outcome]]:
         arms.setdefault(record["arm"], {})[_key(record)] = Outcome(
             record["state"] == "ok" and record["chosen"] == record["answer"],
             record["state"],
-            float(passages[0]["score"]) if passages else None,
+            max((float(passage["score"]) for passage in passages), default=None),
         )
     return arms
 
@@ -132,7 +132,7 @@ def cases(
 
 def _case(key: Key, by_arm: Mapping[str, Record], arm: str, questions: Mapping[str, Any]) -> Case:
     text = questions.get(key[0]) or {}
-    answer = next((record["answer"] for record in by_arm.values()), None)
+    answer = next((r["answer"] for r in by_arm.values() if r["state"] != "error"), None)
     choices = [
         (_letter(place) + (" ✓" if place == answer else ""), harmless(str(choice), 400))
         for place, choice in enumerate(text.get("choices", ()))

@@ -85,7 +85,14 @@ def _accuracy(metrics: Metrics) -> list[Block]:
             for name, arm in arms.items()
         ],
     )  # fmt: skip
-    return [Plot(drawn, "Accuracy by arm", f"Accuracy by arm: {told}."), table]
+    return [
+        Plot(
+            drawn,
+            "Share of right answers; the full dot is the arm of the verdict",
+            f"Accuracy by arm: {told}.",
+        ),
+        table,
+    ]
 
 
 def _gains(metrics: Metrics) -> list[Block]:
@@ -176,17 +183,18 @@ def _subjects(metrics: Metrics, pair: tuple[str, str, str] | None) -> list[Block
         [
             name, count(one["n"]), percent(one["accuracy"].get(base)),
             percent(one["accuracy"].get(arm)), signed(one["delta"][key]["points"]),
-            probability(one["delta"][key]["mcnemar_p"]), probability(one["delta"][key]["holm_p"]),
-            "significant" if name in sure else "",
+            probability(one["delta"][key]["mcnemar_p"]),
+            ("● " if name in sure else "") + probability(one["delta"][key]["holm_p"]),
         ]
         for name, one in ((name, known[name]) for name in order)
     ]  # fmt: skip
-    head = ["subject", "n", base, arm, "points", "p", "Holm p", ""]
+    head = ["subject", "n", base, arm, "points", "p", "p, Holm"]
     return [
         Text(f"{told}, {span}. A single subject has few questions: only those marked may be "
              "spoken of."),
-        Plot(drawn, "Gain by subject; full bars are significant", f"{told}, {span}."),
-        Table("Every subject", head, rows, texts=frozenset({7}), folded=len(rows) > 12),
+        Plot(drawn, "Full bars are significant after Holm's correction, hollow ones are not",
+             f"{told}, {span}."),
+        Table("Every subject", head, rows, folded=len(rows) > 12),
     ]  # fmt: skip
 
 
@@ -300,7 +308,6 @@ def _answered(metrics: Metrics, timings: Mapping[str, Any]) -> list[Block]:
             for name, arm in arms.items()
         ],
     )  # fmt: skip
-    times = timings.get("arms") or timings
     cost = Table(
         "What it took, in sum",
         ["arm", "tokens read", "tokens written", "FLOPs", "p50 ms", "p95 ms"],
@@ -308,7 +315,7 @@ def _answered(metrics: Metrics, timings: Mapping[str, Any]) -> list[Block]:
             [
                 name, count(arm["prompt_tokens"]), count(arm["completion_tokens"]),
                 amount(arm["flops"]),
-                *(decimal((times.get(name) or {}).get(key), 0) for key in ("p50_ms", "p95_ms")),
+                *(decimal((timings.get(name) or {}).get(key), 0) for key in ("p50_ms", "p95_ms")),
             ]
             for name, arm in arms.items()
         ],

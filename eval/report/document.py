@@ -108,12 +108,14 @@ class Verdict:
     """What a run says, in one sentence, and what supports or limits it.
 
     Attributes:
-        sentence: the finding, in plain words.
+        sentence: the finding, in plain words, without a full stop.
+        evidence: its numbers, which follow in parentheses.
         reasons: each a sentence, the most important first.
         figures: name and value of the few numbers that matter most.
     """
 
     sentence: str
+    evidence: str = ""
     reasons: Sequence[str] = ()
     figures: Sequence[tuple[str, str]] = ()
 

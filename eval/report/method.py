@@ -50,6 +50,9 @@ def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
         name = f"{prefix}{key}"
         if isinstance(value, Mapping) and value:
             leaves.update(flat(value, f"{name}."))
+        elif isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
+            numbered = {str(number): item for number, item in enumerate(value, start=1)}
+            leaves.update(flat(numbered, f"{name}."))
         else:
             leaves[name] = _text(value)
     return leaves

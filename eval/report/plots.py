@@ -51,6 +51,8 @@ _STYLE: Any = {
     "ytick.labelcolor": _INK,
     "text.color": _INK,
 }
+_LETTER, _GAP = 7.5, 11.0
+"""Width of a letter, and space between a dot and its name, in pixels."""
 _UNSEEN = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 
 
@@ -134,6 +136,7 @@ def estimates(
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
         axes.grid(axis="x")
+        axes.locator_params(axis="x", nbins=6)
         axes.margins(x=0.14 if any(row.label for row in rows) else 0.05)
         axes.set_xlabel(axis)
         return done()
@@ -192,7 +195,7 @@ def curves(series: Sequence[Series], *, name: str, x_axis: str, y_axis: str, log
         axes.set_xlabel(x_axis)
         axes.set_ylabel(y_axis)
         ends = [(one.x[-1], one.y[-1]) for one in series]
-        _name_points(axes, [one.name for one in series], ends, _SERIES)
+        _name_points(axes, [one.name for one in series], ends, _SERIES, False)
         return done()
 
 
@@ -216,7 +219,7 @@ def trade(points: Mapping[str, tuple[float, float]], *, name: str, x_axis: str, 
         axes.set_xlabel(x_axis)
         axes.set_ylabel(y_axis)
         _plain_decades(axes, [x for x, _ in points.values()])
-        _name_points(axes, list(points), list(points.values()), (_INK,))
+        _name_points(axes, list(points), list(points.values()), (_INK,), True)
         return done()
 
 
@@ -247,21 +250,30 @@ def _name_points(
     names: Sequence[str],
     points: Sequence[tuple[float, float]],
     colours: Sequence[str],
+    inwards: bool,
 ) -> None:
     """Write each name beside its point, moved up or down where two would overlap."""
     axes.autoscale_view()
-    low, high = axes.get_ylim()
-    least = (high - low) * 0.065
-    order = sorted(range(len(points)), key=lambda number: points[number][1])
-    heights: dict[int, float] = {}
-    previous = float("-inf")
-    for number in order:
-        previous = heights[number] = max(points[number][1], previous + least)
-    for number, (x, y) in enumerate(points):
+    middle = axes.transAxes.transform((0.5, 0.5))[0]
+    places = axes.transData.transform(list(points))
+    taken: list[tuple[float, float, float]] = []  # left, right, height of what is written already
+    for number in sorted(range(len(points)), key=lambda number: points[number][1]):
+        x, y = places[number]
+        left = inwards and x > middle
+        text, width = _short(names[number]), _LETTER * len(_short(names[number]))
+        start = x - _GAP - width if left else x + _GAP
+        height = y
+        while any(
+            start < right and other < start + width and abs(height - at) < _LETTER * 2
+            for other, right, at in taken
+        ):
+            height += 2.0
+        taken.append((start, start + width, height))
+        to_points = 72 / axes.figure.dpi
         axes.annotate(
-            _short(names[number]), (x, y), xytext=(8, heights[number]),
-            textcoords=("offset points", "data"), va="center", fontsize=8.5,
-            color=colours[number % len(colours)], annotation_clip=False,
+            text, points[number], xytext=((-8 if left else 8), (height - y) * to_points),
+            textcoords="offset points", ha="right" if left else "left", va="center",
+            fontsize=8.5, color=colours[number % len(colours)], annotation_clip=False,
         )  # fmt: skip
 
 

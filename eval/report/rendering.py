@@ -13,7 +13,13 @@ from eval.report.document import Report, Table
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-_MARKS = re.compile(r"([\\`*_{}\[\]()#+!|~$<>&]|(?<=\d)\.(?=\s)|^[-=]|(?<=:)/(?=/)|(?<=www)\.)")
+_ENTITIES = re.compile(r"[<>&$~]|:(?=//)|(?<=\bwww)\.", re.IGNORECASE)
+_NAMED = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
+_MARKS = re.compile(
+    r"[\\`*\[\]|]"
+    r"|(?<!\w)_|_(?!\w)"  # inside a word an underscore marks nothing
+    r"|^[-+=#](?=[-=#]*(?: |$))|(?:(?<=^\d)|(?<=^\d\d))[.)](?= )"  # what would begin a list, a heading or a rule
+)
 
 
 def html(report: Report) -> str:
@@ -37,7 +43,8 @@ def markdown(report: Report) -> str:
 
 def escaped(text: str) -> str:
     """Text on one line that Markdown shows as it is: no markup, links or cells of its own."""
-    return _MARKS.sub(_as_entity, " ".join(text.split()))
+    line = _MARKS.sub(r"\\\g<0>", " ".join(text.split()))
+    return _ENTITIES.sub(lambda mark: _NAMED.get(mark[0], f"&#{ord(mark[0])};"), line)
 
 
 def table(one: Table) -> str:
@@ -50,11 +57,6 @@ def table(one: Table) -> str:
         cells = row if number == 1 else [escaped(cell) for cell in row]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
-
-
-def _as_entity(mark: re.Match[str]) -> str:
-    """Entities, not backslashes, since not every reader of Markdown knows all of the latter."""
-    return f"&#{ord(mark[0])};"
 
 
 def _environment() -> "Environment":

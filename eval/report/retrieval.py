@@ -80,12 +80,12 @@ def _quality(metrics: Metrics) -> list[Block]:
     table = Table(
         "Means over all judged queries",
         ["system", "nDCG@10", "95\u00a0% interval", "recall@100", "MRR@10", "judged@10",
-         "nothing found", "errors"],
+         "empty / errors"],
         [
             [
                 name, decimal(one["ndcg@10"]), interval(one.get("ci95"), 3),
                 decimal(one["recall@100"]), decimal(one["mrr@10"]), percent(one["judged@10"]),
-                count(one["without_hits"]), count(one["errors"]),
+                f"{count(one['without_hits'])} / {count(one['errors'])}",
             ]
             for name, one in ((name, systems[name]) for name in names)
         ],
@@ -95,7 +95,15 @@ def _quality(metrics: Metrics) -> list[Block]:
         "the share of the first ten documents that anyone judged: an unjudged one counts as not "
         "relevant, so systems unlike those that the judges saw look worse than they are."
     )
-    return [Plot(drawn, "nDCG@10 by system", f"nDCG@10 by system: {told}."), table, note]
+    return [
+        Plot(
+            drawn,
+            "The full dot is the highest; where lines overlap, the pairs below decide",
+            f"nDCG@10 by system: {told}.",
+        ),
+        table,
+        note,
+    ]
 
 
 def _pairs(metrics: Metrics) -> list[Block]:
@@ -106,19 +114,18 @@ def _pairs(metrics: Metrics) -> list[Block]:
             rows.append([
                 f"{a} over {b}", signed(found["delta"], 3), interval(found["ci95"], 3),
                 probability(found["p_t"]), probability(found["p_randomisation"]),
-                probability(found["p_holm"]),
+                ("● " if found["p_holm"] < verdict.ALPHA else "") + probability(found["p_holm"]),
                 f"{count(found['wins'])} / {count(found['ties'])} / {count(found['losses'])}",
-                "significant" if found["p_holm"] < verdict.ALPHA else "",
             ])  # fmt: skip
     if not rows:
         return []
-    head = ["pair", "nDCG@10", "95\u00a0% interval", "p, t test", "p, randomisation", "p, Holm",
-            "wins / ties / losses", ""]  # fmt: skip
+    head = ["pair", "nDCG@10", "95\u00a0% interval", "p, t", "p, random.", "p, Holm",
+            "wins / ties / losses"]  # fmt: skip
     return [
-        Table("Paired differences over the same queries", head, rows, frozenset({7}),
+        Table("Paired differences over the same queries", head, rows,
               folded=len(rows) > 15),
         Text("The t test and Fisher's randomisation test are paired by query; Holm's correction is "
-             "over all pairs here. Only pairs marked as significant may be called different."),
+             "over all pairs here. ● marks pairs that may be called different."),
     ]  # fmt: skip
 
 
@@ -141,8 +148,10 @@ def _published(metrics: Metrics, encoder: str) -> list[Block]:
               "source"], rows, texts=frozenset({3, 4})),
         Text("▵ The protocol differs, as said beside the source."),
     ]  # fmt: skip
-    if metrics.get("queries_asked", metrics["queries"]) < metrics["queries"]:
-        blocks.append(Text("Ours are over a part of the queries.", "warning"))
+    whole = metrics.get("queries_in_set", metrics["queries"])
+    if metrics["queries"] < whole:
+        told = f"Ours are over {count(metrics['queries'])} of {count(whole)} queries."
+        blocks.append(Text(told, "warning"))
     return blocks
 
 

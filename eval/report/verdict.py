@@ -10,7 +10,6 @@ from eval.report.wording import (
     interval,
     is_probability,
     percent,
-    probability,
     signed,
     signed_percent,
 )
@@ -20,7 +19,10 @@ Metrics = Mapping[str, Any]
 
 
 def pairs(metrics: Metrics) -> list[tuple[str, str, str]]:
-    """Each key of ``delta`` with its two arms, the one that is meant to gain first."""
+    """Each key of ``delta`` with its two arms, the one that is meant to gain first.
+
+    Retrieving arms come first, what was asked twice last.
+    """
     arms = metrics["arms"]
     found = []
     for key in metrics.get("delta") or {}:
@@ -28,14 +30,15 @@ def pairs(metrics: Metrics) -> list[tuple[str, str, str]]:
             if key.startswith(f"{arm}-") and key[len(arm) + 1 :] in arms:
                 found.append((key, arm, key[len(arm) + 1 :]))
                 break
-    return found
+    return sorted(
+        found, key=lambda pair: ("#" in pair[1], not pair[1].startswith("rag"), *pair[1:])
+    )
 
 
 def main_pair(metrics: Metrics) -> tuple[str, str, str] | None:
     """The comparison that a run was made for: its first retrieving arm with the closed book."""
-    found = [pair for pair in pairs(metrics) if pair[2] == "closed_book"]
-    found.sort(key=lambda pair: (pair[1] != "rag", not pair[1].startswith("rag")))
-    return next((pair for pair in found if "#" not in pair[1]), None)
+    found = [pair for pair in pairs(metrics) if pair[2] == "closed_book" and "#" not in pair[1]]
+    return found[0] if found else None
 
 
 def choice(metrics: Metrics) -> Verdict:
@@ -49,25 +52,22 @@ def choice(metrics: Metrics) -> Verdict:
         return _alone(metrics)
     delta = metrics["delta"][pair[0]]
     random = (metrics["delta"]).get(f"{pair[1]}-random")
-    evidence = _evidence(delta)
     low, high = delta["ci95"]
     sure = delta["mcnemar_p"] < ALPHA
     size = decimal(abs(delta["points"]), 1)
     if sure and low > 0 and not (random and not _gains(random)):
-        sentence = f"Retrieval gains {size} points over closed-book ({evidence})."
+        sentence = f"Retrieval gains {size} points over closed-book"
     elif sure and low > 0:
         sentence = (
-            f"No gain from what the passages say can be claimed: retrieval answers {size} points "
-            f"more than closed-book ({evidence}), but random passages do as well."
+            "No gain from what the passages say can be claimed: retrieval answers "
+            f"{size} points more than closed-book, but not reliably more than random passages"
         )
     elif sure and high < 0:
-        sentence = f"Retrieval loses {size} points against closed-book ({evidence})."
+        sentence = f"Retrieval loses {size} points against closed-book"
     else:
-        sentence = (
-            f"No gain can be claimed: {signed(delta['points'])} points against closed-book "
-            f"({evidence})."
-        )
-    return Verdict(sentence, _reasons(metrics, pair, delta, random), _figures(metrics, delta))
+        sentence = f"No gain can be claimed: {signed(delta['points'])} points over closed-book"
+    reasons = _reasons(metrics, pair, delta, random)
+    return Verdict(sentence, _evidence(delta), reasons, _figures(metrics, delta))
 
 
 def _gains(delta: Metrics) -> bool:
@@ -147,7 +147,8 @@ def _alone(metrics: Metrics) -> Verdict:
         for name, arm in metrics["arms"].items()
     )
     return Verdict(
-        f"Answers that are right: {shares}.",
+        f"Answers that are right: {shares}",
+        "",
         (
             "Whether retrieval gains cannot be said: that takes a closed-book and a retrieving arm "
             "over the same questions.",
@@ -191,36 +192,36 @@ def retrieval(metrics: Metrics) -> Verdict:
         ("judged@10", percent(best["judged@10"])),
         ("queries", count(metrics["queries"])),
     ]
-    shown = f"{names[0]} reaches nDCG@10 {decimal(best['ndcg@10'])}"
-    if best.get("ci95"):
-        shown += f" (95\u00a0% interval {interval(best['ci95'], 3)})"
+    reaches = f"{names[0]} reaches nDCG@10 {decimal(best['ndcg@10'])}"
+    own = f"95\u00a0% interval {interval(best.get('ci95'), 3)}"
     reasons = _gaps(metrics)
     if len(names) == 1:
-        return Verdict(f"{shown}.", reasons, figures)
+        return Verdict(reaches, own, reasons, figures)
     found = comparison(metrics, names[0], names[1])
     if found is None:
-        return Verdict(f"{shown}, {names[1]} {decimal(systems[names[1]]['ndcg@10'])}.",
-                       reasons, figures)  # fmt: skip
-    ahead = (
-        f"{signed(found['delta'], 3)} (95\u00a0% interval {interval(found['ci95'], 3)}; "
-        f"randomisation {is_probability(found['p_randomisation'])}, "
-        f"after Holm {probability(found['p_holm'])})"
+        second = f"{names[1]} {decimal(systems[names[1]]['ndcg@10'])}"
+        return Verdict(f"{reaches}, {second}", "no paired test of the two", reasons, figures)
+    evidence = (
+        f"{signed(found['delta'], 3)} over {names[1]}, 95\u00a0% interval "
+        f"{interval(found['ci95'], 3)}; randomisation test {is_probability(found['p_holm'])} "
+        "after Holm"
     )
     if found["p_holm"] < ALPHA:
-        return Verdict(f"{names[0]} finds best: nDCG@10 {decimal(best['ndcg@10'])}, "
-                       f"ahead of {names[1]} by {ahead}.", reasons, figures)  # fmt: skip
-    level = [names[0]]
-    for name in names[1:]:
+        return Verdict(f"{names[0]} finds best, with nDCG@10 {decimal(best['ndcg@10'])}",
+                       evidence, reasons, figures)  # fmt: skip
+    level = _level(metrics, names)
+    among = _listed(names[:level]) if level <= 3 else f"{names[0]} and the {level - 1} next"
+    sentence = f"No best system can be claimed: {among} are within chance of each other"
+    return Verdict(sentence, evidence, [f"{reaches} ({own}).", *reasons], figures)
+
+
+def _level(metrics: Metrics, names: Sequence[str]) -> int:
+    """How many of the best systems no test tells from the first, itself included."""
+    for number, name in enumerate(names[1:], start=1):
         pair = comparison(metrics, names[0], name)
         if pair is None or pair["p_holm"] < ALPHA:
-            break
-        level.append(name)
-    return Verdict(
-        f"No single best system can be claimed: {_listed(level)} are within chance of each other. "
-        f"The highest, {shown}, leads {names[1]} by {ahead}.",
-        reasons,
-        figures,
-    )
+            return number
+    return len(names)
 
 
 def _gaps(metrics: Metrics) -> list[str]:

@@ -89,8 +89,8 @@ def config(directory: RunDirectory) -> Mapping[str, Any]:
         raise EvalError(f"{path} could not be read", cause=str(error)) from error
 
 
-def per_query(directory: RunDirectory) -> dict[str, dict[str, float]]:
-    """System -> query -> nDCG@10, from ``per_query.csv``; empty where it is not there.
+def per_query(directory: RunDirectory, metric: str = "ndcg@10") -> dict[str, dict[str, float]]:
+    """System -> query -> value, from ``per_query.csv``; empty where it is not there.
 
     Raises:
         EvalError: it is there and cannot be read.
@@ -102,7 +102,7 @@ def per_query(directory: RunDirectory) -> dict[str, dict[str, float]]:
     try:
         with path.open(encoding="utf-8", newline="") as lines:
             for row in csv.DictReader(lines):
-                values.setdefault(row["system"], {})[row["query"]] = float(row["ndcg@10"])
+                values.setdefault(row["system"], {})[row["query"]] = float(row[metric])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise EvalError(f"{path} could not be read", cause=str(error)) from error
     return values

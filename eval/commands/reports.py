@@ -1,0 +1,49 @@
+"""`rag-app eval report` and `rag-app eval compare`."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from rag_app import output
+from rag_app.commands.common import AsJson
+
+_Run = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a run.")]
+
+
+def register(group: typer.Typer) -> None:
+    """Add the commands."""
+    group.command()(report)
+    group.command()(compare)
+
+
+def report(directory: _Run, as_json: AsJson = False) -> None:
+    """Write report.html and report.md of a run anew, and print where."""
+    from eval.report import PAGE, write
+    from eval.running.directory import RunDirectory
+
+    run = RunDirectory.open(directory)
+    write(run)
+    metrics: dict[str, Any] = run.read_json("metrics.json")
+    output.show(metrics, as_json, lambda _: typer.echo(run.path / PAGE))
+
+
+def compare(
+    first: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a run, called A.")],
+    second: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of another, called B.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Write it to this file: .html a page, else Markdown.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare two runs over the same data: settings, results, and whether they truly differ."""
+    from eval.report import comparing, rendering, terminal
+    from eval.running.directory import RunDirectory
+
+    found = comparing.compare(RunDirectory.open(first), RunDirectory.open(second))
+    made = comparing.report(found)
+    if out is not None:
+        write = rendering.html if out.suffix.lower() in {".html", ".htm"} else rendering.markdown
+        out.write_text(write(made), encoding="utf-8")
+        typer.echo(f"written: {out}", err=True)
+    output.show(found.as_dict(), as_json, lambda _: terminal.show(made))
