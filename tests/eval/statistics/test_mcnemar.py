@@ -9,11 +9,10 @@ from eval.statistics.mcnemar import exact_mcnemar
 
 
 @pytest.mark.parametrize("gained", [0, 1, 2, 6, 25, 100, 999])
-@pytest.mark.parametrize("lost", [0, 1, 3, 6, 24, 180, 1000])
+@pytest.mark.parametrize("lost", [1, 3, 6, 24, 180, 1000])
 def test_equals_statsmodels_on_a_grid(gained: int, lost: int) -> None:
-    if gained + lost:
-        expected = mcnemar([[7, gained], [lost, 5]], exact=True).pvalue
-        assert exact_mcnemar(gained, lost) == pytest.approx(expected, rel=1e-9, abs=1e-300)
+    expected = mcnemar([[7, gained], [lost, 5]], exact=True).pvalue
+    assert exact_mcnemar(gained, lost) == pytest.approx(expected, rel=1e-9, abs=1e-300)
 
 
 @given(st.integers(0, 500), st.integers(0, 500))
