@@ -1,12 +1,14 @@
 """A cheap pass over all passages, then a dear one over the best of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from llama_index.core.bridge.pydantic import PrivateAttr
 from llama_index.core.schema import NodeWithScore
 
 from retrieval.reranking.base import Reranked, Reranker
+
+Notes = Mapping[str, str | int | float]
 
 
 class TwoPassReranker(Reranker):
@@ -15,8 +17,8 @@ class TwoPassReranker(Reranker):
     The finalists keep the retriever's scores for the second pass, so what it does with them is up
     to it. The others follow in the order of the first pass, with scores below those of the
     finalists: the published form (Retro*'s ``100@1`` then ``30@16``, https://github.com/
-    VectorSpaceLab/agentic-search, Retro-star) drops them. The notes are those of the first pass,
-    and those of the second with ``finals_`` before their names.
+    VectorSpaceLab/agentic-search, Retro-star) drops them. The notes count the passages of
+    both passes together, and the ``finalists``.
 
     Args:
         first: grades all passages.
@@ -45,8 +47,18 @@ class TwoPassReranker(Reranker):
         chosen = [found[node.node.node_id] for node in first.nodes[: self._finalists]]
         second = await self._second.rerank(query, chosen)
         others = _below(second.nodes, first.nodes[self._finalists :])
-        finals = {f"finals_{name}": value for name, value in second.notes.items()}
-        return Reranked([*second.nodes, *others], {**first.notes, **finals})
+        counted = {**_added(first.notes, second.notes), "finalists": len(chosen)}
+        return Reranked([*second.nodes, *others], counted)
+
+
+def _added(first: Notes, second: Notes) -> dict[str, str | int | float]:
+    """Numbers added up; of texts, such as the first error, the first."""
+    added = {**second, **first}
+    for name, value in second.items():
+        other = first.get(name)
+        if not isinstance(value, str) and not isinstance(other, str) and other is not None:
+            added[name] = value + other
+    return added
 
 
 def _below(upper: Sequence[NodeWithScore], lower: Sequence[NodeWithScore]) -> list[NodeWithScore]:

@@ -39,7 +39,7 @@ async def test_the_finalists_come_first_in_the_order_of_the_second_pass():
     scores = [node.score for node in reranked.nodes]
     assert scores == [-3, -4, -5, -6, -7]
     assert second._given == [[("p2", 0.7), ("p4", 0.5), ("p0", 0.9)]], "as the retriever gave them"
-    assert reranked.notes == {"ok": 5, "finals_ok": 3}
+    assert reranked.notes == {"ok": 8, "finalists": 3}
 
 
 @pytest.mark.parametrize("size", [0, 1, 3])
@@ -52,3 +52,15 @@ async def test_with_enough_places_everybody_is_a_finalist(size):
 def test_finals_without_finalists_are_refused():
     with pytest.raises(ValueError, match="finalists"):
         TwoPassReranker(Sorting(float), Sorting(float), 0)
+
+
+async def test_what_went_wrong_in_either_pass_is_told():
+    class Failing(Sorting):
+        async def rerank(self, query: str, nodes: Sequence[NodeWithScore]) -> Reranked:
+            return Reranked(list(nodes), {"ok": 0, "failed": len(nodes), "error": "it is away"})
+
+    given = passages(["3", "1", "2"])
+    late = await TwoPassReranker(Sorting(float), Failing(float), 2).rerank("q", given)
+    assert late.notes == {"ok": 3, "failed": 2, "error": "it is away", "finalists": 2}
+    early = await TwoPassReranker(Failing(float), Failing(float), 2).rerank("q", given)
+    assert early.notes == {"ok": 0, "failed": 5, "error": "it is away", "finalists": 2}
