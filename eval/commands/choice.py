@@ -1,7 +1,129 @@
-"""`rag-app eval choice` and `rag-app eval resume`."""
+"""`rag-app eval choice`: what retrieval gains over a closed book."""
+
+import re
+import sys
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
+from eval.commands.running import going_on, until_done
+from rag_app import output
+from rag_app.commands.common import AsJson
+from rag_app.settings import Settings
+
 
 def register(group: typer.Typer) -> None:
-    """Add the commands."""
+    """Add the command."""
+    group.command()(choice)
+
+
+def choice(  # noqa: PLR0913, PLR0917 - one parameter a flag
+    context: typer.Context,
+    dataset: Annotated[
+        str, typer.Argument(help="mmlu, mmlu_pro, gpqa_main, gpqa_diamond, openstax or jsonl:PATH.")
+    ],
+    arms: Annotated[
+        str,
+        typer.Option(help="closed_book, rag, rag:SYSTEM, random; #2 asks an arm a second time."),
+    ] = "closed_book,rag",
+    subjects: Annotated[str | None, typer.Option(help="Only these, with commas.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="That many questions.")] = None,
+    seed: Annotated[int, typer.Option(help="Of orders, of the limit, of random passages.")] = 0,
+    repeats: Annotated[
+        int, typer.Option(min=1, help="How often, the choices shifted each time.")
+    ] = 1,
+    passages: Annotated[
+        int | None, typer.Option(min=1, max=100, help="Passages of each search.")
+    ] = None,
+    collection: Annotated[
+        str | None, typer.Option("--collection", "-c", help="Where passages are found.")
+    ] = None,
+    corpus: Annotated[
+        Path | None, typer.Option(exists=True, help="File or folder to take in first.")
+    ] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(exists=True, file_okay=False, help="Folder of local data.")
+    ] = None,
+    concurrency: Annotated[
+        int | None, typer.Option(min=1, help="Questions under way at once.")
+    ] = None,
+    max_errors: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of errors that stops the run.")
+    ] = 0.02,
+    cache: Annotated[
+        bool, typer.Option(help="Take answers of earlier runs, and keep new ones.")
+    ] = True,
+    out: Annotated[Path | None, typer.Option(help="Folder of the run.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask multiple-choice questions with and without passages, and compare."""
+    from eval.choice import evaluation
+    from eval.choice.plan import ChoicePlan
+
+    settings: Settings = context.obj
+    plan = ChoicePlan(
+        dataset=dataset,
+        arms=arms,
+        subjects=tuple(filter(None, map(str.strip, (subjects or "").split(",")))),
+        limit=limit,
+        seed=seed,
+        repeats=repeats,
+        passages=passages,
+        collection=collection or "",
+        corpus=str(corpus.absolute()) if corpus else "",
+        data_dir=str(data_dir.absolute()) if data_dir else "",
+        concurrency=concurrency or evaluation.usual_concurrency(settings),
+        max_errors=max_errors,
+        cache=cache,
+    )
+    run = evaluation.begin(out or default_out(settings, dataset), plan, settings)
+    with going_on(run.path):
+        until_done(evaluation.run(run, command=sys.argv, secrets=settings))
+    finished(run.path, run.read_json("metrics.json"), as_json)
+
+
+def default_out(settings: Settings, dataset: str) -> Path:
+    """A folder for a run of a data set, named after it and the present time."""
+    name = re.sub(r"[^A-Za-z0-9_-]+", "-", dataset).strip("-")
+    now = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
+    return settings.storage.path / "evaluations" / f"{name}-{now}"
+
+
+def finished(path: Path, metrics: Mapping[str, Any], as_json: bool) -> None:
+    """Print what a run came to.
+
+    Raises:
+        typer.Exit: with 3, some questions failed.
+    """
+    errors = sum(arm["errors"] for arm in metrics["arms"].values())
+    document = {"directory": str(path), "errors": errors, "metrics": metrics}
+    output.show(document, as_json, _show)
+    if errors:
+        raise typer.Exit(3)
+
+
+def _show(document: Mapping[str, Any]) -> None:
+    metrics = document["metrics"]
+    for name, arm in metrics["arms"].items():
+        low, high = arm["ci95"]
+        counts = [
+            f"{arm[what]} {what}" for what in ("unparsed", "truncated", "errors") if arm[what]
+        ]
+        shown = [f"{name}: {arm['accuracy']:.1%} ({low:.1%} to {high:.1%}) of {arm['n']}", *counts]
+        _line(", ".join(shown))
+    for pair, delta in metrics["delta"].items():
+        low, high = delta["ci95"]
+        _line(
+            f"{pair}: {delta['points']:+.1f} points ({low:+.1f} to {high:+.1f}), "
+            f"p = {delta['mcnemar_p']:.2g}, detectable from {delta['mde']:.1f} points"
+        )
+    if document["errors"]:
+        _line(f"{document['errors']} failed: `rag-app eval resume {document['directory']}`")
+    _line(f"report: {Path(document['directory']) / 'report.html'}")
+
+
+def _line(text: str) -> None:
+    sys.stdout.write(output.harmless(text) + "\n")

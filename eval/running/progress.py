@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from rich.live import Live
     from rich.table import Table
 
+    from rag_app.ingest import Progress as Ingested
+
 _DRAWN, _KEPT, _TOLD = 0.5, 1.0, 10.0
 """Seconds between two pictures on a terminal, two states of the file, two lines elsewhere."""
 
@@ -82,6 +84,13 @@ class Progress:
         if not record.get("cached"):
             self._tokens += record.get("completion_tokens", 0)
 
+    def takes_in(self, news: "Ingested") -> None:
+        """Say how far the taking in of documents is that comes before the first sample."""
+        self.message = (
+            f"taking in {news.source}: {news.documents} of {news.total_documents} documents, "
+            f"{news.chunks} chunks"
+        )
+
     def state(self, state: str = "running") -> dict[str, Any]:
         """What `progress.json` holds."""
         seconds = time.monotonic() - self._start
@@ -127,9 +136,9 @@ class Progress:
             self._ticking.cancel()
             with suppress(asyncio.CancelledError):
                 await self._ticking
-        if error is not None:
-            self.message = str(error) or "interrupted"
+        self.message = "" if error is None else str(error) or "interrupted"
         self._keep(self.state("failed" if error is not None else "done"))
+        self.message = ""  # whoever catches the error shows it
         self._tell(self.summary())
 
     async def _tick(self) -> None:

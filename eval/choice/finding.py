@@ -1,0 +1,102 @@
+"""The passages of a question, searched once for all arms that want them."""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+
+from llama_index.core.schema import NodeWithScore
+
+from eval.errors import EvalError
+from rag_app.results import Hit
+from rag_app.service import QueryOptions, Service
+from retrieval.passages import node
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What searches gave.
+
+    Attributes:
+        passages: best first.
+        flops: floating-point operations of all models, as far as known.
+        milliseconds: wall time.
+    """
+
+    passages: list[NodeWithScore]
+    flops: float
+    milliseconds: float
+
+
+class Finder:
+    """Searches a collection, and remembers the last questions.
+
+    Args:
+        service: the application.
+        collection: where to search.
+        passages: how many are kept of each search.
+        top_k: how many a search returns by the settings; more where more are kept.
+        remembered: how many searches' results are kept.
+    """
+
+    def __init__(
+        self, service: Service, collection: str, passages: int, top_k: int, remembered: int
+    ) -> None:
+        self._service, self._collection, self._passages = service, collection, passages
+        self._top_k = passages if passages > top_k else None
+        self._remembered = remembered
+        self._known: OrderedDict[object, asyncio.Task[Found]] = OrderedDict()
+
+    async def find(self, queries: Sequence[str], options: QueryOptions) -> Found:
+        """The passages of one question: those of its queries in turn, best first, each once.
+
+        Raises:
+            EvalError: nothing was found.
+            one of `rag_app.errors.EXPECTED`: a search failed.
+        """
+        key = (tuple(queries), options)
+        if key not in self._known:
+            self._known[key] = asyncio.create_task(self._search(queries, options))
+            while len(self._known) > self._remembered:
+                self._known.popitem(last=False)
+        return await asyncio.shield(self._known[key])  # others may wait for it, too
+
+    async def close(self) -> None:
+        """End searches that nobody waits for any more."""
+        for task in self._known.values():
+            task.cancel()
+        await asyncio.gather(*self._known.values(), return_exceptions=True)
+
+    async def _search(self, queries: Sequence[str], options: QueryOptions) -> Found:
+        start = time.perf_counter()
+        asked = options.model_copy(update={"top_k": self._top_k})
+        results = await asyncio.gather(
+            *(self._service.search(self._collection, query, asked) for query in queries)
+        )
+        hits: dict[str, Hit] = {}
+        for row in zip_longest(*(result.hits[: self._passages] for result in results)):
+            for hit in row:
+                if hit is not None:
+                    hits.setdefault(hit.chunk_id, hit)
+        if not hits:
+            raise EvalError(
+                "no passages were found",
+                cause=f"collection {self._collection} has none for this question",
+                way_out="Look at the collection by `rag-app documents list`",
+            )
+        return Found(
+            [node_of(hit) for hit in hits.values()],
+            sum(result.trace.flops for result in results),
+            (time.perf_counter() - start) * 1000,
+        )
+
+
+def node_of(hit: Hit) -> NodeWithScore:
+    """A hit as what choosers read."""
+    metadata: dict[str, object] = {
+        "source": hit.source, "page": hit.page, "char_start": hit.char_start,
+        "char_end": hit.char_end, "headings": list(hit.headings), "passage_id": hit.passage_id,
+    }  # fmt: skip
+    return NodeWithScore(node=node(hit.chunk_id, hit.text, metadata), score=hit.score)
