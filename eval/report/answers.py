@@ -112,7 +112,7 @@ def cases(
     records: Iterable[Record],
     wanted: Sequence[Key],
     arm: str,
-    questions: Mapping[str, Any],
+    questions: Mapping[str, Any] | None,
 ) -> dict[Key, Case]:
     """The questions `wanted`, each with what every arm chose and what `arm` was offered.
 
@@ -121,7 +121,7 @@ def cases(
         wanted: which to show.
         arm: whose passages.
         questions: id -> ``{"question", "choices"}``; without a question's text only its id and
-            the letters are shown.
+            the letters are shown. None shows no text at all, not even of passages.
     """
     found: dict[Key, dict[str, Record]] = {key: {} for key in wanted}
     for record in records:
@@ -130,15 +130,17 @@ def cases(
     return {key: _case(key, by_arm, arm, questions) for key, by_arm in found.items()}
 
 
-def _case(key: Key, by_arm: Mapping[str, Record], arm: str, questions: Mapping[str, Any]) -> Case:
-    text = questions.get(key[0]) or {}
+def _case(
+    key: Key, by_arm: Mapping[str, Record], arm: str, questions: Mapping[str, Any] | None
+) -> Case:
+    text = (questions or {}).get(key[0]) or {}
     answer = next((r["answer"] for r in by_arm.values() if r["state"] != "error"), None)
     choices = [
         (_letter(place) + (" ✓" if place == answer else ""), harmless(str(choice), 400))
         for place, choice in enumerate(text.get("choices", ()))
     ]
     outcomes_ = [("right answer", _letter(answer))] if answer is not None else []
-    outcomes_ += [(name, _chosen(record)) for name, record in by_arm.items()]
+    outcomes_ += [(name, _chosen(record)) for name, record in sorted(by_arm.items())]
     passages = (by_arm.get(arm) or {}).get("passages") or ()
     return Case(
         name=harmless(key[0], 120) + (f", permutation {key[1] + 1}" if key[1] else ""),
@@ -149,7 +151,7 @@ def _case(key: Key, by_arm: Mapping[str, Record], arm: str, questions: Mapping[s
             Passage(
                 harmless(str(passage["source"]), 200),
                 decimal(float(passage["score"])),
-                harmless(str(passage["text"]), _PASSAGE_TEXT),
+                "" if questions is None else harmless(str(passage["text"]), _PASSAGE_TEXT),
             )
             for passage in passages[:_PASSAGES]
         ],

@@ -21,7 +21,7 @@ Metrics = Mapping[str, Any]
 
 def report(
     metrics: Metrics,
-    records: Sequence[Mapping[str, Any]] | Iterable[Mapping[str, Any]],
+    records: Iterable[Mapping[str, Any]],
     *,
     questions: Mapping[str, Any],
     private: bool,
@@ -49,7 +49,7 @@ def report(
             Section("Gains", _gains(metrics)),
             Section("Beside published gains", _published(metrics, pair)),
             Section("By subject", _subjects(metrics, pair)),
-            Section("What changed", _changes(records, arms, pair, {} if private else questions)),
+            Section("What changed", _changes(records, arms, pair, None if private else questions)),
             Section("Contamination", _contamination(metrics)),
             Section("By the score of the best passage", _scores(arms, pair)),
             Section("What was answered, and at what cost", _answered(metrics, timings)),
@@ -202,7 +202,7 @@ def _changes(
     records: Iterable[Mapping[str, Any]],
     arms: Mapping[str, Mapping[answers.Key, answers.Outcome]],
     pair: tuple[str, str, str] | None,
-    questions: Mapping[str, Any],
+    questions: Mapping[str, Any] | None,
 ) -> list[Block]:
     if not pair or pair[1] not in arms or pair[2] not in arms:
         return []

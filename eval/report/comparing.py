@@ -33,6 +33,7 @@ from eval.statistics.paired import outcomes, sign_flip
 from eval.statistics.rounding import rounded
 
 _METRICS = ("ndcg@10", "recall@100", "mrr@10")
+_KINDS = {"choice": "Answer evaluation", "retrieval": "Retrieval evaluation"}
 _NO_SETTING = "storage."
 """Where things are kept changes no result."""
 
@@ -236,11 +237,18 @@ def _both(first: str, second: str) -> str:
 
 
 def _warn_of_rest(warnings: list[str], name: str, common: int, a: int, b: int) -> None:
-    if not common == a == b:
-        warnings.append(
-            f"{name}: compared over the {count(common)} questions that both runs have; A has "
-            f"{count(a)}, B {count(b)}."
-        )
+    """Say that only a part is compared; names of which the same is to be said are put together."""
+    if common == a == b:
+        return
+    rest = (
+        f": compared over the {count(common)} questions that both runs have; A has {count(a)}, "
+        f"B {count(b)}."
+    )
+    for place, warning in enumerate(warnings):
+        if warning.endswith(rest):
+            warnings[place] = f"{warning.removesuffix(rest)}, {name}{rest}"
+            return
+    warnings.append(f"{name}{rest}")
 
 
 def _settings(a: RunDirectory, b: RunDirectory) -> list[tuple[str, str, str]]:
@@ -264,7 +272,7 @@ def report(found: Comparison) -> Report:
     """What a comparison says, to be written as a page or as Markdown."""
     return Report(
         title="Two runs compared",
-        kicker=f"{found.kind.capitalize()} evaluation · {harmless(found.dataset['name'], 200)}",
+        kicker=f"{_KINDS[found.kind]} · {harmless(found.dataset['name'], 200)}",
         verdict=_verdict(found),
         sections=[
             Section("The runs", _runs(found)),
@@ -324,10 +332,14 @@ def _results(found: Comparison) -> list[Block]:
              "for retrieval; Holm's correction is over all rows. ● is significant at 0.05."),
     ]  # fmt: skip
     if found.gains:
-        gains = [[name.replace("-closed_book", " over closed_book"), signed(a), signed(b)]
-                 for name, a, b in found.gains]  # fmt: skip
+        gains = [[_over(pair), signed(a), signed(b)] for pair, a, b in found.gains]
         blocks.append(Table("Points gained, each over all of its run", ["", "A", "B"], gains))
     return blocks
+
+
+def _over(pair: str) -> str:
+    arm, _, base = pair.rpartition("-")
+    return f"{arm} over {base}"
 
 
 def _differing(found: Comparison) -> list[Block]:

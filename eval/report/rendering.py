@@ -5,20 +5,24 @@ it is escaped, but for the plots, whose text `eval.report.plots` escapes.
 """
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from eval.errors import EvalError
 from eval.report.document import Report, Table
+from eval.report.wording import harmless
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 _ENTITIES = re.compile(r"[<>&$~]|:(?=//)|(?<=\bwww)\.", re.IGNORECASE)
+_LONGEST = 2000
+"""Characters of a cell or paragraph."""
 _NAMED = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
 _MARKS = re.compile(
     r"[\\`*\[\]|]"
     r"|(?<!\w)_|_(?!\w)"  # inside a word an underscore marks nothing
-    r"|^[-+=#](?=[-=#]*(?: |$))|(?:(?<=^\d)|(?<=^\d\d))[.)](?= )"  # what would begin a list, a heading or a rule
+    r"|^[-+=#](?=[-=#]*(?: |$))"  # what would begin a list, a heading or a rule
+    r"|(?:(?<=^\d)|(?<=^\d\d))[.)](?= )"
 )
 
 
@@ -28,7 +32,7 @@ def html(report: Report) -> str:
     Raises:
         EvalError: jinja2 is not installed.
     """
-    return _encodable(_environment().get_template("report.html.j2").render(report=report))
+    return _environment().get_template("report.html.j2").render(report=report)
 
 
 def markdown(report: Report) -> str:
@@ -38,12 +42,12 @@ def markdown(report: Report) -> str:
         EvalError: jinja2 is not installed.
     """
     text = _environment().get_template("report.md.j2").render(report=report)
-    return _encodable(re.sub(r"\n{3,}", "\n\n", text).strip() + "\n")
+    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
 def escaped(text: str) -> str:
     """Text on one line that Markdown shows as it is: no markup, links or cells of its own."""
-    line = _MARKS.sub(r"\\\g<0>", " ".join(text.split()))
+    line = _MARKS.sub(r"\\\g<0>", " ".join(harmless(text, _LONGEST).split()))
     return _ENTITIES.sub(lambda mark: _NAMED.get(mark[0], f"&#{ord(mark[0])};"), line)
 
 
@@ -59,9 +63,20 @@ def table(one: Table) -> str:
     return "\n".join(lines)
 
 
+def _finalized(context: Any, value: Any) -> Any:
+    """What a page shows of a value: text that is not markup of our own is made harmless."""
+    return harmless(value, _LONGEST) if context.autoescape and type(value) is str else value
+
+
 def _environment() -> "Environment":
     try:
-        from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+        from jinja2 import (
+            Environment,
+            PackageLoader,
+            StrictUndefined,
+            pass_eval_context,
+            select_autoescape,
+        )
     except ImportError as error:
         raise EvalError(
             "reports cannot be written",
@@ -72,12 +87,9 @@ def _environment() -> "Environment":
         loader=PackageLoader("eval.report", ""),
         autoescape=select_autoescape(enabled_extensions=("html.j2",)),
         undefined=StrictUndefined,
+        finalize=pass_eval_context(_finalized),
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters.update({"line": escaped, "markdown_table": table})
     return environment
-
-
-def _encodable(text: str) -> str:
-    return text.encode("utf-8", "replace").decode("utf-8")
