@@ -99,9 +99,30 @@ def product(
     return _all_different(systems)
 
 
-def of_settings(settings: Settings) -> System:
-    """The pipeline of the settings, under the name that says what it is."""
-    return _system(settings.retrieval.retriever, "", settings.rewrite.kind, settings.rerank.kind)
+def chosen(
+    settings: Settings,
+    systems: Sequence[str] = (),
+    retrievers: Sequence[str] = (),
+    encoders: Sequence[str] = (),
+    rewrites: Sequence[str] = (),
+    reranks: Sequence[str] = (),
+) -> list[System]:
+    """The systems named, and the product of the rest where any of it is given.
+
+    What a product lacks is as in the settings; with nothing at all, theirs is the one system.
+
+    Raises:
+        EvalError: a name is unknown, or a system appears twice.
+    """
+    found = [parse(text) for text in systems]
+    if not found or retrievers or encoders or rewrites or reranks:
+        found += product(
+            retrievers or [settings.retrieval.retriever],
+            encoders,
+            rewrites or [settings.rewrite.kind],
+            reranks or [settings.rerank.kind],
+        )
+    return _all_different(found)
 
 
 def _system(retriever: str, encoder: str, rewriter: str, reranker: str) -> System:

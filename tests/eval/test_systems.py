@@ -3,7 +3,7 @@
 import pytest
 
 from eval.errors import EvalError
-from eval.systems import System, of_settings, parse, parse_all, product
+from eval.systems import System, chosen, parse, parse_all, product
 from rag_app.service import QueryOptions
 from rag_app.settings import load_settings
 
@@ -58,8 +58,17 @@ def test_bm25_searches_an_index_that_is_built_anyway() -> None:
     assert product(["bm25"])[0].options.encoder is None
 
 
-def test_the_pipeline_of_the_settings_has_a_name() -> None:
-    usual = of_settings(load_settings())
-    assert usual.name == "hybrid"
-    reranked = of_settings(load_settings(overrides={"rerank": {"kind": "qwen"}}))
-    assert reranked == parse("hybrid+qwen")
+def test_without_any_name_the_settings_are_the_system() -> None:
+    assert chosen(load_settings()) == [parse("hybrid")]
+    reranked = load_settings(overrides={"rerank": {"kind": "qwen"}})
+    assert chosen(reranked) == [parse("hybrid+qwen")]
+    assert chosen(reranked, retrievers=["bm25"]) == [parse("bm25+qwen")]
+    assert chosen(reranked, retrievers=["bm25"], reranks=["none"]) == [parse("bm25")]
+
+
+def test_named_systems_stand_beside_a_product() -> None:
+    settings = load_settings()
+    assert chosen(settings, ["dense+qwen"]) == [parse("dense+qwen")]
+    assert chosen(settings, ["dense+qwen"], ["bm25"]) == [parse("dense+qwen"), parse("bm25")]
+    with pytest.raises(EvalError, match="named twice"):
+        chosen(settings, ["bm25"], ["bm25"])

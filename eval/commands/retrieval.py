@@ -1,0 +1,162 @@
+"""`rag-app eval retrieval` and `rag-app eval score`."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from eval.commands.choice import default_out
+from eval.commands.running import going_on, until_done
+from eval.errors import EvalError
+from rag_app import output
+from rag_app.commands.common import Accept, AsJson, InCollection, accepted
+from rag_app.settings import Settings
+
+DataDir = Annotated[Path | None, typer.Option(help="Folder of local data sets.")]
+Out = Annotated[Path | None, typer.Option(help="Folder of the run; a new one under the storage.")]
+OWN = "own"
+
+
+def register(group: typer.Typer) -> None:
+    """Add the commands."""
+    group.command()(retrieval)
+    group.command()(score)
+
+
+def retrieval(  # noqa: PLR0913, PLR0917 - one parameter a flag
+    context: typer.Context,
+    dataset: Annotated[
+        str, typer.Argument(help="beir:PATH, bright:TASK, openstax, or own: your own documents.")
+    ],
+    retrievers: Annotated[
+        str, typer.Option(help="dense, bm25, hybrid, rank_bm25, with commas between them.")
+    ] = "",
+    encoders: Annotated[str, typer.Option(help="Rows of the encoder registry.")] = "",
+    rewrite: Annotated[str, typer.Option(help="none, llm or both.")] = "",
+    rerank: Annotated[str, typer.Option(help="none and names of rerankers.")] = "",
+    systems: Annotated[
+        str, typer.Option(help="RETRIEVER[@ENCODER][+rewrite][+RERANKER], with commas.")
+    ] = "",
+    queries: Annotated[
+        str, typer.Option(help="Which queries of BRIGHT, such as gpt4_reason.")
+    ] = "original",
+    lengths: Annotated[
+        str, typer.Option(help="Further runs with queries of so many tokens, such as 64,256,1024.")
+    ] = "",
+    limit: Annotated[int | None, typer.Option(min=1, help="Queries; all without it.")] = None,
+    depth: Annotated[int, typer.Option(min=10, max=1000, help="Documents of a ranking.")] = 100,
+    concurrency: Annotated[
+        int | None, typer.Option(min=1, help="Searches at a time; 1, or 8 with language models.")
+    ] = None,
+    questions: Annotated[int, typer.Option(min=1, help="own: how many questions to make.")] = 100,
+    fresh: Annotated[bool, typer.Option(help="own: make new questions.")] = False,
+    collection: InCollection = None,
+    data_dir: DataDir = None,
+    out: Out = None,
+    accept_license: Accept = False,
+    as_json: AsJson = False,
+) -> None:
+    """Compare how well systems find what the judges found relevant."""
+    from eval.retrieval import evaluation, starting
+    from eval.systems import chosen
+
+    settings: Settings = context.obj
+    compared = chosen(settings, *map(_listed, (systems, retrievers, encoders, rewrite, rerank)))
+    for system in compared:
+        settings = accepted(settings, system.options.encoder, accept_license)
+    order = starting.Order(
+        systems=tuple(compared),
+        queries=queries,
+        lengths=_numbers(lengths),
+        limit=limit,
+        depth=depth,
+        concurrency=concurrency,
+        data_dir=data_dir,
+        collection=collection,
+    )
+    folder = out or default_out(settings, dataset)
+    if dataset == OWN:
+        directory = until_done(starting.own(folder, settings, order, questions, fresh))
+    else:
+        directory = starting.public(folder, settings, order, dataset)
+    with going_on(directory.path):
+        metrics = until_done(evaluation.run(directory, command=sys.argv, secrets=settings))
+    finished(directory.path, metrics, as_json)
+
+
+def score(
+    context: typer.Context,
+    runs: Annotated[list[Path], typer.Argument(help="Files of runs: TREC's form or BRIGHT's.")],
+    dataset: Annotated[str, typer.Option(help="What the runs are of, such as bright:biology.")],
+    queries: Annotated[str, typer.Option(help="Which queries, such as gpt4_reason.")] = "original",
+    limit: Annotated[int | None, typer.Option(min=1, help="Queries; all without it.")] = None,
+    data_dir: DataDir = None,
+    out: Out = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score runs of other programs with the same metrics and tests."""
+    from eval.retrieval import evaluation, starting
+
+    settings: Settings = context.obj
+    order = starting.Order(queries=queries, limit=limit, data_dir=data_dir)
+    folder = out or default_out(settings, f"score-{dataset}")
+    directory = starting.foreign(folder, settings, order, dataset, runs)
+    metrics = until_done(evaluation.run(directory, command=sys.argv, secrets=settings))
+    finished(directory.path, metrics, as_json)
+
+
+def finished(path: Path, metrics: Mapping[str, Any], as_json: bool) -> None:
+    """Print what a run came to.
+
+    Raises:
+        typer.Exit: with 3, some searches failed.
+    """
+    errors = sum(system["errors"] for system in metrics["systems"].values())
+    document = {"directory": str(path), "errors": errors, "metrics": metrics}
+    output.show(document, as_json, _show)
+    if errors:
+        raise typer.Exit(3)
+
+
+def _show(document: Mapping[str, Any]) -> None:
+    metrics = document["metrics"]
+    best_first = sorted(metrics["systems"].items(), key=lambda one: -one[1]["ndcg@10"])
+    for name, values in best_first:
+        shown = [f"{what} {values[what]:.4f}" for what in ("ndcg@10", "recall@100", "mrr@10")]
+        if values["p50_ms"] is not None:
+            shown.append(f"{values['p50_ms']:.1f} ms")
+        shown += [f"{values[w]} {w}" for w in ("without_hits", "errors") if values[w]]
+        _line(f"{name}: {', '.join(shown)}")
+    for found in metrics["comparisons"]:
+        low, high = found["ci95"]
+        _line(
+            f"{found['a']} - {found['b']}: {found['delta']:+.4f} ({low:+.4f} to {high:+.4f}), "
+            f"p = {found['p_holm']:.2g} after Holm"
+        )
+    for note in metrics["notes"]:
+        _line(note)
+    if document["errors"]:
+        _line(f"{document['errors']} failed: `rag-app eval resume {document['directory']}`")
+    _line(f"report: {Path(document['directory']) / 'report.html'}")
+
+
+def _line(text: str) -> None:
+    sys.stdout.write(output.harmless(text) + "\n")
+
+
+def _listed(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    try:
+        numbers = sorted({int(part) for part in _listed(text)})
+    except ValueError:
+        numbers = [0]
+    if any(number < 1 for number in numbers):
+        raise EvalError(
+            f"--lengths {text!r} is not valid", way_out="Give numbers such as 64,128,256"
+        )
+    return tuple(numbers)

@@ -1,0 +1,74 @@
+"""Hits of the application -> a ranking of the data set's documents."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+
+from rag_app.results import Hit, Trace
+
+MOST_HITS = 1000
+"""Hits that the application gives at most."""
+Named = Callable[[str, Hit], str]
+"""The document that a hit counts as, for a query's id."""
+_UNGRADED = ("failed", "skipped", "timeout")
+
+
+def by_passage(parents: Mapping[str, str]) -> Named:
+    """Documents by the passages' own ids, or by place where a passage has none.
+
+    Args:
+        parents: passage id -> the document it is a part of, where judgements are of documents.
+    """
+
+    def named(query: str, hit: Hit) -> str:  # noqa: ARG001 - other data sets look at it
+        page = "" if hit.page is None else hit.page
+        own = hit.passage_id or f"{hit.source}#{page}:{hit.char_start}"
+        return parents.get(own, own)
+
+    return named
+
+
+def ranking(
+    hits: Sequence[Hit], document: Callable[[Hit], str], excluded: Collection[str], depth: int
+) -> list[tuple[str, float]]:
+    """Documents with scores, best first: each once, by its best hit, without excluded ones.
+
+    Args:
+        hits: best first.
+        document: which one a hit counts as.
+        excluded: documents that are taken out, before the ranking is cut.
+        depth: most documents.
+    """
+    found: dict[str, float] = {}
+    for hit in hits:
+        found.setdefault(document(hit), hit.score)
+    kept = [(one, score) for one, score in found.items() if one not in excluded]
+    return kept[:depth]
+
+
+def hits_wanted(depth: int, excluded: int, passages: float, graded: int | None) -> int:
+    """How many hits to ask for, so that `depth` documents are left where that is possible.
+
+    Args:
+        depth: documents that should be left.
+        excluded: documents that will be taken out.
+        passages: mean number of passages a document.
+        graded: candidates of the reranker, which grades all that it is given; None for no
+            reranker. More are never asked for, but for those that will be taken out.
+    """
+    wanted = round((depth + excluded) * passages) if graded is None else graded + excluded
+    return min(MOST_HITS, max(1, wanted))
+
+
+def degraded(trace: Trace) -> str:
+    """Why the pipeline did not do what its name says; empty where it did.
+
+    People are better served by a search without the reranker than by none, so a server that fails
+    is no error to the application. A measurement of the system it is.
+    """
+    for stage in trace.stages:
+        said = stage.get("error") or stage.get("fallback") or ""
+        if stage["stage"] == "rewrite" and (stage.get("fallback") or stage.get("failed")):
+            return f"the question was not rewritten: {said}"
+        ungraded = sum(int(stage.get(status, 0)) for status in _UNGRADED)
+        if stage["stage"] == "rerank" and (ungraded or stage.get("fallback")):
+            return f"{ungraded} passages were not graded: {said}"
+    return ""

@@ -1,0 +1,116 @@
+"""What is made of a run's samples: metrics, run files, a table by query, the report."""
+
+import csv
+import io
+import re
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from eval import trec
+from eval.datasets.retrieval import RetrievalDataset
+from eval.errors import EvalError
+from eval.retrieval.plan import RetrievalPlan, limited
+from eval.retrieval.sample import RetrievalSample
+from eval.retrieval.summary import per_query, summarise
+from eval.running.directory import RunDirectory
+from eval.running.samples import Record
+from eval.statistics.rounding import rounded
+
+_MOST_WITHOUT_HITS = 0.5
+_SEARCHED_ONLY = ("p50_ms", "p95_ms", "flops_per_query", "query_tokens")
+
+
+def key(system: str, query: str) -> str:
+    """Names a sample."""
+    return f"{system}\t{query}"
+
+
+def sample(record: Record) -> RetrievalSample:
+    """A sample as it was logged."""
+    fields = {name: value for name, value in record.items() if name != "key"}
+    hits = ((sys.intern(document), score) for document, score in fields.pop("hits", ()))
+    return RetrievalSample(hits=tuple(hits), **fields)
+
+
+def finish(
+    directory: RunDirectory, plan: RetrievalPlan, dataset: RetrievalDataset
+) -> dict[str, Any]:
+    """Write `metrics.json`, `run.SYSTEM.trec`, `per_query.csv`, `questions.json` and the report.
+
+    Args:
+        directory: the run, its samples all there.
+        plan: what was asked for.
+        dataset: the whole data set; the plan's limit is heeded here.
+
+    Returns: metrics.json.
+
+    Raises:
+        EvalError: a system found nothing for any query, or for more than half of them.
+    """
+    from eval.report import write as write_report  # draws, so it takes a second to import
+
+    asked = limited(dataset, plan.limit)
+    samples: dict[str, list[RetrievalSample]] = {name: [] for name in plan.names}
+    for record in directory.log.read():
+        if record["system"] in samples and record["query"] in asked.queries:
+            samples[record["system"]].append(sample(record))
+    require_found(samples, len(asked.queries))
+    metrics = summarise((one for own in samples.values() for one in own), asked)
+    if plan.runs is not None:
+        for system in metrics["systems"].values():
+            system.update(dict.fromkeys(_SEARCHED_ONLY))
+    metrics |= {"queries_in_set": len(dataset.queries), "notes": list(plan.notes)}
+    directory.write_json("metrics.json", metrics)
+    directory.write_json("questions.json", dict(asked.queries))
+    for name, own in samples.items():
+        run = {
+            _unbroken(one.query): [(_unbroken(document), score) for document, score in one.hits]
+            for one in sorted(own, key=lambda one: one.query)
+        }
+        trec.write(directory.path / f"run.{_file_name(name)}.trec", run, _unbroken(name))
+    (directory.path / "per_query.csv").write_text(_table(samples, asked), "utf-8")
+    write_report(directory)
+    return metrics
+
+
+def require_found(samples: Mapping[str, Sequence[RetrievalSample]], queries: int) -> None:
+    """Raise EvalError where a system found nothing for most queries: something is wrong with it."""
+    for name, own in samples.items():
+        found = sum(bool(one.hits) for one in own)
+        errors = sum(one.state == "error" for one in own)
+        if not found or queries - found - errors > _MOST_WITHOUT_HITS * queries:
+            raise EvalError(
+                f"{name} found nothing for {queries - found} of {queries} queries",
+                cause=f"{errors} of these searches failed" if errors else "no search failed",
+                way_out="Check that its collection holds the documents of this data set",
+            )
+
+
+def _table(samples: Mapping[str, Iterable[RetrievalSample]], dataset: RetrievalDataset) -> str:
+    """A line a system and query, with all metrics of the query."""
+    text = io.StringIO()
+    lines = csv.writer(text, lineterminator="\n")
+    columns: list[str] = []
+    for name, own in samples.items():
+        by_query = {one.query: one for one in own}
+        metrics = per_query(by_query.values(), dataset.qrels)
+        if not columns:
+            columns = [*metrics]
+            lines.writerow(["system", "query", *columns, "hits", "state", "query_tokens", "ms"])
+        for query in metrics[columns[0]]:
+            one = by_query.get(query) or RetrievalSample(name, query, ())
+            values = rounded([metrics[column][query] for column in columns])
+            told = [len(one.hits), one.state, one.query_tokens, one.milliseconds]
+            lines.writerow([name, query, *values, *told])
+    return text.getvalue()
+
+
+def _unbroken(name: str) -> str:
+    """A name as TREC's files can hold it: white space as in URLs."""
+    return re.sub(r"\s", lambda space: quote(space[0]), name)
+
+
+def _file_name(system: str) -> str:
+    return re.sub(r"[^\w@+=.-]", "-", system)
