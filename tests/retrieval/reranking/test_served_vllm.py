@@ -12,6 +12,7 @@ from retrieval.reranking.qwen import QwenReranker, messages
 from retrieval.reranking.qwen_sampled import QwenSampledReranker
 from retrieval.reranking.rank1 import Rank1Reranker
 from retrieval.reranking.rank1 import prompt as rank1_prompt
+from retrieval.reranking.retro_star import RetroStarReranker
 from tests.retrieval.reranking.scripted import passages
 from tests.tiny_models import tiny_cross_encoder
 from tests.vllm_server import VllmServer, vllm_server
@@ -99,6 +100,15 @@ async def test_the_published_recipe_runs(chat_server, client):
     llm = client(f"{chat_server.url}/v1", model="tiny-chat", chat=False)
     reranked = await QwenSampledReranker(llm).rerank("Which pump?", passages(TEXTS))
     assert reranked.notes["missing"] + reranked.notes["ok"] == len(TEXTS), reranked.notes
+
+
+async def test_several_verdicts_come_of_one_call(chat_server, client, metrics):
+    llm = client(f"{chat_server.url}/v1", model="tiny-chat")
+    reranker = RetroStarReranker(llm, samples=4, reasoning_tokens=8)
+    before = metrics.read("generation_tokens_total")
+    reranked = await reranker.rerank("Which pump?", passages(TEXTS[:5]))
+    assert reranked.notes["missing"] == 5, "noise has no points, and is none the less an answer"
+    assert metrics.read("generation_tokens_total") - before > 5 * 8, "more than one each could have"
 
 
 async def test_verdicts_after_thoughts_are_those_of_transformers(chat_server, chat_model, client):
