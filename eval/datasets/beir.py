@@ -61,7 +61,7 @@ def fetch(repository: str, split: str, cache: Path) -> Path:
 
 
 def _texts(repository: str, table: str, remedy: str) -> Iterator[hub.Row]:
-    for row in hub.rows(repository, table, table, remedy):
+    for row in hub.rows(repository, table, table, remedy, ("_id", "text")):
         yield {"_id": identifier(row), "title": row.get("title") or "", "text": row["text"]}
 
 
@@ -69,8 +69,9 @@ def _judgements(repository: str, split: str, remedy: str) -> Iterator[str]:
     yield "query-id\tcorpus-id\tscore"
     apart = repository.startswith("BeIR/")
     holder, table = (f"{repository}-qrels", None) if apart else (repository, "default")
-    for row in hub.rows(holder, table, split, remedy):
-        yield f"{row['query-id']}\t{row['corpus-id']}\t{row['score']}"
+    columns = ("query-id", "corpus-id", "score")
+    for row in hub.rows(holder, table, split, remedy, columns):
+        yield "\t".join(str(row[column]) for column in columns)
 
 
 def load(folder: Path, split: str = "test", name: str = "") -> RetrievalDataset:

@@ -4,7 +4,8 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Mapping
+import tempfile
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from rag_app.telemetry import silence
 Row = dict[str, Any]
 
 
-def rows(repository: str, config: str | None, split: str, remedy: str) -> Iterator[Row]:
+def rows(
+    repository: str, config: str | None, split: str, remedy: str, columns: Collection[str] = ()
+) -> Iterator[Row]:
     """The rows of a split, one at a time; fetched once, and kept in the library's own cache.
 
     Code that a repository may hold is never run (`datasets` 4 and later cannot).
@@ -26,21 +29,49 @@ def rows(repository: str, config: str | None, split: str, remedy: str) -> Iterat
         config: which of its tables; None for the only one.
         split: ``test``, or as the repository names it.
         remedy: what to do where it cannot be had.
+        columns: that it must have.
 
     Raises:
-        DatasetError: there is no connection, no such data set, table or split, or it is gated.
+        DatasetError: there is no connection, no such data set, table, split or column, or it is
+            gated.
     """
-    silence()
-    import datasets
-
     what = f"{repository} ({config}, {split})" if config else f"{repository} ({split})"
+    datasets = _library()
     try:
+        _reach()
         table = datasets.load_dataset(repository, config, split=split)
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
         raise DatasetError(
             f"{what} cannot be had from the hub", cause=_reason(error), way_out=remedy
         ) from error
+    lacking = sorted(set(columns) - set(table.column_names))
+    if lacking:
+        raise DatasetError(f"{what} has no column {lacking[0]}", way_out=remedy)
     yield from table
+
+
+def _library() -> Any:
+    """The library, told before it is imported to report no use of it."""
+    silence()
+    os.environ["HF_UPDATE_DOWNLOAD_COUNTS"] = "0"
+    import datasets
+
+    return datasets
+
+
+def _reach() -> None:
+    """Fail at once without a connection, where the library tries for half a minute.
+
+    With HF_HUB_OFFLINE it asks nobody, and what it has kept itself is used.
+    """
+    import httpx
+    from huggingface_hub import constants
+
+    if not constants.HF_HUB_OFFLINE:
+        try:
+            httpx.head(constants.ENDPOINT, timeout=10)
+        except httpx.TransportError as error:
+            raise ConnectionError(f"{constants.ENDPOINT} cannot be reached ({error})") from error
 
 
 def command(
@@ -88,21 +119,20 @@ def keep(target: Path, lines: Callable[[], Iterator[Row] | Iterator[str]]) -> Pa
     """
     if target.is_file():
         return target
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
-            for line in lines():
-                file.write((line.encode() if isinstance(line, str) else orjson.dumps(line)) + b"\n")
-        partial.replace(target)
+        with tempfile.TemporaryDirectory(prefix=".partial-", dir=target.parent) as scratch:
+            whole = Path(scratch) / target.name
+            with whole.open("wb") as file:
+                for line in lines():
+                    content = line.encode() if isinstance(line, str) else orjson.dumps(line)
+                    file.write(content + b"\n")
+            whole.replace(target)
     except OSError as error:
         raise DatasetError(f"{target} cannot be written", cause=str(error)) from error
-    finally:
-        partial.unlink(missing_ok=True)
     return target
 
 
 def _reason(error: Exception) -> str:
-    """The first line of the error, or of its cause where that says more."""
-    cause = error.__cause__ or error
-    return next(iter(str(cause).strip().splitlines()), type(cause).__name__)
+    """The first line of the error's message."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
