@@ -34,7 +34,6 @@ from rag_app.results import IndexInfo
 from rag_app.service import Service
 from rag_app.settings import Settings
 
-KIND = "choice"
 _WITHOUT_LLM = 2
 """Questions under way at once where no server answers them: the processors are the limit."""
 
@@ -50,7 +49,7 @@ def begin(path: Path, plan: ChoicePlan, settings: Settings) -> RunDirectory:
     dataset = load(plan, settings)
     select(dataset.questions, plan.limit, plan.seed)
     about = {"name": dataset.name, "revision": dataset.revision, "private": dataset.private}
-    return RunDirectory.create(path, KIND, plan.as_dict(), about, settings)
+    return RunDirectory.create(path, "choice", plan.as_dict(), about, settings)
 
 
 def usual_concurrency(settings: Settings) -> int:

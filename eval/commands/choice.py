@@ -11,7 +11,7 @@ import typer
 
 from eval.commands.running import going_on, until_done
 from rag_app import output
-from rag_app.commands.common import AsJson
+from rag_app.commands.common import Accept, AsJson, InCollection, accepted
 from rag_app.settings import Settings
 
 
@@ -38,9 +38,7 @@ def choice(  # noqa: PLR0913, PLR0917 - one parameter a flag
     passages: Annotated[
         int | None, typer.Option(min=1, max=100, help="Passages of each search.")
     ] = None,
-    collection: Annotated[
-        str | None, typer.Option("--collection", "-c", help="Where passages are found.")
-    ] = None,
+    collection: InCollection = None,
     corpus: Annotated[
         Path | None, typer.Option(exists=True, help="File or folder to take in first.")
     ] = None,
@@ -56,14 +54,20 @@ def choice(  # noqa: PLR0913, PLR0917 - one parameter a flag
     cache: Annotated[
         bool, typer.Option(help="Take answers of earlier runs, and keep new ones.")
     ] = True,
-    out: Annotated[Path | None, typer.Option(help="Folder of the run.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the run; a new one under the storage.")
+    ] = None,
+    accept_license: Accept = False,
     as_json: AsJson = False,
 ) -> None:
     """Ask multiple-choice questions with and without passages, and compare."""
     from eval.choice import evaluation
+    from eval.choice.arms import parse_all, retrieving
     from eval.choice.plan import ChoicePlan
 
     settings: Settings = context.obj
+    for arm in retrieving(parse_all(arms)):
+        settings = accepted(settings, arm.options.encoder, accept_license)
     plan = ChoicePlan(
         dataset=dataset,
         arms=arms,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from eval.commands import choice
+from eval.commands import choice, retrieval
 from eval.commands.running import going_on, until_done
 from eval.errors import EvalError
 from rag_app.commands.common import AsJson
@@ -26,11 +26,16 @@ def resume(
     from eval.running.directory import RunDirectory
 
     run = RunDirectory.open(directory)
-    if run.kind == "choice":
-        from eval.choice import evaluation
+    with going_on(run.path):
+        if run.kind == "choice":
+            from eval.choice import evaluation as answers
 
-        with going_on(run.path):
-            until_done(evaluation.run(run, command=sys.argv, secrets=context.obj))
-        choice.finished(run.path, run.read_json("metrics.json"), as_json)
-    else:
-        raise EvalError(f"{directory} holds a run of kind {run.kind}, which is not known")
+            until_done(answers.run(run, command=sys.argv, secrets=context.obj))
+            choice.finished(run.path, run.read_json("metrics.json"), as_json)
+        elif run.kind == "retrieval":
+            from eval.retrieval import evaluation as searches
+
+            metrics = until_done(searches.run(run, command=sys.argv, secrets=context.obj))
+            retrieval.finished(run.path, metrics, as_json)
+        else:
+            raise EvalError(f"{directory} holds a run of kind {run.kind!r}, which is not known")

@@ -1,0 +1,103 @@
+"""A run's collection is brought up to date, or named as what it is not."""
+
+from pathlib import Path
+
+import pytest
+
+from eval.choice.arms import parse_all
+from eval.choice.library import collection_of, require_unchanged, take_in
+from eval.choice.plan import ChoicePlan
+from eval.errors import EvalError
+from rag_app.errors import EXPECTED
+from rag_app.settings import override
+
+RAG = parse_all("rag")
+
+
+def plan(**more):
+    return ChoicePlan("jsonl:x", "rag", **more)
+
+
+@pytest.fixture
+def usual(settings):
+    return override(settings, {"encoder": {"name": "hashing"}})
+
+
+async def test_a_corpus_beside_the_data_set_gets_a_collection_of_its_own(
+    application, usual, documents
+):
+    for chunks in (60, 0):
+        told = []
+        shelf = await take_in(application, plan(), usual, documents, RAG, told.append)
+        assert shelf.collection == "eval-town"
+        assert [index.documents for index in shelf.indexes] == [30]
+        assert (told[-1].chunks if told else 0) == chunks, "a second time there is nothing to do"
+
+
+async def test_a_collection_that_is_named_is_taken_as_it_is(application, usual, documents, town):
+    shelf = await take_in(application, plan(collection=town), usual, Path("not there"), RAG)
+    assert shelf.collection == town
+
+
+async def test_a_corpus_that_is_named_goes_into_the_collection_that_is_named(
+    application, usual, documents
+):
+    asked = plan(collection="c", corpus=str(documents))
+    assert (await take_in(application, asked, usual, None, RAG)).collection == "c"
+
+
+async def test_an_empty_collection_is_refused(application, usual, documents, town):
+    for document in await application.documents(town):
+        await application.delete_document(town, document.source)
+    with pytest.raises(EvalError, match=r"collection town is empty.*rag-app ingest"):
+        await take_in(application, plan(collection=town), usual, None, RAG)
+
+
+async def test_a_collection_that_is_not_there_is_refused(application, usual):
+    with pytest.raises(EXPECTED, match="none"):
+        await take_in(application, plan(collection="none"), usual, None, RAG)
+
+
+async def test_an_encoder_without_an_index_is_refused_before_anything_is_asked(
+    application, usual, town
+):
+    arms = parse_all("rag:dense@reasonir-8b")
+    with pytest.raises(EvalError, match=r"no index of encoder reasonir-8b.*indexes build"):
+        await take_in(application, plan(collection=town), usual, None, arms)
+
+
+async def test_documents_that_cannot_be_read_are_named(application, usual, tmp_path):
+    (tmp_path / "bad.pdf").write_bytes(b"no PDF")
+    with pytest.raises(EvalError, match=r"bad\.pdf could not be taken in"):
+        await take_in(application, plan(corpus=str(tmp_path / "bad.pdf")), usual, None, RAG)
+
+
+@pytest.mark.parametrize(
+    ("corpus", "name"),
+    [
+        ("openstax/passages.jsonl", "eval-openstax"),
+        ("scifact/corpus.jsonl", "eval-scifact"),
+        ("books/physics 1.pdf", "eval-physics-1"),
+        ("My books", "eval-My-books"),
+    ],
+)
+def test_a_corpus_names_its_collection(tmp_path, corpus, name):
+    path = tmp_path / corpus
+    path.parent.mkdir(exist_ok=True)
+    path.touch()
+    assert collection_of(path) == name
+
+
+def test_a_corpus_that_is_not_there_is_refused():
+    with pytest.raises(EvalError, match="does not exist"):
+        collection_of(Path("nowhere/at all"))
+
+
+def test_a_run_goes_on_with_the_passages_that_it_began_with_only():
+    index = {"encoder": "e", "fingerprint": "f", "documents": 1, "chunks": 2, "active": True}
+    require_unchanged({"c": [index]}, {"c": [{**index, "active": False}]})
+    for change in ({"fingerprint": "g"}, {"documents": 2}, {"chunks": 3}):
+        with pytest.raises(EvalError, match="collection c has changed"):
+            require_unchanged({"c": [index]}, {"c": [{**index, **change}]})
+    with pytest.raises(EvalError, match="collection d has changed"):
+        require_unchanged({"c": [index]}, {"d": [index]})
