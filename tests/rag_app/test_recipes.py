@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 
 import pytest
 
@@ -11,9 +12,10 @@ from rag_app import assembly, recipes
 from rag_app.encoder_choice import choose
 from rag_app.errors import SettingsError
 from rag_app.ownership import HeldByAnother
+from rag_app.recipe_listing import number
 from rag_app.recipes import TASKS, for_task, load, names, parse
 from rag_app.settings import load_settings, override, read_recipe
-from tests.rag_app.command import rag_app
+from tests.rag_app.command import REPOSITORY, rag_app
 
 EVERY = pytest.mark.parametrize("name", names())
 REASONIR = {"encoder": {"name": "reasonir-8b"}}
@@ -291,3 +293,31 @@ def test_the_command_that_runs_a_recipe_accepts_a_licence_only_where_one_is_rest
         "rag-app --accept-license --recipe reasonir "
     )
     assert recipes.load("bm25").command.startswith("rag-app --recipe bm25 eval retrieval bright:")
+
+
+# --- the page ------------------------------------------------------------------------------------
+
+PAGE = (REPOSITORY / "docs" / "recipes.md").read_text("utf-8")
+ROWS = {
+    cells[0].strip("`"): cells[1:]
+    for line in PAGE.splitlines()
+    if len(cells := [cell.strip() for cell in line.strip("|").split("|")]) == 7 and "`" in cells[0]
+}
+
+
+def test_every_recipe_is_on_the_page_and_no_other():
+    assert sorted(ROWS) == names()
+
+
+@EVERY
+def test_the_page_says_of_a_recipe_what_its_file_says(name):
+    recipe = load(name)
+    published, queries, _, memory, _, source = ROWS[name]
+    mean = recipe.expected[0]
+    assert published == number(mean.model_dump())
+    assert queries == ("live" if recipe.stages()[0].kind == "llm" else recipe.queries)
+    needed = sum(map(int, re.findall(r"(\d+) GB", " ".join(recipe.needs))))
+    assert memory == (str(needed) if needed else "–")
+    reference = re.escape(source.split(",")[0])
+    assert re.search(rf"{reference}\s{re.escape(mean.source)}\.", " ".join(PAGE.split()))
+    assert ("third parties" in source) == ("third parties" in mean.note or "repeat it" in mean.note)
