@@ -16,7 +16,7 @@ from eval.datasets.retrieval import RetrievalDataset
 from eval.errors import DatasetError
 
 _WAY_OUT = "Give a folder with corpus.jsonl, queries.jsonl and qrels/<split>.tsv"
-_HEADER = 3
+_COLUMNS = ("query-id", "corpus-id", "score")
 
 
 def find(text: str, data_dir: Path | None, cache: Path, split: str = "test") -> RetrievalDataset:
@@ -31,11 +31,7 @@ def find(text: str, data_dir: Path | None, cache: Path, split: str = "test") -> 
             return load(folder, split, f"beir:{text}")
     if text.count("/") == 1 and not text.startswith(("/", ".", "~")):
         return load(fetch(text, split, cache / "beir"), split, f"beir:{text}")
-    known = (
-        sorted(path.name for path in shelf.iterdir() if path.is_dir())
-        if shelf and shelf.is_dir()
-        else []
-    )
+    known = sorted(path.name for path in shelf.glob("*/")) if shelf else []
     raise DatasetError(
         f"beir:{text} is neither a folder nor a data set of the hub",
         cause=f"{shelf} has {', '.join(known) or 'none'}" if shelf else "no --data-dir is given",
@@ -53,7 +49,10 @@ def fetch(repository: str, split: str, cache: Path) -> Path:
         DatasetError: it cannot be had.
     """
     folder = cache / repository.replace("/", "--")
-    remedy = f"Put corpus.jsonl, queries.jsonl and qrels/{split}.tsv there: {folder}"
+    remedy = (
+        f"If {repository} should be a folder, it is not there; else put corpus.jsonl, queries.jsonl"
+        f" and qrels/{split}.tsv into {folder}"
+    )
     for table in ("corpus", "queries"):
         hub.keep(folder / f"{table}.jsonl", partial(_texts, repository, table, remedy))
     hub.keep(_path(folder, split), partial(_judgements, repository, split, remedy))
@@ -66,12 +65,11 @@ def _texts(repository: str, table: str, remedy: str) -> Iterator[hub.Row]:
 
 
 def _judgements(repository: str, split: str, remedy: str) -> Iterator[str]:
-    yield "query-id\tcorpus-id\tscore"
+    yield "\t".join(_COLUMNS)
     apart = repository.startswith("BeIR/")
     holder, table = (f"{repository}-qrels", None) if apart else (repository, "default")
-    columns = ("query-id", "corpus-id", "score")
-    for row in hub.rows(holder, table, split, remedy, columns):
-        yield "\t".join(str(row[column]) for column in columns)
+    for row in hub.rows(holder, table, split, remedy, _COLUMNS):
+        yield "\t".join(str(row[column]) for column in _COLUMNS)
 
 
 def load(folder: Path, split: str = "test", name: str = "") -> RetrievalDataset:
@@ -124,7 +122,7 @@ def _qrels(path: Path) -> dict[str, dict[str, int]]:
         fields = row.decode("utf-8", "replace").split("\t")
         if number == 1 and not _is_number(fields[-1]):
             continue
-        if len(fields) != _HEADER or not _is_number(fields[2]):
+        if len(fields) != len(_COLUMNS) or not _is_number(fields[2]):
             reason = "it is not query id, passage id and a number, set apart by tabs"
             raise bad(path, number, reason, _WAY_OUT)
         if not float(fields[2]).is_integer():

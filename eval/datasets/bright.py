@@ -11,6 +11,7 @@ tasks: they add documents whose text equals that of a gold one under another id.
 sustainable_living that makes 487 of 498, seemingly all empty; so they are not used.
 """
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,7 +127,7 @@ def find(
     corpus = _corpus(asked, folders, fetch=_first(folders[:-1], "", asked.slug) is None)
     if corpus:
         _check(asked, corpus, qrels)
-        _refuse_cut(asked, examples, folders[0])
+        _refuse_cut(asked, examples, _writable(folders))
     parts = [texts, qrels, {query: sorted(ids) for query, ids in excluded.items()}]
     return RetrievalDataset(
         name=asked.name,
@@ -136,7 +137,7 @@ def find(
         revision=revision(parts, *([corpus] if corpus else [])),
         excluded=excluded,
         task=f"{asked.slug}_long" if asked.long else asked.slug,
-        missing="" if corpus else _command(asked.documents, asked.slug, folders[0]),
+        missing="" if corpus else _command(asked.documents, asked.slug, _writable(folders)),
     )
 
 
@@ -164,7 +165,7 @@ def _examples(asked: Asked, folders: list[Path]) -> list[_Example]:
             f"{asked.name} is not whole",
             cause=f"{copies[0]} has {found} different queries in {len(examples)} lines, not"
             f" {expected}",
-            way_out=f"Get it again: {_command('examples', asked.slug, folders[0])}",
+            way_out=f"Get it again: {_command('examples', asked.slug, _writable(folders))}",
         )
     return examples
 
@@ -176,9 +177,8 @@ def _read(path: Path, asked: Asked) -> Iterator[_Example]:
             excluded, cut = _ids(row["excluded_ids"]), bool(row.get("n_excluded"))
             example = _Example(str(row["id"]), str(row["query"]), gold, excluded, cut)
         except (KeyError, TypeError) as error:
-            raise bad(
-                path, number, f"a field is missing or malformed ({error})", _WAY_OUT
-            ) from error
+            reason = f"a field is missing or malformed ({error})"
+            raise bad(path, number, reason, _WAY_OUT) from error
         if not gold:
             raise bad(path, number, "nothing is judged relevant", _WAY_OUT)
         yield example
@@ -201,7 +201,7 @@ def _rewritten(asked: Asked, folders: list[Path], original: Mapping[str, str]) -
         raise DatasetError(
             f"{path} does not have the queries of {asked.slug}",
             cause=f"only one of both has {odd!r}",
-            way_out=f"Get it again: {_command(asked.queries, asked.slug, folders[0])}",
+            way_out=f"Get it again: {_command(asked.queries, asked.slug, path.parent.parent)}",
         )
     return {query: found[query] for query in original}
 
@@ -248,12 +248,18 @@ def _first(folders: list[Path], table: str, slug: str) -> Path | None:
     return next((path for path in paths if path.is_file()), None)
 
 
+def _writable(folders: list[Path]) -> Path:
+    """The first folder that a local copy can be put into; the last one is the cache."""
+    return next((folder for folder in folders if os.access(folder, os.W_OK)), folders[-1])
+
+
 def _fetch(table: str, slug: str, folder: Path) -> Path:
     """A table of the hub, written into a folder of our layout."""
     columns = _COLUMNS.get(table, {})
+    remedy = f"Where the hub can be reached, run: {_command(table, slug, folder)}"
 
     def rows() -> Iterator[dict[str, Any]]:
-        for row in hub.rows(HUB, table, slug, f"Or run: {_command(table, slug, folder)}"):
+        for row in hub.rows(HUB, table, slug, remedy):
             yield {columns.get(key, key): value for key, value in row.items()}
 
     return hub.keep(_target(table, slug, folder), rows)

@@ -121,11 +121,13 @@ def test_long_documents_have_judgements_of_their_own(shared_data, tmp_path):
     }
 
 
-def test_without_documents_the_command_that_gets_them_is_told(shared_data, tmp_path):
-    data = find("earth-science", shared_data, tmp_path)
-    assert data.corpus is None
-    assert 'load_dataset("xlangai/BRIGHT", "documents", split="earth_science")' in data.missing
-    assert f"{shared_data}/bright/documents/earth_science.jsonl" in data.missing
+def test_without_documents_the_command_that_gets_them_is_told(pony, tmp_path):
+    folder = pony(documents=0, pages=0)
+    short, long = find("pony", folder, tmp_path), find("pony-long", folder, tmp_path)
+    assert short.corpus is long.corpus is None
+    assert 'load_dataset("xlangai/BRIGHT", "documents", split="pony")' in short.missing
+    assert 'load_dataset("xlangai/BRIGHT", "long_documents", split="pony")' in long.missing
+    assert f"{folder}/bright/documents/pony.jsonl" in short.missing
 
 
 def test_documents_that_lie_at_hand_are_the_corpus(pony, tmp_path):
