@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from eval.errors import EvalError
+from eval.report.wording import harmless, visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -304,7 +305,7 @@ def _element(svg: str, name: str) -> str:
 
     from defusedxml.ElementTree import fromstring
 
-    root = fromstring(re.sub(r"<!DOCTYPE[^>]*>", "", svg, count=1))
+    root = fromstring(re.sub(r"<!DOCTYPE[^>]*>", "", visible(svg), count=1))
     for element in root.iter():
         element.tag = element.tag.rpartition("}")[2]
         for key, value in list(element.attrib.items()):
@@ -335,7 +336,5 @@ def _attribute(value: str, name: str, key: str) -> str:
 
 
 def _short(text: str, limit: int = 34) -> str:
-    from eval.report.wording import harmless
-
     flat = " ".join(harmless(text, 200).split())
     return flat if len(flat) <= limit else flat[: limit - 1] + "…"

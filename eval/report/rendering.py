@@ -22,8 +22,8 @@ _MARKS = re.compile(
     r"[\\`*\[\]|]"
     r"|(?<!\w)_|_(?!\w)"  # inside a word an underscore marks nothing
     r"|^[-+=#](?=[-=#]*(?: |$))"  # what would begin a list, a heading or a rule
-    r"|(?:(?<=^\d)|(?<=^\d\d))[.)](?= )"
 )
+_NUMBER = re.compile(r"^(\d{1,9})([.)])(?= |$)")
 
 
 def html(report: Report) -> str:
@@ -48,6 +48,7 @@ def markdown(report: Report) -> str:
 def escaped(text: str) -> str:
     """Text on one line that Markdown shows as it is: no markup, links or cells of its own."""
     line = _MARKS.sub(r"\\\g<0>", " ".join(harmless(text, _LONGEST).split()))
+    line = _NUMBER.sub(r"\1\\\2", line)
     return _ENTITIES.sub(lambda mark: _NAMED.get(mark[0], f"&#{ord(mark[0])};"), line)
 
 

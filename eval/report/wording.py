@@ -14,7 +14,7 @@ _CLIPPED = " […]"
 _HIDDEN = {
     **{code: "\ufffd" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"},
     **dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F), None),
-    **dict.fromkeys(range(0xD800, 0xE000), "\ufffd"),
+    **dict.fromkeys((*range(0xD800, 0xE000), 0xFFFE, 0xFFFF), "\ufffd"),
 }
 
 
@@ -24,8 +24,12 @@ def harmless(text: str, limit: int = 1500) -> str:
     Control characters and lone surrogates become U+FFFD, marks that turn the direction of the text
     around (Unicode TR 9) go, and what is longer than `limit` characters is cut.
     """
-    clipped = text[: limit + 1].translate(_HIDDEN)
-    return clipped if len(text) <= limit else clipped[:limit].rstrip() + _CLIPPED
+    return visible(text if len(text) <= limit else text[:limit].rstrip() + _CLIPPED)
+
+
+def visible(text: str) -> str:
+    """Text without what commands or misleads, see `harmless`, at its full length."""
+    return text.translate(_HIDDEN)
 
 
 def count(number: float | None) -> str:
