@@ -56,7 +56,9 @@ def finish(
     for record in directory.log.read():
         if record["system"] in samples and record["query"] in asked.queries:
             samples[record["system"]].append(sample(record))
-    require_found(samples, len(asked.queries))
+    require_found(
+        {system.name: samples[system.name] for system in plan.systems}, len(asked.queries)
+    )
     metrics = summarise((one for own in samples.values() for one in own), asked)
     if plan.runs is not None:
         for system in metrics["systems"].values():

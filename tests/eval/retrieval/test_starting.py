@@ -1,0 +1,140 @@
+"""How runs begin: public data sets, one's own documents, files of other programs."""
+
+import json
+import shutil
+
+import pytest
+
+from eval.errors import EvalError
+from eval.retrieval import evaluation, starting
+from eval.retrieval.starting import Order
+from eval.running.directory import RunDirectory
+from eval.systems import parse_all
+from rag_app import assembly
+from rag_app.settings import override
+from tests.eval.retrieval.support import WORDS, beir
+from tests.openai_server import Reply
+from tests.rag_app.support import prose, write
+
+
+@pytest.fixture
+def opened(encoder):
+    return lambda settings: assembly.open_application(settings)[0]
+
+
+@pytest.fixture
+def settings(settings):
+    return override(settings, {"chunking": {"tokens": 64, "overlap": 8}})
+
+
+@pytest.fixture
+async def collection(settings, opened, tmp_path) -> str:
+    application = opened(settings)
+    files = {f"{name} notes.txt": prose(name, 30) for name in ("anna", "berta")}
+    await application.ingest("mine", [write(tmp_path / "in", files)])
+    await application.close()
+    return "mine"
+
+
+def order(*systems: str, **more) -> Order:
+    return Order(systems=tuple(parse_all(systems)), **more)
+
+
+async def test_own_questions_compare_retrievers_and_are_asked_again(
+    tmp_path, settings, collection, opened
+) -> None:
+    asked = order("bm25", "dense", collection=collection)
+    first = await starting.own(tmp_path / "a", settings, asked, 4, opened=opened)
+    metrics = await evaluation.run(first, opened=opened)
+    assert metrics["dataset"] == "own:mine"
+    assert metrics["systems"]["bm25"]["recall@100"] == 1
+    assert "favour" in metrics["notes"][0]
+    again = await starting.own(tmp_path / "b", settings, asked, 4, opened=opened)
+    assert again.dataset == first.dataset
+    fewer = await starting.own(tmp_path / "c", settings, asked, 2, opened=opened)
+    assert len((fewer.path / "own.jsonl").read_text().splitlines()) == 2
+    resumed = await evaluation.run(RunDirectory.open(tmp_path / "a"), opened=opened)
+    assert resumed == metrics
+
+
+async def test_new_questions_are_made_on_request_and_by_a_model_that_is_connected(
+    tmp_path, settings, collection, opened, openai_server
+) -> None:
+    asked = order("bm25", collection=collection)
+    await starting.own(tmp_path / "a", settings, asked, 4, opened=opened)
+    openai_server.replies = [Reply('{"question": "Where does a harbour end?"}')]
+    llm = {"llm": {"api_base": openai_server.url, "model": openai_server.model}}
+    connected = override(settings, llm)
+    kept = await starting.own(tmp_path / "b", connected, asked, 4, opened=opened)
+    assert openai_server.requests == []
+    fresh = await starting.own(tmp_path / "c", connected, asked, 4, True, opened)
+    assert len(openai_server.requests) == 4
+    assert kept.dataset != fresh.dataset
+    kinds = {
+        json.loads(line)["kind"] for line in (fresh.path / "own.jsonl").read_text().splitlines()
+    }
+    assert kinds == {"llm"}
+
+
+async def test_runs_of_others_are_scored_as_ours(tmp_path, settings, opened) -> None:
+    dataset = f"beir:{beir(tmp_path / 'small')}"
+    ours = starting.public(tmp_path / "ours", settings, order("bm25", "dense"), dataset)
+    expected = await evaluation.run(ours, opened=opened)
+    files = [tmp_path / "ours" / f"run.{name}.trec" for name in ("bm25", "dense")]
+    theirs = starting.foreign(tmp_path / "theirs", settings, Order(), dataset, files)
+    found = await evaluation.run(theirs, opened=opened)
+    for name in ("bm25", "dense"):
+        for metric in ("ndcg@10", "recall@100", "mrr@10", "judged@10", "ci95"):
+            assert found["systems"][name][metric] == expected["systems"][name][metric]
+        assert found["systems"][name]["p50_ms"] is None
+    assert found["comparisons"] == expected["comparisons"]
+    assert "dense" in (tmp_path / "theirs" / "report.md").read_text()
+
+
+def test_files_of_one_name_or_of_no_run_are_refused(tmp_path, settings) -> None:
+    dataset = f"beir:{beir(tmp_path / 'small')}"
+    run = tmp_path / "a.trec"
+    run.write_text("q0 Q0 d0 1 1.0 a\n")
+    (tmp_path / "b").mkdir()
+    other = shutil.copy(run, tmp_path / "b" / "run.a.trec")
+    with pytest.raises(EvalError, match="two files are runs of 'a'"):
+        starting.foreign(tmp_path / "run", settings, Order(), dataset, [run, other])
+    run.write_text("nothing of the kind\n")
+    with pytest.raises(EvalError, match="cannot be read"):
+        starting.foreign(tmp_path / "run", settings, Order(), dataset, [run])
+    assert not (tmp_path / "run").exists()
+
+
+async def test_a_run_of_another_data_set_is_refused(tmp_path, settings, opened) -> None:
+    dataset = f"beir:{beir(tmp_path / 'small')}"
+    run = tmp_path / "a.trec"
+    run.write_text("other Q0 d0 1 1.0 a\n")
+    directory = starting.foreign(tmp_path / "run", settings, Order(), dataset, [run])
+    with pytest.raises(EvalError, match=f"a found nothing for {len(WORDS)} of {len(WORDS)}"):
+        await evaluation.run(directory, opened=opened)
+
+
+@pytest.mark.parametrize(
+    ("file", "published"),
+    [("INF-X-Retriever", 0.67865), ("inf-retriever-v1-pro", 0.25505),
+     ("bm25.bge-reasoner-rewritten", 0.2513)],
+)  # fmt: skip
+async def test_public_runs_get_their_published_numbers(
+    tmp_path, settings, shared_data, file, published
+) -> None:
+    run = shared_data / "bright" / "runs" / f"{file}.theoremqa-theorems.json.gz"
+    asked = Order(data_dir=shared_data)
+    name = "bright:theoremqa_theorems"
+    directory = starting.foreign(tmp_path / "run", settings, asked, name, [run])
+    metrics = await evaluation.run(directory)
+    (system,) = metrics["systems"].values()
+    assert system["ndcg@10"] == pytest.approx(published, abs=6e-6 if published > 0.253 else 6e-5)
+
+
+def test_without_documents_the_way_out_is_the_command_that_gets_them(
+    tmp_path, settings, shared_data
+) -> None:
+    asked = order("bm25", data_dir=shared_data)
+    with pytest.raises(EvalError, match="not at hand") as refused:
+        starting.public(tmp_path / "run", settings, asked, "bright:biology")
+    assert "biology" in refused.value.way_out
