@@ -20,6 +20,7 @@ from eval.choice.summary import summarise, timings
 from eval.datasets import catalogue
 from eval.datasets.choice import ChoiceDataset, Question
 from eval.errors import EvalError
+from eval.report import write as write_reports
 from eval.running.cache import ResponseCache
 from eval.running.directory import RunDirectory
 from eval.running.environment import environment
@@ -71,6 +72,7 @@ async def run(
     opened: Callable[[Settings], Service] = open_service,
     secrets: Settings | None = None,
     tell: Callable[[str], None] | None = None,
+    report: Callable[[RunDirectory], None] = write_reports,
 ) -> Outcome:
     """Ask what has not been answered yet, then write metrics, timings and reports.
 
@@ -80,6 +82,7 @@ async def run(
         opened: opens the application.
         secrets: where keys come from, see `RunDirectory.settings`.
         tell: takes lines about progress; None means stderr.
+        report: writes the reports.
 
     Raises:
         EvalError: the data set or the collection has changed since the run began, there is nothing
@@ -118,21 +121,19 @@ async def run(
                 max_errors=plan.max_errors,
             )
             directory.log.close()
-            finish(directory)
+            finish(directory, report)
     return outcome
 
 
-def finish(directory: RunDirectory) -> None:
-    """Write what is made of the samples."""
-    from eval.report import write  # draws, so it takes a second to import
-
+def finish(directory: RunDirectory, report: Callable[[RunDirectory], None] = write_reports) -> None:
+    """Write what is made of the samples; `report` is as for `run`."""
     plan, dataset = ChoicePlan.of(directory.plan), directory.dataset
     metrics = summarise(
         _samples(directory), dataset=dataset["name"], revision=dataset["revision"], seed=plan.seed
     )
     directory.write_json("timings.json", timings(_samples(directory)))
     directory.write_json("metrics.json", metrics)
-    write(directory)
+    report(directory)
 
 
 def _samples(directory: RunDirectory) -> Iterator[ChoiceSample]:

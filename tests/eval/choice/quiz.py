@@ -60,7 +60,7 @@ def write_questions(path: Path, things: Sequence[str] = THINGS) -> Path:
 def reads(body: dict[str, Any]) -> Reply:
     """Names the colour that a passage gives the thing asked about, else one by its hash."""
     asked = "\n".join(str(message["content"]) for message in body["messages"])
-    thing = re.findall(r"Which colour has the (\w+) of", asked)[-1]
+    thing = (re.findall(r"Which colour has the (\w+) of", asked) or ["?"])[-1]
     listed = dict(re.findall(r"^([A-D])\. (\w+)$", asked, re.MULTILINE))
     told = re.search(rf"The {thing} of the old town is (\w+)\.", asked)
     letters = [letter for letter, name in listed.items() if told and name == told[1]]
