@@ -12,16 +12,17 @@ _PROTOCOL = {
         "the same decoding; only the passages differ. Random passages are as many and as long as "
         "those retrieved for the same question.",
         "An answer that names no choice is wrong and counted; a request that failed is no answer "
-        "and counted apart. Intervals are bootstrapped over whole subjects, or over questions "
-        "where each is asked several times; the difference of two arms is tested by McNemar's "
-        "exact test over the questions that both answered.",
+        "and counted apart. An arm's interval is Wilson's; that of a difference is bootstrapped, "
+        "over whole subjects where there are ten or more, else over questions. McNemar's exact "
+        "test is over the questions that both arms answered; where each is asked several times, it "
+        "is of the first time, and an arm's interval is bootstrapped over questions.",
     ),
     "retrieval": (
         "Every system searches the whole collection for every judged query; documents that the "
         "data set excludes for a query are taken out of its ranking.",
         "nDCG@10, recall@100 and reciprocal rank as trec_eval defines them, means over all judged "
-        "queries, also over those for which nothing was found. Intervals are bootstrapped over "
-        "queries.",
+        "queries, also over those for which nothing was found. The interval of a mean is "
+        "Student's, that of a difference is bootstrapped over queries.",
     ),
 }
 

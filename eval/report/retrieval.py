@@ -176,7 +176,9 @@ def _cost(metrics: Metrics) -> list[Block]:
                 for name, (cost, quality) in points.items()
             )
             drawn = plots.trade(points, name=key.replace("_", "-"), x_axis=axis, y_axis="nDCG@10")
-            blocks.append(Plot(drawn, title, f"{title}: {told}."))
+            without = [name for name in names if name not in points]
+            left_out = f"; not drawn, since it has none: {', '.join(without)}" if without else ""
+            blocks.append(Plot(drawn, title + left_out, f"{title}: {told}."))
     blocks.append(
         Table(
             "Cost of a query",
