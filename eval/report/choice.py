@@ -101,8 +101,8 @@ def _gains(metrics: Metrics) -> list[Block]:
         delta = metrics["delta"][key]
         rows.append([
             f"{arm} over {base}", signed(delta["points"]), interval(delta["ci95"]),
-            signed_percent(delta["relative_percent"]), f"+{count(delta['gained'])}",
-            f"\u2212{count(delta['lost'])}", probability(delta["mcnemar_p"]),
+            signed_percent(delta["relative_percent"]), signed(delta["gained"], 0),
+            signed(-delta["lost"], 0), probability(delta["mcnemar_p"]),
             decimal(delta.get("mde"), 1),
         ])  # fmt: skip
     if not rows:

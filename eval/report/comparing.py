@@ -320,7 +320,7 @@ def _results(found: Comparison) -> list[Block]:
         [
             f"{row.name}, {row.metric}", count(row.n), show(row.a), show(row.b),
             signed(row.delta, places), interval(row.ci95, places),
-            f"+{count(row.better)} / −{count(row.worse)}", probability(row.p),
+            f"{signed(row.better, 0)} / {signed(-row.worse, 0)}", probability(row.p),
             ("● " if row.p_holm < verdict.ALPHA else "") + probability(row.p_holm),
         ]
         for row in found.rows

@@ -52,7 +52,7 @@ def signed(number: float | None, places: int = 1) -> str:
     if number is None or _absent(number):
         return NONE
     rounded = round(number, places)
-    return _minus(f"{rounded:+.{places}f}") if rounded else f"{0:.{places}f}"
+    return _minus(f"{rounded:+,.{places}f}") if rounded else f"{0:.{places}f}"
 
 
 def signed_percent(number: float | None) -> str:
