@@ -10,6 +10,7 @@ from itertools import product as combinations
 from typing import get_args
 
 from eval.errors import EvalError
+from rag_app.errors import SettingsError
 from rag_app.service import QueryOptions
 from rag_app.settings import RerankerName, RetrieverName, RewriterName, Settings
 
@@ -18,6 +19,10 @@ RERANKERS: tuple[str, ...] = get_args(RerankerName)
 REWRITERS: tuple[str, ...] = get_args(RewriterName)
 _LEXICAL = {"bm25", "rank_bm25"}
 _WAY_OUT = "Write RETRIEVER[@ENCODER][+rewrite][+RERANKER], for instance hybrid@minilm+rewrite+qwen"
+
+
+class UnknownSystem(EvalError, SettingsError):
+    """A name of a system, or of a part of one, cannot be understood: wrong usage."""
 
 
 @dataclass(frozen=True)
@@ -42,15 +47,15 @@ def parse(text: str) -> System:
     """The system of that name; parts behind the first may stand in any order.
 
     Raises:
-        EvalError: a part is unknown or named twice.
+        UnknownSystem: a part is unknown or named twice.
     """
     first, *parts = text.strip().split("+")
     retriever, at, encoder = first.partition("@")
     if at and not encoder:
-        raise EvalError(f"system {text!r} names no encoder behind the @", way_out=_WAY_OUT)
+        raise UnknownSystem(f"system {text!r} names no encoder behind the @", way_out=_WAY_OUT)
     rerankers = [part for part in parts if part != "rewrite"]
     if len(rerankers) > 1 or len(parts) > 2 or len(set(parts)) < len(parts):
-        raise EvalError(
+        raise UnknownSystem(
             f"system {text!r} cannot be run",
             cause="it rewrites or reranks more than once",
             way_out=_WAY_OUT,
@@ -63,7 +68,7 @@ def parse_all(texts: Iterable[str]) -> list[System]:
     """The systems of those names, blank ones left away.
 
     Raises:
-        EvalError: a name is unknown, or two mean the same system.
+        UnknownSystem: a name is unknown, or two mean the same system.
     """
     return _all_different([parse(text) for text in texts if text.strip()])
 
@@ -84,7 +89,7 @@ def product(
         reranks: ``none`` and names of rerankers.
 
     Raises:
-        EvalError: a name is unknown or appears twice.
+        UnknownSystem: a name is unknown or appears twice.
     """
     systems = []
     for retriever in retrievers:
@@ -112,7 +117,7 @@ def chosen(
     What a product lacks is as in the settings; with nothing at all, theirs is the one system.
 
     Raises:
-        EvalError: a name is unknown, or a system appears twice.
+        UnknownSystem: a name is unknown, or a system appears twice.
     """
     found = [parse(text) for text in systems]
     if not found or retrievers or encoders or rewrites or reranks:
@@ -132,7 +137,7 @@ def _system(retriever: str, encoder: str, rewriter: str, reranker: str) -> Syste
         ("reranker", reranker, RERANKERS),
     ):
         if name not in known:
-            raise EvalError(
+            raise UnknownSystem(
                 f"{what} {name!r} is unknown",
                 cause=f"there are {', '.join(known)}",
                 way_out=_WAY_OUT,
@@ -149,7 +154,7 @@ def _all_different(systems: list[System]) -> list[System]:
     names = [system.name for system in systems]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice:
-        raise EvalError(f"system {twice!r} is named twice", way_out="Name every system once")
+        raise UnknownSystem(f"system {twice!r} is named twice", way_out="Name every system once")
     if not systems:
-        raise EvalError("no system is named", way_out=_WAY_OUT)
+        raise UnknownSystem("no system is named", way_out=_WAY_OUT)
     return systems

@@ -9,9 +9,9 @@ import typer
 
 from eval.commands.choice import default_out
 from eval.commands.running import going_on, until_done
-from eval.errors import EvalError
 from rag_app import output
 from rag_app.commands.common import Accept, AsJson, InCollection, accepted
+from rag_app.errors import SettingsError
 from rag_app.settings import Settings
 
 DataDir = Annotated[Path | None, typer.Option(help="Folder of local data sets.")]
@@ -156,7 +156,7 @@ def _numbers(text: str) -> tuple[int, ...]:
     except ValueError:
         numbers = [0]
     if any(number < 1 for number in numbers):
-        raise EvalError(
+        raise SettingsError(
             f"--lengths {text!r} is not valid", way_out="Give numbers such as 64,128,256"
         )
     return tuple(numbers)
