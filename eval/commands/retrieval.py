@@ -50,6 +50,9 @@ def retrieval(  # noqa: PLR0913, PLR0917 - one parameter a flag
     concurrency: Annotated[
         int | None, typer.Option(min=1, help="Searches at a time; 1, or 8 with language models.")
     ] = None,
+    max_errors: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of errors that stops the run.")
+    ] = 0.02,
     questions: Annotated[int, typer.Option(min=1, help="own: how many questions to make.")] = 100,
     fresh: Annotated[bool, typer.Option(help="own: make new questions.")] = False,
     collection: InCollection = None,
@@ -73,6 +76,7 @@ def retrieval(  # noqa: PLR0913, PLR0917 - one parameter a flag
         limit=limit,
         depth=depth,
         concurrency=concurrency,
+        max_errors=max_errors,
         data_dir=data_dir,
         collection=collection,
     )

@@ -32,6 +32,7 @@ class Order:
     limit: int | None = None
     depth: int = 100
     concurrency: int | None = None
+    max_errors: float = 0.02
     data_dir: Path | None = None
     collection: str | None = None
 
@@ -39,15 +40,16 @@ class Order:
         """The plan for a data set."""
         usual = _WITH_LLM if any(_uses_llm(system) for system in self.systems) else 1
         return RetrievalPlan(
-            dataset,
-            self.systems,
-            collection,
-            self.queries,
-            self.lengths,
-            self.limit,
-            self.depth,
-            str(self.data_dir.absolute()) if self.data_dir else "",
-            self.concurrency or usual,
+            dataset=dataset,
+            systems=self.systems,
+            collection=collection,
+            queries=self.queries,
+            lengths=self.lengths,
+            limit=self.limit,
+            depth=self.depth,
+            data_dir=str(self.data_dir.absolute()) if self.data_dir else "",
+            concurrency=self.concurrency or usual,
+            max_errors=self.max_errors,
         )
 
 

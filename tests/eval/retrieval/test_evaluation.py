@@ -17,6 +17,7 @@ from rag_app import assembly
 from rag_app.settings import override
 from tests.eval.retrieval.support import WORDS, beir, openstax
 from tests.openai_server import Reply
+from tests.rag_app.served import serving
 
 TIMES = ("p50_ms", "p95_ms")
 NAMES = ["bm25", "dense", "hybrid"]
@@ -203,3 +204,22 @@ async def test_a_data_set_that_changed_is_refused(tmp_path, settings, dataset, o
     qrels.write_text(qrels.read_text().replace("q0\td0\t1\n", ""))
     with pytest.raises(EvalError, match="has changed since the run"):
         await evaluation.run(directory, opened=opened)
+
+
+async def test_an_application_that_runs_already_is_used_where_it_will_do(
+    tmp_path, settings, dataset, opened
+) -> None:
+    here = starting.public(tmp_path / "here", settings, order(), dataset)
+    expected = await evaluation.run(here, opened=opened)
+    async with serving(opened(settings)) as served:
+
+        def there(_):
+            return served.remote()
+
+        directory = starting.public(tmp_path / "there", settings, order(), dataset)
+        found = await evaluation.run(directory, opened=there)
+        assert without_times(found) == without_times(expected)
+        asked = order("bm25+rewrite", lengths=(64,))
+        other = starting.public(tmp_path / "other", settings, asked, dataset)
+        with pytest.raises(EvalError, match="rewrites of several lengths"):
+            await evaluation.run(other, opened=there)
