@@ -6,10 +6,15 @@ from typing import Literal, get_args
 
 from eval import systems
 from eval.errors import EvalError
+from rag_app.errors import SettingsError
 from rag_app.service import DEFAULT_OPTIONS, QueryOptions
 
 Kind = Literal["closed_book", "rag", "random"]
 _WAY_OUT = "Name some of closed_book, rag, rag:SYSTEM and random; NAME#2 asks an arm again"
+
+
+class UnknownArm(EvalError, SettingsError):
+    """The name of an arm cannot be understood: wrong usage."""
 
 
 @dataclass(frozen=True)
@@ -37,16 +42,16 @@ def parse_all(text: str) -> list[Arm]:
     settings' pipeline.
 
     Raises:
-        EvalError: a name is unknown, or there twice.
+        UnknownArm: a name cannot be understood, or is there twice.
     """
     names = [name.strip() for name in text.split(",") if name.strip()]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice:
-        raise EvalError(
+        raise UnknownArm(
             f"arm {twice} is named twice", way_out=f"{twice}#2 is the same arm asked again"
         )
     if not names:
-        raise EvalError("no arm is named", way_out=_WAY_OUT)
+        raise UnknownArm("no arm is named", way_out=_WAY_OUT)
     arms = [_parse(name) for name in names]
     model = next((arm.options for arm in arms if arm.kind == "rag"), DEFAULT_OPTIONS)
     return [
@@ -58,7 +63,7 @@ def parse_all(text: str) -> list[Arm]:
 def _parse(name: str) -> Arm:
     plain, mark, number = name.partition("#")
     if mark and not (number.isascii() and number.isdigit() and int(number) > 1):
-        raise EvalError(
+        raise UnknownArm(
             f"arm {name!r} is not understood",
             cause="behind # stands which replicate it is, from 2",
             way_out=_WAY_OUT,
@@ -68,7 +73,7 @@ def _parse(name: str) -> Arm:
     if colon and kind == "rag":
         return Arm(name, "rag", systems.parse(system).options, replicate)
     if colon or kind not in get_args(Kind):
-        raise EvalError(f"arm {name!r} is unknown", way_out=_WAY_OUT)
+        raise UnknownArm(f"arm {name!r} is unknown", way_out=_WAY_OUT)
     return Arm(name, kind, replicate=replicate)  # type: ignore[arg-type]  # checked just above
 
 

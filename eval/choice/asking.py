@@ -98,7 +98,7 @@ class Asker:
             text="" if self.private else chosen.text,
             passages=tuple(map(self._shown, passages)),
             passages_used=chosen.passages_used,
-            overlap=shares_ngram(question.question, texts),
+            overlap=bool(texts) and shares_ngram(question.question, texts),
             prompt_tokens=chosen.prompt_tokens,
             completion_tokens=chosen.completion_tokens,
             flops=flops + (used or 0.0),

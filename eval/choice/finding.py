@@ -10,6 +10,7 @@ from itertools import zip_longest
 from llama_index.core.schema import NodeWithScore
 
 from eval.errors import EvalError
+from eval.retrieval.ranking import degraded
 from rag_app.results import Hit
 from rag_app.service import QueryOptions, Service
 from retrieval.passages import node
@@ -53,7 +54,7 @@ class Finder:
         """The passages of one question: those of its queries in turn, best first, each once.
 
         Raises:
-            EvalError: nothing was found.
+            EvalError: nothing was found, or a stage fell back to something simpler.
             one of `rag_app.errors.EXPECTED`: a search failed.
         """
         key = (tuple(queries), options)
@@ -75,6 +76,8 @@ class Finder:
         results = await asyncio.gather(
             *(self._service.search(self._collection, query, asked) for query in queries)
         )
+        if why := next(filter(None, (degraded(result.trace) for result in results)), ""):
+            raise EvalError("passages were not searched as the arm says", cause=why)
         hits: dict[str, Hit] = {}
         for row in zip_longest(*(result.hits[: self._passages] for result in results)):
             for hit in row:

@@ -72,6 +72,14 @@ async def test_nothing_found_is_an_error(application, town):
         await finder.find(["xylophone"], BM25)
 
 
+async def test_a_reranker_that_does_not_grade_is_an_error(application, town):
+    down = QueryOptions(retriever="bm25", rerank="cross-encoder")  # nothing listens there
+    assert (await application.search(town, "lantern", down)).hits, "good enough for people"
+    finder = Finder(application, town, passages=3, top_k=10, remembered=9)
+    with pytest.raises(EvalError, match=r"not searched as the arm says.*not graded"):
+        await finder.find(["lantern"], down)
+
+
 async def test_one_who_leaves_takes_nothing_from_those_who_stay(application, town):
     finder = Finder(application, town, passages=3, top_k=10, remembered=9)
     leaving = asyncio.create_task(finder.find(["lantern"], BM25))
