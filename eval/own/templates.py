@@ -1,7 +1,8 @@
-"""Questions without a language model: a sentence with a gap, or headings with rare words.
+"""Questions without a language model: a sentence with gaps, or a heading with some words.
 
-Both take their words from the passage, so a search by words has it easier with them than with what
-people ask: they compare retrievers of one kind, and favour BM25 over vectors.
+The rarest words of the sentence are left out, since any search by words finds a passage by these
+alone and nothing would be compared. What is left is still the passage's own, so a search by words
+has it easier with such questions than with what people ask.
 """
 
 import math
@@ -16,7 +17,12 @@ from generation.sentences import split_sentences
 GAP = "_____"
 _FEWEST_WORDS, _MOST_WORDS = 8, 40
 _TELLING = 5
-"""Rare words by which sentences are compared, and which stand beside headings."""
+"""Rare words by which sentences are compared."""
+_HIDDEN = 3
+"""One in so many of a sentence's words is left out, the rarest of them."""
+_BESIDE = 3
+"""Words beside a heading."""
+_FEWEST_LEFT = 3
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 
 
@@ -57,34 +63,39 @@ def question(text: str, headings: Sequence[str], rarity: Rarity) -> tuple[str, K
 
 
 def _telling(sentence: str, rarity: Rarity) -> float:
-    return sum(sorted(_rare(sentence, rarity).values(), reverse=True)[:_TELLING])
+    return sum([*_rare(sentence, rarity).values()][:_TELLING])
 
 
 def _rare(sentence: str, rarity: Rarity) -> dict[str, float]:
-    """Word -> rarity, of the words that searches do not pass over."""
+    """Word -> rarity, the rarest first, of the words that searches do not pass over."""
     words = {word[0].lower(): rarity.of(word[0]) for word in _WORD.finditer(sentence)}
-    return {word: rare for word, rare in words.items() if rare > 0}
+    found = sorted(words, key=lambda word: (-words[word], word))
+    return {word: words[word] for word in found if words[word] > 0 and word.isalpha()}
 
 
 def _of_heading(sentence: str, headings: Sequence[str], rarity: Rarity) -> tuple[str, Kind] | None:
     if not headings:
         return None
     above = set(rarity.terms(headings[-1]))
-    rare = _rare(sentence, rarity)
-    beside = [word for word in rare if not above.intersection(rarity.terms(word))]
-    chosen = set(sorted(beside, key=lambda word: (-rare[word], word))[:_TELLING])
-    if len(chosen) < 3:
+    beside = [w for w in _rare(sentence, rarity) if not above.intersection(rarity.terms(w))]
+    chosen = beside[_hidden(beside) :][:_BESIDE]
+    if len(chosen) < _BESIDE:
         return None
-    return f"{headings[-1]}: {' '.join(word for word in beside if word in chosen)}", "heading"
+    in_order = sorted(chosen, key=sentence.lower().index)
+    return f"{headings[-1]}: {' '.join(in_order)}", "heading"
 
 
 def _cloze(sentence: str, rarity: Rarity) -> tuple[str, Kind] | None:
-    rare = {word: score for word, score in _rare(sentence, rarity).items() if word.isalpha()}
-    if len(rare) < 3:
+    words = [*_rare(sentence, rarity)]
+    if len(words) - _hidden(words) < _FEWEST_LEFT:
         return None
-    key = set(rarity.terms(min(rare, key=lambda word: (-rare[word], word))))
+    keys = {term for word in words[: _hidden(words)] for term in rarity.terms(word)}
 
     def blank(word: re.Match[str]) -> str:
-        return GAP if key.intersection(rarity.terms(word[0])) else word[0]
+        return GAP if keys.intersection(rarity.terms(word[0])) else word[0]
 
     return " ".join(_WORD.sub(blank, sentence).split()), "cloze"
+
+
+def _hidden(words: Sequence[str]) -> int:
+    return max(1, len(words) // _HIDDEN)
