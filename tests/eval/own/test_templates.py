@@ -6,7 +6,15 @@ from eval.own.templates import GAP, Rarity, question
 from retrieval.analysis import Analyzer
 
 TERMS = Analyzer("english")
-COMMON = {"water": 900, "pump": 500, "start": 300, "fall": 200, "pressur": 90, "inlet": 9}
+COMMON = {
+    "below": 990,
+    "water": 900,
+    "pump": 500,
+    "start": 300,
+    "fall": 200,
+    "pressur": 90,
+    "inlet": 9,
+}
 RARITY = Rarity(TERMS, Counter({**COMMON, "suffer": 5, "vapour": 4, "cavit": 2}), 1000)
 TEXT = (
     "Water is good. The pump starts to suffer from cavitation when the pressure of the water at "
