@@ -50,7 +50,7 @@ def test_headings_are_followed_by_words_that_they_lack_and_not_by_the_rarest() -
     assert asked[1] == "heading"
     heading, _, words = asked[0].partition(": ")
     assert heading == "Cavitation"
-    assert words == "pressure inlet falls"
+    assert words == "starts pressure falls"
     assert question(TEXT, (), RARITY) != asked
 
 
