@@ -8,17 +8,24 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, HTTPException, Request, Response
+from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from llama_index.core.base.llms.types import ChatMessage, MessageRole
 from pydantic import BaseModel, ConfigDict
+from starlette.requests import ClientDisconnect
 
 from rag_app import wire
 from rag_app.errors import EXPECTED
 from rag_app.ingest import IngestReport, OnProgress, Progress
-from rag_app.results import CollectionInfo, DocumentInfo, IndexInfo, PassageContext
+from rag_app.results import (
+    BackupReport,
+    CollectionInfo,
+    DocumentInfo,
+    IndexInfo,
+    PassageContext,
+)
 from rag_app.service import QueryOptions, Service
 
 _COLLECTION = "/collections/{name}"
@@ -89,6 +96,12 @@ class IndexBody(_Body):
     encoder: str | None = None
 
 
+class BackupBody(_Body):
+    """Collections; none means all."""
+
+    collections: list[str] = []
+
+
 class UseBody(_Body):
     """An index, by its fingerprint or its encoder."""
 
@@ -96,8 +109,8 @@ class UseBody(_Body):
 
 
 def api(service: Service, access: Access) -> APIRouter:
-    """All routes. Reading needs the password where one is set; changing anything needs it, or the
-    token, always.
+    """All routes. Reading needs the password where one is set; changing anything, and taking all
+    of it away in a backup, needs it or the token, always.
     """
 
     async def may_read(request: Request) -> None:
@@ -111,6 +124,7 @@ def api(service: Service, access: Access) -> APIRouter:
     router = APIRouter()
     router.include_router(_reading(service), dependencies=[Depends(may_read)])
     router.include_router(_changing(service), dependencies=[Depends(may_change)])
+    router.include_router(_copying(service), dependencies=[Depends(may_change)])
     return router
 
 
@@ -188,11 +202,36 @@ def _changing(service: Service) -> APIRouter:
     return router
 
 
+def _copying(service: Service) -> APIRouter:
+    router = APIRouter()
+
+    @router.post("/backup")
+    async def backup(body: BackupBody) -> StreamingResponse:
+        return _streamed(service.backup(body.collections))
+
+    @router.post("/restore")
+    async def restore(
+        request: Request,
+        collection: Annotated[list[str], Query(default_factory=list)],
+        replace: bool = False,
+    ) -> BackupReport:
+        pieces = request.stream()
+        try:
+            return await service.restore(pieces, collection, replace)
+        except ClientDisconnect:  # nobody reads this
+            raise HTTPException(400, "the backup did not come to its end") from None
+        finally:
+            async for _ in pieces:  # else whoever still sends would not read why it failed
+                pass
+
+    return router
+
+
 def _streamed(events: AsyncGenerator[Any, None]) -> StreamingResponse:
     async def lines() -> AsyncIterator[bytes]:
         try:
             async for event in events:
-                yield wire.line(event)
+                yield wire.framed(event)
         except EXPECTED as error:
             yield wire.line(error)
         finally:

@@ -2,7 +2,14 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterator,
+    Sequence,
+)
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from functools import partial
@@ -13,12 +20,14 @@ from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.schema import NodeWithScore
 
 from data.discovery import Found, discover
+from rag_app.backup import Backups
 from rag_app.context import PassageGone, passage_context
 from rag_app.errors import ApplicationError
 from rag_app.indexes import Indexes, Kits
 from rag_app.ingest import IngestReport, OnProgress, Progress
 from rag_app.pipeline import AskEvent, Pipeline
 from rag_app.results import (
+    BackupReport,
     CollectionInfo,
     DocumentInfo,
     Hit,
@@ -82,6 +91,9 @@ class Application:
         self._release_storage = release
         self._stores = OpenStores(collections)
         self._indexes = Indexes(collections, self._stores, kits, storage / "files", graph_above)
+        self._backups = Backups(
+            collections, self._stores, self._indexes, storage / "files", self._spec.bm25
+        )
         self._writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="write")
         self._closing = threading.Event()
 
@@ -105,6 +117,45 @@ class Application:
     ) -> IngestReport:
         """See `Service.rebuild_collection`."""
         return await self._change(partial(self._indexes.rebuild, name), on_progress)
+
+    async def backup(
+        self, collections: Sequence[str] = ()
+    ) -> AsyncGenerator[bytes | BackupReport, None]:
+        """See `Service.backup`."""
+        pieces, loop = self._backups.write(collections), asyncio.get_running_loop()
+        step = None
+        try:
+            while True:
+                self._require_open()
+                step = loop.run_in_executor(self._writers, next, pieces, None)
+                piece = await asyncio.shield(step)
+                if piece is None:
+                    return
+                yield piece
+        finally:
+            if step:
+                await asyncio.wait([step])  # what is running cannot be closed
+            pieces.close()
+
+    async def restore(
+        self,
+        backup: AsyncIterator[bytes],
+        collections: Sequence[str] = (),
+        replace: bool = False,
+    ) -> BackupReport:
+        """See `Service.restore`."""
+        loop = asyncio.get_running_loop()
+
+        async def following() -> bytes | None:
+            return await anext(backup, None)
+
+        def pieces() -> Iterator[bytes]:
+            while (
+                piece := asyncio.run_coroutine_threadsafe(following(), loop).result()
+            ) is not None:
+                yield piece
+
+        return await self._change(partial(self._backups.restore, pieces(), collections, replace))
 
     # --- indexes -----------------------------------------------------------------------------
 
@@ -195,6 +246,14 @@ class Application:
             async with self._stores.reading_all(collection, self._spec) as stores:
                 return await asyncio.to_thread(passage_context, stores, chunk_id)
 
+    def verify(self) -> str:
+        """Try the settings' encoder with a real call, in the calling thread; see `Encoder.verify`.
+
+        Raises:
+            EncoderError: it does not answer, or gives other vectors than its row promises.
+        """
+        return str(self._kit.verify())
+
     async def close(self) -> None:
         """See `Service.close`; ingestion that goes on is interrupted, as by a crash."""
         self._closing.set()
@@ -233,11 +292,9 @@ class Application:
         stop = threading.Event()
 
         def tell(progress: Progress) -> None:
-            if stop.is_set() or self._closing.is_set():
-                raise ApplicationError(
-                    "the work was interrupted",
-                    way_out="Do the same again: it goes on from there",
-                )
+            if stop.is_set():
+                raise _interrupted()
+            self._require_open()
             if on_progress:
                 on_progress(progress)
 
@@ -246,6 +303,10 @@ class Application:
         except asyncio.CancelledError:
             stop.set()
             raise
+
+    def _require_open(self) -> None:
+        if self._closing.is_set():
+            raise _interrupted()
 
     # --- the same, in a worker thread --------------------------------------------------------
 
@@ -282,6 +343,10 @@ class Application:
     def _is_own(self, path: Path) -> bool:
         real = path.resolve()
         return any(real.is_relative_to(folder.resolve()) for folder in self._own)
+
+
+def _interrupted() -> ApplicationError:
+    return ApplicationError("the work was interrupted", way_out="Do the same again")
 
 
 def _asked(question: str) -> str:

@@ -14,6 +14,7 @@ import typer
 
 from rag_app import output, telemetry
 from rag_app.commands import (
+    backups,
     cost,
     documents,
     encoders,
@@ -35,7 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for subject in (documents, questions, indexes, encoders, cost, recipes, installation):
+for subject in (documents, questions, indexes, backups, encoders, cost, recipes, installation):
     subject.register(app)
 
 

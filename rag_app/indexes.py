@@ -111,24 +111,24 @@ class Indexes:
             FingerprintMismatch: the index was built with other settings.
         """
         kit = self._kits(encoder)
-        with self._writing_to(name):
+        with self.writing_to(name):
             report = self._run(name, kit, self._opened(name, kit), files, on_progress)
-            self._forget_unused(name)
+            self.forget_unused(name)
             return report
 
     def delete_document(self, name: str, source: str) -> bool:
         """Delete a document from every index; False where none has it."""
-        with self._writing_to(name):
+        with self.writing_to(name):
             listed = self._stores.open(name, self._spec)
-            others = [store for store in self._all(name) if store is not listed]
+            others = [store for store in self.all(name) if store is not listed]
             # A crash leaves it in the list for the person to see, and to delete again.
             deleted = [DocumentWriter(store).delete(source) for store in (*others, listed)]
-            self._forget_unused(name)
+            self.forget_unused(name)
             return any(deleted)
 
     def drop_collection(self, name: str) -> None:
         """Delete a collection with all its indexes and originals."""
-        with self._writing_to(name), self._stores.closed(name):
+        with self.writing_to(name), self._stores.closed(name):
             self._collections.drop(name)
             shutil.rmtree(self._originals / name, ignore_errors=True)
 
@@ -144,11 +144,11 @@ class Indexes:
             ApplicationError: originals are gone or damaged; nothing has been changed.
         """
         kit = self._kits(encoder)
-        with self._writing_to(name):
+        with self.writing_to(name):
             store, report = self._fill(name, kit, on_progress)
             record = store.collection()
             store.put_collection(record.built(record.replaces))
-            self._forget_unused(name)
+            self.forget_unused(name)
             return report
 
     def rebuild(self, name: str, on_progress: OnProgress) -> IngestReport:
@@ -162,7 +162,7 @@ class Indexes:
                 nothing has been deleted.
         """
         kit = self._kits(None)
-        with self._writing_to(name):
+        with self.writing_to(name):
             replaced = self._replaced_by(name, kit)
             store, report = self._fill(name, kit, on_progress)
             if report.failures and replaced:
@@ -173,7 +173,7 @@ class Indexes:
                     way_out="Delete these documents, then rebuild again",
                 )
             self._replace(name, store, replaced)
-            self._forget_unused(name)
+            self.forget_unused(name)
             return report
 
     def use(self, name: str, index: str) -> None:
@@ -184,7 +184,7 @@ class Indexes:
             ApplicationError: the encoder has several.
             NoIndexOfEncoder: it is not whole.
         """
-        with self._writing_to(name):
+        with self.writing_to(name):
             chosen = self._find(name, index)
             record = self._stores.open(name, self._spec, chosen).collection()
             if record.building:
@@ -199,14 +199,14 @@ class Indexes:
             IndexInUse: it is the active one.
             ApplicationError: the encoder has several, or some content is in no other index.
         """
-        with self._writing_to(name):
+        with self.writing_to(name):
             chosen = self._find(name, index)
             if chosen == self._collections.active(name):
                 raise IndexInUse(name, chosen)
             self._require_copies(name, chosen)
             with self._stores.closed(name, chosen):
                 self._collections.discard(name, chosen)
-            self._forget_unused(name)
+            self.forget_unused(name)
 
     def describe(self, name: str, stores: Sequence[PassageStore]) -> list[IndexInfo]:
         """What lists show of a collection's open indexes."""
@@ -224,6 +224,29 @@ class Indexes:
         named = kit.encoder if kit.spec.fingerprint != self._spec.fingerprint else None
         return FingerprintMismatch(name, differences(other, kit.spec.identity), named)
 
+    # --- for whoever changes a collection by other means ---------------------------------------
+
+    def writing_to(self, name: str) -> threading.Lock:
+        """Held while a collection is changed, and by whoever needs it not to."""
+        return self._writing.setdefault(name, threading.Lock())
+
+    def all(self, name: str) -> list[PassageStore]:
+        """All indexes of a collection, whole or not, by fingerprint."""
+        versions = self._collections.versions(name)
+        return [self._stores.open(name, self._spec, fingerprint) for fingerprint in versions]
+
+    def grow_graph(self, store: PassageStore) -> None:
+        """Build a search graph where that is allowed and the index is large."""
+        if self._graph_above is None:
+            return
+        if sum(record.chunks for record in store.records()) >= self._graph_above:
+            store.optimize()
+
+    def forget_unused(self, name: str) -> None:
+        """Delete the originals that no index of a collection has any use for."""
+        with suppress(StoreError):  # an index that cannot be opened may need any of them
+            forget_unused(Originals(self._originals / name), self.all(name))
+
     # --- taking in ---------------------------------------------------------------------------
 
     def _opened(self, name: str, kit: Kit) -> PassageStore:
@@ -234,7 +257,7 @@ class Indexes:
             kit.verify()
             return self._stores.create(name, kit.spec)
         if store.stored_fingerprint != kit.spec.fingerprint:
-            raise self.refusal(name, self._all(name), kit)
+            raise self.refusal(name, self.all(name), kit)
         if not store.records():
             kit.verify()
         if store.collection().building:  # the process died when the collection was just made
@@ -245,7 +268,7 @@ class Indexes:
         self, name: str, kit: Kit, on_progress: OnProgress
     ) -> tuple[PassageStore, IngestReport]:
         """Bring an index up to the newest content; it is made if need be."""
-        documents = newest(self._all(name))
+        documents = newest(self.all(name))
         held = self._held(name, kit)
         missing = [record for record in documents.values() if not _holds(held, record)]
         files = self._files(name, missing)
@@ -269,14 +292,9 @@ class Indexes:
     ) -> IngestReport:
         await_readers = partial(self._stores.await_readers, name, kit.spec.fingerprint)
         report = kit.ingestor(store, self._originals / name, await_readers).run(files, on_progress)
-        if self._graph_above is not None and report.chunks:
-            self._grow_graph(store, self._graph_above)
+        if report.chunks:
+            self.grow_graph(store)
         return report
-
-    @staticmethod
-    def _grow_graph(store: PassageStore, above: int) -> None:
-        if sum(record.chunks for record in store.records()) >= above:
-            store.optimize()
 
     def _held(self, name: str, kit: Kit) -> dict[str, DocumentRecord]:
         """What the index of an encoder holds; nothing where there is none."""
@@ -310,7 +328,7 @@ class Indexes:
 
     def _replaced_by(self, name: str, kit: Kit) -> list[str]:
         """Fingerprints of the indexes that a rebuilt one replaces."""
-        others = {store.stored_fingerprint: store.collection() for store in self._all(name)}
+        others = {store.stored_fingerprint: store.collection() for store in self.all(name)}
         own = others.pop(kit.spec.fingerprint, None)
         replaced = {key for key, r in others.items() if _encoder(r.identity) == kit.encoder}
         if own is not None and not own.building:
@@ -330,18 +348,10 @@ class Indexes:
                 self._collections.discard(name, fingerprint)
         store.put_collection(store.collection().built())
 
-    def _forget_unused(self, name: str) -> None:
-        with suppress(StoreError):  # an index that cannot be opened may need any of them
-            forget_unused(Originals(self._originals / name), self._all(name))
-
     # --- looking up --------------------------------------------------------------------------
 
-    def _all(self, name: str) -> list[PassageStore]:
-        versions = self._collections.versions(name)
-        return [self._stores.open(name, self._spec, fingerprint) for fingerprint in versions]
-
     def _encoders(self, name: str) -> list[str]:
-        return [_encoder(store.collection().identity) for store in self._all(name)]
+        return [_encoder(store.collection().identity) for store in self.all(name)]
 
     def _find(self, name: str, index: str) -> str:
         """The fingerprint of an index that is given by it, or by its encoder."""
@@ -367,7 +377,7 @@ class Indexes:
             store = self._stores.open(name, self._spec, fingerprint)
         except StoreError:
             return  # there is nothing left to lose in it
-        others = [other for other in self._all(name) if other is not store]
+        others = [other for other in self.all(name) if other is not store]
         kept = newest(others)
         only = [
             source
@@ -407,9 +417,6 @@ class Indexes:
             return self._kits(encoder).spec.fingerprint == fingerprint
         except EXPECTED:
             return False
-
-    def _writing_to(self, name: str) -> threading.Lock:
-        return self._writing.setdefault(name, threading.Lock())
 
 
 def newest(stores: Iterable[PassageStore]) -> dict[str, DocumentRecord]:

@@ -212,6 +212,24 @@ def written(result: Document) -> None:
     _out(f"written: {result['file']}")
 
 
+def copied(report: Document) -> None:
+    """What a backup holds, collection by collection."""
+    _out("\n".join(copied_lines(report)))
+
+
+def copied_lines(report: Document) -> list[str]:
+    """What a backup holds; for where stdout carries the backup itself, too."""
+    lines = [
+        f"{c['name']}: {c['documents']} documents, {c['passages']} passages in {c['indexes']} "
+        f"indexes, {c['originals']} original files"
+        for c in report["collections"]
+    ]
+    megabytes = report["bytes"] / 1e6
+    lines.append(f"{report['file']}: {megabytes:.1f} MB in {report['seconds']:.1f} s")
+    lines += [f"missing: the original file of {document}" for document in report["missing"]]
+    return lines
+
+
 def deleted(result: Document) -> None:
     """What is gone, and what was not there."""
     for name in result["deleted"]:
@@ -238,11 +256,13 @@ def citations(answer: Document) -> None:
 
 
 def probes(result: Document) -> None:
-    """One line a part."""
+    """One line a part, then what is not used and how long it took."""
     for probe in result["probes"]:
         mark = "ok  " if probe["ok"] else "FAIL"
         way_out = "" if probe["ok"] else f" -> {probe['way_out']}"
-        _out(f"{mark} {probe['role']:<12} {probe['detail']} ({probe['ms']:.0f} ms){way_out}")
+        _out(f"{mark} {probe['role']:<9} {probe['detail']} ({probe['ms']:.0f} ms){way_out}")
+    off = f"; not used: {', '.join(result['unused'])}" if result["unused"] else ""
+    _out(f"{result['seconds']:.1f} s{off}")
 
 
 def config(tree: Document) -> None:

@@ -14,6 +14,7 @@ from rag_app.errors import ApplicationError
 from rag_app.ingest import IngestReport, OnProgress, Progress
 from rag_app.pipeline import AskEvent
 from rag_app.results import (
+    BackupReport,
     CollectionInfo,
     DocumentInfo,
     IndexInfo,
@@ -62,6 +63,31 @@ class RemoteService:
     ) -> IngestReport:
         """See `Service.rebuild_collection`."""
         return await self._run(_path(name, "rebuild"), {}, on_progress)
+
+    async def backup(
+        self, collections: Sequence[str] = ()
+    ) -> AsyncGenerator[bytes | BackupReport, None]:
+        """See `Service.backup`."""
+        body = {"collections": list(collections)}
+        report = None
+        async with aclosing(self._stream("backup", body)) as events:
+            async for event in events:
+                report = event
+                yield event
+        if not isinstance(report, BackupReport):
+            raise self._lost("the connection ended before the backup was whole")
+
+    async def restore(
+        self,
+        backup: AsyncIterator[bytes],
+        collections: Sequence[str] = (),
+        replace: bool = False,
+    ) -> BackupReport:
+        """See `Service.restore`."""
+        asked = {"collection": list(collections), "replace": replace}
+        response = await self._request("POST", "restore", params=asked, content=backup)
+        report: BackupReport = wire.adapter(BackupReport).validate_json(response.content)
+        return report
 
     async def indexes(self, collection: str) -> list[IndexInfo]:
         """See `Service.indexes`."""
@@ -174,8 +200,9 @@ class RemoteService:
                 if response.is_error:
                     await response.aread()
                     raise self._refused(response)
-                async for line in _lines(response):
-                    yield wire.parse(line)
+                async with aclosing(wire.unframed(response.aiter_bytes())) as events:
+                    async for event in events:
+                        yield event
         except httpx.TransportError as error:
             raise self._lost(str(error)) from error
 
@@ -201,15 +228,6 @@ class RemoteService:
             cause=cause,
             way_out="Stop it or start it again; then repeat the command",
         )
-
-
-async def _lines(response: httpx.Response) -> AsyncIterator[bytes]:
-    """Lines between line feeds; httpx would also part them at those that texts may hold."""
-    rest = b""
-    async for piece in response.aiter_bytes():
-        *whole, rest = (rest + piece).split(b"\n")
-        for line in whole:
-            yield line
 
 
 def _sendable(path: Path) -> str:

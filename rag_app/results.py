@@ -208,6 +208,43 @@ class CollectionInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class CopiedCollection:
+    """A collection in a backup.
+
+    Attributes:
+        name: its name.
+        indexes: how many of its indexes.
+        documents: those of the index that its name points at.
+        passages: of all these indexes.
+        originals: how many original files.
+    """
+
+    name: str
+    indexes: int
+    documents: int
+    passages: int
+    originals: int
+
+
+@dataclass(slots=True)
+class BackupReport:
+    """What was backed up, or restored.
+
+    Attributes:
+        collections: each of them.
+        bytes: of the backup.
+        seconds: wall time.
+        missing: documents, as COLLECTION/SOURCE, whose original file was gone or damaged when they
+            were backed up; they can be searched, but not be indexed anew.
+    """
+
+    collections: list[CopiedCollection] = field(default_factory=list)
+    bytes: int = 0
+    seconds: float = 0.0
+    missing: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
 class IndexInfo:
     """One of a collection's indexes as lists show it.
 

@@ -1,6 +1,6 @@
 """What the application can do, as one interface: faces use it and need not know where it runs."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from rag_app.ingest import IngestReport, OnProgress
 from rag_app.pipeline import AskEvent
 from rag_app.results import (
+    BackupReport,
     CollectionInfo,
     DocumentInfo,
     IndexInfo,
@@ -87,6 +88,27 @@ class Service(Protocol):
 
         It takes the place of the encoder's other indexes, and of the active one where the encoder
         had none; those of other encoders stay.
+        """
+        ...
+
+    def backup(self, collections: Sequence[str] = ()) -> AsyncGenerator[bytes | BackupReport, None]:
+        """The bytes of a backup of these collections, or of all; last comes what it holds.
+
+        See `rag_app.backup` for what it is. Whoever searches is not disturbed; whoever wants to
+        change a collection waits until that one is written.
+        """
+        ...
+
+    async def restore(
+        self,
+        backup: AsyncIterator[bytes],
+        collections: Sequence[str] = (),
+        replace: bool = False,
+    ) -> BackupReport:
+        """Make the collections of a backup, or these of them.
+
+        With `replace`, they may take the place of those of the same names. Each does so in one
+        step, once the whole backup has been found right; whatever fails, all stays as it was.
         """
         ...
 

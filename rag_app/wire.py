@@ -1,6 +1,9 @@
-"""The application's results as lines of JSON, for its HTTP API and those who call it."""
+"""The application's results as lines of JSON, for its HTTP API and those who call it.
 
-from collections.abc import Hashable, Mapping
+Bytes go between the lines: one of type `bytes` says how many follow it.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterable, Hashable, Mapping
 from functools import cache
 from typing import Any, cast
 
@@ -10,7 +13,7 @@ from pydantic import TypeAdapter
 from generation.reading import TextDelta, ThinkingDelta
 from rag_app.errors import EXPECTED, ApplicationError
 from rag_app.ingest import IngestReport, Progress
-from rag_app.results import Answer, PassageBatch, SearchResult
+from rag_app.results import Answer, BackupReport, PassageBatch, SearchResult
 
 MEDIA_TYPE = "application/x-ndjson"
 
@@ -22,7 +25,9 @@ _KINDS: Mapping[str, Any] = {
     "answer": Answer,
     "progress": Progress,
     "report": IngestReport,
+    "copied": BackupReport,
 }
+_BYTES = b'{"type":"bytes","size":'
 
 
 class RemoteError(ApplicationError):
@@ -38,6 +43,36 @@ def line(event: object) -> bytes:
             data = adapter(kind).dump_python(event, mode="json")
             return orjson.dumps({"type": name, "data": data}) + b"\n"
     raise TypeError(f"{type(event).__name__} is not sent over the wire")
+
+
+def framed(event: object) -> bytes:
+    """As `line`; bytes come with a line before them that says how many they are."""
+    if isinstance(event, bytes):
+        return _BYTES + b"%d}\n" % len(event) + event
+    return line(event)
+
+
+async def unframed(pieces: AsyncIterable[bytes]) -> AsyncGenerator[Any, None]:
+    """The events that were `framed`, from their bytes cut anywhere; raises as `parse`."""
+    held, missing = bytearray(), 0
+    async for piece in pieces:
+        held += piece
+        while held:
+            if missing:
+                part = bytes(held[:missing])
+                del held[: len(part)]
+                missing -= len(part)
+                yield part
+                continue
+            end = held.find(b"\n")
+            if end < 0:
+                break
+            text = bytes(held[:end])
+            del held[: end + 1]
+            if text.startswith(_BYTES):
+                missing = int(text.removeprefix(_BYTES).removesuffix(b"}"))
+            else:
+                yield parse(text)
 
 
 def parse(text: str | bytes) -> Any:

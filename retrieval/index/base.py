@@ -2,7 +2,7 @@
 
 import re
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -40,6 +40,23 @@ class Where:
 
 
 EVERYWHERE = Where()
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPassage:
+    """A passage as an engine holds it; written into any store, searches find it with equal scores.
+
+    Attributes:
+        id: its chunk id.
+        payload: its text and metadata, plain data.
+        dense: [dimension], float32, with what normalising and half precision have left of it.
+        sparse: its BM25 weights; empty where it has no terms.
+    """
+
+    id: str
+    payload: Mapping[str, Any]
+    dense: Vector
+    sparse: SparseVector
 
 
 class PassageStore(BasePydanticVectorStore):
@@ -95,11 +112,23 @@ class PassageStore(BasePydanticVectorStore):
         They come in no particular order.
         """
 
+    @abstractmethod
+    def dump(self, batch: int = 256) -> Iterator[list[StoredPassage]]:
+        """Every live passage with its vectors, in batches and in no particular order."""
+
+    @abstractmethod
+    def size(self) -> int:
+        """How many passages are stored, those that searches must not see included."""
+
     # --- writing -----------------------------------------------------------------------------
 
     @abstractmethod
     def upsert(self, nodes: Sequence[TextNode], weights: Sequence[SparseVector]) -> None:
         """Write passages with their dense (`node.embedding`) and sparse vectors."""
+
+    @abstractmethod
+    def restore(self, passages: Sequence[StoredPassage]) -> None:
+        """Write passages that `dump` gave, whichever store it was; a second time does no harm."""
 
     @abstractmethod
     def reweigh(self, ids: Sequence[str], weights: Sequence[SparseVector]) -> None:
@@ -145,9 +174,13 @@ class PassageStore(BasePydanticVectorStore):
     def record(self, source: str) -> DocumentRecord | None:
         """The record of one document."""
 
-    @abstractmethod
     def put_record(self, record: DocumentRecord) -> None:
         """Write a document record; from then on searches follow it."""
+        self.put_records([record])
+
+    @abstractmethod
+    def put_records(self, records: Sequence[DocumentRecord]) -> None:
+        """As `put_record`, for many."""
 
     @abstractmethod
     def delete_record(self, source: str) -> None:

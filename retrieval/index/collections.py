@@ -1,6 +1,7 @@
 """Named collections: which exist, what versions of each, and which of these the name points at."""
 
 import re
+from dataclasses import dataclass
 from typing import Protocol
 
 from retrieval.index.base import PassageStore
@@ -8,6 +9,32 @@ from retrieval.index.errors import BadCollectionName
 from retrieval.index.fingerprint import IndexSpec
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_VERSION = re.compile(r"(?:([0-9a-f]{8})\.)?([0-9a-f]{16})")
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What a version is called where it lies: its fingerprint, or EDITION.FINGERPRINT.
+
+    The versions of a collection that searches can reach are of one edition. Another edition can be
+    written beside it, fingerprints of the first included, and take its place in one step.
+
+    Attributes:
+        fingerprint: 16 hexadecimal digits.
+        edition: 8 of them, or empty, as it is until a whole collection is replaced.
+    """
+
+    fingerprint: str
+    edition: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> "Version | None":
+        """The version that is called so, if any is."""
+        match = _VERSION.fullmatch(text)
+        return cls(match[2], match[1] or "") if match else None
+
+    def __str__(self) -> str:
+        return f"{self.edition}.{self.fingerprint}" if self.edition else self.fingerprint
 
 
 class Collections(Protocol):
@@ -58,6 +85,26 @@ class Collections(Protocol):
 
     def drop(self, name: str) -> None:
         """Delete a collection with all its versions, which must be closed."""
+        ...
+
+    def draft(self, name: str, spec: IndexSpec, edition: str) -> PassageStore:
+        """An empty version of another edition, for a collection that may not exist yet.
+
+        Nobody sees it before `adopt`. `edition` is 8 hexadecimal digits, such as
+        ``secrets.token_hex(4)``.
+        """
+        ...
+
+    def adopt(self, name: str, edition: str, fingerprint: str) -> None:
+        """Let an edition take the place of all versions that there are, in one step.
+
+        The name points at its version `fingerprint`. The others, which must be closed, are deleted
+        then.
+        """
+        ...
+
+    def abandon(self, name: str, edition: str) -> None:
+        """Delete the drafts of an edition, which must be closed; not one that was adopted."""
         ...
 
 

@@ -5,12 +5,20 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import qdrant_edge as edge
 from llama_index.core.bridge.pydantic import PrivateAttr
 from llama_index.core.schema import TextNode
 
 from retrieval.fusion import Scored
-from retrieval.index.base import EVERYWHERE, PassageStore, Vector, Where, point_ids
+from retrieval.index.base import (
+    EVERYWHERE,
+    PassageStore,
+    StoredPassage,
+    Vector,
+    Where,
+    point_ids,
+)
 from retrieval.index.errors import StoreError
 from retrieval.index.fingerprint import IndexSpec
 from retrieval.index.records import (
@@ -110,6 +118,17 @@ class EdgeStore(PassageStore):
         for records in self._scroll(where, batch):
             yield [_node(record) for record in records]
 
+    def dump(self, batch: int = 256) -> Iterator[list[StoredPassage]]:
+        """See `PassageStore.dump`."""
+        where = edge.Filter(must=[_is("kind", PASSAGE)], must_not=self._not_hidden())
+        for records in self._scroll(where, batch, vectors=True):
+            yield [_stored(record) for record in records]
+
+    def size(self) -> int:
+        """See `PassageStore.size`."""
+        where = edge.Filter(must=[_is("kind", PASSAGE)])
+        return int(self._shard.count(edge.CountRequest(exact=True, filter=where)))
+
     def upsert(self, nodes: Sequence[TextNode], weights: Sequence[SparseVector]) -> None:
         """See `PassageStore.upsert`."""
         points = [
@@ -120,8 +139,20 @@ class EdgeStore(PassageStore):
             )
             for chunk, weight in zip(nodes, weights, strict=True)
         ]
-        for first in range(0, len(points), _AT_ONCE):
-            self._shard.update(_upsert(points[first : first + _AT_ONCE]))
+        self._write(points)
+
+    def restore(self, passages: Sequence[StoredPassage]) -> None:
+        """See `PassageStore.restore`."""
+        self._write(
+            [
+                edge.Point(
+                    one.id,
+                    {DENSE: one.dense.tolist(), SPARSE: _sparse(one.sparse)},
+                    {**one.payload, "kind": PASSAGE},
+                )
+                for one in passages
+            ]
+        )
 
     def reweigh(self, ids: Sequence[str], weights: Sequence[SparseVector]) -> None:
         """See `PassageStore.reweigh`."""
@@ -166,12 +197,14 @@ class EdgeStore(PassageStore):
         found = self._shard.retrieve([record_point(source)], with_payload=True, with_vector=False)
         return DocumentRecord.of(found[0].payload) if found else None
 
-    def put_record(self, record: DocumentRecord) -> None:
-        """See `PassageStore.put_record`."""
-        if record.hidden:  # hide before the write that lets chunks come in
+    def put_records(self, records: Sequence[DocumentRecord]) -> None:
+        """See `PassageStore.put_records`."""
+        for record in records:
+            if record.hidden:  # hide before the write that lets chunks come in
+                self._note(record)
+        self._write([edge.Point(record.point, {}, record.payload()) for record in records])
+        for record in records:
             self._note(record)
-        self._shard.update(_upsert([edge.Point(record.point, {}, record.payload())]))
-        self._note(record)
 
     def delete_record(self, source: str) -> None:
         """See `PassageStore.delete_record`."""
@@ -221,6 +254,10 @@ class EdgeStore(PassageStore):
         corpus = edge.Filter(must=[_is("kind", PASSAGE)], must_not=hidden)
         return edge.SearchParams(idf=edge.IdfParams(corpus=corpus))
 
+    def _write(self, points: list[Any]) -> None:
+        for first in range(0, len(points), _AT_ONCE):
+            self._shard.update(_upsert(points[first : first + _AT_ONCE]))
+
     def _delete(self, *conditions: Any) -> None:
         self._deleted = True
         where = edge.Filter(must=list(conditions))
@@ -242,11 +279,11 @@ class EdgeStore(PassageStore):
             others = {key: hidden for key, hidden in self._hidden.items() if key != record.source}
             self._hidden = {**others, record.source: record.hidden} if record.hidden else others
 
-    def _scroll(self, where: Any, batch: int) -> Iterator[list[Any]]:
+    def _scroll(self, where: Any, batch: int, vectors: bool = False) -> Iterator[list[Any]]:
         offset = None
         while True:
             request = edge.ScrollRequest(
-                limit=batch, offset=offset, filter=where, with_payload=True, with_vector=False
+                limit=batch, offset=offset, filter=where, with_payload=True, with_vector=vectors
             )
             records, offset = self._shard.scroll(request)
             if records:
@@ -275,6 +312,13 @@ def _is(key: str, value: str) -> Any:
 
 def _sparse(vector: SparseVector) -> Any:
     return edge.SparseVector(vector.indices, vector.values)
+
+
+def _stored(record: Any) -> StoredPassage:
+    weights = record.vector.get(SPARSE)
+    sparse = SparseVector(weights.indices, weights.values) if weights else SparseVector([], [])
+    dense = np.asarray(record.vector[DENSE], dtype=np.float32)
+    return StoredPassage(str(record.id), record.payload, dense, sparse)
 
 
 def _node(record: Any) -> TextNode:

@@ -1,12 +1,11 @@
 """Embedded collections: one folder each, one sub-folder a version, a small file for the alias."""
 
 import os
-import re
 import shutil
 import tempfile
 from pathlib import Path
 
-from retrieval.index.collections import checked_name
+from retrieval.index.collections import Version, checked_name
 from retrieval.index.edge import EdgeStore, create_shard
 from retrieval.index.errors import IndexInUse, UnknownCollection, UnknownIndex
 from retrieval.index.fingerprint import IndexSpec
@@ -19,8 +18,9 @@ _SCRATCH = ".scratch-"
 class EdgeCollections:
     """`Collections` in a folder that one process owns.
 
-    Layout: ``ROOT/NAME/active`` holds the fingerprint of the version in use, which lies in
-    ``ROOT/NAME/FINGERPRINT``. Every change of state is one rename.
+    Layout: ``ROOT/NAME/active`` holds what the version in use is called, which lies in
+    ``ROOT/NAME/FINGERPRINT``, or ``ROOT/NAME/EDITION.FINGERPRINT`` once the collection has been
+    replaced as a whole. Every change of state is one rename.
 
     Args:
         root: folder of all collections; made when the first one is.
@@ -36,16 +36,16 @@ class EdgeCollections:
 
     def versions(self, name: str) -> list[str]:
         """See `Collections.versions`."""
-        self.active(name)
-        return sorted(path.name for path in (self.root / name).glob("*") if _is_version(path))
+        edition = self._active(name).edition
+        return sorted(
+            version.fingerprint
+            for version in _versions(self.root / name)
+            if version.edition == edition
+        )
 
     def active(self, name: str) -> str:
         """See `Collections.active`."""
-        alias = self.root / checked_name(name) / _ALIAS
-        try:
-            return alias.read_text("ascii").strip()
-        except FileNotFoundError:
-            raise UnknownCollection(name, self.names()) from None
+        return self._active(name).fingerprint
 
     def open(self, name: str, spec: IndexSpec, fingerprint: str | None = None) -> EdgeStore:
         """See `Collections.open`."""
@@ -55,34 +55,62 @@ class EdgeCollections:
         """See `Collections.create`."""
         if self._exists(name):
             return self.open(name, spec)
-        self._make(name, spec)
-        self._point(name, spec.fingerprint)
+        version = Version(spec.fingerprint)
+        self._make(name, spec, version)
+        self._point(name, version)
         store = self.open(name, spec)
         store.put_collection(store.collection().built())
         return store
 
     def stage(self, name: str, spec: IndexSpec) -> EdgeStore:
         """See `Collections.stage`."""
-        self.active(name)
-        return EdgeStore(self._make(name, spec), spec)
+        version = Version(spec.fingerprint, self._active(name).edition)
+        return EdgeStore(self._make(name, spec, version), spec)
 
     def point(self, name: str, fingerprint: str) -> None:
         """See `Collections.point`."""
-        self._version(name, fingerprint)
-        self._point(name, fingerprint)
+        self._point(name, Version(fingerprint, self._active(name).edition))
 
     def discard(self, name: str, fingerprint: str) -> None:
         """See `Collections.discard`."""
         version = self._version(name, fingerprint)
         if fingerprint == self.active(name):
             raise IndexInUse(name, fingerprint)
-        _sweep(version.parent)
+        self._sweep(name, self._active(name).edition)
         _delete(version)
 
     def drop(self, name: str) -> None:
         """See `Collections.drop`."""
         self.active(name)
         _delete(self.root / name)
+
+    def draft(self, name: str, spec: IndexSpec, edition: str) -> EdgeStore:
+        """See `Collections.draft`."""
+        return EdgeStore(self._make(name, spec, Version(spec.fingerprint, edition)), spec)
+
+    def adopt(self, name: str, edition: str, fingerprint: str) -> None:
+        """See `Collections.adopt`."""
+        self._point(name, Version(fingerprint, edition))
+        self._sweep(name, edition)
+
+    def abandon(self, name: str, edition: str) -> None:
+        """See `Collections.abandon`."""
+        folder = self.root / checked_name(name)
+        if self._exists(name) and self._active(name).edition == edition:
+            return
+        for version in _versions(folder):
+            if version.edition == edition:
+                _delete(folder / str(version))
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+
+    def _active(self, name: str) -> Version:
+        alias = self.root / checked_name(name) / _ALIAS
+        try:
+            told = alias.read_text("ascii").strip()
+        except FileNotFoundError:
+            raise UnknownCollection(name, self.names()) from None
+        return Version.parse(told) or Version(told)
 
     def _exists(self, name: str) -> bool:
         return (self.root / checked_name(name) / _ALIAS).is_file()
@@ -91,32 +119,46 @@ class EdgeCollections:
         versions = self.versions(name)
         if fingerprint not in versions:
             raise UnknownIndex(name, fingerprint, versions)
-        return self.root / name / fingerprint
+        return self.root / name / str(Version(fingerprint, self._active(name).edition))
 
-    def _make(self, name: str, spec: IndexSpec) -> Path:
+    def _make(self, name: str, spec: IndexSpec, version: Version) -> Path:
         """An empty version, whole or not there at all."""
-        path = self.root / checked_name(name) / spec.fingerprint
+        path = self.root / checked_name(name) / str(version)
         if not path.is_dir():
             path.parent.mkdir(parents=True, exist_ok=True)
-            _sweep(path.parent)
+            self._sweep(name, version.edition)
             scratch = Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=path.parent))
             create_shard(scratch / "shard", spec)
             (scratch / "shard").rename(path)
             scratch.rmdir()
         return path
 
-    def _point(self, name: str, fingerprint: str) -> None:
+    def _sweep(self, name: str, edition: str) -> None:
+        """Delete what crashes have left: scratch, and editions but that one and the one in use."""
         folder = self.root / name
+        for scratch in folder.glob(f"{_SCRATCH}*"):
+            shutil.rmtree(scratch)
+        kept = {edition, self._active(name).edition if self._exists(name) else edition}
+        for version in _versions(folder):
+            if version.edition not in kept:
+                _delete(folder / str(version))
+
+    def _point(self, name: str, version: Version) -> None:
+        folder = self.root / name
+        if not (folder / str(version)).is_dir():
+            raise UnknownIndex(name, version.fingerprint, self.versions(name))
         scratch = folder / f".{_ALIAS}.{os.getpid()}"
         with scratch.open("w", encoding="ascii") as file:
-            file.write(fingerprint)
+            file.write(str(version))
             file.flush()
             os.fsync(file.fileno())  # else a power cut may leave the new name with no content
         scratch.replace(folder / _ALIAS)
 
 
-def _is_version(path: Path) -> bool:
-    return re.fullmatch("[0-9a-f]{16}", path.name) is not None and path.is_dir()
+def _versions(folder: Path) -> list[Version]:
+    """Of every edition."""
+    found = (Version.parse(path.name) for path in folder.glob("*") if path.is_dir())
+    return [version for version in found if version]
 
 
 def _delete(folder: Path) -> None:
@@ -124,9 +166,3 @@ def _delete(folder: Path) -> None:
     trash = Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=folder.parent))
     folder.rename(trash / folder.name)
     shutil.rmtree(trash)
-
-
-def _sweep(folder: Path) -> None:
-    """Delete what crashes have left."""
-    for scratch in folder.glob(f"{_SCRATCH}*"):
-        shutil.rmtree(scratch)

@@ -56,6 +56,38 @@ class IndexSpec:
         return fingerprint(self.identity)
 
 
+@dataclass(frozen=True)
+class StoredSpec(IndexSpec):
+    """The spec of an index that was built elsewhere, maybe with parts that are not at hand.
+
+    An index opened with it can be read and written as it is; texts cannot be added, nor searched.
+
+    Attributes:
+        stored: its identity, as `IndexSpec.identity` gave it there.
+    """
+
+    stored: Mapping[str, Identity] = field(default_factory=dict, kw_only=True)
+
+    @classmethod
+    def of(cls, identity: Mapping[str, Identity], bm25: BM25) -> "StoredSpec":
+        """From an identity; `bm25` stands in for the one it was built with.
+
+        Raises:
+            ValueError: a part is missing.
+        """
+        try:
+            encoder, chunker = dict(identity["encoder"]), identity["chunker"]
+            dimension = int(encoder.pop("dimension"))
+        except KeyError as error:
+            raise ValueError(f"the identity of an index lacks {error}") from None
+        return cls(dimension, encoder, chunker, bm25, stored=identity)
+
+    @property
+    def identity(self) -> dict[str, dict[str, str | int | float | bool]]:
+        """See `IndexSpec.identity`."""
+        return {part: dict(keys) for part, keys in self.stored.items()}
+
+
 def differences(stored: Mapping[str, Identity], wanted: Mapping[str, Identity]) -> list[str]:
     """Lines such as ``encoder.model_id: stored 'a', wanted 'b'``, sorted."""
     flat_stored, flat_wanted = _flat(stored), _flat(wanted)

@@ -3,9 +3,10 @@
 import json
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, TypeVar
 
+import numpy as np
 from llama_index.core.bridge.pydantic import Field, PrivateAttr
 from llama_index.core.schema import BaseNode, TextNode
 from llama_index.vector_stores.qdrant import QdrantVectorStore
@@ -13,7 +14,14 @@ from qdrant_client import QdrantClient, models
 
 from retrieval.bm25 import BM25
 from retrieval.fusion import Scored
-from retrieval.index.base import EVERYWHERE, PassageStore, Vector, Where, point_ids
+from retrieval.index.base import (
+    EVERYWHERE,
+    PassageStore,
+    StoredPassage,
+    Vector,
+    Where,
+    point_ids,
+)
 from retrieval.index.fingerprint import IndexSpec
 from retrieval.index.records import (
     COLLECTION_POINT,
@@ -24,6 +32,8 @@ from retrieval.index.records import (
 from retrieval.index.server_calls import Calls
 from retrieval.passages import METADATA_KEYS, node
 from retrieval.sparse import SparseVector
+
+T = TypeVar("T")
 
 DENSE, SPARSE = "dense", "bm25"
 PASSAGE, DOCUMENT, HIDES = "passage", "document", "hides"
@@ -164,6 +174,16 @@ class ServerStore(PassageStore):
         for records in self._scroll(where, batch):
             yield [_node(record) for record in records]
 
+    def dump(self, batch: int = 256) -> Iterator[list[StoredPassage]]:
+        """See `PassageStore.dump`."""
+        where = models.Filter(must=[_is("kind", PASSAGE)], must_not=self._not_hidden())
+        for records in self._scroll(where, batch, vectors=True):
+            yield [_stored(record) for record in records]
+
+    def size(self) -> int:
+        """See `PassageStore.size`."""
+        return self._count(models.Filter(must=[_is("kind", PASSAGE)]))
+
     # --- writing -----------------------------------------------------------------------------
 
     def upsert(self, nodes: Sequence[TextNode], weights: Sequence[SparseVector]) -> None:
@@ -178,8 +198,13 @@ class ServerStore(PassageStore):
             )
             for chunk, weight in zip(nodes, weights, strict=True)
         )
-        for request in _requests(weighed):
-            self._calls(lambda part=request: self._vector_store.add(part))  # type: ignore[misc]
+        for request in _requests(weighed, _node_bytes):
+            self._calls(lambda part=request: self._vector_store.add([*part]))  # type: ignore[misc]
+
+    def restore(self, passages: Sequence[StoredPassage]) -> None:
+        """See `PassageStore.restore`; in requests of less than 5 MB."""
+        for request in _requests(passages, _stored_bytes):
+            self._upsert([_restored(one) for one in request])
 
     def reweigh(self, ids: Sequence[str], weights: Sequence[SparseVector]) -> None:
         """See `PassageStore.reweigh`."""
@@ -188,10 +213,9 @@ class ServerStore(PassageStore):
             for chunk, weight in zip(ids, weights, strict=True)
             if weight.indices
         ]
-        for start in range(0, len(changed), _REQUEST_POINTS):
-            part = changed[start : start + _REQUEST_POINTS]
+        for request in _requests(changed, _weights_bytes):
             self._calls(
-                lambda part=part: self._client.update_vectors(  # type: ignore[misc]
+                lambda part=request: self._client.update_vectors(  # type: ignore[misc]
                     self._collection, part, wait=True
                 )
             )
@@ -206,11 +230,7 @@ class ServerStore(PassageStore):
 
     def count(self, version: str) -> int:
         """See `PassageStore.count`."""
-        where = models.Filter(must=[_is("version", version)])
-        found = self._calls(
-            lambda: self._client.count(self._collection, count_filter=where, exact=True)
-        )
-        return found.count
+        return self._count(models.Filter(must=[_is("version", version)]))
 
     def delete_version(self, version: str) -> None:
         """See `PassageStore.delete_version`."""
@@ -239,12 +259,19 @@ class ServerStore(PassageStore):
         found = self._retrieve([record_point(source)], True)
         return _document(found[0]) if found else None
 
-    def put_record(self, record: DocumentRecord) -> None:
-        """See `PassageStore.put_record`."""
-        if record.hidden:  # hide before the write that lets chunks come in
+    def put_records(self, records: Sequence[DocumentRecord]) -> None:
+        """See `PassageStore.put_records`."""
+        for record in records:
+            if record.hidden:  # hide before the write that lets chunks come in
+                self._note(record)
+        points = [
+            _bare(record.point, {**record.payload(), HIDES: sorted(record.hidden)})
+            for record in records
+        ]
+        for request in _requests(points, _bare_bytes):
+            self._upsert(request)
+        for record in records:
             self._note(record)
-        self._put(record.point, {**record.payload(), HIDES: sorted(record.hidden)})
-        self._note(record)
 
     def delete_record(self, source: str) -> None:
         """See `PassageStore.delete_record`."""
@@ -259,7 +286,7 @@ class ServerStore(PassageStore):
 
     def put_collection(self, record: CollectionRecord) -> None:
         """See `PassageStore.put_collection`."""
-        self._put(COLLECTION_POINT, record.payload())
+        self._upsert([_bare(COLLECTION_POINT, record.payload())])
 
     # --- helpers -----------------------------------------------------------------------------
 
@@ -331,8 +358,13 @@ class ServerStore(PassageStore):
             )
         )
 
-    def _put(self, point: str, payload: dict[str, Any]) -> None:
-        points = [models.PointStruct(id=point, vector={}, payload=payload)]
+    def _count(self, where: models.Filter) -> int:
+        found = self._calls(
+            lambda: self._client.count(self._collection, count_filter=where, exact=True)
+        )
+        return found.count
+
+    def _upsert(self, points: list[models.PointStruct]) -> None:
         self._calls(lambda: self._client.upsert(self._collection, points, wait=True))
 
     def _delete(self, where: models.Filter) -> None:
@@ -340,7 +372,9 @@ class ServerStore(PassageStore):
         selector = models.FilterSelector(filter=where)
         self._calls(lambda: self._client.delete(self._collection, selector, wait=True))
 
-    def _scroll(self, where: models.Filter, batch: int) -> Iterator[list[models.Record]]:
+    def _scroll(
+        self, where: models.Filter, batch: int, vectors: bool = False
+    ) -> Iterator[list[models.Record]]:
         offset: Any = None
         while True:
             records, offset = self._calls(
@@ -350,7 +384,7 @@ class ServerStore(PassageStore):
                     limit=batch,
                     offset=start,
                     with_payload=True,
-                    with_vectors=False,
+                    with_vectors=vectors,
                 )
             )
             if records:
@@ -359,28 +393,43 @@ class ServerStore(PassageStore):
                 return
 
 
-def _requests(nodes: Iterable[WeighedNode]) -> Iterator[list[BaseNode]]:
-    """Cuts a stream of passages where the next one would make a request too large."""
-    request: list[BaseNode] = []
+def _requests(items: Iterable[T], size_of: Callable[[T], int]) -> Iterator[list[T]]:
+    """Cuts a stream where the next item would make a request too large."""
+    request: list[T] = []
     size = 0
-    for chunk in nodes:
-        extra = _bytes(chunk)
+    for item in items:
+        extra = size_of(item)
         if request and (size + extra > _REQUEST_BYTES or len(request) == _REQUEST_POINTS):
             yield request
             request, size = [], 0
-        request.append(chunk)
+        request.append(item)
         size += extra
     if request:
         yield request
 
 
-def _bytes(chunk: WeighedNode) -> int:
-    """How much a passage adds to a request at most: as JSON, which is longer than gRPC's form.
+def _bytes(payload: Any, dimensions: int = 0, coordinates: int = 0) -> int:
+    """How much a point adds to a request at most: as JSON, which is longer than gRPC's form.
 
     A float takes up to 22 characters, a sparse coordinate 34.
     """
-    payload = json.dumps([chunk.text, chunk.metadata])
-    return 22 * len(chunk.embedding or ()) + 34 * len(chunk.weight) + len(payload) + 200
+    return 22 * dimensions + 34 * coordinates + len(json.dumps(payload)) + 200
+
+
+def _node_bytes(chunk: WeighedNode) -> int:
+    return _bytes([chunk.text, chunk.metadata], len(chunk.embedding or ()), len(chunk.weight))
+
+
+def _stored_bytes(passage: StoredPassage) -> int:
+    return _bytes(passage.payload, len(passage.dense), len(passage.sparse))
+
+
+def _weights_bytes(point: models.PointVectors) -> int:
+    return _bytes(None, coordinates=len(point.vector[SPARSE].indices))  # type: ignore[index, call-overload, union-attr]
+
+
+def _bare_bytes(point: models.PointStruct) -> int:
+    return _bytes(point.payload)
 
 
 def _is(key: str, value: str) -> models.FieldCondition:
@@ -393,6 +442,27 @@ def _any(key: str, values: Iterable[str]) -> models.FieldCondition:
 
 def _sparse(vector: SparseVector) -> models.SparseVector:
     return models.SparseVector(indices=vector.indices, values=vector.values)
+
+
+def _bare(point: str, payload: Mapping[str, Any]) -> models.PointStruct:
+    """A record: a point without vectors."""
+    return models.PointStruct(id=point, vector={}, payload=dict(payload))
+
+
+def _restored(passage: StoredPassage) -> models.PointStruct:
+    vectors: dict[str, Any] = {DENSE: passage.dense.tolist()}
+    if passage.sparse.indices:
+        vectors[SPARSE] = _sparse(passage.sparse)
+    payload = {**passage.payload, "kind": PASSAGE}
+    return models.PointStruct(id=passage.id, vector=vectors, payload=payload)
+
+
+def _stored(record: models.Record) -> StoredPassage:
+    vectors: Any = record.vector
+    weights = vectors.get(SPARSE)
+    sparse = SparseVector(weights.indices, weights.values) if weights else SparseVector([], [])
+    dense = np.asarray(vectors[DENSE], dtype=np.float32)
+    return StoredPassage(str(record.id), record.payload or {}, dense, sparse)
 
 
 def _kind(record: models.Record) -> Any:

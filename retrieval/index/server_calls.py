@@ -7,22 +7,33 @@ from typing import TypeVar
 import grpc  # type: ignore[import-untyped]
 import httpx
 from qdrant_client import QdrantClient
+from qdrant_client.common.client_exceptions import QdrantException, ResourceExhaustedResponse
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception,
+    stop_after_attempt,
+    wait_random_exponential,
+)
 
 from retrieval.index.errors import StoreError
 
 T = TypeVar("T")
 
-_BUSY = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.ABORTED}
+_SILENT = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.ABORTED}
+_BUSY = _SILENT | {grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.INTERNAL}
 _TOO_MANY_REQUESTS, _SERVER_ERROR = 429, 500
+_LONGEST_PAUSE = 60.0
+"""Seconds: as long as a server's own wish is followed."""
 
 
 class Calls:
     """Repeats a call that may succeed the next time, and puts the reason it did not into words.
 
-    Waits are random, up to a bound that doubles from `pause` to 10 s. Every call this package makes
-    leads to the same state when it is made twice, so repeating is safe.
+    Waits are random, up to a bound that doubles from `pause` to 10 s; a server that says how long
+    it wants to be left alone (`Retry-After`) is left so, up to a minute. Every call this package
+    makes leads to the same state when it is made twice, so repeating is safe.
 
     Args:
         client: whose address the errors name.
@@ -41,7 +52,7 @@ class Calls:
         self._address = address(client)
         self._retrying = Retrying(
             stop=stop_after_attempt(attempts),
-            wait=wait_random_exponential(multiplier=pause, max=10),
+            wait=_Pause(pause),
             retry=retry_if_exception(is_transient),
             reraise=True,
         )
@@ -63,9 +74,11 @@ class Calls:
             raise self._refused(_status(error)) from error
         except ResponseHandlingException as error:
             raise self._silent(str(error) or type(error.source).__name__) from error
+        except QdrantException as error:  # such as a 429 that names a time
+            raise self._refused(str(error)) from error
         except grpc.RpcError as error:
             code, details = _code(error), getattr(error, "details", lambda: None)() or str(error)
-            raise (self._silent if code in _BUSY else self._refused)(details) from error
+            raise (self._silent if code in _SILENT else self._refused)(details) from error
 
     def _silent(self, cause: str) -> StoreError:
         return StoreError(
@@ -83,11 +96,25 @@ class Calls:
         )
 
 
+class _Pause:
+    """Seconds before the next attempt."""
+
+    def __init__(self, pause: float) -> None:
+        self._backing_off = wait_random_exponential(multiplier=pause, max=10)
+
+    def __call__(self, state: RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        asked = error.retry_after_s if isinstance(error, ResourceExhaustedResponse) else 0
+        return max(self._backing_off(state), min(asked, _LONGEST_PAUSE))
+
+
 def is_transient(error: BaseException) -> bool:
     """Whether the same call may succeed later: no connection, time-out, 429 or a server error."""
     if isinstance(error, UnexpectedResponse):
         status = error.status_code or _SERVER_ERROR
         return status == _TOO_MANY_REQUESTS or status >= _SERVER_ERROR
+    if isinstance(error, ResourceExhaustedResponse):
+        return True
     if isinstance(error, ResponseHandlingException):
         return isinstance(error.source, httpx.TransportError)
     return isinstance(error, grpc.RpcError) and _code(error) in _BUSY

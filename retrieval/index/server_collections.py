@@ -2,12 +2,13 @@
 
 import importlib
 import logging
-import re
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
-from retrieval.index.collections import checked_name
+from retrieval.index.collections import Version, checked_name
 from retrieval.index.errors import IndexInUse, StoreError, UnknownCollection, UnknownIndex
 from retrieval.index.fingerprint import IndexSpec
 
@@ -82,8 +83,8 @@ class Placement:
 class ServerCollections:
     """`Collections` on a Qdrant server, shared by any number of processes.
 
-    The version NAME__FINGERPRINT is a Qdrant collection; NAME is an alias of the one in use, so
-    switching is one atomic call.
+    The version NAME__FINGERPRINT (or NAME__EDITION.FINGERPRINT, see `Version`) is a Qdrant
+    collection; NAME is an alias of the one in use, so switching is one atomic call.
 
     Args:
         client: from `connect`.
@@ -113,60 +114,78 @@ class ServerCollections:
 
     def versions(self, name: str) -> list[str]:
         """See `Collections.versions`."""
-        self.active(name)
-        return [held for held in self._versions(name) if self._is_made(_version(name, held))]
+        edition = self._active(name).edition
+        ours = (version for version in self._versions(name) if version.edition == edition)
+        return sorted(each.fingerprint for each in ours if self._is_made(_called(name, each)))
 
     def active(self, name: str) -> str:
         """See `Collections.active`."""
-        aliases = self._aliases()
-        if checked_name(name) not in aliases:
-            raise UnknownCollection(name, aliases)
-        return aliases[name].removeprefix(f"{name}__")
+        return self._active(name).fingerprint
 
     def open(self, name: str, spec: IndexSpec, fingerprint: str | None = None) -> "ServerStore":
         """See `Collections.open`."""
-        if fingerprint is None:
-            fingerprint = self.active(name)
-        else:
+        version = self._active(name)
+        if fingerprint is not None:
             self._require(name, fingerprint)
-        return self._store(_version(name, fingerprint), spec)
+            version = Version(fingerprint, version.edition)
+        return self._store(_called(name, version), spec)
 
     def create(self, name: str, spec: IndexSpec) -> "ServerStore":
         """See `Collections.create`."""
         if checked_name(name) in self._aliases():
             return self.open(name, spec)
-        self._make(name, spec)
-        self._point(name, spec.fingerprint)
+        version = Version(spec.fingerprint)
+        self._make(name, spec, version)
+        self._point(name, version)
         store = self.open(name, spec)
         store.put_collection(store.collection().built())
         return store
 
     def stage(self, name: str, spec: IndexSpec) -> "ServerStore":
         """See `Collections.stage`."""
-        self.active(name)
-        self._make(name, spec)
-        return self._store(_version(name, spec.fingerprint), spec)
+        return self._make(name, spec, Version(spec.fingerprint, self._active(name).edition))
 
     def point(self, name: str, fingerprint: str) -> None:
         """See `Collections.point`."""
         self._require(name, fingerprint)
-        self._point(name, fingerprint)
+        self._point(name, Version(fingerprint, self._active(name).edition))
 
     def discard(self, name: str, fingerprint: str) -> None:
         """See `Collections.discard`."""
         self._require(name, fingerprint)
-        if fingerprint == self.active(name):
+        active = self._active(name)
+        if fingerprint == active.fingerprint:
             raise IndexInUse(name, fingerprint)
-        self._delete(_version(name, fingerprint))
+        self._delete(name, [Version(fingerprint, active.edition)])
 
     def drop(self, name: str) -> None:
         """See `Collections.drop`."""
-        active = self.active(name)
-        for fingerprint in self._versions(name):
-            if fingerprint != active:
-                self._delete(_version(name, fingerprint))
+        active = self._active(name)
+        others = [version for version in self._versions(name) if version != active]
         # The last takes the alias with it, so that a crash leaves all or nothing.
-        self._delete(_version(name, active))
+        self._delete(name, [*others, active])
+
+    def draft(self, name: str, spec: IndexSpec, edition: str) -> "ServerStore":
+        """See `Collections.draft`."""
+        return self._make(checked_name(name), spec, Version(spec.fingerprint, edition))
+
+    def adopt(self, name: str, edition: str, fingerprint: str) -> None:
+        """See `Collections.adopt`."""
+        self._point(name, Version(fingerprint, edition))
+        self._delete(name, [v for v in self._versions(name) if v.edition != edition])
+
+    def abandon(self, name: str, edition: str) -> None:
+        """See `Collections.abandon`."""
+        if name in self._aliases() and self._active(name).edition == edition:
+            return
+        self._delete(name, [v for v in self._versions(name) if v.edition == edition])
+
+    def _active(self, name: str) -> Version:
+        aliases = self._aliases()
+        version = _version(name, aliases.get(checked_name(name), ""))
+        if version is None:
+            raise UnknownCollection(name, aliases)
+        return version
 
     def _aliases(self) -> dict[str, str]:
         """Name -> Qdrant collection, of those that are ours."""
@@ -174,7 +193,7 @@ class ServerCollections:
         return {
             alias.alias_name: alias.collection_name
             for alias in answer.aliases
-            if _is_version_of(alias.alias_name, alias.collection_name)
+            if _version(alias.alias_name, alias.collection_name)
         }
 
     def _require(self, name: str, fingerprint: str) -> None:
@@ -182,43 +201,46 @@ class ServerCollections:
         if fingerprint not in versions:
             raise UnknownIndex(name, fingerprint, versions)
 
-    def _versions(self, name: str) -> list[str]:
+    def _versions(self, name: str) -> list[Version]:
+        """Of every edition, half-made ones included."""
         answer = self._calls(self._client.get_collections)
-        ours = (held.name for held in answer.collections if _is_version_of(name, held.name))
-        return sorted(version.removeprefix(f"{name}__") for version in ours)
+        found = (_version(name, held.name) for held in answer.collections)
+        return [version for version in found if version]
 
-    def _store(self, version: str, spec: IndexSpec) -> "ServerStore":
+    def _store(self, collection: str, spec: IndexSpec) -> "ServerStore":
         from retrieval.index.server import ServerStore
 
-        return ServerStore(self._client, version, spec, self._calls)
+        return ServerStore(self._client, collection, spec, self._calls)
 
-    def _make(self, name: str, spec: IndexSpec) -> None:
+    def _make(self, name: str, spec: IndexSpec, version: Version) -> "ServerStore":
         """An empty version; each step does nothing where it is done already."""
         from qdrant_client import models
 
         from retrieval.index.records import CollectionRecord
         from retrieval.index.server import INDEXED_KEYS
 
-        version = _version(name, spec.fingerprint)
-        if spec.fingerprint not in self._versions(name):
-            self._calls(lambda: self._create(version, spec))
+        collection = _called(name, version)
+        if version not in self._versions(name):
+            self._calls(lambda: self._create(collection, spec))
         for key in INDEXED_KEYS:
             self._calls(
                 lambda key=key: self._client.create_payload_index(  # type: ignore[misc]
-                    version, key, models.PayloadSchemaType.KEYWORD, wait=True
+                    collection, key, models.PayloadSchemaType.KEYWORD, wait=True
                 )
             )
-        if not self._is_made(version):
-            record = CollectionRecord(spec.fingerprint, spec.identity, building=True)
-            self._store(version, spec).put_collection(record)
+        store = self._store(collection, spec)
+        if not self._is_made(collection):
+            store.put_collection(CollectionRecord(spec.fingerprint, spec.identity, building=True))
+        return store
 
-    def _is_made(self, version: str) -> bool:
+    def _is_made(self, collection: str) -> bool:
         """Whether its record is there, which is written last."""
         from retrieval.index.records import COLLECTION_POINT
 
-        return bool(self._calls(lambda: self._client.retrieve(version, [COLLECTION_POINT])))
+        return bool(self._calls(lambda: self._client.retrieve(collection, [COLLECTION_POINT])))
 
-    def _create(self, version: str, spec: IndexSpec) -> None:
+    def _create(self, collection: str, spec: IndexSpec) -> None:
+        import grpc  # type: ignore[import-untyped]
         from qdrant_client import models
         from qdrant_client.http.exceptions import UnexpectedResponse
 
@@ -233,21 +255,23 @@ class ServerCollections:
         sparse = models.SparseVectorParams(modifier=models.Modifier.IDF)
         try:
             self._client.create_collection(
-                version,
+                collection,
                 vectors_config={DENSE: dense},
                 sparse_vectors_config={SPARSE: sparse},
                 shard_number=self._placement.shards,
                 replication_factor=self._placement.replicas,
                 write_consistency_factor=self._placement.write_consistency,
             )
-        except UnexpectedResponse:
-            if not self._client.collection_exists(version):  # another process may have been first
+        except (UnexpectedResponse, grpc.RpcError):
+            if not self._client.collection_exists(
+                collection
+            ):  # another process may have been first
                 raise
 
-    def _point(self, name: str, fingerprint: str) -> None:
+    def _point(self, name: str, version: Version) -> None:
         from qdrant_client import models
 
-        create = models.CreateAlias(collection_name=_version(name, fingerprint), alias_name=name)
+        create = models.CreateAlias(collection_name=_called(name, version), alias_name=name)
         operations: list[models.AliasOperations] = [
             models.CreateAliasOperation(create_alias=create)
         ]
@@ -256,16 +280,21 @@ class ServerCollections:
             operations.insert(0, gone)
         self._calls(lambda: self._client.update_collection_aliases(operations))
 
-    def _delete(self, version: str) -> None:
-        self._calls(lambda: self._client.delete_collection(version))
+    def _delete(self, name: str, versions: Iterable[Version]) -> None:
+        for version in versions:
+            self._calls(partial(self._client.delete_collection, _called(name, version)))
 
 
-def _version(name: str, fingerprint: str) -> str:
-    return f"{name}__{fingerprint}"
+def _called(name: str, version: Version) -> str:
+    """Qdrant's name of a version."""
+    return f"{name}__{version}"
 
 
-def _is_version_of(name: str, collection: str) -> bool:
-    return re.fullmatch(re.escape(name) + "__[0-9a-f]{16}", collection) is not None
+def _version(name: str, collection: str) -> Version | None:
+    """Which version of a collection of ours a Qdrant collection is, if any."""
+    if not collection.startswith(f"{name}__"):
+        return None
+    return Version.parse(collection.removeprefix(f"{name}__"))
 
 
 def _require_extra() -> None:

@@ -1,0 +1,122 @@
+"""`backup` and `restore`: collections as one file, or through a pipe."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from pathlib import Path
+from typing import IO, Annotated, Any
+
+import orjson
+import typer
+
+from rag_app import output
+from rag_app.commands.common import AsJson, with_service
+from rag_app.errors import SettingsError
+
+Names = Annotated[
+    list[str] | None,
+    typer.Option("--collection", "-c", help="Collection; all of them by default. Repeatable."),
+]
+
+_PIPE = "-"
+_PIECE = 1 << 20
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(backup)
+    app.command()(restore)
+
+
+def backup(
+    context: typer.Context,
+    file: Annotated[str, typer.Argument(help="File to write, or - for standard output.")],
+    collection: Names = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write collections, with their indexes and original files, into one file (tar)."""
+    if file == _PIPE:
+        _refuse_terminal(sys.stdout, "written to")
+        report = _write(context.obj, sys.stdout.buffer, collection)
+        # Standard output carries the backup; what is said of it goes beside it.
+        told = _told(file, report)
+        text = orjson.dumps(told).decode() if as_json else "\n".join(output.copied_lines(told))
+        sys.stderr.write(output.harmless(text) + "\n")
+    else:
+        report = _write_file(context.obj, Path(file), collection)
+        output.show(_told(file, report), as_json, output.copied)
+    if report["missing"]:
+        raise typer.Exit(3)
+
+
+def restore(
+    context: typer.Context,
+    file: Annotated[str, typer.Argument(help="File to read, or - for standard input.")],
+    collection: Names = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace collections that have the same names.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make the collections of a backup again; all of it is checked before anything changes."""
+    if file == _PIPE:
+        _refuse_terminal(sys.stdin, "read from")
+        report = _read(context.obj, sys.stdin.buffer, collection, replace)
+    else:
+        with Path(file).open("rb") as stream:
+            report = _read(context.obj, stream, collection, replace)
+    output.show(_told(file, report), as_json, output.copied)
+
+
+def _write_file(settings: Any, path: Path, names: list[str] | None) -> dict[str, Any]:
+    """A file that is whole, or not there; for its owner alone, since it holds all documents."""
+    part = path.with_name(f"{path.name}.part")
+    part.unlink(missing_ok=True)  # its mode may be another
+    try:
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
+            report = _write(settings, stream, names)
+            stream.flush()
+            os.fsync(stream.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    return report
+
+
+def _write(settings: Any, stream: IO[bytes], names: list[str] | None) -> dict[str, Any]:
+    async def work(service: Any) -> Any:
+        report = None
+        async with aclosing(service.backup(names or ())) as pieces:
+            async for piece in pieces:
+                if isinstance(piece, bytes):
+                    await asyncio.to_thread(stream.write, piece)
+                else:
+                    report = piece
+        await asyncio.to_thread(stream.flush)
+        return report
+
+    return output.plain(with_service(settings, work))
+
+
+def _read(
+    settings: Any, stream: IO[bytes], names: list[str] | None, replace: bool
+) -> dict[str, Any]:
+    async def pieces() -> AsyncIterator[bytes]:
+        while piece := await asyncio.to_thread(stream.read, _PIECE):
+            yield piece
+
+    async def work(service: Any) -> Any:
+        return await service.restore(pieces(), names or (), replace)
+
+    return output.plain(with_service(settings, work))
+
+
+def _told(file: str, report: dict[str, Any]) -> dict[str, Any]:
+    return {"file": file, **report, "seconds": round(report["seconds"], 3)}
+
+
+def _refuse_terminal(stream: Any, what: str) -> None:
+    if stream.isatty():
+        raise SettingsError(f"a backup is not {what} a terminal. Name a file, or use a pipe")
