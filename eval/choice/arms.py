@@ -1,13 +1,14 @@
 """Arms: the same questions under conditions that differ in nothing but the passages."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from eval import systems
 from eval.errors import EvalError
 from rag_app.errors import SettingsError
 from rag_app.service import DEFAULT_OPTIONS, QueryOptions
+from rag_app.settings import Settings
 
 Kind = Literal["closed_book", "rag", "random"]
 _WAY_OUT = "Name some of closed_book, rag, rag:SYSTEM and random; NAME#2 asks an arm again"
@@ -75,6 +76,21 @@ def _parse(name: str) -> Arm:
     if colon or kind not in get_args(Kind):
         raise UnknownArm(f"arm {name!r} is unknown", way_out=_WAY_OUT)
     return Arm(name, kind, replicate=replicate)  # type: ignore[arg-type]  # checked just above
+
+
+def explicit(arm: Arm, settings: Settings) -> Arm:
+    """The arm with everything said that may be said of a search.
+
+    An application that runs already searches with settings of its own where nothing is said.
+    """
+    found = settings.retrieval
+    usual = {
+        "encoder": settings.encoder.name, "retriever": found.retriever, "top_k": found.top_k,
+        "candidates": found.candidates, "fusion": found.fusion, "weight": found.weight,
+        "rewrite": settings.rewrite.kind, "rerank": settings.rerank.kind,
+    }  # fmt: skip
+    chosen = arm.options.model_dump(exclude_none=True)
+    return replace(arm, options=QueryOptions.model_validate({**usual, **chosen}))
 
 
 def retrieving(arms: Sequence[Arm]) -> list[Arm]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 
 from eval.choice import library, records
-from eval.choice.arms import Arm, parse_all, retrieving
+from eval.choice.arms import Arm, explicit, parse_all, retrieving
 from eval.choice.asking import Asker, identity_of
 from eval.choice.finding import Finder
 from eval.choice.plan import ChoicePlan, select
@@ -33,7 +33,7 @@ from rag_app.cost import Model
 from rag_app.ingest import OnProgress
 from rag_app.results import IndexInfo
 from rag_app.service import Service
-from rag_app.settings import Settings
+from rag_app.settings import Settings, override
 
 _WITHOUT_LLM = 2
 """Questions under way at once where no server answers them: the processors are the limit."""
@@ -96,7 +96,8 @@ async def run(
             f"data set {plan.dataset} has changed since the run in {directory.path} began",
             way_out="Begin a new run with another --out",
         )
-    work = _Work(plan, settings, dataset, parse_all(plan.arms))
+    arms = [explicit(arm, settings) for arm in parse_all(plan.arms)]
+    work = _Work(plan, settings, dataset, arms)
     progress = Progress(
         partial(directory.write_json, "progress.json"),
         work.total,
@@ -252,7 +253,9 @@ class _Work:
             if measured:
                 pool = await PassagePool.of(service, shelf.collection, measured.options.encoder)
         connections = await stack.enter_async_context(_connections())
-        chooser = make_chooser(settings, connections)
+        together = max(plan.concurrency, settings.llm.concurrency)
+        asking = override(settings, {"llm": {"concurrency": together}})
+        chooser = make_chooser(asking, connections)
         asks = settings.reader.kind == "llm"
         asker = Asker(
             chooser=chooser,

@@ -38,15 +38,15 @@ class Finder:
         service: the application.
         collection: where to search.
         passages: how many are kept of each search.
-        top_k: how many a search returns by the settings; more where more are kept.
+        top_k: how many a search returns where its options do not say; more where more are kept.
         remembered: how many searches' results are kept.
     """
 
     def __init__(
         self, service: Service, collection: str, passages: int, top_k: int, remembered: int
     ) -> None:
-        self._service, self._collection, self._passages = service, collection, passages
-        self._top_k = passages if passages > top_k else None
+        self._service, self._collection = service, collection
+        self._passages, self._top_k = passages, top_k
         self._remembered = remembered
         self._known: OrderedDict[object, asyncio.Task[Found]] = OrderedDict()
 
@@ -72,7 +72,9 @@ class Finder:
 
     async def _search(self, queries: Sequence[str], options: QueryOptions) -> Found:
         start = time.perf_counter()
-        asked = options.model_copy(update={"top_k": self._top_k})
+        asked = (
+            options if self._top_k is None else options.model_copy(update={"top_k": self._top_k})
+        )
         results = await asyncio.gather(
             *(self._service.search(self._collection, query, asked) for query in queries)
         )

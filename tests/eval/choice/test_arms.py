@@ -2,9 +2,10 @@
 
 import pytest
 
-from eval.choice.arms import parse_all, retrieving
+from eval.choice.arms import explicit, parse_all, retrieving
 from eval.errors import EvalError
 from rag_app.service import DEFAULT_OPTIONS
+from rag_app.settings import load_settings, override
 
 
 def test_arms_come_in_the_order_they_are_named():
@@ -27,6 +28,18 @@ def test_random_passages_are_measured_by_the_first_arm_that_retrieves():
     assert random.options.retriever == "bm25"
     (alone,) = parse_all("random")
     assert alone.options == DEFAULT_OPTIONS
+
+
+def test_what_an_arm_leaves_open_is_said_for_applications_with_other_settings():
+    settings = load_settings(
+        overrides={"retrieval": {"retriever": "dense", "weight": 0.1}, "rerank": {"kind": "rank1"}}
+    )
+    usual, named = (explicit(arm, settings).options for arm in parse_all("rag,rag:bm25+qwen"))
+    assert (usual.retriever, usual.weight, usual.rerank) == ("dense", 0.1, "rank1")
+    assert (named.retriever, named.weight, named.rerank) == ("bm25", 0.1, "qwen")
+    assert usual.encoder == named.encoder == "minilm"
+    for options in (usual, named):
+        assert override(settings, options.overrides()).retrieval.top_k == settings.retrieval.top_k
 
 
 @pytest.mark.parametrize(

@@ -103,6 +103,27 @@ def _bytes(path) -> bytes:
     return path.read_bytes()
 
 
+def test_a_run_that_a_person_stops_tells_the_way_on(tmp_path, world):
+    arguments, variables = world
+    process = subprocess.Popen(
+        [*MAIN, *arguments, "--out", str(tmp_path / "run")],
+        env=environment(tmp_path / "storage", network=True, **variables),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    while not _size(tmp_path / "run" / "samples.jsonl") and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    out, err = (stream.decode() for stream in process.communicate(timeout=60))
+    assert process.returncode == 130
+    assert out == ""
+    assert f"to go on: rag-app eval resume {tmp_path / 'run'}" in err
+    assert "Traceback" not in err
+    progress = json.loads((tmp_path / "run" / "progress.json").read_text())
+    assert (progress["state"], progress["message"]) == ("failed", "interrupted")
+    assert progress["done"] == _lines(tmp_path / "run" / "samples.jsonl") < 180
+
+
 def test_a_run_that_is_done_is_summed_up_anew_and_asks_nothing(tmp_path, world, openai_server):
     arguments, variables = world
     storage, run = tmp_path / "storage", tmp_path / "run"
