@@ -40,8 +40,9 @@ def retrieval(  # noqa: PLR0913, PLR0917 - one parameter a flag
         str, typer.Option(help="RETRIEVER[@ENCODER][+rewrite][+RERANKER], with commas.")
     ] = "",
     queries: Annotated[
-        str, typer.Option(help="Which queries of BRIGHT, such as gpt4_reason.")
-    ] = "original",
+        str | None,
+        typer.Option(help="Which queries of BRIGHT, such as gpt4_reason; a recipe names its own."),
+    ] = None,
     lengths: Annotated[
         str, typer.Option(help="Further runs with queries of so many tokens, such as 64,256,1024.")
     ] = "",
@@ -64,14 +65,16 @@ def retrieval(  # noqa: PLR0913, PLR0917 - one parameter a flag
     """Compare how well systems find what the judges found relevant."""
     from eval.retrieval import evaluation, starting
     from eval.systems import chosen
+    from rag_app import recipes
 
     settings: Settings = context.obj
+    recipe = recipes.load(settings.recipe) if settings.recipe else None
     compared = chosen(settings, *map(_listed, (systems, retrievers, encoders, rewrite, rerank)))
     for system in compared:
         settings = accepted(settings, system.options.encoder, accept_license)
     order = starting.Order(
         systems=tuple(compared),
-        queries=queries,
+        queries=queries or (recipe.queries if recipe else "original"),
         lengths=_numbers(lengths),
         limit=limit,
         depth=depth,
@@ -133,6 +136,9 @@ def _show(document: Mapping[str, Any]) -> None:
             shown.append(f"{values['p50_ms']:.1f} ms")
         shown += [f"{values[w]} {w}" for w in ("without_hits", "errors") if values[w]]
         _line(f"{name}: {', '.join(shown)}")
+    for one in metrics["published"]:
+        note = f" ({one['note']})" if one["note"] else ""
+        _line(f"published for {one['system']}: {one['metric']} {one['value']:.4f}{note}")
     for found in metrics["comparisons"]:
         low, high = found["ci95"]
         _line(

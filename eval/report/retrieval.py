@@ -140,6 +140,12 @@ def _published(metrics: Metrics, encoder: str) -> list[Block]:
             decimal(systems[best]["ndcg@10"]) if best else NONE, best or "",
             one.source + (f". Differs: {'; '.join(one.differs)}" if one.differs else ""),
         ])  # fmt: skip
+    rows += [
+        [f"{one['system']}, by its recipe", decimal(one["value"]),
+         decimal(systems[one["system"]]["ndcg@10"]), one["system"],
+         ". ".join(filter(None, [one["source"], one["note"]]))]
+        for one in metrics.get("published", ())
+    ]  # fmt: skip
     if not rows:
         return []
     rows.sort(key=lambda row: not row[3])

@@ -10,6 +10,7 @@ from eval.datasets.retrieval import RetrievalDataset
 from eval.errors import EvalError
 from eval.retrieval.lengths import cut_name
 from eval.systems import System
+from rag_app import recipes
 from rag_app.encoder_choice import choose
 from rag_app.service import QueryOptions
 from rag_app.settings import Settings, override
@@ -88,6 +89,12 @@ class RetrievalPlan:
         ]
 
     @property
+    def asked(self) -> str:
+        """The data set with its queries, such as ``bright:biology@gpt4_reason``."""
+        whole = "@" in self.dataset or self.queries == "original"
+        return self.dataset if whole else f"{self.dataset}@{self.queries}"
+
+    @property
     def encoders(self) -> list[str | None]:
         """The encoders whose indexes are searched; None is the settings' own."""
         return list(dict.fromkeys(system.options.encoder for system in self.systems))
@@ -123,9 +130,9 @@ def limited(dataset: RetrievalDataset, limit: int | None) -> RetrievalDataset:
 
 
 def with_task(settings: Settings, task: str, systems: Iterable[System]) -> Settings:
-    """Settings in which the encoders that know the task's instruction use it.
+    """Settings in which encoders and rerankers know the task, as far as they have words for it.
 
-    One that was given an instruction or another task keeps that.
+    One that was given an instruction, a definition or another task keeps that.
 
     Args:
         settings: as they were given.
@@ -135,12 +142,9 @@ def with_task(settings: Settings, task: str, systems: Iterable[System]) -> Setti
     Raises:
         SettingsError: an encoder is unknown.
     """
-    names = {
-        system.options.encoder or settings.encoder.name
-        for system in systems
-        if task and system.reads_query
-    }
-    for name in sorted(names):
+    settings = recipes.for_task(settings, task)
+    names = {system.options.encoder for system in systems if task and system.reads_query}
+    for name in sorted(filter(None, names)):
         choice = choose(settings, name)
         said = choice.run.task or choice.run.instruction is not None
         if task in choice.row.instructions and not said:

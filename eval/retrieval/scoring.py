@@ -17,6 +17,7 @@ from eval.retrieval.summary import per_query, summarise
 from eval.running.directory import RunDirectory
 from eval.running.samples import Record
 from eval.statistics.rounding import rounded
+from rag_app import recipes
 
 _MOST_WITHOUT_HITS = 0.5
 _SEARCHED_ONLY = ("p50_ms", "p95_ms", "flops_per_query", "query_tokens")
@@ -64,6 +65,7 @@ def finish(
         for system in metrics["systems"].values():
             system.update(dict.fromkeys(_SEARCHED_ONLY))
     metrics |= {"queries_in_set": len(dataset.queries), "notes": list(plan.notes)}
+    metrics["published"] = expected(directory.settings().recipe, plan)
     directory.write_json("metrics.json", metrics)
     directory.write_json("questions.json", dict(asked.queries))
     for name, own in samples.items():
@@ -88,6 +90,15 @@ def require_found(samples: Mapping[str, Sequence[RetrievalSample]], queries: int
                 cause=f"{errors} of these searches failed" if errors else "no search failed",
                 way_out="Check that its collection holds the documents of this data set",
             )
+
+
+def expected(recipe: str, plan: RetrievalPlan) -> list[dict[str, Any]]:
+    """What was published for the recipe in force on this data set, if one is."""
+    numbers = recipes.load(recipe).expected_for(plan.asked) if recipe else []
+    return [
+        {"system": plan.systems[0].name, **one.model_dump(exclude={"dataset", "comparable"})}
+        for one in numbers
+    ]
 
 
 def _table(samples: Mapping[str, Iterable[RetrievalSample]], dataset: RetrievalDataset) -> str:

@@ -26,6 +26,7 @@ from rag_app.remote import RemoteService
 from rag_app.results import IndexInfo
 from rag_app.service import Service
 from rag_app.settings import Settings, override
+from retrieval.index.errors import NoIndexOfEncoder
 
 OpenService = Callable[[Settings], Service]
 _SHORTEST_REWRITE, _LONGEST_REWRITE = 64, 2048
@@ -148,7 +149,11 @@ class Searching:
         collection, (first, *others) = self._plan.collection, self._plan.encoders
         if not self._plan.dataset.startswith(PREFIX):
             corpus = require_documents(self._dataset)
-            report = await service.ingest(collection, [corpus], on_ingest, first)
+            try:
+                report = await service.ingest(collection, [corpus], on_ingest, first)
+            except NoIndexOfEncoder:  # another run has made the collection, with another encoder
+                await service.build_index(collection, first, on_ingest)
+                report = await service.ingest(collection, [corpus], on_ingest, first)
             if report.failures:
                 failure = report.failures[0]
                 raise EvalError(f"{failure.source} could not be taken in", cause=failure.reason)

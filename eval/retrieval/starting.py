@@ -64,7 +64,7 @@ def public(folder: Path, settings: Settings, order: Order, name: str) -> RunDire
     dataset = find(plan, settings)
     require_documents(dataset)
     told = with_task(settings, dataset.task, order.systems)
-    plan = replace(plan, own_settings=told is not settings)
+    plan = replace(plan, own_settings=told != settings)
     return _begin(folder, plan, dataset, told)
 
 
