@@ -142,8 +142,10 @@ def with_task(settings: Settings, task: str, systems: Iterable[System]) -> Setti
     Raises:
         SettingsError: an encoder is unknown.
     """
+    if not task:
+        return settings
     settings = recipes.for_task(settings, task)
-    names = {system.options.encoder for system in systems if task and system.reads_query}
+    names = {system.options.encoder for system in systems if system.reads_query}
     for name in sorted(filter(None, names)):
         choice = choose(settings, name)
         said = choice.run.task or choice.run.instruction is not None

@@ -74,10 +74,17 @@ def test_encoders_that_know_the_task_use_its_instruction() -> None:
     assert "biology" in str(choose(told, "reasonir-8b").instruction)
     assert choose(told, "minilm").instruction is None
     assert with_task(settings, "", systems) is settings
-    assert with_task(settings, "biology", [parse("bm25@reasonir-8b")]) is settings
+    assert not with_task(settings, "biology", [parse("bm25@reasonir-8b")]).encoders
+
+
+def test_rerankers_are_told_what_relevant_means_in_the_task() -> None:
+    assert with_task(load_settings(), "leetcode", []).rerank.definition == "leetcode"
+    own = load_settings(overrides={"rerank": {"definition": "It helps."}})
+    assert with_task(own, "leetcode", []).rerank.definition == "It helps."
 
 
 def test_an_instruction_that_was_given_stays() -> None:
     own = {"encoders": {"reasonir-8b": {"instruction": "Find it"}}}
     settings = load_settings(overrides=own)
-    assert with_task(settings, "biology", [parse("dense@reasonir-8b")]) is settings
+    told = with_task(settings, "biology", [parse("dense@reasonir-8b")])
+    assert told.encoders == settings.encoders
