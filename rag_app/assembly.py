@@ -2,7 +2,8 @@
 
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -260,13 +261,21 @@ def fusion(settings: Settings) -> Fusion:
     return makers[chosen.fusion]()
 
 
-def llm(settings: LLMSettings, connections: httpx.AsyncClient, *, chat: bool = True) -> LLM:
+def llm_of(settings: Settings, own: OwnLLM) -> LLMSettings:
+    """The settings of a stage's language model."""
+    return settings.llm.model_copy(update=own.model_dump(exclude_none=True))
+
+
+def llm(
+    settings: LLMSettings, connections: httpx.AsyncClient, *, chat: bool = True, retries: int = 2
+) -> LLM:
     """The one client of an OpenAI-compatible server.
 
     Args:
         settings: where it is, and what to ask of it.
         connections: the pool it uses; whoever made it closes it.
         chat: whether it is spoken to in turns; else prompts are sent as they are.
+        retries: how often a call that may succeed later is made again.
 
     Raises:
         SettingsError: no model is named.
@@ -288,7 +297,7 @@ def llm(settings: LLMSettings, connections: httpx.AsyncClient, *, chat: bool = T
         max_tokens=settings.max_tokens,
         temperature=settings.temperature,
         timeout=settings.timeout,
-        max_retries=2,
+        max_retries=retries,
         concurrency=settings.concurrency,
         is_chat_model=chat,
     )
@@ -301,6 +310,20 @@ def llm_reader(settings: LLMSettings, client: LLM) -> Reader:
 
     budget = TokenBudget(settings.context_window, settings.max_tokens)
     return LLMReader(client, budget, deadline=settings.timeout)
+
+
+@asynccontextmanager
+async def reranker(settings: Settings) -> AsyncIterator[Reranker]:
+    """The reranker alone, with connections that end with the context.
+
+    Raises:
+        SettingsError: settings under rerank do not fit, or no model is named.
+    """
+    pipelines = _Pipelines(settings, partial(encoder, settings))
+    try:
+        yield pipelines.reranker(settings)
+    finally:
+        await pipelines.close()
 
 
 def chooser(settings: Settings, connections: httpx.AsyncClient) -> Chooser:
@@ -409,7 +432,7 @@ class _Pipelines:
             rewriter=self._rewriter(settings),
             retriever=retriever,
             retriever_name=settings.retrieval.retriever,
-            reranker=self._reranker(settings),
+            reranker=self.reranker(settings),
             reranker_name=chosen.kind,
             reader=self._reader(settings),
             combine=settings.rewrite.combine,
@@ -453,7 +476,7 @@ class _Pipelines:
             )
         return self._rewriters[key]
 
-    def _reranker(self, settings: Settings) -> Reranker:
+    def reranker(self, settings: Settings) -> Reranker:
         """Kept for all questions with these settings, since it learns what its server refuses."""
         key = (settings.rerank, settings.llm)
         if key not in self._rerankers:
@@ -463,7 +486,7 @@ class _Pipelines:
     def _new_reranker(self, settings: Settings) -> Reranker:
         chosen = settings.rerank
         model = partial(self._model, settings, chosen.llm)
-        own = _llm_of(settings, chosen.llm)
+        own = llm_of(settings, chosen.llm)
         limits = _given(chosen, "concurrency", "deadline")
         mixed = _given(chosen, "weight", "normalise", "passage_tokens") | limits
         graded = {"definition": chosen.definition, **mixed}
@@ -490,7 +513,7 @@ class _Pipelines:
 
     def _model(self, settings: Settings, own: OwnLLM, *, chat: bool = True) -> LLM:
         """A client for a stage; stages that ask the same server share one, and its limit."""
-        chosen = _llm_of(settings, own)
+        chosen = llm_of(settings, own)
         key = (chosen, chat)
         if key not in self._models:
             self._models[key] = llm(chosen, self._pool(), chat=chat)
@@ -547,11 +570,6 @@ class _Pipelines:
 
     def _llm_reader(self, settings: Settings) -> Reader:
         return llm_reader(settings.llm, self._model(settings, OwnLLM()))
-
-
-def _llm_of(settings: Settings, own: OwnLLM) -> LLMSettings:
-    """The settings of a stage's language model."""
-    return settings.llm.model_copy(update=own.model_dump(exclude_none=True))
 
 
 def _retro_star(chosen: Rerank, model: LLM, **graded: Any) -> Reranker:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from http import HTTPStatus
 from typing import Any
 
@@ -15,6 +16,8 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from rag_app.api import Access, api
 from rag_app.errors import EXPECTED, SettingsError
 from rag_app.openai_api import openai_api
+from rag_app.probes.base import Check
+from rag_app.readiness import Readiness
 from rag_app.service import Service
 from rag_app.settings import Server
 
@@ -35,8 +38,17 @@ def require_safe_host(server: Server) -> None:
         )
 
 
-def create_app(service: Service, access: Access, server: Server) -> FastAPI:
-    """The web application around a service; closing it closes the service."""
+def create_app(
+    service: Service, access: Access, server: Server, readiness: Readiness | None = None
+) -> FastAPI:
+    """The web application around a service; closing it closes the service.
+
+    Args:
+        service: answers.
+        access: who may call what.
+        server: where it listens.
+        readiness: what `/readyz` goes by; None asks the service for its collections alone.
+    """
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -50,7 +62,7 @@ def create_app(service: Service, access: Access, server: Server) -> FastAPI:
         app.add_exception_handler(kind, _explain)
     app.add_exception_handler(HTTPException, _refuse)
     app.add_exception_handler(RequestValidationError, _correct)
-    app.include_router(_probes(service))
+    app.include_router(_probes(readiness or _listing(service), access))
     app.include_router(api(service, access), prefix="/api")
     app.mount("/v1", openai_api(service, access))
     return app
@@ -76,7 +88,16 @@ async def _correct(_: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"message": "; ".join(problems)}, status_code=422)
 
 
-def _probes(service: Service) -> APIRouter:
+def _listing(service: Service) -> Readiness:
+    """Ready is, of a service that is known no better, what can list its collections."""
+
+    async def run() -> str:
+        return f"{len(await service.collections())} collections"
+
+    return Readiness([Check("index", run)])
+
+
+def _probes(readiness: Readiness, access: Access) -> APIRouter:
     router = APIRouter()
 
     @router.get("/healthz")
@@ -84,8 +105,17 @@ def _probes(service: Service) -> APIRouter:
         return {"status": "alive"}
 
     @router.get("/readyz")
-    async def ready() -> dict[str, Any]:
-        return {"status": "ready", "collections": len(await service.collections())}
+    async def ready(request: Request) -> JSONResponse:
+        """Names of failing roles for everybody; what the probes say for those who may read."""
+        report = await readiness.report()
+        document: dict[str, Any] = {
+            "status": "ready" if report.ready else "not ready",
+            "failed": report.failed,
+            "degraded": report.degraded,
+        }
+        if not access.password or access.knows(request):
+            document["probes"] = [asdict(probe) for probe in report.probes]
+        return JSONResponse(document, status_code=200 if report.ready else 503)
 
     @router.get("/metrics")
     async def metrics() -> Response:

@@ -137,11 +137,12 @@ def test_documents_and_collections_are_listed_and_deleted(storage, folder):
 
 
 def test_doctor_tries_every_part(storage):
-    probes = document(rag_app("doctor", "--json", storage=storage, RAG_APP_SERVER__PORT="0"))[
-        "probes"
-    ]
-    assert [probe["role"] for probe in probes] == ["storage", "encoder", "index", "reader", "port"]
-    assert all(probe["ok"] for probe in probes)
+    found = document(rag_app("doctor", "--json", storage=storage, RAG_APP_SERVER__PORT="0"))
+    roles = ["storage", "qdrant", "index", "encoder", "reader", "port"]
+    assert [probe["role"] for probe in found["probes"]] == roles
+    assert all(probe["ok"] for probe in found["probes"])
+    assert found["unused"] == ["condenser", "rewriter", "reranker", "ray"]
+    assert found["seconds"] > 0
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

@@ -97,10 +97,11 @@ def test_people_read_what_was_deleted_and_what_was_not_there(capsys):
 def test_people_read_probes_with_the_way_out_of_those_that_fail(capsys):
     good = {"role": "index", "ok": True, "detail": "fine", "ms": 1.0, "way_out": ""}
     bad = {"role": "port", "ok": False, "detail": "taken", "ms": 1.0, "way_out": "Use another"}
-    output.probes({"probes": [good, bad]})
-    fine, failed = capsys.readouterr().out.splitlines()
-    assert fine == "ok   index        fine (1 ms)"
-    assert failed == "FAIL port         taken (1 ms) -> Use another"
+    output.probes({"probes": [good, bad], "unused": ["reranker", "ray"], "seconds": 1.26})
+    fine, failed, last = capsys.readouterr().out.splitlines()
+    assert fine == "ok   index     fine (1 ms)"
+    assert failed == "FAIL port      taken (1 ms) -> Use another"
+    assert last == "1.3 s; not used: reranker, ray"
 
 
 def test_documents_cannot_command_the_terminal(capsys):

@@ -138,6 +138,11 @@ class ServedEncoder(PromptedEncoder):
         copy: ServedEncoder = self._remake()
         return copy
 
+    def patient(self, timeout: float, attempts: int) -> "ServedEncoder":
+        """The same encoder with another patience; see the arguments of those names."""
+        copy: ServedEncoder = self._remake(timeout=timeout, attempts=attempts)
+        return copy
+
     def count_tokens(self, text: str) -> int:
         """Tokens of `text` as a passage, special tokens included, before any truncation.
 

@@ -1,0 +1,120 @@
+"""What a probe is: a real call with a deadline, and one line on what came of it."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
+
+from rag_app.errors import EXPECTED, ApplicationError
+from rag_app.probes.containers import hint
+
+T = TypeVar("T")
+
+DEADLINE: Final = 4.0
+"""Seconds that a part gets to answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What one part answered.
+
+    Attributes:
+        role: which part.
+        ok: whether it works.
+        detail: what was found: address, version, size; or why it fails.
+        ms: milliseconds that the probe took.
+        way_out: what to do when it fails.
+    """
+
+    role: str
+    ok: bool
+    detail: str
+    ms: float
+    way_out: str = ""
+
+
+class Problem(ApplicationError):
+    """A part that does not work, though the call itself raised nothing of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """How one part is tried.
+
+    Attributes:
+        role: which part.
+        run: makes the call and says what was found; raises one of `rag_app.errors.EXPECTED`.
+        address: of the server that it calls, without credentials; empty where it calls none.
+        seconds: within which it has to answer.
+    """
+
+    role: str
+    run: Callable[[], Coroutine[Any, Any, str]]
+    address: str = ""
+    seconds: float = DEADLINE
+
+
+async def judged(check: Check, answer: "asyncio.Task[str]") -> Probe:
+    """Wait for an answer of `check.run`, but not beyond the deadline; it goes on after that."""
+    start = time.perf_counter()
+    await asyncio.wait({answer}, timeout=check.seconds)
+    way_out = ""
+    try:
+        found, ok = _result(check, answer), True
+    except EXPECTED as error:
+        found = f"{error.message}: {error.cause}" if error.cause else error.message
+        way_out, ok = hint(check.address) or error.way_out, False
+    return Probe(check.role, ok, found, (time.perf_counter() - start) * 1000, way_out)
+
+
+def _result(check: Check, answer: "asyncio.Task[str]") -> str:
+    if answer.done():
+        return answer.result()
+    raise Problem(
+        f"{check.address or 'it'} did not answer within {check.seconds:.1f} s",
+        way_out="Check that it runs and is not overloaded; `rag-app doctor --deadline 60` waits"
+        " longer",
+    )
+
+
+async def in_thread(work: Callable[[], T]) -> T:
+    """What `work` returns, from a thread that nobody waits for when the process ends."""
+    loop = asyncio.get_running_loop()
+    outcome: asyncio.Future[T] = loop.create_future()
+
+    def settle(result: T | None, error: BaseException | None) -> None:
+        if outcome.done():  # whoever asked has gone
+            return
+        if error is None:
+            outcome.set_result(result)  # type: ignore[arg-type]
+        else:
+            outcome.set_exception(error)
+
+    def run() -> None:
+        result, raised = None, None
+        try:
+            result = work()
+        except BaseException as error:  # noqa: BLE001 - raised again, where it is waited for
+            raised = error
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(settle, result, raised)
+
+    threading.Thread(target=run, name="probe", daemon=True).start()
+    return await outcome
+
+
+def shown(url: str) -> str:
+    """An address without the credentials that it may hold."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "an address that cannot be read"
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+
+
+def since(start: float) -> str:
+    """Milliseconds since a moment of `time.perf_counter`, in words."""
+    return f"{(time.perf_counter() - start) * 1000:.0f} ms"

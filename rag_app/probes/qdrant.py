@@ -1,0 +1,119 @@
+"""Where vectors lie: the engine in this process, or a Qdrant server over each way that is used."""
+
+import time
+from collections.abc import Callable
+from contextlib import closing
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from rag_app.ownership import Owner
+from rag_app.probes.base import Problem, shown, since
+from rag_app.settings import Storage
+from retrieval.index.errors import StoreError
+
+if TYPE_CHECKING:
+    from qdrant_client import QdrantClient
+
+    from retrieval.index.server_calls import Calls
+
+
+def embedded(storage: Storage, owner: Owner | None) -> str:
+    """The version of the engine, and who owns the folder.
+
+    Raises:
+        Problem: the engine is not installed.
+    """
+    try:
+        engine = version("qdrant-edge-py")
+    except PackageNotFoundError:
+        raise Problem(
+            "the embedded engine is not installed", way_out="pip install qdrant-edge-py"
+        ) from None
+    return f"embedded, qdrant-edge {engine}, in {storage.path}; {_owned(owner)}"
+
+
+def _owned(owner: Owner | None) -> str:
+    if owner is None:
+        return "no other process owns it"
+    where = f" at {owner.address}" if owner.address else ""
+    return f"process {owner.pid} ({owner.command}) owns it{where}"
+
+
+def server(storage: Storage, seconds: float) -> str:
+    """Version, latency over HTTP and, where it is preferred, gRPC, and what the cluster can hold.
+
+    Args:
+        storage: where it is.
+        seconds: that one request may take.
+
+    Raises:
+        StoreError: it does not answer, or refuses the key.
+        Problem: gRPC cannot be used, or the cluster is smaller than the placement asks for.
+    """
+    from retrieval.index.server_calls import Calls
+    from retrieval.index.server_collections import connect
+
+    key = storage.api_key.get_secret_value() if storage.api_key else None
+    client = connect(
+        storage.url,
+        key,
+        prefer_grpc=storage.prefer_grpc,
+        grpc_port=storage.grpc_port,
+        timeout=max(1, int(seconds)),
+    )
+    with closing(client):
+        calls = Calls(client, attempts=1)
+        http: Any = client.http
+        told = calls(http.service_api.root)
+        parts = [
+            f"server {told.version} at {shown(storage.url)}",
+            f"HTTP {_timed(calls, http.aliases_api.get_collections_aliases)}",
+        ]
+        if storage.prefer_grpc:
+            parts.append(_grpc(storage, client, calls))
+        parts.append(_cluster(storage, http, calls))
+    return ", ".join(parts)
+
+
+def _timed(calls: "Calls", call: Callable[[], object]) -> str:
+    start = time.perf_counter()
+    calls(call)
+    return since(start)
+
+
+def _grpc(storage: Storage, client: "QdrantClient", calls: "Calls") -> str:
+    where = f"{urlsplit(storage.url).hostname}:{storage.grpc_port}"
+    try:
+        return f"gRPC {storage.grpc_port} {_timed(calls, client.get_aliases)}"
+    except StoreError as error:
+        raise Problem(
+            f"gRPC at {where} does not answer, though HTTP does",
+            cause=error.cause,
+            way_out="Open that port, set RAG_APP_STORAGE__GRPC_PORT, or use HTTP alone: "
+            "RAG_APP_STORAGE__PREFER_GRPC=false",
+        ) from error
+
+
+def _cluster(storage: Storage, http: Any, calls: "Calls") -> str:
+    """How many nodes there are for the placement; keys of limited rights may not ask."""
+    try:
+        status = calls(http.distributed_api.cluster_status).result
+    except StoreError as error:
+        return f"cluster not told ({error.cause})"
+    nodes = len(getattr(status, "peers", None) or {}) or 1
+    copies, confirming = storage.replicas or 1, storage.write_consistency or 1
+    for setting, wanted, there in (
+        ("REPLICAS", copies, nodes),
+        ("WRITE_CONSISTENCY", confirming, min(copies, nodes)),
+    ):
+        if wanted > there:
+            raise Problem(
+                f"storage.{setting.lower()} is {wanted}, and {shown(storage.url)} has {nodes} "
+                f"node{'s' * (nodes > 1)}",
+                cause=f"no more than {there} can be kept",
+                way_out=f"Add nodes, or set RAG_APP_STORAGE__{setting}={there}",
+            )
+    asked = {"shards": storage.shards, "replicas": storage.replicas, "confirm": confirming}
+    placed = ", ".join(f"{name} {number}" for name, number in asked.items() if number)
+    return f"cluster of {nodes} ({placed})" if nodes > 1 else "one node"

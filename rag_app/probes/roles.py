@@ -1,0 +1,83 @@
+"""How each part is tried: what `rag-app doctor` and `/readyz` have in common."""
+
+from collections.abc import Coroutine, Iterator
+from functools import partial
+from typing import Any, Final
+
+from rag_app import assembly
+from rag_app.encoder_choice import choose
+from rag_app.errors import SettingsError
+from rag_app.ownership import Owner
+from rag_app.probes import encoder, language_model, qdrant, reranker, storage
+from rag_app.probes.base import Check, in_thread, shown
+from rag_app.settings import LLMSettings, OwnLLM, Settings
+
+WEIGHTS: Final = 120.0
+"""Seconds in which weights can be loaded into this process: no server hangs there."""
+
+
+def storage_check(settings: Settings, seconds: float) -> Check:
+    """The storage folder."""
+    work = partial(storage.storage, settings.storage.path)
+    return Check("storage", partial(in_thread, work), seconds=seconds)
+
+
+def qdrant_check(settings: Settings, seconds: float, owner: Owner | None = None) -> Check:
+    """The vector store; of an embedded one, `owner` is the other process that owns it."""
+    where, work = "", partial(qdrant.embedded, settings.storage, owner)
+    if settings.storage.engine == "server":
+        where = shown(settings.storage.url)
+        work = partial(qdrant.server, settings.storage, seconds)
+    return Check("qdrant", partial(in_thread, work), where, seconds)
+
+
+def encoder_check(settings: Settings, seconds: float) -> Check:
+    """The encoder; one of this process may take longer, as it is loaded first."""
+    try:
+        choice = choose(settings)
+        where, local = encoder.address(choice), choice.backend == "transformers"
+    except SettingsError:  # the probe says why
+        where, local = "", False
+    work = partial(encoder.encoder, settings, seconds)
+    patience = max(WEIGHTS, seconds) if local else seconds
+    return Check("encoder", partial(in_thread, work), shown(where), patience)
+
+
+def model_checks(settings: Settings, seconds: float) -> Iterator[Check]:
+    """The stages that ask language models, in their order; those that are off are left out."""
+    for role, stage in (("condenser", settings.condense), ("rewriter", settings.rewrite)):
+        if stage.kind != "none":
+            yield _asking(role, assembly.llm_of(settings, stage.llm), seconds)
+    if settings.rerank.kind != "none":
+        work = partial(reranker.reranker, settings, seconds)
+        yield Check("reranker", work, shown(reranker.address(settings)), seconds)
+    if settings.reader.kind == "llm":
+        yield _asking("reader", assembly.llm_of(settings, OwnLLM()), seconds)
+
+
+def quoting_check(settings: Settings) -> Iterator[Check]:
+    """The reader that needs nothing, where it is the one."""
+    if settings.reader.kind == "quote":
+        yield Check("reader", partial(_quotes, settings))
+
+
+def unused(settings: Settings) -> list[str]:
+    """Parts that the settings leave out."""
+    kinds = {
+        "condenser": settings.condense.kind,
+        "rewriter": settings.rewrite.kind,
+        "reranker": settings.rerank.kind,
+        "ray": settings.ingest.engine,
+    }
+    return [role for role, kind in kinds.items() if kind in ("none", "local")]
+
+
+def _asking(role: str, chosen: LLMSettings, seconds: float) -> Check:
+    def run() -> Coroutine[Any, Any, str]:
+        return language_model.language_model(chosen, seconds)
+
+    return Check(role, run, shown(chosen.api_base), seconds)
+
+
+async def _quotes(settings: Settings) -> str:
+    return f"quotes {settings.reader.sentences} sentences; no language model is connected"
