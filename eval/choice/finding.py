@@ -72,9 +72,8 @@ class Finder:
 
     async def _search(self, queries: Sequence[str], options: QueryOptions) -> Found:
         start = time.perf_counter()
-        asked = (
-            options if self._top_k is None else options.model_copy(update={"top_k": self._top_k})
-        )
+        depth = max(self._passages, options.top_k or self._top_k)
+        asked = options.model_copy(update={"top_k": depth})
         results = await asyncio.gather(
             *(self._service.search(self._collection, query, asked) for query in queries)
         )
