@@ -162,10 +162,10 @@ class EvaluationRuns:
             self._reap()
 
     def close(self) -> None:
-        """Tell the run that is under way to end, and do not wait for it."""
-        with self._lock:
-            if self._child is not None and self._child.poll() is None:
-                self._child.send_signal(signal.SIGINT)
+        """Tell the run that is under way to end, and wait for nothing, not even the lock."""
+        child = self._child
+        if child is not None and child.poll() is None:
+            child.send_signal(signal.SIGINT)
 
     def report(self, name: str) -> Path | None:
         """The report of a run; None where there is none, whatever the name."""

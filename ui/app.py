@@ -1,7 +1,8 @@
 """The chat page: Gradio components around `rag_app.service.Service`.
 
-Components and handlers only; what is shown is made in `ui.rendering`, what one tab has asked lives
-in its own `ui.session.Session`, and nothing of a person's is kept on shared objects.
+The evaluation page (`ui.evaluation`) lies beside it. Components and handlers only; what is shown is
+made in `ui.rendering`, what one tab has asked lives in its own `ui.session.Session`, and nothing of
+a person's is kept on shared objects.
 """
 
 from collections.abc import AsyncGenerator, Sequence
@@ -10,10 +11,12 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Final, get_args
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
+from starlette.routing import Mount
 
 from rag_app.assembly import silence_telemetry
 from rag_app.errors import EXPECTED
+from rag_app.evaluation_runs import EvaluationRuns
 from rag_app.ingest import IngestReport
 from rag_app.results import CollectionInfo, DocumentInfo
 from rag_app.service import QueryOptions, Service
@@ -35,6 +38,8 @@ from ui.uploads import take_in
 silence_telemetry()
 import gradio as gr  # noqa: E402 - telemetry has to be off before this import
 
+from ui.evaluation import EvaluationPage  # noqa: E402 - imports gradio
+
 Updates = dict[Any, Any]
 """New values of some components, by component."""
 _QUIET: Final[dict[str, Any]] = {"show_progress": "hidden", "api_visibility": "private"}
@@ -48,12 +53,14 @@ _ANOTHER: Final = "+"
 """Stands among the collections for one that is still to be named."""
 
 
-def mount(app: FastAPI, service: Service, settings: Settings, start: FirstStart) -> None:
-    """Put the chat at `/`, closed to the outside: no links, no shared files, no history."""
+def mount(
+    app: FastAPI, service: Service, settings: Settings, start: FirstStart, runs: EvaluationRuns
+) -> None:
+    """Put the pages at `/`, closed to the outside: no links, no shared files, no history."""
     server = settings.server
     gr.mount_gradio_app(
         app,
-        build(service, settings, start),
+        build(service, settings, start, runs),
         path="/",
         server_name=server.host,
         server_port=server.port,
@@ -72,23 +79,37 @@ def mount(app: FastAPI, service: Service, settings: Settings, start: FirstStart)
     )
 
 
-def build(service: Service, settings: Settings, start: FirstStart) -> gr.Blocks:
+def signed_in(app: FastAPI, request: Request) -> bool:
+    """Whether the request comes from a browser that may see the pages mounted on `app`."""
+    mounted = (one.app for one in app.routes if isinstance(one, Mount))
+    pages: Any = next(one for one in mounted if isinstance(one, gr.routes.App))
+    if not pages.blocks.auth:
+        return True
+    names = (f"access-token-{pages.cookie_id}", f"access-token-unsecure-{pages.cookie_id}")
+    return any(pages.tokens.get(request.cookies.get(name)) for name in names)
+
+
+def build(
+    service: Service, settings: Settings, start: FirstStart, runs: EvaluationRuns
+) -> gr.Blocks:
     """The page. `start` is watched until the samples, if any, are in."""
-    blocks: gr.Blocks = _Page(service, settings, start).blocks
+    blocks: gr.Blocks = _Page(service, settings, start, runs).blocks
     return blocks
 
 
 class _Page:
     """The components, and what they do; holds nothing that belongs to a visitor."""
 
-    def __init__(self, service: Service, settings: Settings, start: FirstStart) -> None:
+    def __init__(
+        self, service: Service, settings: Settings, start: FirstStart, runs: EvaluationRuns
+    ) -> None:
         self._service, self._settings, self._start = service, settings, start
         with gr.Blocks(
             title="rag-app", analytics_enabled=False, fill_width=True, fill_height=True
         ) as self.blocks:
             self.session = gr.State(Session())
             self.watch = gr.Timer(_PAUSE, active=False)
-            gr.HTML(_header(settings), js_on_load=_shipped("header.js"), elem_id="top")
+            header = gr.HTML(_header(settings), js_on_load=_shipped("header.js"), elem_id="top")
             with gr.Row(elem_id="page", equal_height=False):
                 with gr.Column(elem_id="library", min_width=0):
                     self._library()
@@ -96,7 +117,10 @@ class _Page:
                     self._chat()
                 with gr.Column(elem_id="evidence", min_width=0):
                     self._evidence()
+            scripts = {name: _shipped(name) for name in ("acts.js", "report.js")}
+            self.evaluation = EvaluationPage(runs, service, settings, scripts)
             self._wire()
+            self.evaluation.wire(header)
 
     # --- components --------------------------------------------------------------------------
 

@@ -6,6 +6,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ui.evaluation_rendering import REPORTS
+
 POLICY: Final = "; ".join(
     (
         "default-src 'self'",
@@ -28,6 +30,15 @@ HEADERS: Final = {
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
 }
+REPORT_HEADERS: Final = {
+    **HEADERS,
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox;"
+        " frame-ancestors 'self'"
+    ),
+    "X-Frame-Options": "SAMEORIGIN",
+}
+"""A report is shown in a frame of ours, and may do nothing wherever it is shown."""
 
 
 class BrowserGuard:
@@ -46,9 +57,11 @@ class BrowserGuard:
             await self._app(scope, receive, send)
             return
 
+        headers = REPORT_HEADERS if scope["path"].startswith(REPORTS) else HEADERS
+
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(HEADERS)
+                MutableHeaders(scope=message).update(headers)
             await send(message)
 
         app = _REFUSAL if _foreign(scope) else self._app

@@ -166,8 +166,13 @@ def header(model: str) -> str:
         f"{label}</button>"
         for name, label in (("library", "Documents"), ("evidence", "Evidence"))
     )
+    views = "".join(
+        f'<button type="button" class="view" data-act="view" data-view="{name}">{label}</button>'
+        for name, label in (("chat", "Chat"), ("evaluation", "Evaluation"))
+    )
     return (
-        '<header class="top"><span class="brand"><i aria-hidden="true">[1]</i>rag-app</span>'
+        '<header class="top"><span class="brand"><i aria-hidden="true">[1]</i><b>rag-app</b></span>'
+        f'<nav aria-label="Pages">{views}</nav>'
         f'<span class="pill{" on" if model else ""}">{reads}</span><span class="space"></span>'
         f'{drawers}<button type="button" class="icon" data-act="theme" '
         'aria-label="Light or dark" title="Light or dark">◐</button></header>'

@@ -10,7 +10,7 @@ import sys
 import threading
 import webbrowser
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final
@@ -19,13 +19,16 @@ import uvicorn
 
 from rag_app import assembly
 from rag_app.api import Access
+from rag_app.application import Application
 from rag_app.errors import SettingsError
+from rag_app.evaluation_runs import EvaluationRuns
 from rag_app.ownership import Ownership
+from rag_app.readiness import readiness
 from rag_app.server import create_app, require_safe_host
-from rag_app.service import Service
 from rag_app.settings import Server, Settings
 from ui.first_start import FirstStart
 from ui.guard import BrowserGuard
+from ui.reports import reports
 
 _GRACE: Final = 0.5
 """Seconds that open connections get when the server stops."""
@@ -54,11 +57,13 @@ def serve(settings: Settings, *, samples: bool = False, browser: bool = False) -
         token = ownership.announce(address) if ownership else ""
         start = FirstStart(application, samples)
         uploads = settings.storage.path / "uploads"
-        with _uploads(uploads):
-            app = web_app(application, settings, token, start)
+        runs = EvaluationRuns(settings.storage.path / "evaluations", settings)
+        with _uploads(uploads), closing(runs):
+            app = web_app(application, settings, token, start, runs)
             uvicorn_server = _Server(
                 _config(app),
                 ready=lambda: _ready(address, browser),
+                leaving=runs.close,
                 overdue=lambda: _give_up(uploads, ownership),
             )
             _run(uvicorn_server, listener, start)
@@ -96,15 +101,19 @@ def address_of(host: str, port: int) -> str:
     return f"http://[{name}]:{port}" if ":" in name and "[" not in name else f"http://{name}:{port}"
 
 
-def web_app(service: Service, settings: Settings, token: str, start: FirstStart) -> Any:
-    """API, probes and chat as one ASGI application."""
+def web_app(
+    service: Application, settings: Settings, token: str, start: FirstStart, runs: EvaluationRuns
+) -> Any:
+    """API, probes and pages as one ASGI application."""
     server = settings.server
     password = server.password.get_secret_value() if server.password else ""
-    app = create_app(service, Access(token, server.user, password), server)
+    access = Access(token, server.user, password)
+    app = create_app(service, access, server, readiness(settings, service.verify))
     app.add_middleware(BrowserGuard)
-    from ui.app import mount
+    from ui.app import mount, signed_in
 
-    mount(app, service, settings, start)
+    app.include_router(reports(runs, lambda ask: access.knows(ask) or signed_in(app, ask)))
+    mount(app, service, settings, start, runs)
     return app
 
 
@@ -121,13 +130,18 @@ class _Server(uvicorn.Server):
     """Says when it is ready, takes a signal as a wish to stop, and sees that it is granted."""
 
     def __init__(
-        self, config: uvicorn.Config, ready: Callable[[], None], overdue: Callable[[], None]
+        self,
+        config: uvicorn.Config,
+        ready: Callable[[], None],
+        leaving: Callable[[], None],
+        overdue: Callable[[], None],
     ) -> None:
         super().__init__(config)
-        self._ready, self._overdue = ready, overdue
+        self._ready, self._leaving, self._overdue = ready, leaving, overdue
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if not self.should_exit:
+            self._leaving()
             alarm = threading.Timer(_PATIENCE, self._overdue)
             alarm.daemon = True
             alarm.start()

@@ -193,4 +193,5 @@ def test_the_real_command_takes_the_settings(tmp_path, settings):
     runs = EvaluationRuns(tmp_path / "evaluations", settings)
     name = runs.start("nonsense", "mmlu")
     until(runs, name, "failed")
-    assert "No such command" in (tmp_path / "evaluations" / name / "log.txt").read_text()
+    log = (tmp_path / "evaluations" / name / "log.txt").read_text()
+    assert "No such command 'nonsense'" in log

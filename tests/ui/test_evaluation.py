@@ -1,0 +1,152 @@
+"""The evaluation page in a real browser, with real runs."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.openai_server import OpenAIServer, Reply
+from tests.ui.browser import NARROW, WIDE, Browser, require_chromium
+from tests.ui.running import RunningApp
+
+pytestmark = pytest.mark.browser
+
+QUESTIONS = 6
+
+
+@pytest.fixture(scope="module")
+def model() -> Iterator[OpenAIServer]:
+    server = OpenAIServer().start()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory, model: OpenAIServer) -> Iterator[RunningApp]:
+    require_chromium()
+    running = RunningApp(
+        tmp_path_factory.mktemp("storage"),
+        ["ui", "--no-open", "--port", "0"],
+        RAG_APP_LLM__API_BASE=model.url,
+        RAG_APP_LLM__MODEL=model.model,
+        RAG_APP_READER__KIND="llm",
+    )
+    yield running
+    running.stop()
+    assert not [line for line in running.lines if "Traceback" in line], running.lines
+
+
+@pytest.fixture
+def browse(app: RunningApp, tmp_path: Path) -> Iterator[Callable[..., Browser]]:
+    browsers: list[Browser] = []
+
+    def start(size: tuple[int, int] = WIDE, *, dark: bool = False) -> Browser:
+        browsers.append(Browser(tmp_path / f"profile-{len(browsers)}", size, dark=dark))
+        page = browsers[-1]
+        page.open(app.address)
+        page.until(lambda: page.all(".offer"), "the samples did not come", 60)
+        page.click("[data-view=evaluation]")
+        page.until(lambda: page.one("#measured input").get_attribute("value") == "samples")
+        return page
+
+    yield start
+    for browser in browsers:
+        browser.close()
+
+
+def choose(page: Browser, field: str, label: str) -> None:
+    page.click(f"#{field} input")
+    page.until(lambda: page.all("[role=option]"))
+    [option] = [found for found in page.all("[role=option]") if label in found.text]
+    option.click()
+
+
+def write(page: Browser, field: str, text: str) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    page.until(lambda: page.all(f"#{field} :is(input, textarea)"))
+    box = page.one(f"#{field} :is(input, textarea)")
+    page.until(box.is_displayed)
+    box.send_keys(Keys.CONTROL, "a")
+    box.send_keys(text, Keys.TAB)
+
+
+def ended(page: Browser, state: str) -> None:
+    page.until(lambda: page.all(f"#past .run.{state}"), f"no run is {state}", 120)
+
+
+def test_retrievers_are_compared_on_ones_own_documents_and_the_report_is_read(
+    browse: Callable[..., Browser], app: RunningApp, model: OpenAIServer
+) -> None:
+    model.replies = [Reply('{"question": "Which pump runs dry?"}')]
+    page = browse()
+    assert "No runs yet" in page.text("#past")
+    write(page, "limit", "5")
+    page.click("#start")
+    page.until(lambda: page.all("#now .run"), "nothing is under way")
+    ended(page, "done")
+    assert not page.all("#now .run")
+    assert "own:samples" in page.text("#past")
+    assert [found.text for found in page.all("#past dt")] == ["bm25", "dense", "hybrid"]
+    page.click("#past [data-act=report]")
+    frame = page.one("iframe")
+    page.driver.switch_to.frame(frame)
+    page.until(lambda: "hybrid" in page.text("body"))
+    page.driver.switch_to.default_content()
+    page.screenshot("evaluation")
+    assert page.complaints() == []
+    assert not [url for url in page.requested() if not url.startswith((app.address, "data:"))]
+
+    narrow = browse(NARROW, dark=True)
+    narrow.screenshot("phone-dark-evaluation")
+    narrow.click("#past [data-act=report]")
+    narrow.until(lambda: narrow.all("iframe"))
+    narrow.screenshot("phone-dark-report")
+    assert narrow.run("return document.documentElement.scrollWidth <= window.innerWidth")
+    narrow.click("[data-view=chat]")
+    narrow.until(lambda: narrow.one("#box textarea").is_displayed())
+
+
+def test_a_run_is_stopped_and_taken_up_again(
+    browse: Callable[..., Browser], model: OpenAIServer, tmp_path: Path
+) -> None:
+    lines = (
+        {"id": str(n), "question": f"What is {n} + 1?", "choices": [str(n + 1), "7", "8", "9"],
+         "answer_idx": 0}
+        for n in range(QUESTIONS)
+    )  # fmt: skip
+    questions = tmp_path / "sums.jsonl"
+    questions.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    model.replies = [Reply("The answer is A.", hang_after=0)]
+    page = browse()
+    choose(page, "subject", "Multiple-choice")
+    page.until(lambda: "own documents" in page.one("#measured input").get_attribute("value"))
+    choose(page, "measured", "samples")
+    write(page, "dataset", str(questions))
+    page.click("#start")
+    page.until(lambda: "0 of" in page.text("#now"), "nothing is under way", 60)
+    page.click("#start")
+    page.until(lambda: "is under way" in page.text("#evaluation-status"))
+    page.click("#now [data-act=stop]")
+    ended(page, "interrupted")
+    model.replies = [Reply("The answer is A.")]
+    page.click("#past .interrupted [data-act=resume]")
+    page.until(lambda: "accuracy" in page.text("#past .run.done"), "it did not end", 120)
+    arms = [found.text for found in page.all("#past .run:first-child dt")]
+    assert arms == ["closed book", "rag", "random"]
+    assert page.complaints() == []
+
+
+def test_what_cannot_be_measured_is_explained(browse: Callable[..., Browser]) -> None:
+    page = browse()
+    choose(page, "subject", "public collection")
+    write(page, "dataset", "")
+    page.click("#start")
+    page.until(lambda: "no data set is named" in page.text("#evaluation-status"))
+    write(page, "dataset", "/nothing/here")
+    page.click("#start")
+    ended(page, "failed")
+    assert "/nothing/here" in page.text("#past .run.failed .error")
+    page.driver.refresh()
+    page.until(lambda: page.all("#past .run.failed"), "the page stays where it was")

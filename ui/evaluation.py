@@ -1,0 +1,209 @@
+"""The evaluation page: start a run, watch it, and read its report.
+
+A run is a child process (`rag_app.evaluation_runs`); nothing is measured in here.
+"""
+
+import asyncio
+from typing import Any, Final
+
+import gradio as gr
+
+from rag_app.errors import EXPECTED, ApplicationError
+from rag_app.evaluation_runs import EvaluationRuns, Kind, Option
+from rag_app.service import Service
+from rag_app.settings import Settings
+from ui import evaluation_rendering as page
+from ui.rendering import hint, problem
+
+Updates = dict[Any, Any]
+_AT_ONCE: Final[dict[str, Any]] = {
+    "show_progress": "hidden", "api_visibility": "private", "queue": False,
+}  # fmt: skip
+_PAUSE: Final = 1.0
+"""Seconds between looks at a run that goes on; it writes as often."""
+_OWN, _FOLDER, _CHOICE = "own", "folder", "choice"
+_SUBJECTS: Final = [
+    ("Search in my documents", _OWN),
+    ("Search in a public collection", _FOLDER),
+    ("Multiple-choice answers", _CHOICE),
+]
+_RETRIEVERS: Final = ["bm25", "dense", "hybrid"]
+_ARMS: Final = [
+    ("without passages", "closed_book"),
+    ("with found passages", "rag"),
+    ("with random passages", "random"),
+]
+_LIMIT: Final = 100
+_ABOUT: Final = {
+    _OWN: "Makes questions from your documents and sees which retriever finds the passage again.",
+    _FOLDER: "Searches a benchmark's documents with its questions and judgements.",
+    _CHOICE: "Answers questions with known answers, with and without passages.",
+}
+_ITS_OWN: Final = "the data set's own documents"
+_NOTHING: Final = "Open a run's report to read it here."
+
+
+class EvaluationPage:
+    """The components, and what they do; made inside the page's `gr.Blocks`."""
+
+    def __init__(
+        self, runs: EvaluationRuns, service: Service, settings: Settings, scripts: dict[str, str]
+    ) -> None:
+        self._runs, self._service, self._settings = runs, service, settings
+        self.watch = gr.Timer(_PAUSE, active=False)
+        with gr.Row(elem_id="evaluation", equal_height=False):
+            with gr.Column(elem_id="runs", min_width=0):
+                self._form()
+                self.now = gr.HTML(js_on_load=scripts["acts.js"], elem_id="now")
+                self.past = gr.HTML(js_on_load=scripts["acts.js"], elem_id="past")
+            with gr.Column(elem_id="report", min_width=0):
+                self.report = gr.HTML(hint(_NOTHING), js_on_load=scripts["report.js"])
+
+    def _form(self) -> None:
+        with gr.Column(elem_id="measure", min_width=0):
+            self.subject = gr.Dropdown(
+                _SUBJECTS, value=_OWN, label="Measure", info=_ABOUT[_OWN], filterable=False,
+                elem_id="subject",
+            )  # fmt: skip
+            self.collection = gr.Dropdown(
+                [], label="Collection", filterable=False, elem_id="measured"
+            )
+            self.dataset = gr.Textbox(visible=False, max_lines=1, elem_id="dataset")
+            self.data_dir = gr.Textbox(
+                label="Data folder", info="on this machine; empty asks the hub", max_lines=1,
+                visible=False, elem_id="data-dir",
+            )  # fmt: skip
+            self.retrievers = gr.CheckboxGroup(
+                _RETRIEVERS, value=_RETRIEVERS, label="Retrievers", elem_id="retrievers"
+            )
+            self.arms = gr.CheckboxGroup(
+                _ARMS, value=[name for _, name in _ARMS], label="Answers", visible=False,
+                elem_id="arms",
+            )  # fmt: skip
+            self.limit = gr.Number(
+                _LIMIT, label="Questions at most", minimum=1, precision=0, elem_id="limit"
+            )
+            self.go = gr.Button("Start", variant="primary", size="sm", elem_id="start")
+            self.status = gr.HTML(elem_id="evaluation-status")
+
+    def wire(self, header: gr.HTML) -> None:
+        """Connect the components; `header` says when the page is looked at."""
+        listed = [self.now, self.past, self.watch, self.status]
+        header.select(self._open, [self.subject], [*listed, self.collection], **_AT_ONCE)
+        self.watch.tick(self._look, None, listed, **_AT_ONCE)
+        fields = [self.collection, self.dataset, self.data_dir, self.retrievers, self.arms]
+        self.subject.input(self._choose, [self.subject], [self.subject, *fields], **_AT_ONCE)
+        self.go.click(self._start, [self.subject, *fields, self.limit], listed, **_AT_ONCE)
+        self.now.select(self._act, None, [*listed, self.report], **_AT_ONCE)
+        self.past.select(self._act, None, [*listed, self.report], **_AT_ONCE)
+
+    # --- what the components do --------------------------------------------------------------
+
+    async def _open(self, subject: str) -> Updates:
+        return {self.collection: await self._collections(subject), **await self._shown("")}
+
+    async def _collections(self, subject: str) -> Any:
+        """The choice of a collection, as far as one belongs to what is measured."""
+        names = [found.name for found in await self._service.collections() if found.chunks]
+        if subject == _CHOICE:
+            choices = [(_ITS_OWN, ""), *((name, name) for name in names)]
+            return gr.update(label="Passages from", choices=choices, value="", visible=True)
+        likely = (self._settings.collection, *names)
+        first = next((name for name in likely if name in names), None)
+        own = subject == _OWN
+        return gr.update(label="Collection", choices=names, value=first, visible=own)
+
+    async def _look(self) -> Updates:
+        """While a run goes on, it alone is shown anew, so that buttons stay under the pointer."""
+        runs = await asyncio.to_thread(self._runs.overview)
+        if any(run.state == "running" for run in runs):
+            return {self.now: page.under_way(runs)}
+        return await self._shown()
+
+    async def _shown(self, status: str | None = None) -> Updates:
+        runs = await asyncio.to_thread(self._runs.overview)
+        goes_on = any(run.state == "running" for run in runs)
+        return {
+            self.now: page.under_way(runs),
+            self.past: page.finished(runs),
+            self.watch: gr.update(active=goes_on),
+            self.status: gr.skip() if status is None else status,
+        }
+
+    async def _choose(self, subject: str) -> Updates:
+        """Show the fields that belong to what is measured."""
+        searches, named = subject != _CHOICE, subject != _OWN
+        if subject == _CHOICE:
+            dataset = {
+                "label": "Questions",
+                "info": "mmlu, gpqa_diamond or a JSONL file",
+                "value": "mmlu",
+            }
+        else:
+            dataset = {"label": "Data set", "info": "a BEIR folder, or bright:biology", "value": ""}
+        return {
+            self.subject: gr.update(info=_ABOUT.get(subject, "")),
+            self.collection: await self._collections(subject),
+            self.dataset: gr.update(visible=named, **dataset),
+            self.data_dir: gr.update(visible=named),
+            self.retrievers: gr.update(visible=searches),
+            self.arms: gr.update(visible=not searches),
+        }
+
+    async def _start(
+        self,
+        subject: str,
+        collection: str | None,
+        dataset: str | None,
+        data_dir: str | None,
+        retrievers: list[str],
+        arms: list[str],
+        limit: float | None,
+    ) -> Updates:
+        most = int(limit) if limit else None
+        options: dict[str, Option] = {"limit": most}
+        if subject == _CHOICE:
+            options |= {"arms": arms, "collection": collection}
+        else:
+            options |= {"retrievers": retrievers}
+        if subject == _OWN:
+            options |= {"collection": collection, "questions": most}
+        else:
+            options |= {"data_dir": (data_dir or "").strip()}
+        kind: Kind = "choice" if subject == _CHOICE else "retrieval"
+        named = _named(subject, (dataset or "").strip())
+        try:
+            if not (arms if subject == _CHOICE else retrievers):
+                raise ApplicationError("nothing is chosen to compare")
+            if subject == _OWN and not collection:
+                raise ApplicationError("there are no documents", way_out="Add some in the chat")
+            await asyncio.to_thread(self._runs.start, kind, named, options)
+        except EXPECTED as error:
+            return await self._shown(problem(error))
+        return await self._shown("")
+
+    async def _act(self, event: gr.EventData) -> Updates:
+        """A click on a run's button."""
+        data = event._data if isinstance(event._data, dict) else {}
+        act, name = str(data.get("act", "")), str(data.get("run", ""))
+        if act == "report":
+            found = await asyncio.to_thread(self._runs.report, name)
+            shown = page.frame(name) if found else problem("This run has no report.")
+            return {self.report: shown}
+        work = {"stop": self._runs.stop, "resume": self._runs.resume}.get(act)
+        try:
+            if work:
+                await asyncio.to_thread(work, name)
+        except EXPECTED as error:
+            return await self._shown(problem(error))
+        return await self._shown("")
+
+
+def _named(subject: str, dataset: str) -> str:
+    """A data set by its full name, where a person has named a file or a folder alone."""
+    if subject == _OWN:
+        return _OWN
+    if subject == _CHOICE:
+        return f"jsonl:{dataset}" if dataset.endswith(".jsonl") else dataset
+    known = not dataset or dataset.partition(":")[0] in {"beir", "bright", "openstax"}
+    return dataset if known else f"beir:{dataset}"
