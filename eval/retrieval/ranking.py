@@ -44,18 +44,16 @@ def ranking(
     return kept[:depth]
 
 
-def hits_wanted(depth: int, excluded: int, passages: float, graded: int | None) -> int:
-    """How many hits to ask for, so that `depth` documents are left where that is possible.
+def hits_wanted(depth: int, excluded: int, graded: int | None) -> int:
+    """How many hits to ask for, so that `depth` are left when the excluded ones are gone.
 
     Args:
         depth: documents that should be left.
         excluded: documents that will be taken out.
-        passages: mean number of passages a document.
         graded: candidates of the reranker, which grades all that it is given; None for no
             reranker. More are never asked for, but for those that will be taken out.
     """
-    wanted = round((depth + excluded) * passages) if graded is None else graded + excluded
-    return min(MOST_HITS, max(1, wanted))
+    return min(MOST_HITS, (depth if graded is None else graded) + excluded)
 
 
 def degraded(trace: Trace) -> str:

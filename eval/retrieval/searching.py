@@ -13,7 +13,7 @@ from eval.own.dataset import PREFIX
 from eval.retrieval import scoring
 from eval.retrieval.lengths import cut, cut_name
 from eval.retrieval.plan import RetrievalPlan
-from eval.retrieval.ranking import Named, degraded, hits_wanted, ranking
+from eval.retrieval.ranking import MOST_HITS, Named, degraded, hits_wanted, ranking
 from eval.running.directory import RunDirectory
 from eval.running.environment import environment
 from eval.running.progress import Progress
@@ -23,12 +23,14 @@ from rag_app import assembly
 from rag_app.ingest import OnProgress
 from rag_app.ingest import Progress as Taken
 from rag_app.remote import RemoteService
-from rag_app.results import IndexInfo
+from rag_app.results import IndexInfo, SearchResult
 from rag_app.service import Service
 from rag_app.settings import Settings, override
 from retrieval.index.errors import NoIndexOfEncoder
 
 OpenService = Callable[[Settings], Service]
+_DEEPER = 5
+"""Times as many hits are asked for where many of them are passages of one document."""
 _SHORTEST_REWRITE, _LONGEST_REWRITE = 64, 2048
 
 
@@ -71,8 +73,6 @@ class Searching:
         self._plan, self._settings = plan, settings
         self._dataset, self._named = dataset, named
         self._count = assembly.word_counter(settings)
-        documents = len(set(dataset.parents.values()))
-        self._passages = len(dataset.parents) / documents if documents else 1.0
 
     async def run(
         self,
@@ -185,23 +185,41 @@ class Searching:
     async def _search(
         self, service: Service, settings: Settings, one: _Series, query: str, text: str
     ) -> dict[str, Any]:
+        """Search, and search deeper where too few documents are left.
+
+        The first search is that of the system as it is used: it alone is timed, and it decides the
+        order of all that it finds, since a fusion that is given more candidates is another one.
+        """
         asked = text if one.tokens is None else cut(text, one.tokens, self._count)
         excluded = self._dataset.excluded.get(query, frozenset())
         reranks = one.system.options.rerank not in (None, "none")
         graded = settings.rerank.candidates if reranks else None
-        wanted = hits_wanted(self._plan.depth, len(excluded), self._passages, graded)
-        options = one.system.options.model_copy(update={"top_k": wanted})
-        found = await service.search(self._plan.collection, asked, options)
-        if why := degraded(found.trace):
-            raise EvalError(f"{one.name} did not do what its name says", cause=why)
-        hits = ranking(found.hits, partial(self._named, query), excluded, self._plan.depth)
+        wanted = hits_wanted(self._plan.depth, len(excluded), graded)
+        found = await self._found(service, one, asked, wanted)
+        rank = partial(
+            ranking,
+            document=partial(self._named, query),
+            excluded=excluded,
+            depth=self._plan.depth,
+        )
+        kept = rank(found.hits)
+        if len(kept) < self._plan.depth and len(found.hits) == wanted and not reranks:
+            deeper = await self._found(service, one, asked, min(MOST_HITS, _DEEPER * wanted))
+            kept = rank([*found.hits, *deeper.hits])
         return {
             "state": "ok",
-            "hits": hits,
+            "hits": kept,
             "query_tokens": found.trace.tokens.get("query", 0),
             "flops": found.trace.flops,
             "milliseconds": round(found.trace.milliseconds, 3),
         }
+
+    async def _found(self, service: Service, one: _Series, text: str, wanted: int) -> SearchResult:
+        options = one.system.options.model_copy(update={"top_k": wanted})
+        found = await service.search(self._plan.collection, text, options)
+        if why := degraded(found.trace):
+            raise EvalError(f"{one.name} did not do what its name says", cause=why)
+        return found
 
 
 def _tell(progress: Progress, on_ingest: OnProgress | None, news: Taken) -> None:

@@ -14,6 +14,7 @@ from eval.running.directory import RunDirectory
 from eval.running.runner import TooManyErrors
 from eval.systems import parse_all
 from rag_app import assembly
+from rag_app.service import QueryOptions
 from rag_app.settings import override
 from tests.eval.retrieval.support import WORDS, beir, openstax
 from tests.openai_server import Reply
@@ -110,6 +111,25 @@ async def test_passages_count_as_the_module_they_are_of(tmp_path, settings, open
     assert json.loads((tmp_path / "run" / "run.json").read_text())["plan"]["collection"] == (
         "eval-openstax"
     )
+
+
+async def test_where_passages_share_modules_it_is_searched_deeper_below_what_was_found(
+    tmp_path, settings, opened
+) -> None:
+    asked = order("dense", "hybrid", data_dir=openstax(tmp_path / "data"), depth=6)
+    directory = starting.public(tmp_path / "run", settings, asked, "openstax")
+    await evaluation.run(directory, opened=opened)
+    service = opened(settings)
+    for name in ("dense", "hybrid"):
+        run = trec.read(tmp_path / "run" / f"run.{name}.trec")
+        for n, word in enumerate(WORDS):
+            options = QueryOptions(retriever=name, top_k=6)
+            found = await service.search("eval-openstax", f"what of the {word}", options)
+            modules = dict.fromkeys(str(h.passage_id).rpartition(":")[0] for h in found.hits)
+            ranked = [*run[f"b:m{n}:q0"]]
+            assert len(modules) < 6 == len(ranked) or len(modules) == 6
+            assert ranked[: len(modules)] == [*modules]
+    await service.close()
 
 
 async def test_excluded_documents_are_in_no_ranking(
