@@ -1,6 +1,7 @@
 """What commands that run an evaluation share."""
 
 import asyncio
+import shlex
 import sys
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ def going_on(run: Path) -> Iterator[None]:
     try:
         yield
     except Interrupted:
-        sys.stderr.write(f"to go on: rag-app eval resume {run}\n")
+        sys.stderr.write(f"to go on: rag-app eval resume {shlex.quote(str(run))}\n")
         raise
 
 
