@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from eval.running.samples import Record
 
 if TYPE_CHECKING:
+    from rich.console import Group
     from rich.live import Live
-    from rich.table import Table
 
     from rag_app.ingest import Progress as Ingested
 
@@ -147,7 +147,7 @@ class Progress:
             await asyncio.sleep(_DRAWN)
             now = time.monotonic()
             if self._live is not None:
-                self._live.update(self._table(), refresh=True)
+                self._live.update(self._picture(), refresh=True)
             elif now - told >= _TOLD:
                 told = now
                 self._tell(self.summary())
@@ -155,11 +155,12 @@ class Progress:
                 kept = now
                 self._keep(self.state())
 
-    def summary(self) -> str:
-        """The state in one line."""
+    def summary(self, *, accuracy: bool = True) -> str:
+        """The state in one line, with or without the accuracy of every arm."""
         state = self.state()
         parts = [f"{state['done']}/{state['total']}"]
-        parts += [f"{name} {share:.1%}" for name, share in state.get("accuracy", {}).items()]
+        if accuracy:
+            parts += [f"{name} {share:.1%}" for name, share in state.get("accuracy", {}).items()]
         parts += [f"{state[what]} {what}" for what in ("unparsed", "errors") if state.get(what)]
         if state["tokens_per_second"]:
             parts.append(f"{state['tokens_per_second']:.0f} tokens/s")
@@ -168,11 +169,12 @@ class Progress:
             parts.append(f"{_time(state['eta'])} left")
         return ", ".join(parts) + (f": {self.message}" if self.message else "")
 
-    def _table(self) -> "Table":
+    def _picture(self) -> "Group":
+        from rich.console import Group
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(box=None, caption=Text(self.summary()), caption_justify="left")
+        table = Table(box=None)
         judged = ["accuracy", "unparsed"] if self._right else []
         for name in ("", "done", *judged, "errors"):
             table.add_column(name, justify="right" if name else "left")
@@ -180,7 +182,7 @@ class Progress:
             share = f"{line.right / line.done:.1%}" if line.done else ""
             cells = [share, str(line.unparsed)] if self._right else []
             table.add_row(Text(name), str(line.done), *cells, str(line.errors))
-        return table
+        return Group(table, Text(self.summary(accuracy=False)))
 
 
 def _live() -> "Live":
