@@ -21,7 +21,7 @@ _TRIES = 32
 
 
 class PassagePool:
-    """All passages of a collection, ordered by length and id; about 1.5 kB each.
+    """All passages of a collection, ordered by length and id; about 2.5 kB each.
 
     Args:
         passages: in any order.
