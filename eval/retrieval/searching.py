@@ -73,6 +73,7 @@ class Searching:
         self._plan, self._settings = plan, settings
         self._dataset, self._named = dataset, named
         self._count = assembly.word_counter(settings)
+        self._cut_down = bool(dataset.parents or dataset.excluded)
 
     async def run(
         self,
@@ -189,12 +190,18 @@ class Searching:
 
         The first search is that of the system as it is used: it alone is timed, and it decides the
         order of all that it finds, since a fusion that is given more candidates is another one.
+        rank_bm25 would build its index anew for another depth, so it is always the same for it.
         """
         asked = text if one.tokens is None else cut(text, one.tokens, self._count)
         excluded = self._dataset.excluded.get(query, frozenset())
         reranks = one.system.options.rerank not in (None, "none")
         graded = settings.rerank.candidates if reranks else None
         wanted = hits_wanted(self._plan.depth, len(excluded), graded)
+        deeper = min(MOST_HITS, _DEEPER * wanted)
+        if reranks:
+            deeper = wanted
+        elif one.system.options.retriever == "rank_bm25":
+            wanted = deeper = MOST_HITS if self._cut_down else self._plan.depth
         found = await self._found(service, one, asked, wanted)
         rank = partial(
             ranking,
@@ -203,9 +210,9 @@ class Searching:
             depth=self._plan.depth,
         )
         kept = rank(found.hits)
-        if len(kept) < self._plan.depth and len(found.hits) == wanted and not reranks:
-            deeper = await self._found(service, one, asked, min(MOST_HITS, _DEEPER * wanted))
-            kept = rank([*found.hits, *deeper.hits])
+        if len(kept) < self._plan.depth and len(found.hits) == wanted < deeper:
+            more = await self._found(service, one, asked, deeper)
+            kept = rank([*found.hits, *more.hits])
         return {
             "state": "ok",
             "hits": kept,

@@ -64,7 +64,7 @@ def public(folder: Path, settings: Settings, order: Order, name: str) -> RunDire
     dataset = find(plan, settings)
     require_documents(dataset)
     told = with_task(settings, dataset.task, order.systems)
-    plan = replace(plan, own_settings=told != settings)
+    plan = replace(plan, own_settings=_matters(settings, told, order.systems))
     return _begin(folder, plan, dataset, told)
 
 
@@ -122,6 +122,15 @@ def _begin(
 ) -> RunDirectory:
     about = {"name": dataset.name, "revision": dataset.revision, "private": False}
     return RunDirectory.create(folder, "retrieval", plan.as_dict(), about, settings)
+
+
+def _matters(given: Settings, told: Settings, systems: Sequence[System]) -> bool:
+    """Whether a system would do something else with what was added to the settings."""
+    reranks = any(system.options.rerank not in (None, "none") for system in systems)
+    encodes = any(system.reads_query for system in systems)
+    return (encodes and (told.encoder, told.encoders) != (given.encoder, given.encoders)) or (
+        reranks and told.rerank != given.rerank
+    )
 
 
 def _uses_llm(system: System) -> bool:

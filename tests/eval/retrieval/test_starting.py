@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from eval.datasets.retrieval import RetrievalDataset
 from eval.errors import EvalError
 from eval.retrieval import evaluation, starting
 from eval.retrieval.starting import Order
@@ -138,3 +139,20 @@ def test_without_documents_the_way_out_is_the_command_that_gets_them(
     with pytest.raises(EvalError, match="not at hand") as refused:
         starting.public(tmp_path / "run", settings, asked, "bright:biology")
     assert "biology" in refused.value.way_out
+
+
+@pytest.mark.parametrize(
+    ("system", "matters"),
+    [("bm25", False), ("hybrid", False), ("dense@reasonir-8b", True), ("bm25+qwen", True)],
+)
+def test_a_task_matters_to_systems_that_have_words_for_it(
+    tmp_path, settings, monkeypatch, system, matters
+) -> None:
+    corpus = beir(tmp_path / "small") / "corpus.jsonl"
+    task = RetrievalDataset("bright:biology", corpus, {"q": "a"}, {"q": {"d0": 1}}, "r",
+                            task="biology")  # fmt: skip
+    monkeypatch.setattr(starting, "find", lambda *_: task)
+    licensed = override(settings, {"encoder": {"accept_license": True}})
+    directory = starting.public(tmp_path / "run", licensed, order(system), "bright:biology")
+    assert directory.plan["own_settings"] is matters
+    assert directory.plan["collection"] == "eval-bright-biology"
