@@ -29,12 +29,13 @@ TAGS = {
     "p", "em", "strong", "code", "pre", "ul", "ol", "li", "blockquote", "hr", "br", "table",
     "thead", "tbody", "tr", "th", "td", "h1", "h2", "h3", "h4", "h5", "h6", "button",
     "article", "div", "footer", "section", "header", "span", "mark", "b", "small", "dl", "dt",
-    "dd", "i", "details", "summary",
+    "dd", "i", "details", "summary", "nav",
 }  # fmt: skip
 ATTRIBUTES = {
     "class", "id", "type", "start", "style", "role", "tabindex", "title", "aria-label",
     "aria-hidden", "aria-live",
     "data-act", "data-turn", "data-n", "data-source", "data-text", "data-drawer", "data-thoughts",
+    "data-view",
 }  # fmt: skip
 
 words = st.text() | st.sampled_from(HOSTILE) | st.lists(st.sampled_from(HOSTILE)).map("\n".join)

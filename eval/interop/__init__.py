@@ -1,0 +1,1 @@
+"""Other programs that drive our systems."""
