@@ -2,7 +2,7 @@
 
 import math
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from functools import lru_cache, partial
 from pathlib import Path
@@ -326,22 +326,50 @@ async def reranker(settings: Settings) -> AsyncIterator[Reranker]:
         await pipelines.close()
 
 
-def chooser(settings: Settings, connections: httpx.AsyncClient) -> Chooser:
+def chooser(
+    settings: Settings, connections: httpx.AsyncClient, passages: Iterable[str] = ()
+) -> Chooser:
     """What answers multiple-choice questions, by the kind of reader.
 
     Args:
         settings: `reader.kind` says whether a language model chooses.
         connections: the pool for that model's server; whoever made it closes it.
+        passages: texts of the collection that passages will come from, to tell rare words by; for
+            what chooses without a language model.
 
     Raises:
         SettingsError: no model is named.
     """
+    makers: dict[str, Callable[[], Chooser]] = {
+        "llm": lambda: _llm_chooser(settings.llm, connections),
+        "quote": lambda: _scoring_chooser(settings, passages),
+    }
+    return makers[settings.reader.kind]()
+
+
+def _llm_chooser(settings: LLMSettings, connections: httpx.AsyncClient) -> Chooser:
     from generation.budget import TokenBudget
 
-    chosen = settings.llm
-    client = llm(chosen, connections)
-    budget = TokenBudget(chosen.context_window, chosen.max_tokens)
-    return LLMChooser(client, budget, chosen.temperature, chosen.timeout)
+    client = llm(settings, connections)
+    budget = TokenBudget(settings.context_window, settings.max_tokens)
+    return LLMChooser(client, budget, settings.temperature, settings.timeout)
+
+
+def _scoring_chooser(settings: Settings, passages: Iterable[str]) -> Chooser:
+    """With the bundled encoder, whichever one searches: its weights were fitted to that."""
+    from generation.option_evidence import Terms, TermShares
+    from generation.option_scoring import ScoringChooser
+
+    model = MiniLMEmbedding(settings.storage.path.absolute() / "models")
+    language = settings.bm25.language
+    shares = TermShares(passages, Terms(language))
+    return ScoringChooser(
+        lambda texts: model.encode_passages(texts).vectors,
+        encoder=model.fingerprint,
+        language=language,
+        share=shares if shares.passages else None,
+        shares=shares.fingerprint,
+    )
 
 
 class _Kits:

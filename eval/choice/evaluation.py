@@ -1,5 +1,6 @@
 """A multiple-choice run: take the passages in, ask every question in every arm, sum up."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
@@ -233,6 +234,8 @@ class _Work:
         finder: Finder | None = None
         pool: PassagePool | None = None
         indexes: dict[str, Sequence[IndexInfo]] = {}
+        texts: list[str] = []
+        asks = settings.reader.kind == "llm"
         searching = retrieving(self._arms)
         if searching:
             service = opened(settings)
@@ -252,11 +255,12 @@ class _Work:
             measured = next((arm for arm in searching if arm.kind == "random"), None)
             if measured:
                 pool = await PassagePool.of(service, shelf.collection, measured.options.encoder)
+            if not asks:
+                texts = await _texts(service, shelf.collection, searching[0].options.encoder)
         connections = await stack.enter_async_context(_connections())
         together = max(plan.concurrency, settings.llm.concurrency)
         asking = override(settings, {"llm": {"concurrency": together}})
-        chooser = make_chooser(asking, connections)
-        asks = settings.reader.kind == "llm"
+        chooser = await asyncio.to_thread(make_chooser, asking, connections, texts)
         asker = Asker(
             chooser=chooser,
             seed=plan.seed,
@@ -268,6 +272,12 @@ class _Work:
             cache=stack.enter_context(ResponseCache(_cache_of(settings))) if plan.cache else None,
         )
         return _Parts(asker, indexes)
+
+
+async def _texts(service: Service, collection: str, encoder: str | None) -> list[str]:
+    """All passages of a collection with their headings."""
+    batches = service.passages(collection, encoder)
+    return [" ".join([*p.headings, p.text]) async for batch in batches for p in batch.passages]
 
 
 def _model(settings: Settings) -> Model | None:
