@@ -59,13 +59,15 @@ class OpenAIServer:
     ``replies`` are used in order, the last one for ever; or ``respond`` is asked for a reply to
     each request's body. ``requests`` keeps the bodies, ``aborted`` counts streams whose client
     went away before their end, ``finished`` those that ended. ``at_once`` is the largest number of
-    requests that were being answered at the same time.
+    requests that were being answered at the same time. ``max_model_len`` is
+    listed as by vLLM.
     """
 
     def __init__(self, model: str = "tiny-model", api_key: str | None = None) -> None:
         self.model = model
         self.api_key = api_key
         self.replies: list[Reply] = [Reply("An answer.")]
+        self.max_model_len: int | None = None
         self.respond: Callable[[dict[str, Any]], Reply] | None = None
         self.requests: list[dict[str, Any]] = []
         self.aborted = 0
@@ -116,7 +118,8 @@ class OpenAIServer:
 
         @app.get("/v1/models")
         async def models() -> dict[str, Any]:
-            return {"object": "list", "data": [{"id": self.model, "object": "model"}]}
+            told = {"max_model_len": self.max_model_len} if self.max_model_len else {}
+            return {"object": "list", "data": [{"id": self.model, "object": "model", **told}]}
 
         app.post("/v1/chat/completions")(self._answer)
         app.post("/v1/completions")(self._answer)

@@ -15,6 +15,9 @@ T = TypeVar("T")
 
 DEADLINE: Final = 4.0
 """Seconds that a part gets to answer."""
+BEYOND: Final = 1.5
+"""Calls give up by themselves after so many times their deadline: not before it, so that every late
+answer is told in the same words, and not much later, as nobody waits for it any more."""
 
 
 @dataclass(frozen=True, slots=True)

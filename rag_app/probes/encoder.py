@@ -4,7 +4,7 @@ import time
 
 from rag_app import assembly
 from rag_app.encoder_choice import EncoderChoice, choose
-from rag_app.probes.base import since
+from rag_app.probes.base import BEYOND, since
 from rag_app.settings import Settings
 from retrieval.encoders.base import Encoder
 
@@ -21,7 +21,7 @@ def encoder(settings: Settings, seconds: float) -> str:
 
     Args:
         settings: name the encoder.
-        seconds: that a server may be silent.
+        seconds: that a server has to answer.
 
     Raises:
         SettingsError: it cannot be made.
@@ -30,7 +30,7 @@ def encoder(settings: Settings, seconds: float) -> str:
     choice = choose(settings)
     model = assembly.encoder(settings)
     if choice.backend in _SERVED:
-        model = _impatient(model, seconds)
+        model = _impatient(model, seconds * BEYOND)
     try:
         found = model.verify()
         start = time.perf_counter()

@@ -32,9 +32,12 @@ async def indexes(settings: Settings) -> str:
         )
     held = [each for known in found.values() for each in known if each.fingerprint == wanted]
     chunks = sum(each.chunks for each in held)
-    behind = [name for name, known in found.items() if _behind(known, wanted)]
-    late = f"; `rag-app indexes build -c {behind[0]}`: documents are missing" if behind else ""
-    return f"{len(found)} collections, {chunks} chunks, fingerprint {wanted}{late}"
+    late = [
+        f"; {name} lacks documents: `rag-app indexes build -c {name}`"
+        for name, known in found.items()
+        if any(each.fingerprint == wanted and each.behind for each in known)
+    ]
+    return f"{len(found)} collections, {chunks} chunks, fingerprint {wanted}{''.join(late)}"
 
 
 def _own(settings: Settings) -> tuple[str, str]:
@@ -50,10 +53,6 @@ def _own(settings: Settings) -> tuple[str, str]:
 
 def _whole(indexes: Sequence[IndexInfo], wanted: str) -> bool:
     return any(each.fingerprint == wanted and (each.usable or each.active) for each in indexes)
-
-
-def _behind(indexes: Sequence[IndexInfo], wanted: str) -> bool:
-    return any(each.fingerprint == wanted and each.behind for each in indexes)
 
 
 def _listed(indexes: Sequence[IndexInfo]) -> str:

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 
 import httpx
 
+from generation.errors import GenerationError
 from rag_app import assembly
-from rag_app.probes.base import Problem, shown, since
+from rag_app.probes.base import BEYOND, Problem, shown, since
 from rag_app.settings import LLMSettings
 
 
@@ -28,19 +29,25 @@ async def language_model(chosen: LLMSettings, seconds: float, *, chat: bool = Tr
 
     Args:
         chosen: where it is.
-        seconds: that it may take.
+        seconds: that it has to answer.
         chat: whether it is spoken to in turns, as the stage does that uses it.
 
     Raises:
         SettingsError: no model is named.
         GenerationError: it cannot be reached, refuses the key or the model, or takes too long.
-        Problem: it answers something else, or reads less than the settings say.
+        Problem: it answers something else, lacks the model, or reads less than the settings say.
     """
-    hasty = chosen.model_copy(update={"timeout": seconds})
-    async with httpx.AsyncClient(trust_env=False, timeout=seconds) as connections:
-        took, listed = await asyncio.gather(
-            _one_token(hasty, connections, chat), _models(chosen, connections)
-        )
+    hasty = chosen.model_copy(update={"timeout": seconds * BEYOND})
+    async with httpx.AsyncClient(trust_env=False, timeout=hasty.timeout) as connections:
+        asking = asyncio.create_task(_one_token(hasty, connections, chat))
+        listed = await _models(chosen, connections)
+        try:
+            took = await asking
+        except GenerationError as error:
+            if not listed.names or chosen.model in listed.names:
+                raise
+            way_out = f"Name a model that it lists: {', '.join(listed.names)}"
+            raise Problem(error.message, cause=error.cause, way_out=way_out) from error
     where = shown(chosen.api_base)
     if listed.window is not None and listed.window < chosen.context_window:
         raise Problem(
@@ -57,7 +64,6 @@ async def language_model(chosen: LLMSettings, seconds: float, *, chat: bool = Tr
 async def _one_token(chosen: LLMSettings, connections: httpx.AsyncClient, chat: bool) -> str:
     from llama_index.core.base.llms.types import ChatMessage
 
-    from generation.errors import GenerationError
     from generation.server_errors import explain_failure
     from retrieval.llm_calls import answer, failures, reason
 

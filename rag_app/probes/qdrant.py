@@ -1,5 +1,6 @@
 """Where vectors lie: the engine in this process, or a Qdrant server over each way that is used."""
 
+import math
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from rag_app.ownership import Owner
-from rag_app.probes.base import Problem, shown, since
+from rag_app.probes.base import BEYOND, Problem, shown, since
 from rag_app.settings import Storage
 from retrieval.index.errors import StoreError
 
@@ -45,7 +46,7 @@ def server(storage: Storage, seconds: float) -> str:
 
     Args:
         storage: where it is.
-        seconds: that one request may take.
+        seconds: that it has to answer.
 
     Raises:
         StoreError: it does not answer, or refuses the key.
@@ -60,7 +61,7 @@ def server(storage: Storage, seconds: float) -> str:
         key,
         prefer_grpc=storage.prefer_grpc,
         grpc_port=storage.grpc_port,
-        timeout=max(1, int(seconds)),
+        timeout=math.ceil(seconds * BEYOND),
     )
     with closing(client):
         calls = Calls(client, attempts=1)

@@ -6,7 +6,7 @@ from typing import Final
 from llama_index.core.schema import NodeWithScore, TextNode
 
 from rag_app import assembly
-from rag_app.probes.base import Problem, shown, since
+from rag_app.probes.base import BEYOND, Problem, shown, since
 from rag_app.probes.language_model import language_model
 from rag_app.settings import LLMSettings, Settings, override
 
@@ -41,7 +41,8 @@ async def reranker(settings: Settings, seconds: float) -> str:
         found = await language_model(_model(settings), seconds, chat=kind == "retro-star")
         return f"{kind}: {found} (grades take longer and were not tried)"
     model, where = _model(settings).model or "its model", shown(address(settings))
-    hasty = override(settings, {"rerank": {"deadline": seconds * 0.9}, "llm": {"timeout": seconds}})
+    patience = seconds * BEYOND
+    hasty = override(settings, {"rerank": {"deadline": patience}, "llm": {"timeout": patience}})
     given = [
         NodeWithScore(node=TextNode(text=text), score=1.0) for text in (_BESIDE, _ANSWERS)
     ]  # equal scores, so that grades alone decide

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import uvicorn
 
 from rag_app.api import Access
+from rag_app.readiness import Readiness
 from rag_app.remote import RemoteService
 from rag_app.server import create_app
 from rag_app.service import Service
@@ -47,10 +48,11 @@ async def serving(
     access: Access | None = None,
     server: Server | None = None,
     listener: socket.socket | None = None,
+    readiness: Readiness | None = None,
 ) -> AsyncIterator[Served]:
     """Serve until the context ends, which closes the service."""
     listener = listener or listening()
-    app = create_app(service, access or Access(TOKEN), server or Server())
+    app = create_app(service, access or Access(TOKEN), server or Server(), readiness)
     config = uvicorn.Config(app, log_level="critical", ws="none", timeout_graceful_shutdown=1)
     running = uvicorn.Server(config)
     task = asyncio.create_task(running.serve(sockets=[listener]))

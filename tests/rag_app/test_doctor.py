@@ -1,14 +1,15 @@
-import socket
+import time
 
 import pytest
 
-from rag_app import assembly
 from rag_app.doctor import examine
-from rag_app.probes.base import Probe
 from rag_app.ownership import Ownership
+from rag_app.probes import containers
+from rag_app.probes.base import Probe
 from rag_app.settings import Settings, override
-from tests.openai_server import OpenAIServer, Reply, openai_server
-from tests.rag_app.support import prose, write
+from tests.openai_server import OpenAIServer, openai_server
+from tests.rag_app.command import rag_app
+from tests.rag_app.probes.servers import closed_port, hanging
 
 __all__ = ["openai_server"]
 
@@ -38,81 +39,101 @@ async def test_a_sound_installation_passes_every_probe(settings, encoder):
     assert left <= {"lock", "collections", "models"}, "nothing of the probes is left"
 
 
-async def test_a_folder_that_cannot_be_written_is_named_with_the_way_out(settings, tmp_path):
+async def test_one_broken_part_leaves_the_others_tried(settings, tmp_path):
     (tmp_path / "file").write_text("not a folder")
     probes = await probed(settings, storage={"path": tmp_path / "file"})
     assert not probes["storage"].ok
-    assert str(tmp_path / "file") in probes["storage"].detail
     assert "RAG_APP_STORAGE__PATH" in probes["storage"].way_out
     assert not probes["index"].ok
-    assert probes["encoder"].ok, "the other parts are tried all the same"
-
-
-async def test_an_encoder_of_another_length_is_noticed(settings, monkeypatch):
-    class Short(type(assembly.encoder(settings))):
-        def encode_queries(self, texts):
-            encoded = super().encode_queries(texts)
-            return encoded._replace(vectors=encoded.vectors[:, :5])
-
-    monkeypatch.setattr(assembly, "encoder", lambda *_: Short())
-    probe = (await probed(settings))["encoder"]
-    assert not probe.ok
-    assert "5 dimensions, not 32" in probe.detail
-
-
-async def test_a_collection_of_other_settings_is_named_with_its_command(settings, tmp_path):
-    application, _ = assembly.open_application(settings)
-    await application.ingest("papers", [write(tmp_path / "in", {"a.txt": prose("a")})])
-    await application.close()
-    assert "1 collections" in (await probed(settings))["index"].detail
-    probe = (await probed(settings, chunking={"tokens": 48}))["index"]
-    assert not probe.ok
-    assert "papers" in probe.detail
-    assert probe.way_out.startswith("`rag-app collections rebuild papers`")
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
-async def test_a_port_that_is_taken_is_named(settings, host):
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as taken:
-        try:
-            taken.bind((host, 0))
-        except OSError:
-            pytest.skip("optional: this machine has no IPv6")
-        taken.listen()
-        port = taken.getsockname()[1]
-        probe = (await probed(settings, server={"host": host, "port": port}))["port"]
-        assert not probe.ok
-        assert f"{host}:{port}" in probe.detail
-        assert "--port" in probe.way_out
-    assert (await probed(settings, server={"host": host, "port": port}))["port"].ok
+    assert probes["encoder"].ok
+    assert probes["port"].ok
 
 
 async def test_a_folder_that_another_command_owns_is_a_problem_of_the_index(settings):
     ownership = Ownership(settings.storage.path)
-    probe = (await probed(settings))["index"]
+    probes = await probed(settings)
     ownership.release()
-    assert not probe.ok
-    assert "in use" in probe.detail
-    assert probe.way_out
+    assert "owns it" in probes["qdrant"].detail
+    assert not probes["index"].ok
+    assert "in use" in probes["index"].detail
+    assert probes["index"].way_out
 
 
-async def test_a_language_model_is_really_asked(settings, openai_server: OpenAIServer):
-    chosen = {
-        "reader": {"kind": "llm"},
-        "llm": {"api_base": openai_server.url, "model": openai_server.model},
-    }
-    openai_server.replies = [Reply("Ready.")]
-    probe = (await probed(settings, **chosen))["reader"]
-    assert probe.ok
-    assert probe.detail.startswith(f"{openai_server.model} at {openai_server.url}, one token ")
-    assert len(openai_server.requests) == 1
-    openai_server.replies = [Reply(status=401, error="wrong key")]
-    probe = (await probed(settings, **chosen))["reader"]
+async def test_every_stage_is_tried_with_a_real_call(settings, openai_server: OpenAIServer):
+    stage = {"kind": "llm"}
+    llm = {"api_base": openai_server.url, "model": openai_server.model}
+    probes = await probed(
+        settings, llm=llm, condense=stage, rewrite=stage, reader=stage, ingest={"engine": "ray"}
+    )
+    assert list(probes)[4:-1] == ["condenser", "rewriter", "reader", "ray"]
+    assert all(probe.ok for probe in probes.values())
+    assert len(openai_server.requests) == 3
+
+
+async def test_servers_that_hang_are_failed_probes_within_the_deadline(settings):
+    stage = {"kind": "llm"}
+    with hanging() as port:
+        url = f"http://127.0.0.1:{port}"
+        start = time.monotonic()
+        found = await examine(
+            override(
+                settings,
+                {
+                    "storage": {"engine": "server", "url": url, "prefer_grpc": False},
+                    "llm": {"api_base": f"{url}/v1", "model": "m"},
+                    "condense": stage,
+                    "rewrite": stage,
+                    "reader": stage,
+                    "rerank": {"kind": "qwen"},
+                },
+            ),
+            deadline=1.5,
+        )
+        assert time.monotonic() - start < 2.5
+    failed = {probe.role: probe for probe in found.probes if not probe.ok}
+    assert list(failed) == ["qdrant", "index", "condenser", "rewriter", "reranker", "reader"]
+    for probe in failed.values():
+        assert probe.detail.startswith(url)
+        assert "did not answer within" in probe.detail
+        assert probe.way_out
+
+
+async def test_in_a_container_a_refusal_at_localhost_is_explained(settings, tmp_path, monkeypatch):
+    monkeypatch.setattr(containers, "MARKS", (tmp_path,))
+    url = f"http://localhost:{closed_port()}/v1"
+    llm = {"api_base": url, "model": "m"}
+    probe = (await probed(settings, reader={"kind": "llm"}, llm=llm))["reader"]
     assert not probe.ok
-    assert openai_server.url in probe.detail
-    assert probe.way_out
-    none = {**chosen, "llm": {**chosen["llm"], "model": ""}}
-    probe = (await probed(settings, **none))["reader"]
-    assert not probe.ok
-    assert "RAG_APP_LLM__MODEL" in probe.way_out
+    assert url in probe.detail
+    assert "host.docker.internal" in probe.way_out
+
+
+async def test_no_secret_is_told(settings, openai_server: OpenAIServer):
+    secret = "hunter2-hunter2"
+    base = openai_server.url.replace("//", f"//me:{secret}@")
+    chosen = {"reader": {"kind": "llm"}, "llm": {"api_key": secret, "model": f"m-{secret}"}}
+    down = f"http://me:{secret}@127.0.0.1:{closed_port()}/v1"
+    for address, said in ((base, "does not have m-(hidden)"), (down, "cannot be reached")):
+        chosen["llm"]["api_base"] = address
+        probe = (await probed(settings, **chosen))["reader"]
+        assert not probe.ok
+        assert secret not in probe.detail + probe.way_out
+        assert said in probe.detail
+
+
+def test_the_command_ends_though_a_server_hangs(tmp_path):
+    """A thread that waits for it must not keep the process."""
+    with hanging() as port:
+        url = f"http://127.0.0.1:{port}"
+        start = time.monotonic()
+        done = rag_app(
+            "doctor", "--deadline", "2", storage=tmp_path, network=True,
+            RAG_APP_STORAGE__ENGINE="server", RAG_APP_STORAGE__URL=url,
+            RAG_APP_STORAGE__PREFER_GRPC="false", RAG_APP_SERVER__PORT="0",
+        )  # fmt: skip
+        took = time.monotonic() - start
+    assert done.returncode == 1
+    failed = [line for line in done.stdout.splitlines() if line.startswith("FAIL")]
+    assert [line.split()[1] for line in failed] == ["qdrant", "index"]
+    assert all(url in line for line in failed)
+    assert took < 30, "Qdrant's client would be waited for much longer"

@@ -3,13 +3,16 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
+from rag_app.api import Access
 from rag_app.application import Application
 from rag_app.errors import SettingsError
 from rag_app.ownership import HeldByAnother, Ownership
+from rag_app.probes.base import Check
+from rag_app.readiness import Readiness
 from rag_app.server import require_safe_host
 from rag_app.settings import Server
 from tests.encoders import HashingEncoder
-from tests.rag_app.served import Served, serving
+from tests.rag_app.served import TOKEN, Served, serving
 
 
 @pytest.fixture
@@ -61,6 +64,35 @@ async def test_probes_tell_life_readiness_and_metrics(client, application, tmp_p
     metrics = await client.get("/metrics")
     assert metrics.headers["content-type"].startswith("text/plain")
     assert "python_info" in metrics.text
+
+
+class _Broken:
+    """What makes an application unready, for a reason that names an address."""
+
+    @staticmethod
+    async def run() -> str:
+        raise SettingsError("http://inside:8001/v1 is down", way_out="Start it")
+
+
+async def test_what_is_not_ready_says_so_and_tells_strangers_no_more_than_its_name(application):
+    checks = [Check("encoder", _Broken.run), Check("rewriter", _Broken.run)]
+    access = Access(TOKEN, "admin", "the-password")
+    async with serving(application, access, readiness=Readiness(checks)) as served:
+        async with httpx.AsyncClient(base_url=served.address, trust_env=False) as client:
+            stranger = await client.get("/readyz")
+            assert stranger.status_code == 503
+            told = {"status": "not ready", "failed": ["encoder"], "degraded": ["rewriter"]}
+            assert stranger.json() == told
+            for known in ({"auth": ("admin", "the-password")}, {"headers": bearer(TOKEN)}):
+                probes = (await client.get("/readyz", **known)).json()["probes"]
+                assert [probe["detail"] for probe in probes] == [
+                    "http://inside:8001/v1 is down"
+                ] * 2
+            assert (await client.get("/healthz")).status_code == 200
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
 
 
 async def test_no_page_of_documentation_loads_scripts_from_elsewhere(client):

@@ -31,12 +31,31 @@ COLLECTION = {
     "payload_schema": {},
 }
 
+VERSION = "1.19.0"
 ANSWERS: dict[str, Any] = {
     "/exists": {"exists": True},
     "/aliases": {"aliases": []},
     "/points/scroll": {"points": [], "next_page_offset": None},
     "/points/query": {"points": []},
 }
+
+
+def cluster(peers: int) -> dict[str, Any]:
+    """What `/cluster` tells; https://api.qdrant.tech/api-reference/distributed/cluster-status."""
+    if not peers:
+        return {"status": "disabled"}
+    raft = {"term": 1, "commit": 1, "pending_operations": 0, "leader": 1, "role": "Leader"}
+    return {
+        "status": "enabled",
+        "peer_id": 1,
+        "peers": {str(peer): {"uri": f"http://node{peer}:6335"} for peer in range(1, peers + 1)},
+        "raft_info": {**raft, "is_voter": True},
+        "consensus_thread_status": {
+            "consensus_thread_status": "working",
+            "last_update": "2026-01-01T00:00:00Z",
+        },
+        "message_send_failures": {},
+    }
 
 
 @dataclass
@@ -46,9 +65,11 @@ class Script:
     Attributes:
         failures: statuses that answer the first requests, one each; then all succeed.
         requests: (method, path, body's length in bytes, body).
+        peers: nodes of its cluster; none where it is alone.
     """
 
     url: str = ""
+    peers: int = 0
     failures: list[int] = field(default_factory=list)
     requests: list[tuple[str, str, int, Any]] = field(default_factory=list)
 
@@ -60,6 +81,8 @@ class Script:
         ]
 
     def result(self, method: str, path: str) -> Any:
+        if path == "/cluster":
+            return cluster(self.peers)
         for ending, answer in ANSWERS.items():
             if path.endswith(ending):
                 return answer
@@ -82,6 +105,8 @@ def scripted_server() -> Iterator[Script]:
             script.requests.append((self.command, path, size, body))
             status = script.failures.pop(0) if script.failures else 200
             answer = {"result": script.result(self.command, path), "status": "ok", "time": 0.0}
+            if path == "/":  # alone is not wrapped
+                answer = {"title": "qdrant - vector search engine", "version": VERSION}
             data = json.dumps(answer if status == 200 else {"status": {"error": "no"}}).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")

@@ -1,0 +1,113 @@
+import asyncio
+import threading
+import time
+
+import pytest
+
+from rag_app.probes import containers
+from rag_app.probes.base import Check, Problem, in_thread, judged, shown
+from tests.rag_app.probes.servers import closed_port
+
+
+async def tried(run, **more):
+    answer = asyncio.create_task(run())
+    probe = await judged(Check("part", run, **more), answer)
+    answer.cancel()
+    return probe
+
+
+async def test_what_was_found_is_told_with_its_milliseconds():
+    async def run() -> str:
+        await asyncio.sleep(0.02)
+        return "fine"
+
+    probe = await tried(run)
+    assert (probe.role, probe.ok, probe.detail, probe.way_out) == ("part", True, "fine", "")
+    assert 15 < probe.ms < 1000
+
+
+async def test_an_expected_error_is_a_line_with_the_way_out():
+    async def run() -> str:
+        raise Problem("it is broken", cause="somebody broke it", way_out="Mend it")
+
+    probe = await tried(run)
+    assert (probe.ok, probe.detail) == (False, "it is broken: somebody broke it")
+    assert probe.way_out == "Mend it"
+
+
+async def test_a_fault_of_ours_keeps_its_traceback():
+    async def run() -> str:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await tried(run)
+
+
+async def test_what_hangs_has_failed_at_the_deadline_and_is_named():
+    async def run() -> str:
+        await asyncio.sleep(60)
+        return "late"
+
+    start = time.monotonic()
+    probe = await tried(run, address="http://reader:8000/v1", seconds=0.1)
+    assert time.monotonic() - start < 1
+    assert (probe.ok, probe.detail) == (
+        False, "http://reader:8000/v1 did not answer within 0.1 s"
+    )  # fmt: skip
+    assert "--deadline" in probe.way_out
+
+
+@pytest.mark.parametrize("inside", [True, False])
+async def test_who_refuses_at_localhost_is_explained_in_a_container_alone(
+    monkeypatch, tmp_path, inside
+):
+    mark = tmp_path / "mark"
+    monkeypatch.setattr(containers, "MARKS", (mark,))
+    if inside:
+        mark.touch()
+
+    async def run() -> str:
+        raise Problem("refused", way_out="Start it")
+
+    probe = await tried(run, address=f"http://localhost:{closed_port()}/v1")
+    assert ("host.docker.internal" in probe.way_out) == inside
+    assert (probe.way_out == "Start it") == (not inside)
+
+
+async def test_a_thread_gives_its_result_or_its_error():
+    def fail() -> None:
+        raise Problem("no")
+
+    assert await in_thread(lambda: threading.current_thread().daemon)
+    with pytest.raises(Problem, match="no"):
+        await in_thread(fail)
+
+
+def test_a_thread_that_outlives_its_loop_ends_quietly():
+    go, left = threading.Event(), threading.active_count()
+
+    async def leave() -> None:
+        task = asyncio.create_task(in_thread(go.wait))
+        await asyncio.sleep(0.01)
+        task.cancel()
+
+    asyncio.run(leave())
+    assert threading.active_count() == left + 1
+    go.set()
+    deadline = time.monotonic() + 5
+    while threading.active_count() > left:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("http://host:8000/v1", "http://host:8000/v1"),
+        ("https://user:secret@host/v1?key=secret#secret", "https://host/v1"),
+        ("http://[::1", "an address that cannot be read"),
+        ("", ""),
+    ],
+)
+def test_addresses_are_shown_without_credentials(url, told):
+    assert shown(url) == told
