@@ -146,7 +146,11 @@ class Searching:
             )
 
     async def _take_in(self, service: Service, on_ingest: OnProgress) -> list[IndexInfo]:
-        """Bring the indexes of all encoders up to date; one that is costs next to nothing."""
+        """Bring the indexes of all encoders up to date, which costs next to nothing where they are.
+
+        Returns:
+            Those that are searched.
+        """
         collection, (first, *others) = self._plan.collection, self._plan.encoders
         if not self._plan.dataset.startswith(PREFIX):
             corpus = require_documents(self._dataset)
@@ -163,7 +167,9 @@ class Searching:
             await service.build_index(collection, first, on_ingest)
         for encoder in others:
             await service.build_index(collection, encoder, on_ingest)
-        return await service.indexes(collection)
+        searched = [encoder or self._settings.encoder.name for encoder in self._plan.encoders]
+        indexes = await service.indexes(collection)
+        return [index for index in indexes if index.usable and index.encoder in searched]
 
     async def _refuse_foreign(self, service: Service, corpus: Path) -> None:
         """Raise where the collection holds documents that are no part of the data set."""

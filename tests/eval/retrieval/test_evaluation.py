@@ -18,7 +18,9 @@ from rag_app.service import QueryOptions
 from rag_app.settings import override
 from tests.eval.retrieval.support import WORDS, beir, openstax
 from tests.openai_server import Reply
+from tests.rag_app.building import install
 from tests.rag_app.served import serving
+from tests.rag_app.support import twin
 
 TIMES = ("p50_ms", "p95_ms")
 NAMES = ["bm25", "dense", "hybrid"]
@@ -224,6 +226,26 @@ async def test_a_data_set_that_changed_is_refused(tmp_path, settings, dataset, o
     qrels.write_text(qrels.read_text().replace("q0\td0\t1\n", ""))
     with pytest.raises(EvalError, match="has changed since the run"):
         await evaluation.run(directory, opened=opened)
+
+
+async def test_encoders_are_compared_and_an_index_more_does_not_matter_later(
+    tmp_path, settings, dataset, monkeypatch
+) -> None:
+    install({name: twin(name) for name in ("near", "far", "third")}, monkeypatch.setattr)
+    near = override(settings, {"encoder": {"name": "near"}})
+
+    def opened(chosen):
+        return assembly.open_application(chosen)[0]
+
+    asked = order("dense", "dense@far")
+    directory = starting.public(tmp_path / "run", near, asked, dataset)
+    metrics = await evaluation.run(directory, opened=opened)
+    known = json.loads((tmp_path / "run" / "env.json").read_text())["indexes"]["eval-small"]
+    assert {index["encoder"] for index in known} == {"near", "far"}
+    service = opened(near)
+    await service.build_index("eval-small", "third")
+    await service.close()
+    assert await evaluation.run(directory, opened=opened) == metrics
 
 
 async def test_an_application_that_runs_already_is_used_where_it_will_do(
