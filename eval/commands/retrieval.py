@@ -74,7 +74,7 @@ def retrieval(  # noqa: PLR0913, PLR0917 - one parameter a flag
         settings = accepted(settings, system.options.encoder, accept_license)
     order = starting.Order(
         systems=tuple(compared),
-        queries=queries or (recipe.queries if recipe else "original"),
+        queries=queries or (recipe.queries if recipe and _is_bright(dataset) else "original"),
         lengths=_numbers(lengths),
         limit=limit,
         depth=depth,
@@ -154,6 +154,11 @@ def _show(document: Mapping[str, Any]) -> None:
 
 def _line(text: str) -> None:
     sys.stdout.write(output.harmless(text) + "\n")
+
+
+def _is_bright(dataset: str) -> bool:
+    """Whether a recipe's queries exist for it."""
+    return dataset.startswith("bright:")
 
 
 def _listed(text: str) -> list[str]:
