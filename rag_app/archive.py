@@ -85,8 +85,8 @@ class Member:
         self._content, self._digest = content, hashlib.sha256()
 
     def pieces(self) -> Iterator[bytes]:
-        """What is left of its content, piece by piece."""
-        while piece := self._content.read(_PIECE):
+        """What is left of its content, piece by piece. Raises DamagedBackup where it is cut."""
+        while piece := self._next():
             self._digest.update(piece)
             yield piece
 
@@ -95,6 +95,12 @@ class Member:
         if self.size > most:
             raise DamagedBackup(f"{self.name} is {self.size} bytes long")
         return b"".join(self.pieces())
+
+    def _next(self) -> bytes:
+        try:
+            return self._content.read(_PIECE)
+        except tarfile.TarError as error:
+            raise DamagedBackup(str(error)) from error
 
     def sum(self) -> str:
         """SHA-256 of its content, hexadecimal; what is left of it is passed over."""

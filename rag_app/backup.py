@@ -133,7 +133,7 @@ class Backups:
         chosen = list(dict.fromkeys(names)) or self._collections.names()
         for name in chosen:
             self._collections.active(name)
-        for piece in _larger(self._pieces(chosen, report)):
+        for piece in _larger(self._pieces(chosen, report), _PIECE):
             report.bytes += len(piece)
             yield piece
         report.seconds = time.monotonic() - start
@@ -475,7 +475,7 @@ def _parts(archive: ArchiveWriter, stem: str, lines: Iterable[bytes]) -> Iterato
         yield from archive.data(f"{stem}-{number:06}.jsonl", part)
 
 
-def _larger(pieces: Iterable[bytes], least: int = _PIECE) -> Iterator[bytes]:
+def _larger(pieces: Iterable[bytes], least: int) -> Iterator[bytes]:
     """The same bytes in pieces of `least` bytes or more, but for the last."""
     held: list[bytes] = []
     size = 0

@@ -46,6 +46,9 @@ EVERYWHERE = Where()
 class StoredPassage:
     """A passage as an engine holds it; written into any store, searches find it with equal scores.
 
+    Equal but for the last bit of a BM25 score: an engine adds up a passage's terms in an order that
+    comes of the order in which it was given points.
+
     Attributes:
         id: its chunk id.
         payload: its text and metadata, plain data.

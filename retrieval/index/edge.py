@@ -139,11 +139,11 @@ class EdgeStore(PassageStore):
             )
             for chunk, weight in zip(nodes, weights, strict=True)
         ]
-        self._write(points)
+        self._put(points)
 
     def restore(self, passages: Sequence[StoredPassage]) -> None:
         """See `PassageStore.restore`."""
-        self._write(
+        self._put(
             [
                 edge.Point(
                     one.id,
@@ -202,7 +202,7 @@ class EdgeStore(PassageStore):
         for record in records:
             if record.hidden:  # hide before the write that lets chunks come in
                 self._note(record)
-        self._write([edge.Point(record.point, {}, record.payload()) for record in records])
+        self._put([edge.Point(record.point, {}, record.payload()) for record in records])
         for record in records:
             self._note(record)
 
@@ -254,7 +254,7 @@ class EdgeStore(PassageStore):
         corpus = edge.Filter(must=[_is("kind", PASSAGE)], must_not=hidden)
         return edge.SearchParams(idf=edge.IdfParams(corpus=corpus))
 
-    def _write(self, points: list[Any]) -> None:
+    def _put(self, points: list[Any]) -> None:
         for first in range(0, len(points), _AT_ONCE):
             self._shard.update(_upsert(points[first : first + _AT_ONCE]))
 

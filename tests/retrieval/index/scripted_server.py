@@ -64,6 +64,8 @@ class Script:
 
     Attributes:
         failures: statuses that answer the first requests, one each; then all succeed.
+        retry_after: what a failure says of when to come again, if anything.
+        scrolled: pages that scrolling gives, one each; then empty ones.
         requests: (method, path, body's length in bytes, body).
         peers: nodes of its cluster; none where it is alone.
     """
@@ -71,6 +73,8 @@ class Script:
     url: str = ""
     peers: int = 0
     failures: list[int] = field(default_factory=list)
+    retry_after: str = ""
+    scrolled: list[dict[str, Any]] = field(default_factory=list)
     requests: list[tuple[str, str, int, Any]] = field(default_factory=list)
 
     def bodies(self, method: str, path: str) -> list[tuple[int, Any]]:
@@ -83,6 +87,8 @@ class Script:
     def result(self, method: str, path: str) -> Any:
         if path == "/cluster":
             return cluster(self.peers)
+        if path.endswith("/points/scroll") and self.scrolled:
+            return self.scrolled.pop(0)
         for ending, answer in ANSWERS.items():
             if path.endswith(ending):
                 return answer
@@ -111,6 +117,8 @@ def scripted_server() -> Iterator[Script]:
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(data)))
+            if status != 200 and script.retry_after:
+                self.send_header("Retry-After", script.retry_after)
             self.end_headers()
             self.wfile.write(data)
 

@@ -35,9 +35,11 @@ from llama_index.core.vector_stores.types import (
 from retrieval.bm25 import average
 from retrieval.fusion import Scored
 from retrieval.index.base import PassageStore, Where
+from retrieval.index.edge import EdgeStore
 from retrieval.index.errors import (
     BadCollectionName,
     IndexInUse,
+    StoreError,
     UnknownCollection,
     UnknownIndex,
 )
@@ -913,6 +915,187 @@ def test_dropping_leaves_no_version(place, store, name):
     fresh = place.collections.create(name, SPEC)
     assert visible(fresh) == set()
     fresh.close()
+
+
+# --- copying to another store --------------------------------------------------------------------
+
+EDITION, OTHER_EDITION = "00c0ffee", "0000beef"
+
+
+def copy(source: PassageStore, target: PassageStore) -> None:
+    for passages in source.dump(batch=3):
+        target.restore(passages)
+    target.put_records(source.records())
+    target.put_collection(source.collection())
+
+
+@pytest.mark.parametrize("spec", [SPEC, DOT_SPEC])
+@pytest.mark.parametrize("target_kind", sorted(PLACES))
+def test_a_copy_in_any_store_finds_the_same_with_the_same_scores(
+    place, name, target_kind, spec, tmp_path
+):
+    store = place.collections.create(name, spec)
+    nodes = ingest(store, [f"{text} {number}" for number in range(4) for text in TEXTS])
+    store.add([chunk("…", 90, source="b.txt")])  # no terms
+    other = make_place(target_kind, tmp_path / "other")
+    target = other.collections.create(unique_name(), spec)
+    copy(store, target)
+    assert target.size() == store.size() == len(nodes) + 1
+    for text in TEXTS:
+        dense = [dict(each.dense(vector(f"{text}?"), 50)) for each in (store, target)]
+        sparse = [dict(each.sparse(terms(text), 50)) for each in (store, target)]
+        assert dense[1] == pytest.approx(dense[0], abs=HALF_PRECISION)
+        assert sparse[1] == pytest.approx(sparse[0], rel=1e-6)
+    texts = [sorted((n.text, n.metadata["index"]) for n in s.fetch(ids(nodes)))
+             for s in (store, target)]  # fmt: skip
+    assert texts[0] == texts[1]
+    assert [n.metadata for n in target.fetch(ids(nodes))] == [n.metadata for n in nodes]
+    assert target.records() == store.records()
+    assert target.collection() == store.collection()
+    store.close()
+    target.close()
+    other.stop()
+
+
+def test_no_vector_of_an_encoders_length_changes_on_its_journey(place, name):
+    """Normalised and rounded again, it stays what it was; else each copy would blur it more."""
+    spec = replace(SPEC, dimension=384)
+    store = place.collections.create(name, spec)
+    draw = np.random.default_rng(7)
+    nodes = chunks([f"Mice {number}." for number in range(300)])
+    for node in nodes:
+        node.embedding = (draw.normal(size=384) * draw.exponential()).tolist()
+    store.add(nodes)
+    target = place.collections.create(unique_name(), spec)
+    copy(store, target)
+    first, second = [{one.id: one for batch in s.dump() for one in batch} for s in (store, target)]
+    assert first.keys() == second.keys() == set(ids(nodes))
+    exactly = {"rel": 0, "abs": 0 if isinstance(store, EdgeStore) else 1e-6}
+    for key, one in first.items():
+        assert one.dense.dtype == np.float32
+        assert second[key].dense == pytest.approx(one.dense, **exactly)
+        weights = [dict(zip(each.sparse.indices, each.sparse.values, strict=True))
+                   for each in (one, second[key])]  # fmt: skip
+        assert weights[0] == weights[1]
+        assert one.payload == second[key].payload
+    query = draw.normal(size=384).astype(np.float32)
+    hits = [dict(each.dense(query, 50)) for each in (store, target)]
+    assert hits[1] == pytest.approx(hits[0], **exactly)
+    store.close()
+    target.close()
+
+
+def test_only_what_searches_see_is_dumped(store):
+    live = ids(ingest(store))
+    store.put_record(replace(store.record("a.txt"), pending="2"))
+    store.add(chunks(TEXTS, content="2"))
+    assert sorted(one.id for batch in store.dump(batch=3) for one in batch) == sorted(live)
+    assert store.size() == 2 * len(TEXTS)
+
+
+def test_restoring_twice_does_no_harm(store):
+    ingest(store)
+    before = store.dense(vector("x"), 50)
+    for passages in list(store.dump()):
+        store.restore(passages)
+        store.restore(passages)
+    assert store.size() == len(TEXTS)
+    same(store.dense(vector("x"), 50), before)
+
+
+def test_records_may_be_written_together(store):
+    records = [DocumentRecord(f"{n:03}.txt", live=None, failure="encrypted") for n in range(300)]
+    store.put_records(records)
+    assert store.records() == records
+    store.put_records([])
+
+
+def test_a_draft_is_seen_by_nobody_until_it_takes_the_place_of_all(place, store, name):
+    old = set(ids(ingest(store)))
+    place.collections.stage(name, OTHER_SPEC).close()
+    draft = place.collections.draft(name, SPEC, EDITION)
+    assert draft.size() == 0, "the same fingerprint, yet another version"
+    new = set(ids(ingest(draft, TEXTS[:2], source="new.txt")))
+    both = sorted([SPEC.fingerprint, OTHER_SPEC.fingerprint])
+    assert place.collections.versions(name) == both
+    assert visible(store) == old
+    draft.close()
+    store.close()
+    place.collections.adopt(name, EDITION, SPEC.fingerprint)
+    place.restart()
+    assert place.collections.names().count(name) == 1
+    assert place.collections.active(name) == SPEC.fingerprint
+    assert place.collections.versions(name) == [SPEC.fingerprint]
+    assert len(place.versions(name)) == 1, "nothing of the old edition is left"
+    after = place.collections.open(name, SPEC)
+    assert visible(after) == new
+    after.close()
+
+
+def test_an_edition_may_hold_several_versions(place, store, name):
+    store.close()
+    for spec in (SPEC, OTHER_SPEC):
+        place.collections.draft(name, spec, EDITION).close()
+    place.collections.adopt(name, EDITION, OTHER_SPEC.fingerprint)
+    both = sorted([SPEC.fingerprint, OTHER_SPEC.fingerprint])
+    assert (place.collections.versions(name), place.collections.active(name)) == (
+        both, OTHER_SPEC.fingerprint,
+    )  # fmt: skip
+
+
+def test_life_goes_on_in_an_edition_as_in_the_first(place, store, name):
+    store.close()
+    place.collections.draft(name, SPEC, EDITION).close()
+    place.collections.adopt(name, EDITION, SPEC.fingerprint)
+    again = place.collections.create(name, SPEC)
+    ingest(again)
+    staged = place.collections.stage(name, OTHER_SPEC)
+    ingest(staged, TEXTS[:2])
+    staged.close()
+    again.close()
+    place.collections.point(name, OTHER_SPEC.fingerprint)
+    place.collections.discard(name, SPEC.fingerprint)
+    place.restart()
+    assert place.collections.versions(name) == [OTHER_SPEC.fingerprint]
+    left = place.collections.open(name, OTHER_SPEC)
+    assert len(visible(left)) == 2
+    left.close()
+    place.collections.draft(name, SPEC, OTHER_EDITION).close()
+    place.collections.adopt(name, OTHER_EDITION, SPEC.fingerprint)
+    assert place.collections.versions(name) == [SPEC.fingerprint]
+    place.collections.drop(name)
+    assert name not in place.collections.names()
+    assert place.versions(name) == []
+
+
+def test_an_abandoned_draft_leaves_no_trace(place, store, name):
+    ingest(store)
+    before = place.versions(name)
+    place.collections.draft(name, SPEC, EDITION).close()
+    place.collections.draft(name, OTHER_SPEC, EDITION).close()
+    place.collections.abandon(name, EDITION)
+    assert place.versions(name) == before
+    assert len(visible(store)) == len(TEXTS)
+
+
+def test_a_draft_may_be_of_a_collection_that_does_not_exist(place, name):
+    place.collections.draft(name, SPEC, EDITION).close()
+    assert name not in place.collections.names()
+    place.collections.abandon(name, EDITION)
+    assert place.versions(name) == []
+    place.collections.draft(name, SPEC, EDITION).close()
+    place.collections.adopt(name, EDITION, SPEC.fingerprint)
+    assert name in place.collections.names()
+    place.collections.abandon(name, EDITION)
+    assert name in place.collections.names(), "what was adopted is no draft any more"
+
+
+def test_what_was_not_drafted_is_not_adopted(place, store, name):
+    ingest(store)
+    with pytest.raises((UnknownIndex, StoreError, ValueError)):
+        place.collections.adopt(name, EDITION, SPEC.fingerprint)
+    assert place.collections.active(name) == SPEC.fingerprint
+    assert len(visible(store)) == len(TEXTS)
 
 
 # --- keeping the average length true -------------------------------------------------------------

@@ -96,3 +96,23 @@ def test_files_of_others_are_no_collections(collections):
     (collections.root / "notes").mkdir()
     (collections.root / "readme.txt").write_text("x")
     assert collections.names() == ["docs"]
+
+
+def test_an_edition_lies_beside_the_first_until_one_rename_switches(collections):
+    collections.create("docs", SPEC).close()
+    folder = collections.root / "docs"
+    collections.draft("docs", SPEC, "00c0ffee").close()
+    draft = f"00c0ffee.{SPEC.fingerprint}"
+    assert {path.name for path in folder.iterdir()} == {"active", SPEC.fingerprint, draft}
+    collections.adopt("docs", "00c0ffee", SPEC.fingerprint)
+    assert (folder / "active").read_text() == draft
+    assert {path.name for path in folder.iterdir()} == {"active", draft}
+
+
+def test_drafts_that_crashes_left_are_swept_by_the_next(collections):
+    for edition in ("0000000a", "0000000b"):
+        collections.draft("docs", SPEC, edition).close()
+    left = [path.name for path in (collections.root / "docs").iterdir()]
+    assert left == [f"0000000b.{SPEC.fingerprint}"]
+    collections.abandon("docs", "0000000b")
+    assert list(collections.root.iterdir()) == []

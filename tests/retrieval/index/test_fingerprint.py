@@ -1,12 +1,13 @@
 """One fingerprint means the same vectors; any part that changes them changes it."""
 
+import json
 from dataclasses import replace
 
 import pytest
 
 from retrieval.analysis import Analyzer
 from retrieval.bm25 import BM25
-from retrieval.index.fingerprint import IndexSpec, differences
+from retrieval.index.fingerprint import IndexSpec, StoredSpec, differences
 
 SPEC = IndexSpec(8, {"model_id": "m", "revision": "1"}, {"tokens": 256}, BM25(Analyzer("none")))
 
@@ -58,3 +59,20 @@ def test_equal_identities_have_no_differences():
 def test_differences_are_sorted_and_name_new_parts():
     lines = differences({"b": {"x": 1}}, {"a": {"y": 2}})
     assert lines == ["a.y: stored None, wanted 2", "b.x: stored 1, wanted None"]
+
+
+def test_a_stored_identity_makes_the_spec_that_it_came_from():
+    long = replace(SPEC, encoder={"model_id": "m", "normalise": False})
+    for spec in (SPEC, long):
+        read = json.loads(json.dumps(spec.identity))
+        again = StoredSpec.of(read, SPEC.bm25)
+        assert again.identity == spec.identity
+        assert (again.fingerprint, again.dimension) == (spec.fingerprint, spec.dimension)
+        assert again.distance == spec.distance
+
+
+@pytest.mark.parametrize("lost", ["encoder", "chunker"])
+def test_an_identity_that_lacks_a_part_makes_none(lost):
+    identity = {part: keys for part, keys in SPEC.identity.items() if part != lost}
+    with pytest.raises(ValueError, match=lost):
+        StoredSpec.of(identity, SPEC.bm25)

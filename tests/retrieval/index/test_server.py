@@ -1,12 +1,16 @@
 """What only the server's store does; what all stores do is in test_contract."""
 
+import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from llama_index.core.vector_stores.types import VectorStoreQuery, VectorStoreQueryMode
 from llama_index.vector_stores.qdrant import QdrantVectorStore
 from qdrant_client import QdrantClient
 
+from retrieval.index.base import StoredPassage
+from retrieval.index.records import DocumentRecord
 from retrieval.index.server import LeanVectorStore, ServerStore
 from retrieval.index.server_calls import Calls
 from retrieval.index.server_collections import connect
@@ -131,6 +135,54 @@ def test_reweighing_goes_in_requests_too(server):
     scripted_store(server).reweigh(ids(nodes), [SparseVector([1], [0.1])] * 600)
     requests = server.bodies("PUT", "/collections/docs__0/points/vectors")
     assert [len(body["points"]) for _, body in requests] == [256, 256, 88]
+
+
+def test_reweighing_long_passages_stays_under_five_megabytes(server):
+    nodes = chunks(["long"] * 40)
+    weights = SparseVector(list(range(20_000)), [0.123456789] * 20_000)
+    scripted_store(server).reweigh(ids(nodes), [weights] * 40)
+    requests = server.bodies("PUT", "/collections/docs__0/points/vectors")
+    assert max(size for size, _ in requests) < 5_000_000
+    assert [point["id"] for _, body in requests for point in body["points"]] == ids(nodes)
+
+
+def test_restoring_and_records_go_in_requests_under_five_megabytes(server):
+    store = scripted_store(server)
+    passages = [
+        StoredPassage(
+            node.node_id,
+            {"text": "\x01" * 5_000, **node.metadata},
+            np.full(4096, 1 / 3, dtype=np.float32),
+            SparseVector(list(range(200)), [1 / 3] * 200),
+        )
+        for node in chunks(["x"] * 150)
+    ]
+    store.restore(passages)
+    store.put_records([DocumentRecord(f"{n}.txt", failure="\x01" * 20_000) for n in range(150)])
+    requests = server.bodies("PUT", "/collections/docs__0/points")
+    assert 2_000_000 < max(size for size, _ in requests) < 5_000_000
+    written = [point for _, body in requests for point in body["points"]]
+    assert [point["id"] for point in written[:150]] == [one.id for one in passages]
+    assert len(written) == 300
+    assert written[0]["payload"]["kind"] == "passage"
+
+
+def test_what_is_dumped_is_what_the_server_scrolls(server):
+    point = {
+        "id": chunk("x").node_id,
+        "payload": {"kind": "passage", "text": "x", "version": "v"},
+        "vector": {"dense": [0.5] * 8, "bm25": {"indices": [7, 4_000_000_000], "values": [1, 2.5]}},
+    }
+    bare = {**point, "id": chunk("y", 1).node_id, "vector": {"dense": [0.25] * 8}}
+    server.scrolled = [{"points": [point], "next_page_offset": bare["id"]}, {"points": [bare]}]
+    store = scripted_store(server)
+    store._hidden_until = math.inf  # else it scrolls for records first
+    (first,), (second,) = store.dump(batch=1)
+    assert (first.id, first.dense.tolist()) == (point["id"], [0.5] * 8)
+    assert first.sparse == SparseVector([7, 4_000_000_000], [1, 2.5])
+    assert second.sparse == SparseVector([], [])
+    (_, one), (_, two) = server.bodies("POST", "/collections/docs__0/points/scroll")
+    assert (one["with_vector"], one["limit"], two["offset"]) == (True, 1, bare["id"])
 
 
 def test_the_population_of_idf_is_named_only_while_the_engine_would_count_others(server):

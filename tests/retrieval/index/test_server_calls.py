@@ -74,6 +74,19 @@ def test_a_server_that_stays_busy_is_given_up(server):
     assert len(server.requests) == 3
 
 
+def test_a_server_that_asks_for_a_pause_gets_it_up_to_a_minute(server, monkeypatch):
+    pauses: list[float] = []
+    monkeypatch.setattr("tenacity.nap.time.sleep", pauses.append)
+    server.failures, server.retry_after = [429, 429], "7"
+    client = connect(server.url)
+    assert Calls(client, pause=0.001)(client.get_aliases).aliases == []
+    assert pauses == [7, 7]
+    server.failures, server.retry_after = [429] * 9, "3600"
+    with pytest.raises(StoreError, match="refused a request"):
+        Calls(client, attempts=2, pause=0.001)(client.get_aliases)
+    assert pauses[2:] == [60]
+
+
 def test_a_refusal_is_not_repeated(server):
     server.failures = [401]
     client = connect(server.url)

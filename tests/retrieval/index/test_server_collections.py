@@ -104,3 +104,21 @@ def test_missing_packages_are_named_with_the_command_that_installs_them(monkeypa
     monkeypatch.setattr(module.importlib, "import_module", missing)
     with pytest.raises(StoreError, match=r"pip install 'rag-app\[server\]'"):
         connect("http://127.0.0.1:6333")
+
+
+def test_staged_versions_and_drafts_are_placed_as_the_first(place, monkeypatch):
+    placed: list[dict[str, object]] = []
+    create = place.client.create_collection
+
+    def noted(name: str, **more: object) -> object:
+        placed.append({key: more[key] for key in more if "vectors" not in key})
+        return create(name, **more)
+
+    monkeypatch.setattr(place.client, "create_collection", noted)
+    collections = ServerCollections(place.client, Placement(6, 3, 2))
+    collections.create("docs", SPEC)
+    collections.stage("docs", OTHER_SPEC)
+    collections.draft("docs", DOT_SPEC, "00c0ffee")
+    assert placed == 3 * [
+        {"shard_number": 6, "replication_factor": 3, "write_consistency_factor": 2}
+    ]
