@@ -25,7 +25,7 @@ from rag_app.results import (
 from rag_app.service import DEFAULT_OPTIONS, QueryOptions
 from retrieval.index.collections import checked_name
 
-_PATIENCE = httpx.Timeout(30.0, read=600.0)
+_PATIENCE = httpx.Timeout(30.0, read=600.0, write=600.0)
 
 
 class RemoteService:

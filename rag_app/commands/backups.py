@@ -72,6 +72,8 @@ def restore(
 
 def _write_file(settings: Any, path: Path, names: list[str] | None) -> dict[str, Any]:
     """A file that is whole, or not there; for its owner alone, since it holds all documents."""
+    if path.is_dir():
+        raise SettingsError(f"{path} is a folder. Name the file to write")
     part = path.with_name(f"{path.name}.part")
     part.unlink(missing_ok=True)  # its mode may be another
     try:

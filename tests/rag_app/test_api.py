@@ -49,6 +49,7 @@ CHANGING = [
     ("POST", "/collections/c/rebuild", None),
     ("POST", "/collections/c/indexes", {}),
     ("PUT", "/collections/c/active", {"index": "hashing"}),
+    ("POST", "/backup", {}),
 ]
 
 

@@ -9,12 +9,12 @@ import pytest
 from llama_index.core.base.llms.types import ChatMessage, MessageRole
 
 from generation.reading import TextDelta
-from rag_app import ingest
+from rag_app import ingest, wire
 from rag_app.application import Application
 from rag_app.errors import EXPECTED, ApplicationError
 from rag_app.ingest import Progress
 from rag_app.remote import RemoteService
-from rag_app.results import Answer, SearchResult
+from rag_app.results import Answer, BackupReport, SearchResult
 from rag_app.service import QueryOptions, Service
 from rag_app.wire import RemoteError
 from tests.rag_app.building import install
@@ -79,6 +79,63 @@ async def test_every_call_gives_what_the_application_gives(remote, application, 
     assert [d.source for d in await local.documents("c")] == ["b.md"]
     await remote.drop_collection("c")
     assert await local.collections() == []
+
+
+async def backed_up(service: Service, *names: str) -> tuple[bytes, BackupReport]:
+    *pieces, report = [piece async for piece in service.backup(names)]
+    assert isinstance(report, BackupReport)
+    return b"".join(piece for piece in pieces if isinstance(piece, bytes)), report
+
+
+async def sent(data: bytes, size: int = 50_000) -> AsyncIterator[bytes]:
+    for first in range(0, len(data), size):
+        yield data[first : first + size]
+
+
+async def test_backups_come_and_go_through_the_running_application(remote, application, folder):
+    await application.ingest("c", [folder])
+    before = untimed(await application.search("c", QUESTION))
+    tar, report = await backed_up(remote, "c")
+    assert (report.bytes, report.collections[0].documents) == (len(tar), 2)
+    await application.delete_document("c", "a.txt")
+    with pytest.raises(RemoteError, match=r"collection c exists.*--replace"):
+        await remote.restore(sent(tar))
+    with pytest.raises(RemoteError, match="the backup is damaged"):
+        await remote.restore(sent(tar[:-2000]), replace=True)
+    assert len(await application.documents("c")) == 1
+    restored = await remote.restore(sent(tar), ["c"], replace=True)
+    assert restored.collections == report.collections
+    assert untimed(await application.search("c", QUESTION)) == before
+    with pytest.raises(RemoteError, match="'nowhere' does not exist"):
+        await backed_up(remote, "nowhere")
+
+
+async def test_leaving_a_restore_leaves_no_trace_at_the_other_end(remote, application, folder):
+    await application.ingest("c", [folder])
+    tar, _ = await backed_up(application)
+    await application.drop_collection("c")
+    half = asyncio.Event()
+
+    async def halting() -> AsyncIterator[bytes]:
+        yield tar[: len(tar) // 2]
+        half.set()
+        await asyncio.sleep(60)
+
+    task = asyncio.create_task(remote.restore(halting()))
+    await half.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await asyncio.wait_for(remote.restore(sent(tar)), 30)  # waits for the other to be gone
+    assert [info.documents for info in await application.collections()] == [2]
+
+
+async def test_a_backup_that_ends_before_its_report_is_not_whole():
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, content=wire.framed(b"tar")))
+    remote = RemoteService("http://app", "token", transport)
+    with pytest.raises(ApplicationError, match="ended before the backup was whole"):
+        await backed_up(remote)
+    await remote.close()
 
 
 async def test_indexes_are_handled_as_the_application_does(

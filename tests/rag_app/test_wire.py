@@ -1,3 +1,7 @@
+from collections.abc import AsyncIterator, Iterable
+from itertools import groupby
+from operator import itemgetter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
@@ -8,7 +12,7 @@ from generation.reading import TextDelta, ThinkingDelta
 from rag_app import wire
 from rag_app.errors import ApplicationError
 from rag_app.ingest import Failure, IngestReport, Progress
-from rag_app.results import Answer, Hit, SearchResult, Trace
+from rag_app.results import Answer, BackupReport, CopiedCollection, Hit, SearchResult, Trace
 
 HIT = Hit("id", "a.txt", None, 0, 5, "words", 0.5, {"dense": 1}, {"dense": 0.5}, ("T", "U"), "p1")
 TRACE = Trace([{"stage": "read", "kind": "quote", "ms": 1.5, "steps": {"a": 1.0}}], {"query": 3})
@@ -21,6 +25,7 @@ EVENTS = [
     ),
     Progress(1, 2, 3, 0.5, 1.5, "a.txt"),
     IngestReport(1, 2, 3, 4, 5, 6.0, [Failure("b.pdf", "broken")], ["c.mp4"]),
+    BackupReport([CopiedCollection("c", 1, 2, 3, 4)], 5, 6.0, ["c/b.pdf"]),
 ]
 
 
@@ -37,6 +42,25 @@ def test_no_text_breaks_a_line(text):
     line = wire.line(TextDelta(text))
     assert line.count(b"\n") == 1
     assert wire.parse(line) == TextDelta(text)
+
+
+@given(some.lists(some.binary(min_size=1) | some.sampled_from(EVENTS)), some.integers(1, 50))
+async def test_bytes_come_between_events_however_the_stream_is_cut(events, size):
+    sent = b"".join(map(wire.framed, events))
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for first in range(0, len(sent), size):
+            yield sent[first : first + size]
+
+    def joined(stream: Iterable[object]) -> list[object]:
+        """Bytes that follow each other are one stream of bytes."""
+        parts = [(isinstance(event, bytes), event) for event in stream]
+        return [
+            b"".join(event for _, event in group) if plain else [event for _, event in group]
+            for plain, group in groupby(parts, key=itemgetter(0))
+        ]
+
+    assert joined([event async for event in wire.unframed(pieces())]) == joined(events)
 
 
 @pytest.mark.parametrize("error", [ApplicationError("m", cause="c", way_out="W"), DataError("m")])
