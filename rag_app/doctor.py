@@ -10,7 +10,7 @@ from rag_app.probes.base import DEADLINE, Check, Probe, in_thread, judged, shown
 from rag_app.probes.concealing import concealer
 from rag_app.settings import Settings
 
-_LEAST = 1.0
+_LEAST = 2.0
 """Seconds that every part gets, however long the imports took."""
 _LEAVING = 0.1
 """Seconds that calls get to end which came to nothing."""
@@ -48,11 +48,15 @@ async def examine(settings: Settings, deadline: float = DEADLINE) -> Examination
             process loads itself get longer.
     """
     start = time.perf_counter()
-    from rag_app.probes.roles import unused  # with all that it imports, which the deadline counts
+    from rag_app.probes.roles import load, unused  # which imports much: that counts, too
 
+    load(settings)
     checks = list(_checks(settings, max(_LEAST, start + deadline - time.perf_counter())))
+    asked = time.perf_counter()
     answers = [asyncio.create_task(check.run()) for check in checks]
-    probes = await asyncio.gather(*map(judged, checks, answers))
+    probes = await asyncio.gather(
+        *(judged(check, answer, asked) for check, answer in zip(checks, answers, strict=True))
+    )
     for answer in answers:
         answer.cancel()
     await asyncio.wait(answers, timeout=_LEAVING)

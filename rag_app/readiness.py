@@ -85,6 +85,9 @@ def readiness(
             twice; one that is served is asked over a connection of its own.
         seconds: that a part gets to answer.
     """
+    from rag_app.probes.roles import load
+
+    load(settings)
     return Readiness(_checks(settings, verify, seconds), concealer(settings))
 
 
@@ -122,7 +125,7 @@ class _Watch:
         """A call that has hung beyond its deadline is waited for again, and not repeated."""
         if self._answer is None:
             self._answer = asyncio.create_task(self._check.run())
-        probe = await judged(self._check, self._answer)
+        probe = await judged(self._check, self._answer, time.perf_counter())
         if self._answer.done():
             self._answer = None
         lasting = _COSTLY if probe.ok and self._check.address else _FRESH

@@ -1,6 +1,7 @@
 """`doctor` and `config`: whether it works, and how it is set."""
 
 import asyncio
+import gc
 import logging
 import os
 import sys
@@ -31,6 +32,9 @@ def doctor(
     """Try every part with a real call, and say what to do about those that fail."""
     from rag_app.doctor import examine
 
+    gc.disable()  # in a process of seconds, it would take a third of what the imports take
+    if context.obj.log_level == "WARNING":  # the probes say the same, and with it the way out
+        logging.getLogger().setLevel(logging.ERROR)
     # not asyncio.run: it would wait for the threads of calls that hang
     found = asyncio.new_event_loop().run_until_complete(examine(context.obj, deadline))
     output.show(output.plain(found), as_json, output.probes)

@@ -60,10 +60,16 @@ class Check:
     seconds: float = DEADLINE
 
 
-async def judged(check: Check, answer: "asyncio.Task[str]") -> Probe:
-    """Wait for an answer of `check.run`, but not beyond the deadline; it goes on after that."""
-    start = time.perf_counter()
-    await asyncio.wait({answer}, timeout=check.seconds)
+async def judged(check: Check, answer: "asyncio.Task[str]", start: float) -> Probe:
+    """Wait for an answer of `check.run`, but not beyond the deadline; it goes on after that.
+
+    Args:
+        check: how the part is tried.
+        answer: its call, which is under way.
+        start: since when, as `time.perf_counter` tells it; the deadline counts from there.
+    """
+    left = max(0.0, start + check.seconds - time.perf_counter())
+    await asyncio.wait({answer}, timeout=left)
     way_out = ""
     try:
         found, ok = _result(check, answer), True

@@ -1,9 +1,10 @@
 """Whether every collection has an index for these settings, and the command that makes it."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from rag_app import assembly
-from rag_app.probes.base import Problem
+from rag_app.probes.base import Problem, in_thread
 from rag_app.results import IndexInfo
 from rag_app.settings import Settings
 from retrieval.index.fingerprint import IndexSpec
@@ -16,8 +17,8 @@ async def indexes(settings: Settings) -> str:
         Problem: a collection has no index for them.
         StorageInUse: another process owns the storage, and cannot be asked.
     """
-    encoder, wanted = _own(settings)
-    service = assembly.open_service(settings)
+    encoder, wanted = await in_thread(partial(_own, settings))
+    service = await in_thread(partial(assembly.open_service, settings))
     try:
         found = {c.name: await service.indexes(c.name) for c in await service.collections()}
     finally:

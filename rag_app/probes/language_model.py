@@ -38,7 +38,10 @@ async def language_model(chosen: LLMSettings, seconds: float, *, chat: bool = Tr
         Problem: it answers something else, lacks the model, or reads less than the settings say.
     """
     hasty = chosen.model_copy(update={"timeout": seconds * BEYOND})
-    async with httpx.AsyncClient(trust_env=False, timeout=hasty.timeout) as connections:
+    secure = chosen.api_base.startswith("https:")  # else certificates need not be loaded
+    async with httpx.AsyncClient(
+        trust_env=False, verify=secure, timeout=hasty.timeout
+    ) as connections:
         asking = asyncio.create_task(_one_token(hasty, connections, chat))
         listed = await _models(chosen, connections)
         try:

@@ -62,6 +62,7 @@ def server(storage: Storage, seconds: float) -> str:
         prefer_grpc=storage.prefer_grpc,
         grpc_port=storage.grpc_port,
         timeout=math.ceil(seconds * BEYOND),
+        quiet=True,  # the application has said it, and `/readyz` comes here every time
     )
     with closing(client):
         calls = Calls(client, attempts=1)

@@ -1,7 +1,9 @@
 """How each part is tried: what `rag-app doctor` and `/readyz` have in common."""
 
 from collections.abc import Coroutine, Iterator
+from contextlib import suppress
 from functools import partial
+from importlib import import_module
 from typing import Any, Final
 
 from rag_app import assembly
@@ -14,6 +16,21 @@ from rag_app.settings import LLMSettings, OwnLLM, Settings
 
 WEIGHTS: Final = 120.0
 """Seconds in which weights can be loaded into this process: no server hangs there."""
+
+
+def load(settings: Settings) -> None:
+    """Import what the checks will use: within a call it would be taken for the server's time."""
+    asks_models = any(model_checks(settings, 1))
+    needed = {
+        "retrieval.index.server": settings.storage.engine == "server",
+        "retrieval.encoders.remote.served": bool(encoder_check(settings, 1).address),
+        "rag_app.llm_client": asks_models,
+        "openai.resources": asks_models,  # which openai itself imports at the first call
+        "httpcore": asks_models,  # and httpx this
+    }
+    for module in (name for name, used in needed.items() if used):
+        with suppress(ImportError):  # whoever uses it says what to install
+            import_module(module)
 
 
 def storage_check(settings: Settings, seconds: float) -> Check:
@@ -34,12 +51,11 @@ def qdrant_check(settings: Settings, seconds: float, owner: Owner | None = None)
 def encoder_check(settings: Settings, seconds: float) -> Check:
     """The encoder; one of this process may take longer, as it is loaded first."""
     try:
-        choice = choose(settings)
-        where, local = encoder.address(choice), choice.backend == "transformers"
+        where = encoder.address(choose(settings))
     except SettingsError:  # the probe says why
-        where, local = "", False
+        where = ""
     work = partial(encoder.encoder, settings, seconds)
-    patience = max(WEIGHTS, seconds) if local else seconds
+    patience = seconds if where else max(WEIGHTS, seconds)
     return Check("encoder", partial(in_thread, work), shown(where), patience)
 
 

@@ -27,6 +27,7 @@ def connect(
     prefer_grpc: bool = False,
     grpc_port: int = 6334,
     timeout: int = 30,
+    quiet: bool = False,
 ) -> "QdrantClient":
     """A client of a Qdrant server; nothing is sent yet.
 
@@ -36,6 +37,7 @@ def connect(
         prefer_grpc: use gRPC (port `grpc_port`) where the client can; about half the bytes.
         grpc_port: of the same host.
         timeout: seconds that one request may take, at least 1.
+        quiet: do not log what the client warns of, such as a key sent unencrypted.
 
     Raises:
         StoreError: the optional packages are not installed, or the address is none.
@@ -60,7 +62,7 @@ def connect(
             cause=str(error),
             way_out="Give it as http://HOST:6333",
         ) from error
-    for warning in noted:  # such as: the API key goes over an unencrypted connection
+    for warning in () if quiet else noted:
         _LOGGER.warning("%s: %s", url, warning.message)
     return client
 

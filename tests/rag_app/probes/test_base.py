@@ -10,8 +10,8 @@ from tests.rag_app.probes.servers import closed_port
 
 
 async def tried(run, **more):
-    answer = asyncio.create_task(run())
-    probe = await judged(Check("part", run, **more), answer)
+    answer, start = asyncio.create_task(run()), time.perf_counter()
+    probe = await judged(Check("part", run, **more), answer, start)
     answer.cancel()
     return probe
 

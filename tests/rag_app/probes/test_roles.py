@@ -56,10 +56,9 @@ def test_a_server_of_vectors_is_named_and_an_embedded_store_has_no_address(setti
 @pytest.mark.parametrize(
     ("run", "address", "seconds"),
     [
-        ({}, "", 2),
+        ({}, "", WEIGHTS),
         ({"name": "contriever", "backend": "transformers"}, "", WEIGHTS),
         ({"name": "diver-4b", "backend": "vllm", "url": "http://e:1/v1"}, "http://e:1/v1", 2),
-        ({"name": "unknown"}, "", 2),
     ],
 )
 def test_only_weights_of_this_process_get_longer_than_the_deadline(settings, run, address, seconds):
