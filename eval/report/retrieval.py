@@ -50,6 +50,7 @@ def report(
         kicker=f"Retrieval evaluation · {metrics['dataset']}",
         verdict=verdict.retrieval(metrics),
         sections=[
+            Section("To be known", [Text(note, "warning") for note in metrics.get("notes", ())]),
             Section("Quality by system", _quality(metrics)),
             Section("Pairs of systems", _pairs(metrics)),
             Section("Beside published numbers", _published(metrics, encoder)),
