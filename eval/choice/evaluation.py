@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
@@ -176,11 +177,11 @@ async def _keep_environment(
         return
     before = directory.read_json("env.json")
     library.require_unchanged(before["indexes"], now["indexes"])
-    last = {**before, **(before.get("resumed") or [{}])[-1]}
+    resumed = before.get("resumed", [])
+    last = dict(ChainMap(*reversed(resumed), before))
     changes = {name: value for name, value in now.items() if last.get(name) != value}
     if changes:
-        resumed = [*before.get("resumed", []), changes]
-        directory.write_json("env.json", {**before, "resumed": resumed})
+        directory.write_json("env.json", {**before, "resumed": [*resumed, changes]})
 
 
 @contextmanager

@@ -236,6 +236,16 @@ async def test_an_empty_collection_refuses_to_start(changed, openai_server, tmp_
     assert openai_server.requests == []
 
 
+async def test_what_is_different_in_each_attempt_is_written_down(changed):
+    directory = changed(limit=2, arms="closed_book")
+    for command in (["first"], ["second"], ["second"], ["first"]):
+        await run(directory, opened=opened, command=command, report=lambda _: None)
+    kept = directory.read_json("env.json")
+    assert kept["command"] == ["first"]
+    changes = [change["command"] for change in kept["resumed"] if "command" in change]
+    assert changes == [["second"], ["first"]], "the same again is nothing new"
+
+
 async def test_other_passages_than_a_run_began_with_are_refused(changed, openai_server, documents):
     directory = changed()
     openai_server.respond = lambda _: Reply(status=401)
