@@ -96,8 +96,10 @@ class Examples:
         self._app, self._chooser, self._pool, self._passages = app, chooser, pool, passages
         self.seconds = 0.0
 
-    async def of(self, questions: Iterable[Question]) -> AsyncIterator[Example]:
-        """One at a time."""
+    async def of(
+        self, questions: Iterable[Question], *, books: bool = False
+    ) -> AsyncIterator[Example]:
+        """One at a time; `books` says that the questions are OpenStax's own."""
         for one in questions:
             queries = self._chooser.queries(one.question, one.choices)
             options = QueryOptions(top_k=DEPTH)
@@ -109,7 +111,7 @@ class Examples:
             self.seconds += time.perf_counter() - start
             drawn = self._pool.draw(nodes, 0, one.id)
             elsewhere = None
-            if ":m" in one.id:  # book:module:question
+            if books:
                 others = [[hit for hit in hits if _elsewhere(hit, one)] for hits in lists]
                 elsewhere = self._evidence(one, self._union(others))
             yield Example(
@@ -132,7 +134,8 @@ class Examples:
 
 
 def _elsewhere(hit: Hit, one: Question) -> bool:
-    module = one.id.rpartition(":")[0]
+    """Whether a passage is neither of the question's own section nor a glossary's."""
+    module = one.id.rpartition(":")[0]  # book:module:question
     return not (hit.passage_id or "").startswith(f"{module}:") and "Glossary" not in hit.headings
 
 
@@ -224,7 +227,8 @@ async def measure(app: Application, data: Path, passages: int) -> dict[str, list
     made = {}
     for name, questions in sets.items():
         examples = Examples(app, chooser, PassagePool(hits), passages)
-        made[name] = [example async for example in examples.of(questions)]
+        books = name == "openstax"
+        made[name] = [example async for example in examples.of(questions, books=books)]
         print(
             f"{name}: {1000 * examples.seconds / len(questions):.0f} ms of choosing a question",
             flush=True,

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice, pairwise
+from threading import Lock
 from typing import Final
 
 import numpy as np
@@ -90,7 +91,9 @@ def statement(question: str, choice: str) -> str:
 
 
 class Terms:
-    """Text to stems without stop words, each with the number of its word.
+    """Text to stems without (English) stop words, each with the number of its word.
+
+    May be shared by threads.
 
     Raises:
         ValueError: Snowball has no such language.
@@ -103,12 +106,18 @@ class Terms:
             known = ", ".join(sorted(Stemmer.algorithms()))
             raise ValueError(f"language must be one of {known}; got {language!r}")
         self.language = language
-        self._stem = lru_cache(_WORDS_REMEMBERED)(Stemmer.Stemmer(language, 0).stemWord)
+        self._stemmer = Stemmer.Stemmer(language, 0)
+        self._lock = Lock()  # a Snowball stemmer must not be used by two threads at once
+        self._stem = lru_cache(_WORDS_REMEMBERED)(self._new_stem)
 
     def __call__(self, text: str) -> list[tuple[int, str]]:
         """Place of the word, from 0, and its stem, in order."""
         words = enumerate(_WORD.findall(text.lower()))
         return [(n, self._stem(word)) for n, word in words if word not in _STOP_WORDS]
+
+    def _new_stem(self, word: str) -> str:
+        with self._lock:
+            return str(self._stemmer.stemWord(word))
 
 
 class TermShares:
@@ -242,7 +251,7 @@ class Comparison:
         return Evidence(features - features.mean(axis=0), best)
 
     def _unit(self, texts: Sequence[str]) -> Array:
-        """Vectors; a text without a letter or digit has the zero vector."""
+        """Vectors ``(n, dimension)``; a blank text has the zero vector."""
         spoken = [n for n, text in enumerate(texts) if text.strip()]
         found = np.asarray(self._embed([texts[n] for n in spoken]), dtype=np.float64)
         vectors = np.zeros((len(texts), found.shape[1] if spoken else 1))

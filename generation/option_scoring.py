@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from llama_index.core.schema import NodeWithScore
 
+from generation.citations import defuse_markers
 from generation.multiple_choice import Chosen
 from generation.option_evidence import NAMES, Comparison, Evidence, Share, Terms
 
@@ -60,7 +61,7 @@ class ScoringChooser:
         encoder: What identifies that encoder.
         language: Snowball language of the stems.
         share: The share of the collection's passages that hold a stem, such as `TermShares`; None
-            weighs all stems alike, at a cost of about a point.
+            weighs all stems alike, at a cost of 1 to 2 points.
         shares: What identifies ``share``.
         weights: By name of the column of evidence.
 
@@ -133,7 +134,8 @@ class ScoringChooser:
         index = min(range(len(choices)), key=lambda n: (-scores[n], choices[n]))
         text = ""
         if found.best:
-            text = f"Closest to this choice: {found.best[index].text} [{found.best[index].passage}]"
+            nearest = found.best[index]
+            text = f"Closest to this choice: {defuse_markers(nearest.text)} [{nearest.passage}]"
         return Chosen(
             letter=ascii_uppercase[index],
             index=index,

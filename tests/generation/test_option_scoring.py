@@ -1,3 +1,4 @@
+import asyncio
 from string import ascii_uppercase
 
 import numpy as np
@@ -103,6 +104,18 @@ async def test_other_numbers_are_refused(count):
 async def test_equal_choices_are_answered_all_the_same():
     chosen = await chooser().choose("Which?", ["same", "same"], [ENERGY])
     assert chosen.index in (0, 1)
+
+
+async def test_marks_that_look_like_citations_are_not_quoted_as_such():
+    marked = passage("The mitochondrion makes most of the energy of a cell [7].")
+    chosen = await chooser().choose(QUESTION, CHOICES, [marked])
+    assert chosen.text.endswith("of a cell (7). [1]")
+
+
+async def test_questions_asked_at_once_are_answered_as_one_by_one():
+    one, asked = chooser(), [(f"{QUESTION} {n}", [ENERGY, NUCLEUS, BREAD]) for n in range(16)]
+    together = await asyncio.gather(*(one.choose(q, CHOICES, p) for q, p in asked))
+    assert together == [await chooser().choose(q, CHOICES, p) for q, p in asked]
 
 
 def test_the_question_is_searched_alone_and_with_each_choice_once():
