@@ -27,6 +27,9 @@ from generation.multiple_choice import Chosen
 from rag_app.cost import Model, operations
 from rag_app.errors import EXPECTED
 
+TEXTS_KEPT = 10
+"""Passages of a sample whose text is logged: fifty of each question would be a gigabyte."""
+
 
 @dataclass(frozen=True)
 class Asker:
@@ -96,7 +99,7 @@ class Asker:
             state=_state(chosen),
             detail=chosen.state,
             text="" if self.private else chosen.text,
-            passages=tuple(map(self._shown, passages)),
+            passages=tuple(self._shown(n, passage) for n, passage in enumerate(passages)),
             passages_used=chosen.passages_used,
             overlap=bool(texts) and shares_ngram(question.question, texts),
             prompt_tokens=chosen.prompt_tokens,
@@ -166,9 +169,9 @@ class Asker:
             }
         )
 
-    def _shown(self, passage: NodeWithScore) -> Shown:
+    def _shown(self, rank: int, passage: NodeWithScore) -> Shown:
         cited = Citation.of(1, passage)
-        text = "" if self.private else cited.text
+        text = "" if self.private or rank >= TEXTS_KEPT else cited.text
         return Shown(cited.chunk_id, cited.source, passage.score or 0.0, text)
 
 

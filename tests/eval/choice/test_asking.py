@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from eval.choice.arms import parse_all
-from eval.choice.asking import Asker, identity_of
+from eval.choice.asking import TEXTS_KEPT, Asker, identity_of
 from eval.choice.finding import Finder
 from eval.choice.random_passages import PassagePool
 from eval.choice.records import record_of, right, sample_of
@@ -81,14 +81,19 @@ async def test_repeats_shift_the_choices_and_search_alike(world):
 
 
 async def test_a_record_holds_all_of_a_sample(world):
-    record = await asker(Picker(), model=1e9, **world).ask(QUESTION, RAG, 1)
+    three = replace(QUESTION, choices=("red harbour", "blue lantern", "green willow"))
+    record = await asker(Picker(), model=1e9, **world).ask(three, RAG, 1)
     sample = sample_of(record)
     assert (sample.arm, sample.id, sample.repeat, sample.subject) == ("rag", "q1", 1, "tools")
     assert (sample.state, sample.detail, sample.text) == ("ok", "constrained", "a thought")
     assert (sample.prompt_tokens, sample.completion_tokens) == (100, 10)
     assert sample.flops > 2e9 * 100
     assert sample.milliseconds > 0
-    assert all(shown.text and shown.source for shown in sample.passages)
+    texts = [shown.text for shown in sample.passages]
+    assert len(texts) > TEXTS_KEPT
+    assert all(texts[:TEXTS_KEPT]), "the best can be read again"
+    assert not any(texts[TEXTS_KEPT:])
+    assert all(shown.source for shown in sample.passages)
     assert {**record, "cached": False} == {**record_of(sample), "cached": False}
 
 

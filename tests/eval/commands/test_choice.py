@@ -104,3 +104,21 @@ def test_a_reader_without_a_model_is_refused(command):
     done = command("--arms", "closed_book", "--out", "run", RAG_APP_LLM__MODEL="")
     assert done.returncode == 2
     assert "model" in done.stderr
+
+
+def test_the_default_profile_needs_no_model_and_gives_the_same_twice(command, tmp_path):
+    plain = {"RAG_APP_READER__KIND": "quote", "RAG_APP_LLM__MODEL": ""}
+    metrics = []
+    for folder in ("one", "two"):
+        done = command(
+            "--arms", "closed_book,rag,random", "--limit", "8", "--no-cache", "--out", folder,
+            **plain,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        metrics.append((tmp_path / folder / "metrics.json").read_bytes())
+        progress = json.loads((tmp_path / folder / "progress.json").read_text())
+        assert progress["done"] == 24
+    assert metrics[0] == metrics[1]
+    arms = json.loads(metrics[0])["arms"]
+    assert arms["rag"]["accuracy"] > arms["closed_book"]["accuracy"]
+    assert arms["rag"]["passages_used_mean"] >= 6
