@@ -111,7 +111,7 @@ def test_the_default_profile_needs_no_model_and_gives_the_same_twice(command, tm
     metrics = []
     for folder in ("one", "two"):
         done = command(
-            "--arms", "closed_book,rag,random", "--limit", "8", "--no-cache", "--out", folder,
+            "--arms", "closed_book,rag,random", "--limit", "8", "--passages", "2", "--no-cache", "--out", folder,
             **plain,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
@@ -121,4 +121,4 @@ def test_the_default_profile_needs_no_model_and_gives_the_same_twice(command, tm
     assert metrics[0] == metrics[1]
     arms = json.loads(metrics[0])["arms"]
     assert arms["rag"]["accuracy"] > arms["closed_book"]["accuracy"]
-    assert arms["rag"]["passages_used_mean"] >= 6
+    assert arms["rag"]["passages_used_mean"] > 2, "two of every query"
