@@ -111,7 +111,8 @@ def test_the_default_profile_needs_no_model_and_gives_the_same_twice(command, tm
     metrics = []
     for folder in ("one", "two"):
         done = command(
-            "--arms", "closed_book,rag,random", "--limit", "8", "--passages", "2", "--no-cache", "--out", folder,
+            "--arms", "closed_book,rag,random", "--limit", "8", "--passages", "2",
+            "--no-cache", "--out", folder,
             **plain,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
