@@ -22,6 +22,7 @@ import numpy.typing as npt
 from llama_index.core.schema import MetadataMode, NodeWithScore
 
 from generation.sentences import split_sentences
+from generation.vector_memory import VectorMemory
 
 Array = npt.NDArray[np.float64]
 Share = Callable[[str], float]
@@ -44,6 +45,7 @@ SHARPNESS: Final = 40.0
 SENTENCES: Final = 16
 """About how many sentences are encoded for a question."""
 _REMEMBERED_PASSAGES: Final = 2_048  # about 15 kB each
+_REMEMBERED_VECTORS: Final = 50_000
 _WORDS_REMEMBERED: Final = 200_000
 
 _WORD: Final = re.compile(r"[^\W_]+")
@@ -184,7 +186,7 @@ class Comparison:
     """Compares questions with passages.
 
     Args:
-        embed: Texts to unit vectors ``(n, dimension)``; may be called from several threads.
+        embed: Texts to unit vectors ``(n, dimension)``; see `VectorMemory`.
         terms: Makes stems.
         share: Share of all passages that hold a stem; None weighs all stems alike.
     """
@@ -195,7 +197,9 @@ class Comparison:
         terms: Terms,
         share: Share | None = None,
     ) -> None:
-        self._embed, self._terms, self._share = embed, terms, share
+        self._terms, self._share = terms, share
+        self._embed = VectorMemory(embed, _REMEMBERED_VECTORS)
+        self._embed_passages = VectorMemory(embed, _REMEMBERED_VECTORS)  # dear; sentences are many
         self._passage = lru_cache(_REMEMBERED_PASSAGES)(self._analyse)
 
     def of(
@@ -229,19 +233,17 @@ class Comparison:
         read = [passage for _, passage in numbered]
         sentences = asked.pick(numbered)
         n = len(choices)
-        given = [
-            [question], asked.statements, choices,
-            [sentence.text for sentence in sentences], [passage.text for passage in read],
-        ]  # fmt: skip
-        vectors = iter(self._unit([text for texts in given for text in texts]))
-        q, stated, chosen, said, whole = (
-            np.array(list(islice(vectors, len(texts)))) for texts in given
+        given = [[question], asked.statements, choices, [one.text for one in sentences]]
+        vectors = iter(self._embed([text for texts in given for text in map(_spoken, texts)]))
+        q, stated, chosen, said = (
+            np.array(list(islice(vectors, len(texts))), dtype=np.float64) for texts in given
         )
         columns = [chosen @ q[0], stated @ q[0], *asked.plain()]
         found = [np.zeros(n)] * (len(NAMES) - CLOSED)
         best: tuple[Sentence, ...] = ()
         if read:
             found[:5] = asked.lexical(read)
+            whole = self._embed_passages([_spoken(passage.text) for passage in read])
             found[9:] = (whole @ stated.T).max(axis=0), (whole @ chosen.T).max(axis=0)
         if sentences:
             both = said @ stated.T
@@ -249,15 +251,6 @@ class Comparison:
             best = tuple(sentences[i] for i in both.argmax(axis=0))
         features = np.stack([*columns, *map(asked.oriented, found)], axis=1).astype(np.float64)
         return Evidence(features - features.mean(axis=0), best)
-
-    def _unit(self, texts: Sequence[str]) -> Array:
-        """Vectors ``(n, dimension)``; a blank text has the zero vector."""
-        spoken = [n for n, text in enumerate(texts) if text.strip()]
-        found = np.asarray(self._embed([texts[n] for n in spoken]), dtype=np.float64)
-        vectors = np.zeros((len(texts), found.shape[1] if spoken else 1))
-        if spoken:
-            vectors[spoken] = found
-        return vectors
 
     def _read(self, found: NodeWithScore) -> _Passage:
         headings = found.node.metadata.get("headings") or ()
@@ -392,6 +385,11 @@ class _Asked:
         each = math.ceil(SENTENCES / len(self._choices))
         rows = np.unique(np.argsort(-value, axis=0, kind="stable")[:each])
         return [Sentence(ranked[texts[row]][0], texts[row], ranked[texts[row]][1]) for row in rows]
+
+
+def _spoken(text: str) -> str:
+    """The text, or a dash for a blank one, which encoders refuse."""
+    return text if text.strip() else "-"
 
 
 def _by_text(numbered: tuple[int, _Passage]) -> tuple[str, list[str]]:

@@ -7,10 +7,8 @@ weights; the probability of a choice is the softmax over the choices (conditiona
 
 import asyncio
 import hashlib
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from string import ascii_uppercase
-from threading import Lock
 from typing import Final
 
 import numpy as np
@@ -49,15 +47,13 @@ Columns differ in scale, so their weights cannot be compared by size. Where a ch
 passages whatever the question is, that counts against it.
 """
 
-_REMEMBERED_TEXTS: Final = 50_000  # vectors of 384 numbers: 77 MB
-
 
 class ScoringChooser:
     """Chooses by evidence alone.
 
     Args:
-        embed: Texts to unit vectors ``(n, dimension)`` of the encoder that ``WEIGHTS`` are for; may
-            be called from several threads.
+        embed: Texts to unit vectors ``(n, dimension)`` of the encoder that ``WEIGHTS`` are for; see
+            `VectorMemory`. It is asked for each sentence and passage once.
         encoder: What identifies that encoder.
         language: Snowball language of the stems.
         share: The share of the collection's passages that hold a stem, such as `TermShares`; None
@@ -84,7 +80,7 @@ class ScoringChooser:
         if set(weights) != set(NAMES):
             raise ValueError(f"weights must be for {', '.join(NAMES)}; got {', '.join(weights)}")
         self._weights = np.array([weights[name] for name in NAMES])
-        self._comparison = Comparison(_Remembered(embed), Terms(language), share)
+        self._comparison = Comparison(embed, Terms(language), share)
         self._told = {"encoder": encoder, "language": language, "shares": shares}
 
     @property
@@ -147,26 +143,3 @@ class ScoringChooser:
             prompt_tokens=0,
             completion_tokens=0,
         )
-
-
-class _Remembered:
-    """An encoder that keeps the vectors of the texts that it saw last."""
-
-    def __init__(self, embed: Callable[[Sequence[str]], Vectors]) -> None:
-        self._embed = embed
-        self._known: OrderedDict[str, Vectors] = OrderedDict()
-        self._lock = Lock()
-
-    def __call__(self, texts: Sequence[str]) -> Vectors:
-        with self._lock:
-            found = {text: self._known[text] for text in texts if text in self._known}
-        new = list(dict.fromkeys(text for text in texts if text not in found))
-        if new:
-            found |= dict(zip(new, np.asarray(self._embed(new), dtype=np.float32), strict=True))
-        with self._lock:
-            for text in texts:
-                self._known[text] = found[text]
-                self._known.move_to_end(text)
-            while len(self._known) > _REMEMBERED_TEXTS:
-                self._known.popitem(last=False)
-        return np.stack([found[text] for text in texts])
