@@ -32,7 +32,7 @@ NAMES: Final = (
     "near", "sum", "passages", "context", "phrase",
     "sentence", "sentences", "product", "choice", "passage", "passage_choice",
 )  # fmt: skip
-"""Columns of `Evidence.of`; see there."""
+"""Columns of evidence; see `Comparison.of`."""
 CLOSED: Final = 7
 """How many of them, the first ones, need no passages."""
 
@@ -45,7 +45,7 @@ SHARPNESS: Final = 40.0
 SENTENCES: Final = 16
 """About how many sentences are encoded for a question."""
 _REMEMBERED_PASSAGES: Final = 2_048  # about 15 kB each
-_REMEMBERED_VECTORS: Final = 50_000
+_REMEMBERED_VECTORS: Final = 50_000  # about 2 kB each
 _WORDS_REMEMBERED: Final = 200_000
 
 _WORD: Final = re.compile(r"[^\W_]+")

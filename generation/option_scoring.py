@@ -53,7 +53,7 @@ class ScoringChooser:
 
     Args:
         embed: Texts to unit vectors ``(n, dimension)`` of the encoder that ``WEIGHTS`` are for; see
-            `VectorMemory`. It is asked for each sentence and passage once.
+            `VectorMemory`. Texts seen lately are not encoded again.
         encoder: What identifies that encoder.
         language: Snowball language of the stems.
         share: The share of the collection's passages that hold a stem, such as `TermShares`; None
