@@ -196,6 +196,10 @@ def _discreet_logs(private: bool) -> Iterator[None]:
         logging.disable(before)
 
 
+WITHOUT_LLM = 10
+"""Passages of each search where no language model reads; what its weights were fitted with."""
+
+
 @dataclass(frozen=True)
 class _Parts:
     asker: Asker
@@ -248,7 +252,7 @@ class _Work:
             finder = Finder(
                 service,
                 shelf.collection,
-                plan.passages or settings.reader.passages,
+                plan.passages or (settings.reader.passages if asks else WITHOUT_LLM),
                 settings.retrieval.top_k,
                 remembered=4 * plan.concurrency * len(searching),
             )
