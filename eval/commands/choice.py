@@ -2,15 +2,15 @@
 
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from eval.commands import running
 from eval.commands.running import going_on, until_done
-from rag_app import output
 from rag_app.commands.common import Accept, AsJson, InCollection, accepted
 from rag_app.settings import Settings
 
@@ -102,32 +102,20 @@ def finished(path: Path, metrics: Mapping[str, Any], as_json: bool) -> None:
     Raises:
         typer.Exit: with 3, some questions failed.
     """
-    errors = sum(arm["errors"] for arm in metrics["arms"].values())
-    document = {"directory": str(path), "errors": errors, "metrics": metrics}
-    output.show(document, as_json, _show)
-    if errors:
-        raise typer.Exit(3)
+    running.finished(path, metrics, "arms", _lines, as_json)
 
 
-def _show(document: Mapping[str, Any]) -> None:
-    metrics = document["metrics"]
+def _lines(metrics: Mapping[str, Any]) -> Iterator[str]:
     for name, arm in metrics["arms"].items():
         low, high = arm["ci95"]
         counts = [
             f"{arm[what]} {what}" for what in ("unparsed", "truncated", "errors") if arm[what]
         ]
         shown = [f"{name}: {arm['accuracy']:.1%} ({low:.1%} to {high:.1%}) of {arm['n']}", *counts]
-        _line(", ".join(shown))
+        yield ", ".join(shown)
     for pair, delta in metrics["delta"].items():
         low, high = delta["ci95"]
-        _line(
+        yield (
             f"{pair}: {delta['points']:+.1f} points ({low:+.1f} to {high:+.1f}), "
             f"p = {delta['mcnemar_p']:.2g}, detectable from {delta['mde']:.1f} points"
         )
-    if document["errors"]:
-        _line(f"{document['errors']} failed: `rag-app eval resume {document['directory']}`")
-    _line(f"report: {Path(document['directory']) / 'report.html'}")
-
-
-def _line(text: str) -> None:
-    sys.stdout.write(output.harmless(text) + "\n")

@@ -1,15 +1,15 @@
 """`rag-app eval retrieval` and `rag-app eval score`."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from eval.commands import running
 from eval.commands.choice import default_out
 from eval.commands.running import going_on, until_done
-from rag_app import output
 from rag_app.commands.common import Accept, AsJson, InCollection, accepted
 from rag_app.errors import SettingsError
 from rag_app.settings import Settings
@@ -120,40 +120,28 @@ def finished(path: Path, metrics: Mapping[str, Any], as_json: bool) -> None:
     Raises:
         typer.Exit: with 3, some searches failed.
     """
-    errors = sum(system["errors"] for system in metrics["systems"].values())
-    document = {"directory": str(path), "errors": errors, "metrics": metrics}
-    output.show(document, as_json, _show)
-    if errors:
-        raise typer.Exit(3)
+    running.finished(path, metrics, "systems", _lines, as_json)
 
 
-def _show(document: Mapping[str, Any]) -> None:
-    metrics = document["metrics"]
+def _lines(metrics: Mapping[str, Any]) -> Iterator[str]:
     best_first = sorted(metrics["systems"].items(), key=lambda one: -one[1]["ndcg@10"])
     for name, values in best_first:
         shown = [f"{what} {values[what]:.4f}" for what in ("ndcg@10", "recall@100", "mrr@10")]
         if values["p50_ms"] is not None:
             shown.append(f"{values['p50_ms']:.1f} ms")
         shown += [f"{values[w]} {w}" for w in ("without_hits", "errors") if values[w]]
-        _line(f"{name}: {', '.join(shown)}")
+        yield f"{name}: {', '.join(shown)}"
     for one in metrics["published"]:
         note = f" ({one['note']})" if one["note"] else ""
-        _line(f"published for {one['system']}: {one['metric']} {one['value']:.4f}{note}")
+        yield f"published for {one['system']}: {one['metric']} {one['value']:.4f}{note}"
     for found in metrics["comparisons"]:
         low, high = found["ci95"]
-        _line(
+        yield (
             f"{found['a']} - {found['b']}: {found['delta']:+.4f} ({low:+.4f} to {high:+.4f}), "
             f"p = {found['p_holm']:.2g} after Holm"
         )
     for note in metrics["notes"]:
-        _line(note)
-    if document["errors"]:
-        _line(f"{document['errors']} failed: `rag-app eval resume {document['directory']}`")
-    _line(f"report: {Path(document['directory']) / 'report.html'}")
-
-
-def _line(text: str) -> None:
-    sys.stdout.write(output.harmless(text) + "\n")
+        yield note
 
 
 def _is_bright(dataset: str) -> bool:

@@ -155,7 +155,7 @@ class RunDirectory:
                 file.write(text)
             Path(scratch).chmod(0o644)
             Path(scratch).replace(self.path / name)
-        except BaseException:
+        except BaseException:  # whatever it is, the scratch file goes and the error goes on
             Path(scratch).unlink(missing_ok=True)
             raise
 
