@@ -27,7 +27,7 @@ RUN pip --python /opt/rag-app/bin/python install --no-compile -c constraints.txt
 # The root file system is read-only at run time, so bytecode of what is used is written here.
 # hadolint ignore=DL3059
 RUN env -u PYTHONDONTWRITEBYTECODE /opt/rag-app/bin/python -P -c \
-  'import gradio, ui.serving, rag_app.cli, rag_app.server, rag_app.doctor, onnx, onnxruntime, \
+  'import gradio, ui.serving, rag_app.cli, rag_app.web.server, rag_app.probes.doctor, onnx, onnxruntime, \
 data.parser_child, llama_index.llms.openai_like, qdrant_client'
 
 # --- the application ---------------------------------------------------------------------------
@@ -50,7 +50,7 @@ USER 10001:10001
 VOLUME /var/lib/rag-app
 EXPOSE 7860
 HEALTHCHECK --interval=15s --timeout=10s --start-period=60s --retries=4 \
-  CMD ["python", "-m", "rag_app.healthcheck"]
+  CMD ["python", "-m", "rag_app.web.healthcheck"]
 ENTRYPOINT ["rag-app"]
 CMD ["serve", "--host", "0.0.0.0"]
 

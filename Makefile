@@ -12,7 +12,7 @@ BIN    := $(VENV)/bin
 # Bytecode is written for what is really imported, not for all that is installed: 100 MB less.
 PIP    := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check
 WARM   := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -c
-USED   := gradio, ui.serving, rag_app.cli, rag_app.server, rag_app.doctor, onnx, onnxruntime, \
+USED   := gradio, ui.serving, rag_app.cli, rag_app.web.server, rag_app.probes.doctor, onnx, onnxruntime, \
           data.parser_child, llama_index.llms.openai_like
 TESTED := torch, torch._dynamo, transformers.models.llama.modeling_llama, \
           transformers.models.bert.modeling_bert, transformers.models.qwen3.modeling_qwen3, \

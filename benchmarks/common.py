@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from rag_app.application import Application
-from rag_app.assembly import open_application, silence_telemetry
+from rag_app.assembly.application import open_application, silence_telemetry
 from rag_app.settings import load_settings
 
 REPOSITORY = Path(__file__).resolve().parent.parent

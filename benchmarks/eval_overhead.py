@@ -33,7 +33,7 @@ from eval.choice.plan import ChoicePlan, select
 from eval.datasets.choice import Question
 from eval.errors import DatasetError
 from eval.running.directory import RunDirectory
-from rag_app.assembly import chooser
+from rag_app.assembly.application import chooser
 from rag_app.settings import Settings, load_settings
 
 QUESTIONS = 14_042

@@ -15,7 +15,7 @@ from typing import Any
 from benchmarks.common import arguments, heading, table
 from eval.retrieval import evaluation, starting
 from eval.systems import product
-from rag_app.assembly import silence_telemetry
+from rag_app.assembly.application import silence_telemetry
 from rag_app.settings import Settings, load_settings
 
 SETS = ["beir:scifact", "beir:entailmentbank", "beir:cranfield", "beir:xquad_en", "openstax"]

@@ -55,7 +55,7 @@ def discover(paths: Sequence[Path]) -> Discovery:
             raise DataError(
                 f"cannot find {path}",
                 cause="there is no such file or folder",
-                way_out="Check the spelling, and that the path is relative to where you are",
+                hint="Check the spelling, and that the path is relative to where you are",
             )
         if path.is_dir():
             _add_folder(path.resolve(), found, ignored)

@@ -1,22 +1,27 @@
-"""Errors of the ground package `data`: what happened, why, and what to do about it."""
+"""The base of every error that is raised on purpose: what happened, why, and how to mend it."""
 
 
-class DataError(Exception):
-    """Something about a person's documents went wrong in a way they can act on.
+class RagAppError(Exception):
+    """Something that a person can act on; a face shows `str(error)`, never a traceback.
 
-    `message` names the thing, `cause` says why (no full stop), `way_out` says what to do.
-    `str()` gives all three in one line: "message: cause. way out".
+    Args:
+        message: what could not be done, naming the thing.
+        cause: why, in words a user understands; may be empty.
+        hint: the way to mend it; may be empty.
     """
 
-    def __init__(self, message: str, *, cause: str = "", way_out: str = "") -> None:
+    def __init__(self, message: str, *, cause: str = "", hint: str = "") -> None:
         super().__init__(message)
-        self.message = message
-        self.cause = cause
-        self.way_out = way_out
+        self.message, self.cause, self.hint = message, cause, hint
 
     def __str__(self) -> str:
+        """One line: ``message: cause. hint``, leaving out what is empty."""
         line = f"{self.message}: {self.cause}" if self.cause else self.message
-        return f"{line}. {self.way_out}" if self.way_out else line
+        return f"{line.rstrip('.')}. {self.hint}" if self.hint else line
+
+
+class DataError(RagAppError):
+    """Something about a person's documents went wrong."""
 
 
 class UnreadableFile(DataError):

@@ -5,7 +5,7 @@ is a job, each line of standard output an answer, all JSON (no pickle: the child
 
     in   {"path", "name", "limits": {...}}
     out  {"section": [text, page, heading_path, char_start, passage_id]}   any number
-         {"end": true} or {"error": [cause, way_out]}                      one a job;
+         {"end": true} or {"error": [cause, hint]}                      one a job;
          "leaving": true in it says that the child ends now
 
 An exception that no loader expects ends the process: the hook for uncaught ones reports a
@@ -66,7 +66,7 @@ def _serve(path: Path, name: str, limits: Limits, answers: BinaryIO) -> dict[str
             )
             _send(answers, {"section": row})
     except UnreadableFile as error:
-        return {"error": (error.cause, error.way_out)}
+        return {"error": (error.cause, error.hint)}
     except OSError as error:
         return {"error": (f"the system says: {error.strerror or error}", "")}
     return {"end": True}
@@ -90,13 +90,13 @@ def _check_extent(section: Section, characters: int, limits: Limits) -> None:
         raise UnreadableFile(
             "",
             cause=f"it has more than {limits.max_characters} characters",
-            way_out="Split it, or raise the limit",
+            hint="Split it, or raise the limit",
         )
     if (section.page or 0) > limits.max_pages:
         raise UnreadableFile(
             "",
             cause=f"it has more than {limits.max_pages} pages",
-            way_out="Split it, or raise the limit",
+            hint="Split it, or raise the limit",
         )
 
 

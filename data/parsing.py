@@ -111,16 +111,16 @@ class Parser:
                 f"than {self._limits.memory_bytes // MIB} MiB of memory",
             ) from error
 
-    def _refused(self, name: str, cause: str, way_out: str) -> UnreadableFile:
+    def _refused(self, name: str, cause: str, hint: str) -> UnreadableFile:
         if cause == OUT_OF_MEMORY:
             cause = f"parsing it needs more than {self._limits.memory_bytes // MIB} MiB of memory"
-            way_out = _SPLIT
-        return UnreadableFile(f"cannot read {name}", cause=cause, way_out=way_out)
+            hint = _SPLIT
+        return UnreadableFile(f"cannot read {name}", cause=cause, hint=hint)
 
     @staticmethod
     def _too_slow(name: str, budget: float) -> UnreadableFile:
         return UnreadableFile(
-            f"cannot read {name}", cause=f"parsing took longer than {budget:g} s", way_out=_SPLIT
+            f"cannot read {name}", cause=f"parsing took longer than {budget:g} s", hint=_SPLIT
         )
 
 
@@ -222,8 +222,8 @@ def _checked(answer: object) -> dict[str, Any]:
             return {"section": (text, page, tuple(headings), start, passage)}
         case {"end": True, "leaving": bool(leaving)}:
             return {"leaving": leaving}
-        case {"error": [str(cause), str(way_out)], "leaving": bool(leaving)}:
-            return {"error": (cause, way_out), "leaving": leaving}
+        case {"error": [str(cause), str(hint)], "leaving": bool(leaving)}:
+            return {"error": (cause, hint), "leaving": leaving}
     raise ValueError("not an answer")
 
 

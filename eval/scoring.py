@@ -52,7 +52,7 @@ def score(run: Run, dataset: RetrievalDataset) -> Scores:
             f"The run has nothing for any query of {dataset.name}",
             cause=f"it has queries such as {next(iter(run), None)!r}, the data set such as"
             f" {next(iter(dataset.qrels), None)!r}",
-            way_out="Score it against the data set that it was made for",
+            hint="Score it against the data set that it was made for",
         )
     return Scores(
         {name: metric(judged_run, dataset.qrels) for name, metric in METRICS.items()},

@@ -52,13 +52,13 @@ def parse(text: str) -> System:
     first, *parts = text.strip().split("+")
     retriever, at, encoder = first.partition("@")
     if at and not encoder:
-        raise UnknownSystem(f"system {text!r} names no encoder behind the @", way_out=_WAY_OUT)
+        raise UnknownSystem(f"system {text!r} names no encoder behind the @", hint=_WAY_OUT)
     rerankers = [part for part in parts if part != "rewrite"]
     if len(rerankers) > 1 or len(parts) > 2 or len(set(parts)) < len(parts):
         raise UnknownSystem(
             f"system {text!r} cannot be run",
             cause="it rewrites or reranks more than once",
-            way_out=_WAY_OUT,
+            hint=_WAY_OUT,
         )
     rewriter = "llm" if "rewrite" in parts else "none"
     return _system(retriever, encoder, rewriter, rerankers[0] if rerankers else "none")
@@ -140,7 +140,7 @@ def _system(retriever: str, encoder: str, rewriter: str, reranker: str) -> Syste
             raise UnknownSystem(
                 f"{what} {name!r} is unknown",
                 cause=f"there are {', '.join(known)}",
-                way_out=_WAY_OUT,
+                hint=_WAY_OUT,
             )
     parts = [f"{retriever}@{encoder}" if encoder else retriever]
     parts += ["rewrite"] * (rewriter != "none") + [reranker] * (reranker != "none")
@@ -154,7 +154,7 @@ def _all_different(systems: list[System]) -> list[System]:
     names = [system.name for system in systems]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice:
-        raise UnknownSystem(f"system {twice!r} is named twice", way_out="Name every system once")
+        raise UnknownSystem(f"system {twice!r} is named twice", hint="Name every system once")
     if not systems:
-        raise UnknownSystem("no system is named", way_out=_WAY_OUT)
+        raise UnknownSystem("no system is named", hint=_WAY_OUT)
     return systems

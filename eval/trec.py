@@ -105,7 +105,7 @@ def _whole(what: str, name: str) -> None:
         raise EvalError(
             f"The {what} {name!r} cannot stand in a TREC file",
             cause="its fields are set apart by white space",
-            way_out="Give ids without white space",
+            hint="Give ids without white space",
         )
 
 

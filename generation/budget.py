@@ -110,7 +110,7 @@ class TokenBudget:
                     f"that the context window of {self.context_window} has beside the answer's "
                     f"{self.max_answer_tokens}"
                 ),
-                way_out="Ask a shorter question or use a model with a larger context window.",
+                hint="Ask a shorter question or use a model with a larger context window.",
             )
         kept: list[_Kept] = []
         for n, passage in enumerate(passages, start=1):

@@ -172,7 +172,7 @@ class LLMReader:
             raise GenerationError(
                 f"None of the {len(passages)} passages fits beside the question",
                 cause=f"the prompt may have {self._budget.prompt_tokens} tokens",
-                way_out="Use smaller chunks or a model with a larger context window.",
+                hint="Use smaller chunks or a model with a larger context window.",
             )
         return used
 
@@ -210,7 +210,7 @@ class LLMReader:
             cause="its reasoning used up the tokens of the answer"
             if spent
             else "its text is empty",
-            way_out=f"Raise the answer's limit of {self._budget.max_answer_tokens} tokens."
+            hint=f"Raise the answer's limit of {self._budget.max_answer_tokens} tokens."
             if spent
             else "Ask again or use another model.",
         )

@@ -127,7 +127,7 @@ async def choose(
         raise GenerationError(
             f"None of the {len(passages)} passages fits beside the question",
             cause=f"the prompt may have {budget.prompt_tokens} tokens",
-            way_out="Use smaller chunks or a model with a larger context window.",
+            hint="Use smaller chunks or a model with a larger context window.",
         )
     calls = _Calls(llm, budget)
     messages, letters = build(question, used), ascii_uppercase[: len(choices)]
@@ -269,7 +269,7 @@ class _Calls:
             raise ReaderUnavailable(
                 f"The language model at {server_address(self._llm)} gave no answer",
                 cause="what it sent is not of the OpenAI API's form",
-                way_out="Check that the address is that of a language model's API.",
+                hint="Check that the address is that of a language model's API.",
             ) from error
         self._count(messages, response, written)
         # the beginning of thoughts may stand in the prompt, written by the chat template

@@ -48,25 +48,25 @@ def explain_failure(error: Exception, address: str, model: str, deadline: float)
         return ReaderUnavailable(
             f"The language model at {address} did not answer in time",
             cause=f"no complete answer from {model} within {deadline:g} s",
-            way_out="Try again, raise the reader's deadline, or use a smaller or faster model.",
+            hint="Try again, raise the reader's deadline, or use a smaller or faster model.",
         )
     if isinstance(error, openai.APIConnectionError | httpx.ConnectError):
         return ReaderUnavailable(
             f"The language model at {address} cannot be reached",
             cause=_reason(error.__cause__ or error),
-            way_out="Start the server or correct its address.",
+            hint="Start the server or correct its address.",
         )
     if isinstance(error, openai.APIError | httpx.HTTPError | json.JSONDecodeError):
         return ReaderUnavailable(
             f"The language model at {address} broke off its answer",
             cause=_reason(error),
-            way_out="Ask again; if it happens again, read the server's log.",
+            hint="Ask again; if it happens again, read the server's log.",
         )
     if isinstance(error, openai.OpenAIError):
         return ReaderUnavailable(
             f"The language model at {address} cannot be asked",
             cause=_reason(error),
-            way_out="Correct the language model's settings.",
+            hint="Correct the language model's settings.",
         )
     return error
 
@@ -84,22 +84,22 @@ def _explain_status(error: Exception, address: str, model: str) -> GenerationErr
     """Translate an answer with an error status (``error`` is an ``openai.APIStatusError``)."""
     status = int(getattr(error, "status_code", 0))
     if status in _BY_STATUS:
-        happened, way_out = _BY_STATUS[status]
+        happened, hint = _BY_STATUS[status]
         return ReaderUnavailable(
             f"The language model at {address} {happened.format(model=model)}",
             cause=f"HTTP {status}" if status in (401, 403) else f"HTTP {status}, {_reason(error)}",
-            way_out=way_out,
+            hint=hint,
         )
     if status >= 500 or status == 408:
         return ReaderUnavailable(
             f"The language model at {address} failed",
             cause=f"HTTP {status}, {_reason(error)}",
-            way_out="Try again; if it happens again, read the server's log.",
+            hint="Try again; if it happens again, read the server's log.",
         )
     return GenerationError(
         f"The language model at {address} refused the request",
         cause=f"HTTP {status}, {_reason(error)}",
-        way_out="If it names the context length, lower the context window in the settings to the "
+        hint="If it names the context length, lower the context window in the settings to the "
         "server's; otherwise check the language model's settings.",
     )
 

@@ -20,11 +20,12 @@ from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.schema import NodeWithScore
 
 from data.discovery import Found, discover
-from rag_app.backup import Backups
-from rag_app.context import PassageGone, passage_context
+from rag_app.collections.backup import Backups
+from rag_app.collections.context import PassageGone, passage_context
+from rag_app.collections.indexes import Indexes, Kits
+from rag_app.collections.stores import OpenStores
 from rag_app.errors import ApplicationError
-from rag_app.indexes import Indexes, Kits
-from rag_app.ingest import IngestReport, OnProgress, Progress
+from rag_app.ingestion.engine import IngestReport, OnProgress, Progress
 from rag_app.pipeline import AskEvent, Pipeline
 from rag_app.results import (
     BackupReport,
@@ -37,7 +38,6 @@ from rag_app.results import (
     SearchResult,
 )
 from rag_app.service import DEFAULT_OPTIONS, QueryOptions
-from rag_app.stores import OpenStores
 from retrieval.index.base import PassageStore
 from retrieval.index.collections import Collections
 from retrieval.index.errors import UnknownCollection
@@ -346,12 +346,12 @@ class Application:
 
 
 def _interrupted() -> ApplicationError:
-    return ApplicationError("the work was interrupted", way_out="Do the same again")
+    return ApplicationError("the work was interrupted", hint="Do the same again")
 
 
 def _asked(question: str) -> str:
     if not question.strip():
-        raise ApplicationError("the question is empty", way_out="Type a question")
+        raise ApplicationError("the question is empty", hint="Type a question")
     return question.strip()
 
 

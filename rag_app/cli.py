@@ -12,7 +12,8 @@ from typing import Annotated
 
 import typer
 
-from rag_app import output, telemetry
+from data.errors import RagAppError
+from rag_app import telemetry
 from rag_app.commands import (
     backups,
     cost,
@@ -20,11 +21,12 @@ from rag_app.commands import (
     encoders,
     indexes,
     installation,
+    output,
     questions,
     recipes,
 )
 from rag_app.commands.common import Accept, Interrupted
-from rag_app.errors import EXPECTED, SettingsError
+from rag_app.errors import SettingsError
 from rag_app.settings import load_settings
 
 GROUP = "rag_app.commands"
@@ -65,7 +67,7 @@ def main() -> None:
         app()
     except SettingsError as error:
         _fail(error, 2)
-    except EXPECTED as error:
+    except RagAppError as error:
         _fail(error, 1)
     except Interrupted:
         _fail("interrupted; running the same command again goes on from there", 130)

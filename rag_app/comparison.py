@@ -67,7 +67,7 @@ def parse_systems(text: str, encoders: Collection[str], usual: str) -> list[Syst
         raise SettingsError(
             "there is nothing to compare",
             cause=f"{text!r} names {len(systems)} system" + ("" if len(systems) == 1 else "s"),
-            way_out="Name at least two, for instance --systems bm25,dense,hybrid",
+            hint="Name at least two, for instance --systems bm25,dense,hybrid",
         )
     return list(systems.values())
 
@@ -83,7 +83,7 @@ def _parse(item: str, encoders: Collection[str]) -> System:
         f"system {item!r} is unknown",
         cause=f"the retrievers are {', '.join(_RETRIEVERS)}; the encoders are "
         f"{', '.join(sorted(encoders))}",
-        way_out="Write RETRIEVER, RETRIEVER@ENCODER or ENCODER, with commas between systems",
+        hint="Write RETRIEVER, RETRIEVER@ENCODER or ENCODER, with commas between systems",
     )
 
 

@@ -1,22 +1,10 @@
-"""The application's own errors, and the one tuple that faces turn into messages.
+"""The application's own errors."""
 
-Every ground folder raises its own small family (message, cause, way out). A face (command line,
-server, chat) catches `EXPECTED` and shows `str(error)`; anything else is a fault of ours and keeps
-its traceback.
-"""
-
-from data.errors import DataError
-from generation.errors import GenerationError
-from retrieval.errors import RetrievalError
+from data.errors import RagAppError
 
 
-class ApplicationError(Exception):
-    """Something the user can put right: says what, why, and the way out."""
-
-    def __init__(self, message: str, *, cause: str = "", way_out: str = "") -> None:
-        self.message, self.cause, self.way_out = message, cause, way_out
-        text = f"{message}: {cause}" if cause else message
-        super().__init__(f"{text}. {way_out}" if way_out else text)
+class ApplicationError(RagAppError):
+    """The application cannot do what was asked."""
 
 
 class SettingsError(ApplicationError):
@@ -25,6 +13,3 @@ class SettingsError(ApplicationError):
 
 class StorageInUse(ApplicationError):
     """Another process owns the storage folder and offers no address to work through."""
-
-
-EXPECTED = (ApplicationError, DataError, RetrievalError, GenerationError)

@@ -20,7 +20,7 @@ from llama_index.core.base.llms.types import ChatMessage, ChatResponse, Completi
 from llama_index.llms.openai_like import OpenAILike
 from pydantic import PrivateAttr, ValidationError
 
-from rag_app.metering import Call, here
+from rag_app.cost.metering import Call, here
 
 Response = TypeVar("Response", ChatResponse, CompletionResponse)
 _Ask = Callable[[], Awaitable[AsyncIterator[Response]]]
@@ -36,7 +36,7 @@ class MeteredLLM(OpenAILike):
 
     As `OpenAILike`, and beyond it:
 
-    - every call is noted in the meter in force (`rag_app.metering`): tokens, milliseconds, model;
+    - every call is noted in the meter in force (`rag_app.cost.metering`): tokens, milliseconds, model;
     - at most `concurrency` calls are under way on an event loop, a stream until it is closed;
       the others wait;
     - closing or cancelling a stream closes its connection at once, so the server stops working;

@@ -16,8 +16,8 @@ from llama_index.core.schema import NodeWithScore, QueryBundle
 
 from generation.condensing import Condenser
 from generation.reading import Reader, Reading, TextDelta, ThinkingDelta
-from rag_app.cost import trace_calls
-from rag_app.metering import Meter, metered, stage, within
+from rag_app.cost.flops import trace_calls
+from rag_app.cost.metering import Meter, metered, stage, within
 from rag_app.results import CANDIDATES_TRACED, Answer, Hit, SearchResult, Trace
 from retrieval.encoders.base import Encoder
 from retrieval.fusion import Scored

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from rag_app.encoder_choice import choose
+from rag_app.assembly.encoders import choose
 from rag_app.errors import SettingsError
 from rag_app.settings import Settings, override, read_recipe, recipes
 from retrieval.reranking.definitions import STACK_EXCHANGE

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from llama_index.core.base.llms.types import ChatMessage
 from pydantic import BaseModel, ConfigDict, Field
 
-from rag_app.ingest import IngestReport, OnProgress
+from rag_app.ingestion.engine import IngestReport, OnProgress
 from rag_app.pipeline import AskEvent
 from rag_app.results import (
     BackupReport,
@@ -70,7 +70,7 @@ DEFAULT_OPTIONS = QueryOptions()
 class Service(Protocol):
     """The application, in this process or behind another one's address.
 
-    Every call may raise one of `rag_app.errors.EXPECTED`.
+    Every call may raise RagAppError.
     """
 
     async def collections(self) -> list[CollectionInfo]:
@@ -94,7 +94,7 @@ class Service(Protocol):
     def backup(self, collections: Sequence[str] = ()) -> AsyncGenerator[bytes | BackupReport, None]:
         """The bytes of a backup of these collections, or of all; last comes what it holds.
 
-        See `rag_app.backup` for what it is. Whoever searches is not disturbed; whoever wants to
+        See `rag_app.collections.backup` for what it is. Whoever searches is not disturbed; whoever wants to
         change a collection waits until that one is written.
         """
         ...

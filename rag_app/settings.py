@@ -375,7 +375,7 @@ def read_recipe(name: str) -> dict[str, Any]:
     """
     if name not in recipes():
         raise SettingsError(
-            f"recipe {name!r} is unknown", way_out="`rag-app recipes list` shows those there are"
+            f"recipe {name!r} is unknown", hint="`rag-app recipes list` shows those there are"
         )
     return tomllib.loads((_PROFILES / "recipes" / f"{name}.toml").read_text("utf-8"))
 
@@ -429,7 +429,7 @@ def _path_from(text: str | None) -> Path | None:
 def _profile(name: str) -> dict[str, Any]:
     if name not in profiles():
         raise SettingsError(
-            f"profile {name!r} is unknown", way_out=f"Choose one of {', '.join(profiles())}"
+            f"profile {name!r} is unknown", hint=f"Choose one of {', '.join(profiles())}"
         )
     return tomllib.loads((_PROFILES / f"{name}.toml").read_text("utf-8"))
 
@@ -448,7 +448,7 @@ def _file(path: Path | None) -> dict[str, Any]:
         raise SettingsError(
             f"settings file {path} could not be read",
             cause=str(error),
-            way_out="`rag-app config show` prints a complete one",
+            hint="`rag-app config show` prints a complete one",
         ) from None
 
 
@@ -459,7 +459,7 @@ def _environment() -> dict[str, Any]:
         if name.startswith(PREFIX) and name not in _NOT_SETTINGS and key not in known:
             raise SettingsError(
                 f"environment variable {name} names no setting",
-                way_out=f"The first part must be one of {', '.join(sorted(known))}",
+                hint=f"The first part must be one of {', '.join(sorted(known))}",
             )
     source = EnvSettingsSource(
         Settings,
@@ -474,7 +474,7 @@ def _environment() -> dict[str, Any]:
         raise SettingsError(
             "an environment variable could not be read",
             cause=str(error),
-            way_out=f"Name one setting: {PREFIX}SECTION__KEY",
+            hint=f"Name one setting: {PREFIX}SECTION__KEY",
         ) from None
 
 

@@ -157,7 +157,7 @@ class NoFusion:
             raise FusionError(
                 "Fusion 'none' cannot combine dense and BM25 hits",
                 cause="it only passes a single list on",
-                way_out="Choose fusion 'rrf' or 'minmax', or the retriever 'dense' or 'bm25'",
+                hint="Choose fusion 'rrf' or 'minmax', or the retriever 'dense' or 'bm25'",
             )
         return _ranked(_scores(dense) or _credited(sparse))
 
@@ -169,7 +169,7 @@ def _scores(hits: Sequence[Scored]) -> dict[str, float]:
         raise FusionError(
             f"Chunk {chunk} has the score {score}",
             cause="only finite numbers can be ranked",
-            way_out="Check the encoder and the stored vectors",
+            hint="Check the encoder and the stored vectors",
         )
     scores = dict(hits)
     if len(scores) < len(hits):

@@ -71,7 +71,7 @@ class HashingEncoder(Encoder):
             self._gate.wait()
         for text in texts:
             if self._fail_at is not None and len(self._encoded) >= self._fail_at:
-                raise EncoderError("the encoder went away", way_out="Start it again")
+                raise EncoderError("the encoder went away", hint="Start it again")
             self._encoded.append(text)
         return _encoded(self, texts)
 

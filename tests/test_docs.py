@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rag_app.encoder_choice import choose
+from rag_app.assembly.encoders import choose
 from rag_app.settings import load_settings
 from retrieval.encoders.registry import EncoderRow, built_in
 

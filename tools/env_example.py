@@ -5,7 +5,7 @@
 
 from pathlib import Path
 
-from rag_app.environment_file import template
+from rag_app.commands.environment_file import template
 from rag_app.settings import Settings
 
 EXAMPLE = Path(__file__).resolve().parent.parent / ".env.example"

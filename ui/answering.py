@@ -3,8 +3,8 @@
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 
+from data.errors import RagAppError
 from generation.reading import TextDelta, ThinkingDelta
-from rag_app.errors import EXPECTED
 from rag_app.pipeline import AskEvent
 from rag_app.results import Answer, SearchResult
 from rag_app.service import QueryOptions, Service
@@ -28,7 +28,7 @@ async def answer(
             async for batch in batches:
                 _apply(turn, batch)
                 yield turn
-    except EXPECTED as error:
+    except RagAppError as error:
         turn.state, turn.error = "failed", str(error)
     finally:
         if turn.state == "running":

@@ -14,10 +14,9 @@ from typing import Any, Final, get_args
 from fastapi import FastAPI, Request
 from starlette.routing import Mount
 
-from rag_app.assembly import silence_telemetry
-from rag_app.errors import EXPECTED
-from rag_app.evaluation_runs import EvaluationRuns
-from rag_app.ingest import IngestReport
+from data.errors import RagAppError
+from rag_app.assembly.application import silence_telemetry
+from rag_app.ingestion.engine import IngestReport
 from rag_app.results import CollectionInfo, DocumentInfo
 from rag_app.service import QueryOptions, Service
 from rag_app.settings import (
@@ -31,6 +30,7 @@ from rag_app.settings import (
 from retrieval.index.collections import checked_name
 from ui import rendering
 from ui.answering import answer
+from ui.evaluation_runs import EvaluationRuns
 from ui.first_start import EXAMPLES, SAMPLES, FirstStart
 from ui.session import Session, Turn
 from ui.uploads import take_in
@@ -291,7 +291,7 @@ class _Page:
             return rendering.problem("This answer has no such passage.")
         try:
             return rendering.passage(await self._service.context(turn.collection, chunk), n)
-        except EXPECTED as error:
+        except RagAppError as error:
             return rendering.problem(error)
 
     def _evidence_of(self, turn: Turn) -> Updates:
@@ -350,7 +350,7 @@ class _Page:
             return {self.fresh_name: gr.update(visible=False), self.picker: session.collection}
         try:
             session.collection = checked_name(name.strip())
-        except EXPECTED as error:
+        except RagAppError as error:
             return {self.status: rendering.problem(error)}
         return {self.status: ""} | await self._listing(session.collection, session)
 
@@ -359,7 +359,7 @@ class _Page:
         try:
             known = await self._service.collections()
             found = await self._documents(collection, known)
-        except EXPECTED as error:
+        except RagAppError as error:
             return {self.status: rendering.problem(error)}
         names = sorted({collection, *(one.name for one in known)})
         choices = [*((name, name) for name in names), ("New collection …", _ANOTHER)]
@@ -402,14 +402,14 @@ class _Page:
                         status = rendering.report(news)
                     else:
                         yield {self.status: rendering.progress(news)}
-        except EXPECTED as error:
+        except RagAppError as error:
             status = rendering.problem(error)
         yield await self._listing(session.collection, session) | {self.status: status}
 
     async def _delete(self, event: gr.EventData, session: Session) -> Updates:
         try:
             await self._service.delete_document(session.collection, _said(event, "source"))
-        except EXPECTED as error:
+        except RagAppError as error:
             return {self.status: rendering.problem(error)}
         return {self.status: ""} | await self._listing(session.collection, session)
 

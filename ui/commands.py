@@ -24,7 +24,7 @@ def ui(
     show: Annotated[bool, typer.Option("--open/--no-open", help="Open a browser.")] = True,
 ) -> None:
     """Open the chat; a first start takes in the sample documents."""
-    from rag_app.ownership import HeldByAnother
+    from rag_app.collections.ownership import HeldByAnother
     from ui import serving
 
     try:

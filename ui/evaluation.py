@@ -1,6 +1,6 @@
 """The evaluation page: start a run, watch it, and read its report.
 
-A run is a child process (`rag_app.evaluation_runs`); nothing is measured in here.
+A run is a child process (`ui.evaluation_runs`); nothing is measured in here.
 """
 
 import asyncio
@@ -8,11 +8,12 @@ from typing import Any, Final
 
 import gradio as gr
 
-from rag_app.errors import EXPECTED, ApplicationError
-from rag_app.evaluation_runs import EvaluationRuns, Kind, Option
+from data.errors import RagAppError
+from rag_app.errors import ApplicationError
 from rag_app.service import Service
 from rag_app.settings import Settings
 from ui import evaluation_rendering as page
+from ui.evaluation_runs import EvaluationRuns, Kind, Option
 from ui.rendering import hint, problem
 
 Updates = dict[Any, Any]
@@ -176,9 +177,9 @@ class EvaluationPage:
             if not (arms if subject == _CHOICE else retrievers):
                 raise ApplicationError("nothing is chosen to compare")
             if subject == _OWN and not collection:
-                raise ApplicationError("there are no documents", way_out="Add some in the chat")
+                raise ApplicationError("there are no documents", hint="Add some in the chat")
             await asyncio.to_thread(self._runs.start, kind, named, options)
-        except EXPECTED as error:
+        except RagAppError as error:
             return await self._shown(problem(error))
         return await self._shown("")
 
@@ -194,7 +195,7 @@ class EvaluationPage:
         try:
             if work:
                 await asyncio.to_thread(work, name)
-        except EXPECTED as error:
+        except RagAppError as error:
             return await self._shown(problem(error))
         return await self._shown("")
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any, Final
 
-from rag_app.evaluation_runs import REPORT, EvaluationRun
+from ui.evaluation_runs import REPORT, EvaluationRun
 from ui.rendering import hint, problem
 
 REPORTS: Final = "/evaluations/"

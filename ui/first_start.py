@@ -6,8 +6,8 @@ from contextlib import ExitStack
 from importlib import resources
 from typing import Final
 
-from rag_app.errors import EXPECTED
-from rag_app.ingest import IngestReport, Progress
+from data.errors import RagAppError
+from rag_app.ingestion.engine import IngestReport, Progress
 from rag_app.service import Service
 
 SAMPLES: Final = "samples"
@@ -52,7 +52,7 @@ class FirstStart:
                     await self._service.search(name, "warm up")
             elif self.samples:
                 await self._take_in()
-        except EXPECTED as error:
+        except RagAppError as error:
             _LOGGER.warning("the first start is not complete: %s", error)
             self.error = str(error)
         finally:

@@ -14,7 +14,7 @@ from markdown_it import MarkdownIt
 from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 
-from rag_app.ingest import IngestReport, Progress
+from rag_app.ingestion.engine import IngestReport, Progress
 from rag_app.results import DocumentInfo, Hit, PassageContext, Trace
 from ui.session import Session, Turn
 

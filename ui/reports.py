@@ -8,8 +8,8 @@ from typing import Final
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import FileResponse
 
-from rag_app.evaluation_runs import REPORT, EvaluationRuns
 from ui.evaluation_rendering import REPORTS
+from ui.evaluation_runs import REPORT, EvaluationRuns
 
 _HEADERS: Final = {"Cache-Control": "no-store"}
 

@@ -17,15 +17,15 @@ from typing import Any, Final
 
 import uvicorn
 
-from rag_app import assembly
-from rag_app.api import Access
 from rag_app.application import Application
+from rag_app.assembly import application as assembly
+from rag_app.collections.ownership import Ownership
 from rag_app.errors import SettingsError
-from rag_app.evaluation_runs import EvaluationRuns
-from rag_app.ownership import Ownership
-from rag_app.readiness import readiness
-from rag_app.server import create_app, require_safe_host
+from rag_app.probes.readiness import readiness
 from rag_app.settings import Server, Settings
+from rag_app.web.api import Access
+from rag_app.web.server import create_app, require_safe_host
+from ui.evaluation_runs import EvaluationRuns
 from ui.first_start import FirstStart
 from ui.guard import BrowserGuard
 from ui.reports import reports
@@ -90,7 +90,7 @@ def bind(server: Server) -> socket.socket:
         raise SettingsError(
             f"cannot listen on {server.host} port {server.port}",
             cause=(error.strerror or str(error)).lower(),
-            way_out="Stop what uses it, or choose another with --port (0 takes a free one)",
+            hint="Stop what uses it, or choose another with --port (0 takes a free one)",
         ) from None
     return listener
 

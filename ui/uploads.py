@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from rag_app.ingest import IngestReport, Progress
+from rag_app.ingestion.engine import IngestReport, Progress
 from rag_app.service import Service
 
 _LONGEST = 200

@@ -64,7 +64,7 @@ def sniff(path: Path, name: str = "", limits: Limits | None = None) -> str:
         raise UnreadableFile(
             f"cannot read {name}",
             cause=f"files of type {extension or '(no extension)'} are not supported",
-            way_out=f"Supported are {' '.join(sorted(SUPPORTED))}",
+            hint=f"Supported are {' '.join(sorted(SUPPORTED))}",
         )
     check(path, name, kind, limits or Limits())
     return kind

@@ -56,13 +56,13 @@ def check(path: Path, name: str, kind: str, limits: Limits) -> None:
         raise UnreadableFile(
             f"cannot read {name}",
             cause="it is an Office file of the old binary kind, or protected by a password",
-            way_out="Save it as .docx, .pptx or .xlsx without a password",
+            hint="Save it as .docx, .pptx or .xlsx without a password",
         )
     if found != _family(kind):
         raise UnreadableFile(
             f"cannot read {name}",
             cause=f"its content is {_described(found)}, which is not what its extension says",
-            way_out=_ARCHIVES if found.endswith("archive") else _rename(found),
+            hint=_ARCHIVES if found.endswith("archive") else _rename(found),
         )
 
 
@@ -72,7 +72,7 @@ def _check_size(size: int, name: str, kind: str, limits: Limits) -> None:
         raise UnreadableFile(
             f"cannot read {name}",
             cause=f"it has {size / MIB:.0f} MiB, the limit is {limit / MIB:.0f} MiB",
-            way_out="Split it, or raise the limit",
+            hint="Split it, or raise the limit",
         )
 
 
@@ -121,8 +121,8 @@ def _open_container(path: Path, name: str, size: int, limits: Limits) -> str:
 
 
 def _check_members(members: list[zipfile.ZipInfo], name: str, size: int, limits: Limits) -> None:
-    def refuse(cause: str, way_out: str = "") -> UnreadableFile:
-        return UnreadableFile(f"cannot read {name}", cause=cause, way_out=way_out)
+    def refuse(cause: str, hint: str = "") -> UnreadableFile:
+        return UnreadableFile(f"cannot read {name}", cause=cause, hint=hint)
 
     if len(members) > limits.max_members:
         raise refuse(f"its container has {len(members)} parts, the limit is {limits.max_members}")

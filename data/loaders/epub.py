@@ -44,7 +44,7 @@ def _blocks(archive: zipfile.ZipFile) -> Iterator[Block]:
             raise UnreadableFile(
                 "cannot read the book",
                 cause="it is encrypted (digital rights management)",
-                way_out="Use a copy without it",
+                hint="Use a copy without it",
             )
         if page in names:
             yield from blocks(parse(archive.read(page)))

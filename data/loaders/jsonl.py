@@ -76,5 +76,5 @@ def _bad(name: str, number: int, reason: str) -> UnreadableFile:
     return UnreadableFile(
         f"cannot read {name}",
         cause=f"line {number}: {reason}",
-        way_out='Each line must look like {"_id": "1", "title": "optional", "text": "..."}',
+        hint='Each line must look like {"_id": "1", "title": "optional", "text": "..."}',
     )

@@ -60,7 +60,7 @@ def _refuse_encrypted(path: Path) -> None:
             raise UnreadableFile(
                 f"cannot read {path.name}",
                 cause="it is encrypted with a password",
-                way_out="Save a copy without the password",
+                hint="Save a copy without the password",
             )
 
 

@@ -48,7 +48,7 @@ def load(path: Path) -> Iterator[Section]:
             raise UnreadableFile(
                 f"cannot read {path.name}",
                 cause=f"no text layer: its {pages} page(s) hold images only, as a scan does",
-                way_out="OCR it first, for instance with ocrmypdf",
+                hint="OCR it first, for instance with ocrmypdf",
             )
     finally:
         document.close()
@@ -64,7 +64,7 @@ def _open(path: Path) -> "pypdfium2.PdfDocument":
             raise UnreadableFile(
                 f"cannot read {path.name}",
                 cause="it is encrypted with a password",
-                way_out="Save a copy without the password",
+                hint="Save a copy without the password",
             ) from error
         raise UnreadableFile(
             f"cannot read {path.name}", cause="it is damaged or not a whole PDF"

@@ -49,10 +49,10 @@ def parse_all(text: str) -> list[Arm]:
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice:
         raise UnknownArm(
-            f"arm {twice} is named twice", way_out=f"{twice}#2 is the same arm asked again"
+            f"arm {twice} is named twice", hint=f"{twice}#2 is the same arm asked again"
         )
     if not names:
-        raise UnknownArm("no arm is named", way_out=_WAY_OUT)
+        raise UnknownArm("no arm is named", hint=_WAY_OUT)
     arms = [_parse(name) for name in names]
     model = next((arm.options for arm in arms if arm.kind == "rag"), DEFAULT_OPTIONS)
     return [
@@ -67,14 +67,14 @@ def _parse(name: str) -> Arm:
         raise UnknownArm(
             f"arm {name!r} is not understood",
             cause="behind # stands which replicate it is, from 2",
-            way_out=_WAY_OUT,
+            hint=_WAY_OUT,
         )
     replicate = int(number) if mark else 1
     kind, colon, system = plain.partition(":")
     if colon and kind == "rag":
         return Arm(name, "rag", systems.parse(system).options, replicate)
     if colon or kind not in get_args(Kind):
-        raise UnknownArm(f"arm {name!r} is unknown", way_out=_WAY_OUT)
+        raise UnknownArm(f"arm {name!r} is unknown", hint=_WAY_OUT)
     return Arm(name, kind, replicate=replicate)  # type: ignore[arg-type]  # checked just above
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from llama_index.core.schema import NodeWithScore
 
+from data.errors import RagAppError
 from eval.choice.arms import Arm
 from eval.choice.contamination import shares_ngram
 from eval.choice.finding import Finder
@@ -24,8 +25,7 @@ from generation.choosing import Chooser
 from generation.citations import Citation
 from generation.errors import GenerationError
 from generation.multiple_choice import Chosen
-from rag_app.cost import Model, operations
-from rag_app.errors import EXPECTED
+from rag_app.cost.flops import Model, operations
 
 TEXTS_KEPT = 10
 """Passages of a sample whose text is logged: fifty of each question would be a gigabyte."""
@@ -69,12 +69,12 @@ class Asker:
         """The record of an answer.
 
         Raises:
-            one of `rag_app.errors.EXPECTED`: there is none; for private data sets the message is
+            RagAppError: there is none; for private data sets the message is
                 one that repeats nothing of the question.
         """
         try:
             return await self._ask(question, arm, repeat)
-        except EXPECTED as error:
+        except RagAppError as error:
             if not self.private:
                 raise
             raise _discreet(error) from None
@@ -210,5 +210,5 @@ def _discreet(error: Exception) -> EvalError:
     Our own messages about language models name the thing alone; causes quote servers.
     """
     if isinstance(error, GenerationError | EvalError):
-        return EvalError(error.message, way_out=error.way_out)
+        return EvalError(error.message, hint=error.hint)
     return EvalError(f"{type(error).__name__}; its words are withheld, as the data set is private")

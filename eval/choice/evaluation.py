@@ -28,11 +28,11 @@ from eval.running.directory import RunDirectory
 from eval.running.environment import environment
 from eval.running.progress import Progress
 from eval.running.runner import Job, Outcome, run_all
-from rag_app import shapes
-from rag_app.assembly import chooser as make_chooser
-from rag_app.assembly import open_service
-from rag_app.cost import Model
-from rag_app.ingest import OnProgress
+from rag_app.assembly.application import chooser as make_chooser
+from rag_app.assembly.application import open_service
+from rag_app.cost import shapes
+from rag_app.cost.flops import Model
+from rag_app.ingestion.engine import OnProgress
 from rag_app.results import IndexInfo
 from rag_app.service import Service
 from rag_app.settings import Settings, override
@@ -89,14 +89,14 @@ async def run(
     Raises:
         EvalError: the data set or the collection has changed since the run began, there is nothing
             to search, or too many questions failed.
-        one of `rag_app.errors.EXPECTED`: the application cannot be opened.
+        RagAppError: the application cannot be opened.
     """
     plan, settings = ChoicePlan.of(directory.plan), directory.settings(secrets)
     dataset = load(plan, settings)
     if dataset.revision != directory.dataset["revision"]:
         raise EvalError(
             f"data set {plan.dataset} has changed since the run in {directory.path} began",
-            way_out="Begin a new run with another --out",
+            hint="Begin a new run with another --out",
         )
     arms = [explicit(arm, settings) for arm in parse_all(plan.arms)]
     work = _Work(plan, settings, dataset, arms)

@@ -55,7 +55,7 @@ class Finder:
 
         Raises:
             EvalError: nothing was found, or a stage fell back to something simpler.
-            one of `rag_app.errors.EXPECTED`: a search failed.
+            RagAppError: a search failed.
         """
         key = (tuple(queries), options)
         if key not in self._known:
@@ -88,7 +88,7 @@ class Finder:
             raise EvalError(
                 "no passages were found",
                 cause=f"collection {self._collection} has none for this question",
-                way_out="Look at the collection by `rag-app documents list`",
+                hint="Look at the collection by `rag-app documents list`",
             )
         return Found(
             [node_of(hit) for hit in hits.values()],

@@ -9,7 +9,7 @@ from typing import Any
 from eval.choice.arms import Arm
 from eval.choice.plan import ChoicePlan
 from eval.errors import EvalError
-from rag_app.ingest import OnProgress
+from rag_app.ingestion.engine import OnProgress
 from rag_app.results import IndexInfo
 from rag_app.service import Service
 from rag_app.settings import Settings
@@ -72,7 +72,7 @@ def collection_of(corpus: Path) -> str:
         EvalError: the corpus is not there.
     """
     if not corpus.exists():
-        raise EvalError(f"{corpus} does not exist", way_out="Name another --corpus")
+        raise EvalError(f"{corpus} does not exist", hint="Name another --corpus")
     folder = corpus.absolute().parent
     name = folder.name if corpus.stem in _PLAIN_NAMES else corpus.absolute().stem
     return f"eval-{re.sub(r'[^A-Za-z0-9_-]+', '-', name).strip('-')}"[:_LONGEST_NAME]
@@ -94,7 +94,7 @@ def require_unchanged(before: Mapping[str, Any], now: Mapping[str, Any]) -> None
             raise EvalError(
                 f"collection {collection} has changed since the run began",
                 cause="answers over other passages cannot be put beside those that are there",
-                way_out="Begin a new run with another --out",
+                hint="Begin a new run with another --out",
             )
 
 
@@ -122,18 +122,18 @@ def _searched(indexes: Sequence[IndexInfo], collection: str, encoder: str) -> In
         raise EvalError(
             f"collection {collection} has no index of encoder {encoder}",
             cause="it was built with other settings" if of_encoder else "",
-            way_out=f"Build it: {build}",
+            hint=f"Build it: {build}",
         )
     if found.behind:
         raise EvalError(
             f"the index of encoder {encoder} in collection {collection} is incomplete",
             cause=f"{found.behind} documents are missing or old",
-            way_out=f"Bring it up to date: {build}",
+            hint=f"Bring it up to date: {build}",
         )
     if not found.chunks:
         raise EvalError(
             f"collection {collection} is empty",
             cause="there is nothing to find",
-            way_out=f"Take documents in: `rag-app ingest PATH --collection {collection}`",
+            hint=f"Take documents in: `rag-app ingest PATH --collection {collection}`",
         )
     return found

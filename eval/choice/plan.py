@@ -72,5 +72,5 @@ def select(questions: Sequence[Question], limit: int | None, seed: int) -> list[
         EvalError: there is none.
     """
     if not questions:
-        raise EvalError("no question is left to ask", way_out="Name other --subjects")
+        raise EvalError("no question is left to ask", hint="Name other --subjects")
     return sorted(questions, key=lambda q: (digest(f"{seed}:order:{q.id}"), q.id))[:limit]

@@ -70,7 +70,7 @@ class PassagePool:
             raise EvalError(
                 f"there are no {len(like)} random passages of {sum(wanted)} words",
                 cause=f"the collection has {len(self._passages)} passages",
-                way_out="Leave the arm random away, or ask for fewer --passages",
+                hint="Leave the arm random away, or ask for fewer --passages",
             )
         return [node_of(passage) for passage in drawn]
 

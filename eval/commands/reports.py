@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from rag_app import output
+from rag_app.commands import output
 from rag_app.commands.common import AsJson
 
 _Run = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a run.")]

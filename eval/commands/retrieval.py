@@ -160,6 +160,6 @@ def _numbers(text: str) -> tuple[int, ...]:
         numbers = [0]
     if any(number < 1 for number in numbers):
         raise SettingsError(
-            f"--lengths {text!r} is not valid", way_out="Give numbers such as 64,128,256"
+            f"--lengths {text!r} is not valid", hint="Give numbers such as 64,128,256"
         )
     return tuple(numbers)

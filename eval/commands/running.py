@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import typer
 
-from rag_app import output
+from rag_app.commands import output
 from rag_app.commands.common import Interrupted
 
 T = TypeVar("T")

@@ -35,7 +35,7 @@ def find(text: str, data_dir: Path | None, cache: Path, split: str = "test") -> 
     raise DatasetError(
         f"beir:{text} is neither a folder nor a data set of the hub",
         cause=f"{shelf} has {', '.join(known) or 'none'}" if shelf else "no --data-dir is given",
-        way_out="Give a path, a name in beir/ of --data-dir, or one of the hub: beir:mteb/scifact",
+        hint="Give a path, a name in beir/ of --data-dir, or one of the hub: beir:mteb/scifact",
     )
 
 
@@ -84,7 +84,7 @@ def load(folder: Path, split: str = "test", name: str = "") -> RetrievalDataset:
     """
     corpus = folder / "corpus.jsonl"
     if not corpus.is_file():
-        raise DatasetError(f"{corpus} cannot be read", cause="no such file", way_out=_WAY_OUT)
+        raise DatasetError(f"{corpus} cannot be read", cause="no such file", hint=_WAY_OUT)
     name = name or f"beir:{folder}"
     if split == "test" and not _path(folder, split).exists() and _path(folder, "dev").is_file():
         split, name = "dev", f"{name} (dev)"
@@ -95,7 +95,7 @@ def load(folder: Path, split: str = "test", name: str = "") -> RetrievalDataset:
         raise DatasetError(
             f"{folder} has judgements for {len(absent)} queries without text",
             cause=f"query {absent[0]!r} is in no queries file",
-            way_out=_WAY_OUT,
+            hint=_WAY_OUT,
         )
     check(name, corpus, qrels)
     queries = {query: texts[query] for query in qrels}
@@ -130,7 +130,7 @@ def _qrels(path: Path) -> dict[str, dict[str, int]]:
             raise bad(path, number, reason, "Round it, or scale all grades to whole numbers")
         qrels.setdefault(fields[0], {})[fields[1]] = int(float(fields[2]))
     if not qrels:
-        raise DatasetError(f"{path} has no judgements", way_out=_WAY_OUT)
+        raise DatasetError(f"{path} has no judgements", hint=_WAY_OUT)
     return qrels
 
 

@@ -97,10 +97,10 @@ def parse(text: str, queries: str = "original") -> Asked:
     long = slug.endswith("_long")
     asked = Asked(slug.removesuffix("_long"), long, _table(named or queries))
     if asked.slug not in TASKS:
-        raise DatasetError(f"BRIGHT has no task {task!r}", way_out=f"It has {', '.join(TASKS)}")
+        raise DatasetError(f"BRIGHT has no task {task!r}", hint=f"It has {', '.join(TASKS)}")
     if long and not TASKS[asked.slug].long:
         having = ", ".join(f"{slug}-long" for slug, task in TASKS.items() if task.long)
-        raise DatasetError(f"{asked.slug} has no long documents", way_out=f"There are {having}")
+        raise DatasetError(f"{asked.slug} has no long documents", hint=f"There are {having}")
     return asked
 
 
@@ -165,7 +165,7 @@ def _examples(asked: Asked, folders: list[Path]) -> list[_Example]:
             f"{asked.name} is not whole",
             cause=f"{copies[0]} has {found} different queries in {len(examples)} lines, not"
             f" {expected}",
-            way_out=f"Get it again: {_command('examples', asked.slug, _writable(folders))}",
+            hint=f"Get it again: {_command('examples', asked.slug, _writable(folders))}",
         )
     return examples
 
@@ -201,7 +201,7 @@ def _rewritten(asked: Asked, folders: list[Path], original: Mapping[str, str]) -
         raise DatasetError(
             f"{path} does not have the queries of {asked.slug}",
             cause=f"only one of both has {odd!r}",
-            way_out=f"Get it again: {_command(asked.queries, asked.slug, path.parent.parent)}",
+            hint=f"Get it again: {_command(asked.queries, asked.slug, path.parent.parent)}",
         )
     return {query: found[query] for query in original}
 
@@ -217,7 +217,7 @@ def _check(asked: Asked, corpus: Path, qrels: Mapping[str, Mapping[str, int]]) -
         raise DatasetError(
             f"{asked.name} has {size} documents",
             cause=f"published results are over {' or '.join(map(str, sorted(known)))}",
-            way_out=f"Get them again: {_command('documents', asked.slug, corpus.parent.parent)}",
+            hint=f"Get them again: {_command('documents', asked.slug, corpus.parent.parent)}",
         )
 
 
@@ -227,7 +227,7 @@ def _refuse_cut(asked: Asked, examples: list[_Example], folder: Path) -> None:
         raise DatasetError(
             f"{asked.name} lacks the ids that must be taken out of {cut} rankings",
             cause="its copy of the examples has emptied lists (n_excluded)",
-            way_out=f"Get them whole: {_command('examples', asked.slug, folder)}",
+            hint=f"Get them whole: {_command('examples', asked.slug, folder)}",
         )
 
 
@@ -237,7 +237,7 @@ def _table(queries: str) -> str:
             return f"{rewriter}_reason"
     if queries != "original":
         having = ", ".join(f"{rewriter}_reason" for rewriter in REWRITERS)
-        raise DatasetError(f"BRIGHT has no queries {queries!r}", way_out=f"original, {having}")
+        raise DatasetError(f"BRIGHT has no queries {queries!r}", hint=f"original, {having}")
     return queries
 
 

@@ -54,7 +54,7 @@ def retrieval(
     kind, _, rest = name.partition(":")
     if queries != "original" and kind != "bright":
         raise DatasetError(
-            f"{name} has no {queries} queries", way_out="Only BRIGHT has rewritten ones"
+            f"{name} has no {queries} queries", hint="Only BRIGHT has rewritten ones"
         )
     if kind == "beir" and rest:
         return beir.find(rest, data_dir, cache, split)
@@ -110,7 +110,7 @@ def _only(dataset: ChoiceDataset, subjects: Sequence[str]) -> ChoiceDataset:
     if unknown:
         raise DatasetError(
             f"{dataset.name} has no subject {unknown[0]!r}",
-            way_out=f"It has {', '.join(sorted(known.values())) or 'none'}",
+            hint=f"It has {', '.join(sorted(known.values())) or 'none'}",
         )
     wanted = {known[_plain(subject)] for subject in subjects}
     return replace(dataset, questions=[q for q in dataset.questions if q.subject in wanted])
@@ -127,5 +127,5 @@ def _unknown(
     if name in others or f"{name.partition(':')[0]}:" in {
         f"{n.partition(':')[0]}:" for n in others
     }:
-        return DatasetError(f"{name} is a data set of `eval {elsewhere}`", way_out=f"Here: {names}")
-    return DatasetError(f"There is no data set {name!r}", way_out=f"There are {names}")
+        return DatasetError(f"{name} is a data set of `eval {elsewhere}`", hint=f"Here: {names}")
+    return DatasetError(f"There is no data set {name!r}", hint=f"There are {names}")

@@ -45,7 +45,7 @@ def load(path: Path) -> list[Question]:
 
 
 def read(
-    source: Path | str, numbered: Iterable[tuple[int, Mapping[str, Any]]], way_out: str = _WAY_OUT
+    source: Path | str, numbered: Iterable[tuple[int, Mapping[str, Any]]], hint: str = _WAY_OUT
 ) -> Iterator[Question]:
     """Questions from records with the numbers of their lines.
 
@@ -56,7 +56,7 @@ def read(
         try:
             yield question(record)
         except ValueError as error:
-            raise bad(source, number, str(error), way_out) from error
+            raise bad(source, number, str(error), hint) from error
 
 
 def question(record: Mapping[str, Any]) -> Question:

@@ -48,6 +48,6 @@ def check(
         raise DatasetError(
             f"{name} lacks {len(absent)} of {len(relevant)} documents that are judged relevant",
             cause=f"{corpus} has no passage {min(absent)!r}",
-            way_out="Get the corpus again, whole and of the same version as its judgements",
+            hint="Get the corpus again, whole and of the same version as its judgements",
         )
     return len(seen)

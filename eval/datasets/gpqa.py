@@ -41,7 +41,7 @@ def find(name: str, data_dir: Path | None) -> ChoiceDataset:
         raise DatasetError(
             f"{name} is not whole",
             cause=f"it has {len(dataset.questions)} questions, not {COUNTS[name]}",
-            way_out=remedy,
+            hint=remedy,
         )
     return dataset
 
@@ -69,7 +69,7 @@ def _unzip(path: Path, name: str) -> bytes:
         raise DatasetError(
             f"{path} cannot be read",
             cause=str(error),
-            way_out="Give the authors' dataset.zip, or the CSV files that it holds",
+            hint="Give the authors' dataset.zip, or the CSV files that it holds",
         ) from error
 
 

@@ -42,11 +42,11 @@ def rows(
         table = datasets.load_dataset(repository, config, split=split)
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
         raise DatasetError(
-            f"{what} cannot be had from the hub", cause=_reason(error), way_out=remedy
+            f"{what} cannot be had from the hub", cause=_reason(error), hint=remedy
         ) from error
     lacking = sorted(set(columns) - set(table.column_names))
     if lacking:
-        raise DatasetError(f"{what} has no column {lacking[0]}", way_out=remedy)
+        raise DatasetError(f"{what} has no column {lacking[0]}", hint=remedy)
     yield from table
 
 

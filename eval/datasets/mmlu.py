@@ -30,7 +30,7 @@ def find(data_dir: Path | None, cache: Path, split: str = "test") -> ChoiceDatas
         DatasetError: it cannot be had, is malformed or is not whole.
     """
     if split not in COUNTS:
-        raise DatasetError(f"mmlu has no split {split!r}", way_out=f"It has {', '.join(COUNTS)}")
+        raise DatasetError(f"mmlu has no split {split!r}", hint=f"It has {', '.join(COUNTS)}")
     questions = list(_questions(data_dir, cache, split))
     check(questions, split)
     passages = data_dir / "openstax" / "passages.jsonl" if data_dir else None
@@ -50,7 +50,7 @@ def check(questions: Iterable[Question], split: str) -> None:
             f"mmlu ({split}) is not whole",
             cause=f"it has {subjects.total()} questions of {len(subjects)} subjects, not"
             f" {COUNTS[split]} of {SUBJECTS}",
-            way_out="Get it again; a part of it can be measured as jsonl:PATH",
+            hint="Get it again; a part of it can be measured as jsonl:PATH",
         )
 
 

@@ -26,7 +26,7 @@ def find(data_dir: Path | None, cache: Path, split: str = "test") -> ChoiceDatas
     """
     split = "validation" if split == "dev" else split
     if split not in COUNTS:
-        raise DatasetError(f"mmlu_pro has no split {split!r}", way_out="It has test and dev")
+        raise DatasetError(f"mmlu_pro has no split {split!r}", hint="It has test and dev")
     path = hub.copy(HUB, None, split, f"mmlu_pro/{split}.jsonl", data_dir, cache)
     name = "mmlu_pro" if split == "test" else "mmlu_pro (dev)"
     dataset = whole(name, read(path, _ours(records(path, _WAY_OUT)), _WAY_OUT))
@@ -34,7 +34,7 @@ def find(data_dir: Path | None, cache: Path, split: str = "test") -> ChoiceDatas
         raise DatasetError(
             f"{name} is not whole",
             cause=f"it has {len(dataset.questions)} questions, not {COUNTS[split]}",
-            way_out="Get it again; a part of it can be measured as jsonl:PATH",
+            hint="Get it again; a part of it can be measured as jsonl:PATH",
         )
     return dataset
 

@@ -57,5 +57,5 @@ def _folder(data_dir: Path | None) -> Path:
     folder = (data_dir or Path()) / "openstax"
     for name in ("mcq.jsonl", "passages.jsonl"):
         if not (folder / name).is_file():
-            raise DatasetError("openstax is missing", cause=f"no {folder / name}", way_out=_WAY_OUT)
+            raise DatasetError("openstax is missing", cause=f"no {folder / name}", hint=_WAY_OUT)
     return folder

@@ -27,7 +27,7 @@ def rows(path: Path) -> Iterator[tuple[int, bytes]]:
         raise DatasetError(f"{path} cannot be read", cause=cause) from error
 
 
-def records(path: Path, way_out: str) -> Iterator[tuple[int, dict[str, Any]]]:
+def records(path: Path, hint: str) -> Iterator[tuple[int, dict[str, Any]]]:
     """Number and content of each line of a file of JSON objects.
 
     Raises:
@@ -37,15 +37,15 @@ def records(path: Path, way_out: str) -> Iterator[tuple[int, dict[str, Any]]]:
         try:
             record = orjson.loads(row)
         except orjson.JSONDecodeError as error:
-            raise bad(path, number, f"it is not JSON ({error})", way_out) from error
+            raise bad(path, number, f"it is not JSON ({error})", hint) from error
         if not isinstance(record, dict):
-            raise bad(path, number, "it is not a JSON object", way_out)
+            raise bad(path, number, "it is not a JSON object", hint)
         yield number, record
 
 
-def bad(path: Path | str, number: int, reason: str, way_out: str) -> DatasetError:
+def bad(path: Path | str, number: int, reason: str, hint: str) -> DatasetError:
     """The error that names a line."""
-    return DatasetError(f"{path} line {number} cannot be read", cause=reason, way_out=way_out)
+    return DatasetError(f"{path} line {number} cannot be read", cause=reason, hint=hint)
 
 
 def identifier(record: Mapping[str, Any]) -> str | None:

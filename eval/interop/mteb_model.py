@@ -21,8 +21,8 @@ import numpy as np
 from eval.errors import EvalError
 from eval.retrieval.ranking import by_passage, degraded, hits_wanted, ranking
 from eval.systems import System, parse
-from rag_app import assembly
-from rag_app.ingest import IngestReport
+from rag_app.assembly import application as assembly
+from rag_app.ingestion.engine import IngestReport
 from rag_app.service import Service
 from rag_app.settings import Settings
 from retrieval.index.errors import NoIndexOfEncoder, UnknownCollection
@@ -45,7 +45,7 @@ class MtebModel:
     Args:
         settings: how the parts of the system work.
         system: the system, or its name, such as ``hybrid`` or ``dense@reasonir-8b+qwen``.
-        opened: opens the application; None is `rag_app.assembly.open_service`.
+        opened: opens the application; None is `rag_app.assembly.application.open_service`.
         keep: whether the collections stay, so that another system need not encode the corpus anew.
         concurrency: searches under way at once.
 

@@ -68,7 +68,7 @@ async def build(
             f"no question could be made about collection {collection!r}",
             cause=f"of {seen.passages} passages {len(seen.places)} have {SHORTEST} words or more"
             + "".join(f"; {what}: {number}" for what, number in built.outcomes.items()),
-            way_out="Take in more text, or connect a language model (RAG_APP_LLM__MODEL)",
+            hint="Take in more text, or connect a language model (RAG_APP_LLM__MODEL)",
         )
     return built
 
@@ -92,7 +92,7 @@ def _by_template(
 async def _by_model(settings: Settings, passages: Sequence[tuple[Place, Hit]], count: int) -> Built:
     import httpx
 
-    from rag_app.assembly import llm
+    from rag_app.assembly.application import llm
 
     questions: list[OwnQuestion] = []
     outcomes: Counter[str] = Counter()
@@ -122,7 +122,7 @@ def _require_answers(outcomes: Counter[str], address: str) -> None:
         raise EvalError(
             f"the language model at {address} made no questions",
             cause=f"{outcomes['failed']} of {outcomes.total()} calls failed",
-            way_out="`rag-app doctor` tells why; without llm.model templates make questions",
+            hint="`rag-app doctor` tells why; without llm.model templates make questions",
         )
 
 

@@ -74,6 +74,6 @@ async def still_there(
             f"{len(questions) - len(kept)} of {len(questions)} questions about collection "
             f"{collection!r} have lost their passage",
             cause="its documents, or how they are cut, have changed",
-            way_out="Make new ones with --fresh",
+            hint="Make new ones with --fresh",
         )
     return kept

@@ -93,7 +93,7 @@ def read(path: Path) -> list[OwnQuestion]:
         raise EvalError(
             f"the questions in {path} cannot be read",
             cause=str(error),
-            way_out="Make new ones with --fresh",
+            hint="Make new ones with --fresh",
         ) from error
 
 

@@ -119,7 +119,7 @@ def compare(a: RunDirectory, b: RunDirectory) -> Comparison:
         raise EvalError(
             f"{a.path} and {b.path} have nothing in common",
             cause="no arm or system of the one has a question of the other",
-            way_out="Run both with the same arms or systems",
+            hint="Run both with the same arms or systems",
         )
     corrected = holm([row.p for row in rows])
     return Comparison(
@@ -145,7 +145,7 @@ def _require_comparable(a: RunDirectory, b: RunDirectory) -> None:
         raise EvalError(
             f"{a.path} and {b.path} cannot be compared",
             cause=f"they are of different data: {told[0]}, and {told[1]}",
-            way_out="Run both on one data set in one revision",
+            hint="Run both on one data set in one revision",
         )
 
 

@@ -99,7 +99,7 @@ def require_matplotlib() -> None:
         raise EvalError(
             "reports cannot be drawn",
             cause="matplotlib is not installed",
-            way_out="pip install 'rag-app[eval]'",
+            hint="pip install 'rag-app[eval]'",
         ) from error
 
 

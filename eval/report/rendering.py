@@ -82,7 +82,7 @@ def _environment() -> "Environment":
         raise EvalError(
             "reports cannot be written",
             cause="jinja2 is not installed",
-            way_out="pip install 'rag-app[eval]'",
+            hint="pip install 'rag-app[eval]'",
         ) from error
     environment = Environment(
         loader=PackageLoader("eval.report", ""),

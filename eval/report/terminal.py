@@ -3,7 +3,7 @@
 import sys
 
 from eval.report.document import Report, Table, Text
-from rag_app.output import UNWATCHED, harmless
+from rag_app.commands.output import UNWATCHED, harmless
 
 
 def show(report: Report) -> None:

@@ -16,8 +16,8 @@ from eval.retrieval.ranking import Named, by_passage
 from eval.retrieval.searching import OpenService, Searching
 from eval.running.directory import RunDirectory
 from eval.running.progress import Progress
-from rag_app import assembly
-from rag_app.ingest import OnProgress
+from rag_app.assembly import application as assembly
+from rag_app.ingestion.engine import OnProgress
 from rag_app.settings import Settings
 
 OWN_QUESTIONS = "own.jsonl"
@@ -37,7 +37,7 @@ async def run(
     Args:
         directory: the run; its plan says what to do.
         command: the command line, for `env.json`.
-        opened: opens the application; None is `rag_app.assembly.open_service`.
+        opened: opens the application; None is `rag_app.assembly.application.open_service`.
         on_ingest: is told how far the taking in of documents is.
         secrets: where keys come from, see `RunDirectory.settings`.
 
@@ -87,7 +87,7 @@ def _load(
     if dataset.revision != directory.dataset["revision"]:
         raise EvalError(
             f"data set {plan.dataset} has changed since the run in {directory.path} began",
-            way_out="Begin a new run with another --out",
+            hint="Begin a new run with another --out",
         )
     return dataset, named
 

@@ -25,7 +25,7 @@ def named(files: Sequence[Path]) -> dict[str, Path]:
     names = [_ENDING.sub("", file.name).removeprefix("run.") for file in files]
     twice = next((name for name, count in Counter(names).items() if count > 1), None)
     if twice is not None:
-        raise EvalError(f"two files are runs of {twice!r}", way_out="Rename one of them")
+        raise EvalError(f"two files are runs of {twice!r}", hint="Rename one of them")
     for file in files:
         trec.read(file)
     return dict(zip(names, (file.absolute() for file in files), strict=True))

@@ -11,7 +11,7 @@ from eval.errors import EvalError
 from eval.retrieval.lengths import cut_name
 from eval.systems import System
 from rag_app import recipes
-from rag_app.encoder_choice import choose
+from rag_app.assembly.encoders import choose
 from rag_app.service import QueryOptions
 from rag_app.settings import Settings, override
 

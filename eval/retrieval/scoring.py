@@ -88,7 +88,7 @@ def require_found(samples: Mapping[str, Sequence[RetrievalSample]], queries: int
             raise EvalError(
                 f"{name} found nothing for {queries - found} of {queries} queries",
                 cause=f"{errors} of these searches failed" if errors else "no search failed",
-                way_out="Check that its collection holds the documents of this data set",
+                hint="Check that its collection holds the documents of this data set",
             )
 
 

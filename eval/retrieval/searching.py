@@ -19,10 +19,10 @@ from eval.running.environment import environment
 from eval.running.progress import Progress
 from eval.running.runner import Job, run_all
 from eval.systems import System
-from rag_app import assembly
-from rag_app.ingest import OnProgress
-from rag_app.ingest import Progress as Taken
-from rag_app.remote import RemoteService
+from rag_app.assembly import application as assembly
+from rag_app.ingestion.engine import OnProgress
+from rag_app.ingestion.engine import Progress as Taken
+from rag_app.remote.service import RemoteService
 from rag_app.results import IndexInfo, SearchResult
 from rag_app.service import Service
 from rag_app.settings import Settings, override
@@ -126,7 +126,7 @@ class Searching:
             if not _SHORTEST_REWRITE <= tokens <= _LONGEST_REWRITE:
                 raise EvalError(
                     f"a rewrite of {tokens} tokens cannot be asked for",
-                    way_out=f"Name --lengths from {_SHORTEST_REWRITE} to {_LONGEST_REWRITE}",
+                    hint=f"Name --lengths from {_SHORTEST_REWRITE} to {_LONGEST_REWRITE}",
                 )
             there = override(self._settings, {"rewrite": {"tokens": tokens}})
             named = [_Series(cut_name(system.name, tokens), system) for system in rewriting]
@@ -142,7 +142,7 @@ class Searching:
                 cause="it needs rewrites of several lengths"
                 if several
                 else "it needs the instruction of its task",
-                way_out="Stop the application, and resume the run",
+                hint="Stop the application, and resume the run",
             )
 
     async def _take_in(self, service: Service, on_ingest: OnProgress) -> list[IndexInfo]:
@@ -178,7 +178,7 @@ class Searching:
                 raise EvalError(
                     f"collection {self._plan.collection!r} holds more than {self._plan.dataset}",
                     cause=f"{document.source} is no part of it",
-                    way_out="Name another --collection, or delete that document",
+                    hint="Name another --collection, or delete that document",
                 )
 
     def _jobs(self, service: Service, phase: _Phase) -> Iterator[Job]:
@@ -255,6 +255,6 @@ def require_documents(dataset: RetrievalDataset) -> Path:
         raise EvalError(
             f"the documents of {dataset.name} are not at hand",
             cause="only runs of other programs can be scored without them (eval score)",
-            way_out=dataset.missing,
+            hint=dataset.missing,
         )
     return dataset.corpus

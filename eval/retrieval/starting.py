@@ -14,7 +14,7 @@ from eval.retrieval.plan import RetrievalPlan, collection_name, with_task
 from eval.retrieval.searching import OpenService, require_documents
 from eval.running.directory import RunDirectory
 from eval.systems import System
-from rag_app.assembly import open_service
+from rag_app.assembly.application import open_service
 from rag_app.service import DEFAULT_OPTIONS
 from rag_app.settings import Settings
 

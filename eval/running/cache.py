@@ -51,7 +51,7 @@ class ResponseCache:
             raise EvalError(
                 f"the response cache {path} cannot be used",
                 cause=str(error),
-                way_out="Delete it, or go without it by --no-cache",
+                hint="Delete it, or go without it by --no-cache",
             ) from None
 
     def __enter__(self) -> "ResponseCache":

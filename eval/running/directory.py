@@ -53,7 +53,7 @@ class RunDirectory:
         if (path / _RUN).exists():
             raise EvalError(
                 f"{path} holds a run already",
-                way_out=f"Go on with it by `rag-app eval resume {path}`, or name another --out",
+                hint=f"Go on with it by `rag-app eval resume {path}`, or name another --out",
             )
         run = cls(path, kind, dict(plan), dict(dataset))
         here = {"storage": {"path": settings.storage.path.absolute()}}  # resumed from anywhere
@@ -82,7 +82,7 @@ class RunDirectory:
             raise EvalError(
                 f"{path} holds no run",
                 cause=f"its {_RUN} is missing or damaged",
-                way_out="Name a folder that `rag-app eval choice` or `eval retrieval` wrote",
+                hint="Name a folder that `rag-app eval choice` or `eval retrieval` wrote",
             ) from None
 
     @cached_property
@@ -125,7 +125,7 @@ class RunDirectory:
             raise EvalError(
                 f"{self.path / name} could not be read",
                 cause=str(error),
-                way_out=f"`rag-app eval resume {self.path}` finishes a run",
+                hint=f"`rag-app eval resume {self.path}` finishes a run",
             ) from None
 
     @contextmanager
@@ -141,7 +141,7 @@ class RunDirectory:
         except Timeout:
             raise EvalError(
                 f"the run in {self.path} is under way in another process",
-                way_out="Wait for it, or stop it first",
+                hint="Wait for it, or stop it first",
             ) from None
         try:
             yield

@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from data.errors import RagAppError
 from eval.errors import EvalError
 from eval.running.samples import Record, SampleLog
-from rag_app.errors import EXPECTED
 
 _SEEN_ENOUGH = 10
 """Samples before the share of errors says anything."""
@@ -24,7 +24,7 @@ class Job:
 
     Attributes:
         key: names it in the log.
-        work: gives what came of it; it may raise one of `rag_app.errors.EXPECTED`.
+        work: gives what came of it; it may raise RagAppError.
         about: what its record holds in any case.
     """
 
@@ -137,12 +137,12 @@ class _Run:
         return TooManyErrors(
             f"{self.errors} of {seen} samples failed, so the run was stopped",
             cause=self._last_error.rstrip("."),
-            way_out=f"Put that right, then `rag-app eval resume {self._log.path.parent}`",
+            hint=f"Put that right, then `rag-app eval resume {self._log.path.parent}`",
         )
 
 
 async def _record(job: Job) -> Record:
     try:
         return {"key": job.key, **job.about, **await job.work()}
-    except EXPECTED as error:
+    except RagAppError as error:
         return {"key": job.key, **job.about, "state": "error", "detail": str(error)}

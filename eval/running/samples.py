@@ -102,7 +102,7 @@ class SampleLog:
                         raise EvalError(
                             f"line {number} of {self.path} is damaged",
                             cause="it is no sample",
-                            way_out="Delete that line; `rag-app eval resume` asks again",
+                            hint="Delete that line; `rag-app eval resume` asks again",
                         )
                     return
                 end += len(line)
@@ -140,7 +140,7 @@ class SampleLog:
             raise EvalError(
                 f"{self.path} could not be written",
                 cause=(self._failure.strerror or str(self._failure)).lower(),
-                way_out=f"Make room, then `rag-app eval resume {self.path.parent}`",
+                hint=f"Make room, then `rag-app eval resume {self.path.parent}`",
             )
 
 

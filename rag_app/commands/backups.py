@@ -11,7 +11,7 @@ from typing import IO, Annotated, Any
 import orjson
 import typer
 
-from rag_app import output
+from rag_app.commands import output
 from rag_app.commands.common import AsJson, with_service
 from rag_app.errors import SettingsError
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from rag_app.encoder_choice import LicenceNotAccepted, choose
+from rag_app.assembly.encoders import LicenceNotAccepted, choose
 from rag_app.errors import SettingsError
 from rag_app.settings import Settings, override
 
@@ -59,7 +59,7 @@ def accepted(settings: Settings, name: str | None, accept: bool) -> Settings:
 
 def with_service(settings: Settings, work: Callable[[Any], Awaitable[T]]) -> T:
     """Open the application, do one thing with it, close it."""
-    from rag_app.assembly import open_service
+    from rag_app.assembly.application import open_service
 
     async def run() -> T:
         service = open_service(settings)

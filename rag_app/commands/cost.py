@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from rag_app import output
+from rag_app.commands import output
 from rag_app.commands.common import AsJson
 
 _LLM = "a model's name, or a number of parameters such as 32e9."
@@ -36,8 +36,8 @@ def cost(  # noqa: PLR0913, PLR0917 - one parameter a flag
     as_json: AsJson = False,
 ) -> None:
     """Compute what rewriting and reranking cost beside the retriever alone."""
-    from rag_app.cost import Workload, compared, configurations, model_named
-    from rag_app.encoder_choice import choose
+    from rag_app.assembly.encoders import choose
+    from rag_app.cost.flops import Workload, compared, configurations, model_named
 
     work = Workload(
         query_tokens, passage_tokens, candidates, prompt_tokens, rewrite_tokens, grade_tokens,

@@ -5,9 +5,9 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from rag_app import output
+from rag_app.assembly.encoders import choose, rows
+from rag_app.commands import output
 from rag_app.commands.common import Accept, AsJson, EncoderName, accepted
-from rag_app.encoder_choice import choose, rows
 from rag_app.errors import ApplicationError
 from rag_app.settings import override
 
@@ -41,7 +41,7 @@ def encode(  # noqa: PLR0913, PLR0917 - one parameter a flag
     as_json: AsJson = False,
 ) -> None:
     """Print the vectors of texts."""
-    from rag_app.assembly import encoder as make
+    from rag_app.assembly.application import encoder as make
 
     run = {
         "model": model,
@@ -81,7 +81,7 @@ def golden(
     as_json: AsJson = False,
 ) -> None:
     """Write vectors that a served encoder can be checked against (setting `golden`)."""
-    from rag_app.assembly import encoder as make
+    from rag_app.assembly.application import encoder as make
     from retrieval.encoders import golden as vectors
 
     name = encoder or context.obj.encoder.name

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from rag_app import output
+from rag_app.commands import output
 from rag_app.commands.common import Accept, AsJson, InCollection, accepted, with_service
 from rag_app.settings import Settings
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from rag_app import output
+from rag_app.commands import output
 from rag_app.commands.common import AsJson
 from rag_app.probes.base import DEADLINE
 
@@ -30,7 +30,7 @@ def doctor(
     as_json: AsJson = False,
 ) -> None:
     """Try every part with a real call, and say what to do about those that fail."""
-    from rag_app.doctor import examine
+    from rag_app.probes.doctor import examine
 
     gc.disable()  # in a process of seconds, it would take a third of what the imports take
     if context.obj.log_level == "WARNING":  # the probes say the same, and with it the way out
@@ -53,6 +53,6 @@ def show_config(context: typer.Context, as_json: AsJson = False) -> None:
 @_config.command("env")
 def environment(context: typer.Context) -> None:
     """Print every setting as a variable for a `.env` file; secrets are left empty."""
-    from rag_app.environment_file import template
+    from rag_app.commands.environment_file import template
 
     typer.echo(template(context.obj), nl=False)

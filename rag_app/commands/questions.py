@@ -4,7 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
-from rag_app import output
+from rag_app.assembly.encoders import rows
+from rag_app.commands import output
 from rag_app.commands.common import (
     Accept,
     AsJson,
@@ -14,7 +15,6 @@ from rag_app.commands.common import (
     query_options,
     with_service,
 )
-from rag_app.encoder_choice import rows
 from rag_app.errors import ApplicationError
 from rag_app.settings import Settings
 
@@ -98,7 +98,7 @@ def ask(  # noqa: PLR0913, PLR0917 - one parameter a flag
             if isinstance(event, Answer):
                 return event
             output.stream(event, as_json)
-        raise ApplicationError("the reader ended without an answer", way_out="Ask again")
+        raise ApplicationError("the reader ended without an answer", hint="Ask again")
 
     output.show(with_service(settings, answer).as_dict(), as_json, output.citations)
 
@@ -116,7 +116,8 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Show side by side what several systems find."""
-    from rag_app import comparison, comparison_table
+    from rag_app import comparison
+    from rag_app.commands import comparison_table
 
     settings: Settings = context.obj
     usual, known = settings.encoder.name, [row.name for row in rows(settings)]

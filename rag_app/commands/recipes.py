@@ -2,7 +2,8 @@
 
 import typer
 
-from rag_app import output, recipe_listing, recipes
+from rag_app import recipes
+from rag_app.commands import output, recipe_listing
 from rag_app.commands.common import AsJson
 
 _recipes = typer.Typer(

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
-from rag_app.errors import EXPECTED, ApplicationError
-from rag_app.probes.containers import hint
+from data.errors import RagAppError
+from rag_app.errors import ApplicationError
 
 T = TypeVar("T")
 
@@ -29,14 +29,14 @@ class Probe:
         ok: whether it works.
         detail: what was found: address, version, size; or why it fails.
         ms: milliseconds that the probe took.
-        way_out: what to do when it fails.
+        hint: what to do when it fails.
     """
 
     role: str
     ok: bool
     detail: str
     ms: float
-    way_out: str = ""
+    hint: str = ""
 
 
 class Problem(ApplicationError):
@@ -49,7 +49,7 @@ class Check:
 
     Attributes:
         role: which part.
-        run: makes the call and says what was found; raises one of `rag_app.errors.EXPECTED`.
+        run: makes the call and says what was found; raises RagAppError.
         address: of the server that it calls, without credentials; empty where it calls none.
         seconds: within which it has to answer.
     """
@@ -70,13 +70,13 @@ async def judged(check: Check, answer: "asyncio.Task[str]", start: float) -> Pro
     """
     left = max(0.0, start + check.seconds - time.perf_counter())
     await asyncio.wait({answer}, timeout=left)
-    way_out = ""
+    hint = ""
     try:
         found, ok = _result(check, answer), True
-    except EXPECTED as error:
+    except RagAppError as error:
         found = f"{error.message}: {error.cause}" if error.cause else error.message
-        way_out, ok = hint(check.address) or error.way_out, False
-    return Probe(check.role, ok, found, (time.perf_counter() - start) * 1000, way_out)
+        hint, ok = hint(check.address) or error.hint, False
+    return Probe(check.role, ok, found, (time.perf_counter() - start) * 1000, hint)
 
 
 def _result(check: Check, answer: "asyncio.Task[str]") -> str:
@@ -84,7 +84,7 @@ def _result(check: Check, answer: "asyncio.Task[str]") -> str:
         return answer.result()
     raise Problem(
         f"{check.address or 'it'} did not answer within {check.seconds:.1f} s",
-        way_out="Check that it runs and is not overloaded; `rag-app doctor --deadline 60` waits"
+        hint="Check that it runs and is not overloaded; `rag-app doctor --deadline 60` waits"
         " longer",
     )
 

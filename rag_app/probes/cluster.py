@@ -29,7 +29,7 @@ def ray(chosen: Ray, seconds: float) -> str:
         installed = version("ray")
     except PackageNotFoundError:
         raise Problem(
-            "ingest.engine is ray, and Ray is not installed", way_out="pip install 'rag-app[ray]'"
+            "ingest.engine is ray, and Ray is not installed", hint="pip install 'rag-app[ray]'"
         ) from None
     wanted = f"{math.ceil(chosen.parsers + chosen.actors * chosen.cpus_per_actor)} CPUs wanted"
     if not chosen.address:
@@ -45,7 +45,7 @@ def _found() -> str:
     if not where.strip():
         raise Problem(
             "ray.address is auto, and no Ray runs on this machine",
-            way_out="`ray start --head`, or leave RAG_APP_RAY__ADDRESS empty",
+            hint="`ray start --head`, or leave RAG_APP_RAY__ADDRESS empty",
         )
     return where.strip()
 
@@ -53,12 +53,12 @@ def _found() -> str:
 def _connect(where: str, seconds: float) -> None:
     match = _HOST_PORT.fullmatch(where)
     if not match:
-        raise Problem(f"ray.address is {where!r}", way_out="Give it as HOST:PORT, auto or empty")
+        raise Problem(f"ray.address is {where!r}", hint="Give it as HOST:PORT, auto or empty")
     try:
         socket.create_connection((match[1], int(match[2])), seconds).close()
     except (OSError, OverflowError) as error:
         raise Problem(
             f"the Ray cluster at {where} cannot be reached",
             cause=str(error) or type(error).__name__,
-            way_out="Check with `ray status` that it runs, or leave RAG_APP_RAY__ADDRESS empty",
+            hint="Check with `ray status` that it runs, or leave RAG_APP_RAY__ADDRESS empty",
         ) from error

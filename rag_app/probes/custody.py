@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from rag_app.collections.ownership import HeldByAnother, Owner, Ownership
 from rag_app.errors import ApplicationError
-from rag_app.ownership import HeldByAnother, Owner, Ownership
 
 _UNKNOWN = Owner(0, "another process")
 

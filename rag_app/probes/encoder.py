@@ -2,8 +2,8 @@
 
 import time
 
-from rag_app import assembly
-from rag_app.encoder_choice import EncoderChoice, choose
+from rag_app.assembly import application as assembly
+from rag_app.assembly.encoders import EncoderChoice, choose
 from rag_app.probes.base import BEYOND, since
 from rag_app.settings import Settings
 from retrieval.encoders.base import Encoder

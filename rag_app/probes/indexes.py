@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 
-from rag_app import assembly
+from rag_app.assembly import application as assembly
 from rag_app.probes.base import Problem, in_thread
 from rag_app.results import IndexInfo
 from rag_app.settings import Settings
@@ -29,7 +29,7 @@ async def indexes(settings: Settings) -> str:
         raise Problem(
             f"{', '.join(sorted(lacking))}: no index for these settings ({wanted})",
             cause=f"{name} has {_listed(lacking[name])}",
-            way_out=_way_out(name, lacking[name], wanted, encoder),
+            hint=_hint(name, lacking[name], wanted, encoder),
         )
     held = [each for known in found.values() for each in known if each.fingerprint == wanted]
     chunks = sum(each.chunks for each in held)
@@ -60,7 +60,7 @@ def _listed(indexes: Sequence[IndexInfo]) -> str:
     return ", ".join(f"{each.encoder} {each.fingerprint}" for each in indexes)
 
 
-def _way_out(name: str, indexes: Sequence[IndexInfo], wanted: str, encoder: str) -> str:
+def _hint(name: str, indexes: Sequence[IndexInfo], wanted: str, encoder: str) -> str:
     """Of an encoder's index with other settings, the new one takes the place; else it is added."""
     begun = any(each.fingerprint == wanted for each in indexes)
     if not begun and any(each.encoder == encoder for each in indexes):

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import httpx
 
 from generation.errors import GenerationError
-from rag_app import assembly
+from rag_app.assembly import application as assembly
 from rag_app.probes.base import BEYOND, Problem, shown, since
 from rag_app.settings import LLMSettings
 
@@ -49,14 +49,14 @@ async def language_model(chosen: LLMSettings, seconds: float, *, chat: bool = Tr
         except GenerationError as error:
             if not listed.names or chosen.model in listed.names:
                 raise
-            way_out = f"Name a model that it lists: {', '.join(listed.names)}"
-            raise Problem(error.message, cause=error.cause, way_out=way_out) from error
+            hint = f"Name a model that it lists: {', '.join(listed.names)}"
+            raise Problem(error.message, cause=error.cause, hint=hint) from error
     where = shown(chosen.api_base)
     if listed.window is not None and listed.window < chosen.context_window:
         raise Problem(
             f"{chosen.model} at {where} reads {listed.window} tokens, and the settings count on "
             f"{chosen.context_window}",
-            way_out=f"Set context_window of this stage's model to {listed.window}, as by "
+            hint=f"Set context_window of this stage's model to {listed.window}, as by "
             f"RAG_APP_LLM__CONTEXT_WINDOW, or serve it with --max-model-len "
             f"{chosen.context_window}",
         )
@@ -84,7 +84,7 @@ async def _one_token(chosen: LLMSettings, connections: httpx.AsyncClient, chat: 
         raise Problem(
             f"what listens at {where} does not answer as OpenAI's API does",
             cause=reason(error),
-            way_out="Check the address: it ends where the API begins, often in /v1",
+            hint="Check the address: it ends where the API begins, often in /v1",
         ) from error
     return since(start)
 

@@ -5,7 +5,7 @@ import json
 import socket
 from typing import Final
 
-from rag_app.ownership import Owner
+from rag_app.collections.ownership import Owner
 from rag_app.probes.base import Problem
 from rag_app.settings import Server
 
@@ -38,7 +38,7 @@ def port(server: Server, owner: Owner | None, *, shared: bool) -> str:
             raise Problem(
                 f"{where} cannot be used",
                 cause=(error.strerror or str(error)).lower(),
-                way_out="Use another --port, or stop what listens there",
+                hint="Use another --port, or stop what listens there",
             ) from error
     return f"{where} is free"
 

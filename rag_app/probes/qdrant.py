@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from rag_app.ownership import Owner
+from rag_app.collections.ownership import Owner
 from rag_app.probes.base import BEYOND, Problem, shown, since
 from rag_app.settings import Storage
 from retrieval.index.errors import StoreError
@@ -29,7 +29,7 @@ def embedded(storage: Storage, owner: Owner | None) -> str:
         engine = version("qdrant-edge-py")
     except PackageNotFoundError:
         raise Problem(
-            "the embedded engine is not installed", way_out="pip install qdrant-edge-py"
+            "the embedded engine is not installed", hint="pip install qdrant-edge-py"
         ) from None
     return f"embedded, qdrant-edge {engine}, in {storage.path}; {_owned(owner)}"
 
@@ -92,7 +92,7 @@ def _grpc(storage: Storage, client: "QdrantClient", calls: "Calls") -> str:
         raise Problem(
             f"gRPC at {where} does not answer, though HTTP does",
             cause=error.cause,
-            way_out="Open that port, set RAG_APP_STORAGE__GRPC_PORT, or use HTTP alone: "
+            hint="Open that port, set RAG_APP_STORAGE__GRPC_PORT, or use HTTP alone: "
             "RAG_APP_STORAGE__PREFER_GRPC=false",
         ) from error
 
@@ -114,7 +114,7 @@ def _cluster(storage: Storage, http: Any, calls: "Calls") -> str:
                 f"storage.{setting.lower()} is {wanted}, and {shown(storage.url)} has {nodes} "
                 f"node{'s' * (nodes > 1)}",
                 cause=f"no more than {there} can be kept",
-                way_out=f"Add nodes, or set RAG_APP_STORAGE__{setting}={there}",
+                hint=f"Add nodes, or set RAG_APP_STORAGE__{setting}={there}",
             )
     asked = {"shards": storage.shards, "replicas": storage.replicas, "confirm": confirming}
     placed = ", ".join(f"{name} {number}" for name, number in asked.items() if number)

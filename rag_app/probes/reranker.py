@@ -5,7 +5,7 @@ from typing import Final
 
 from llama_index.core.schema import NodeWithScore, TextNode
 
-from rag_app import assembly
+from rag_app.assembly import application as assembly
 from rag_app.probes.base import BEYOND, Problem, shown, since
 from rag_app.probes.language_model import language_model
 from rag_app.settings import LLMSettings, Settings, override
@@ -54,13 +54,13 @@ async def reranker(settings: Settings, seconds: float) -> str:
         raise Problem(
             f"{kind}: {model} at {where} gives no grades",
             cause=str(notes.get("error") or "its answer holds none in the form asked for"),
-            way_out="Start that server, or correct its address, model and key under rerank (and "
+            hint="Start that server, or correct its address, model and key under rerank (and "
             "llm); without grades passages keep the retriever's order",
         )
     if outcome.nodes[0].node.get_content() != _ANSWERS:
         raise Problem(
             f"{kind}: {model} at {where} does not put a passage that answers before one that "
             "does not",
-            way_out="Check that a model made for reranking is served, with its own template",
+            hint="Check that a model made for reranking is served, with its own template",
         )
     return f"{kind}: {model} at {where} orders two passages, {took}"

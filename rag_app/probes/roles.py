@@ -6,10 +6,10 @@ from functools import partial
 from importlib import import_module
 from typing import Any, Final
 
-from rag_app import assembly
-from rag_app.encoder_choice import choose
+from rag_app.assembly import application as assembly
+from rag_app.assembly.encoders import choose
+from rag_app.collections.ownership import Owner
 from rag_app.errors import SettingsError
-from rag_app.ownership import Owner
 from rag_app.probes import encoder, language_model, qdrant, reranker, storage
 from rag_app.probes.base import Check, in_thread, shown
 from rag_app.settings import LLMSettings, OwnLLM, Settings

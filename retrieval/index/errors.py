@@ -17,7 +17,7 @@ class UnknownCollection(StoreError):
         super().__init__(
             f"collection {name!r} does not exist",
             cause=f"known: {listed}",
-            way_out=f"`rag-app ingest PATH --collection {name}` makes it",
+            hint=f"`rag-app ingest PATH --collection {name}` makes it",
         )
 
 
@@ -29,7 +29,7 @@ class FingerprintMismatch(StoreError):
         super().__init__(
             f"collection {name!r} was built with other settings",
             cause="; ".join(lines),
-            way_out=(
+            hint=(
                 f"`rag-app {command} {name}` builds it anew from the stored originals, "
                 "or use another --collection, or the settings it was built with"
             ),
@@ -43,7 +43,7 @@ class UnknownIndex(StoreError):
         super().__init__(
             f"collection {name!r} has no index {wanted}",
             cause=f"it has {', '.join(known)}",
-            way_out=f"`rag-app indexes list -c {name}` shows them",
+            hint=f"`rag-app indexes list -c {name}` shows them",
         )
 
 
@@ -55,7 +55,7 @@ class NoIndexOfEncoder(StoreError):
         super().__init__(
             f"collection {name!r} has {what} of encoder {encoder}",
             cause=f"it has those of {', '.join(sorted(known))}",
-            way_out=f"`rag-app indexes build --encoder {encoder} -c {name}` builds it from the "
+            hint=f"`rag-app indexes build --encoder {encoder} -c {name}` builds it from the "
             "stored originals",
         )
 
@@ -67,7 +67,7 @@ class IndexInUse(StoreError):
         super().__init__(
             f"index {fingerprint} of collection {name!r} cannot be dropped",
             cause="it is the one that the collection's name points at",
-            way_out="`rag-app indexes use` points it at another one, "
+            hint="`rag-app indexes use` points it at another one, "
             f"`rag-app collections delete {name}` deletes all of them",
         )
 
@@ -78,5 +78,5 @@ class BadCollectionName(StoreError):
     def __init__(self, name: str) -> None:
         super().__init__(
             f"collection name {name!r} is not allowed",
-            way_out="Use 1 to 64 letters, digits, '-' or '_', starting with a letter or digit",
+            hint="Use 1 to 64 letters, digits, '-' or '_', starting with a letter or digit",
         )

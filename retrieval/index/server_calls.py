@@ -84,7 +84,7 @@ class Calls:
         return StoreError(
             f"the Qdrant server at {self._address} does not answer",
             cause=cause,
-            way_out="Start it, or check the address and port in storage settings; without a "
+            hint="Start it, or check the address and port in storage settings; without a "
             "server, use the embedded store",
         )
 
@@ -92,7 +92,7 @@ class Calls:
         return StoreError(
             f"the Qdrant server at {self._address} refused a request",
             cause=cause,
-            way_out="Check the API key and the server's version and log",
+            hint="Check the API key and the server's version and log",
         )
 
 

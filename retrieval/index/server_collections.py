@@ -60,7 +60,7 @@ def connect(
         raise StoreError(
             f"{url!r} is not the address of a Qdrant server",
             cause=str(error),
-            way_out="Give it as http://HOST:6333",
+            hint="Give it as http://HOST:6333",
         ) from error
     for warning in () if quiet else noted:
         _LOGGER.warning("%s: %s", url, warning.message)
@@ -308,5 +308,5 @@ def _require_extra() -> None:
         raise StoreError(
             "the Qdrant server store needs packages that are not installed",
             cause=str(error),
-            way_out="pip install 'rag-app[server]'",
+            hint="pip install 'rag-app[server]'",
         ) from error

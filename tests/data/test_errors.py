@@ -3,8 +3,8 @@
 from data.errors import DataError, UnreadableFile
 
 
-def test_message_cause_and_way_out_are_one_line():
-    error = UnreadableFile("cannot read a.pdf", cause="it is empty", way_out="Add another")
+def test_message_cause_and_hint_are_one_line():
+    error = UnreadableFile("cannot read a.pdf", cause="it is empty", hint="Add another")
     assert str(error) == "cannot read a.pdf: it is empty. Add another"
     assert isinstance(error, DataError)
 

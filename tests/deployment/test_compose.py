@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rag_app.environment_file import variables
+from rag_app.commands.environment_file import variables
 from rag_app.settings import Settings, load_settings
 from retrieval.encoders import registry
 from retrieval.encoders.remote.serving import serve_command

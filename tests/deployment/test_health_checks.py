@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 
 import pytest
 
-from rag_app.healthcheck import main
+from rag_app.web.healthcheck import main
 from tests.deployment.compose import services
 
 

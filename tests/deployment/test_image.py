@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from rag_app.healthcheck import main as ready
+from rag_app.web.healthcheck import main as ready
 from tests.deployment.compose import ROOT
 
 _NOBODY = 65534

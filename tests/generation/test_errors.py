@@ -3,14 +3,14 @@ import pytest
 from generation.errors import GenerationError, QuestionTooLong, ReaderUnavailable
 
 
-def test_message_cause_and_way_out_make_one_line():
-    error = GenerationError("The model is down", cause="refused", way_out="Start it.")
+def test_message_cause_and_hint_make_one_line():
+    error = GenerationError("The model is down", cause="refused", hint="Start it.")
     assert str(error) == "The model is down: refused. Start it."
 
 
 def test_missing_parts_leave_no_punctuation_behind():
     assert str(GenerationError("The model is down")) == "The model is down"
-    assert str(GenerationError("It is down.", way_out="Start it.")) == "It is down. Start it."
+    assert str(GenerationError("It is down.", hint="Start it.")) == "It is down. Start it."
 
 
 @pytest.mark.parametrize("kind", [QuestionTooLong, ReaderUnavailable])

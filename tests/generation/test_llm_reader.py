@@ -236,7 +236,7 @@ async def test_hostile_passages_reach_the_model_as_data(openai_server, reader):
     assert reading.unknown_citations == 1
 
 
-async def test_a_closed_port_names_the_address_and_the_way_out(model):
+async def test_a_closed_port_names_the_address_and_the_hint(model):
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{closed.getsockname()[1]}/v1"

@@ -55,7 +55,7 @@ def test_what_a_client_raises_is_unavailability_with_its_address(error, said):
     assert isinstance(explained, ReaderUnavailable)
     assert said in str(explained)
     assert "http://server/v1" in str(explained)
-    assert explained.way_out
+    assert explained.hint
 
 
 @pytest.mark.parametrize("status", [400, 413, 422])

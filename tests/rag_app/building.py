@@ -11,8 +11,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from rag_app import assembly, ingest
+from rag_app.assembly import application as assembly
 from rag_app.errors import SettingsError
+from rag_app.ingestion import engine as ingest
 from rag_app.service import QueryOptions
 from rag_app.settings import Settings, load_settings
 from retrieval.encoders.base import Encoded

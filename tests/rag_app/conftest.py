@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from rag_app import assembly
 from rag_app.application import Application
+from rag_app.assembly import application as assembly
 from rag_app.settings import Settings, load_settings
 from tests.encoders import HashingEncoder
 from tests.openai_server import openai_server

@@ -40,6 +40,6 @@ class MortalEncoder(HashingEncoder):
         if died < self._most and any(self._word in text for text in texts):
             (self._deaths / str(died)).touch()
             if self._error:
-                raise EncoderError("the model is gone", cause="it was lent", way_out="Buy one")
+                raise EncoderError("the model is gone", cause="it was lent", hint="Buy one")
             os.kill(os.getpid(), signal.SIGKILL)
         return super().encode_passages(texts)

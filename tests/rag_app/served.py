@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 
 import uvicorn
 
-from rag_app.api import Access
-from rag_app.readiness import Readiness
-from rag_app.remote import RemoteService
-from rag_app.server import create_app
+from rag_app.probes.readiness import Readiness
+from rag_app.remote.service import RemoteService
 from rag_app.service import Service
 from rag_app.settings import Server
+from rag_app.web.api import Access
+from rag_app.web.server import create_app
 
 TOKEN = "the-token"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from data.chunking import Chunker
 from data.discovery import Found, discover
 from data.parsing import Parser
-from rag_app.ingest import Ingestor, IngestReport, OnProgress
+from rag_app.ingestion.engine import Ingestor, IngestReport, OnProgress
 from retrieval.analysis import Analyzer
 from retrieval.bm25 import BM25
 from retrieval.encoders.base import Encoder

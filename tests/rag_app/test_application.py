@@ -13,11 +13,12 @@ from llama_index.core.schema import TextNode
 
 from data.sections import Section
 from generation.reading import TextDelta
-from rag_app import assembly, ingest
 from rag_app.application import Application
-from rag_app.context import in_context
+from rag_app.assembly import application as assembly
+from rag_app.collections.context import in_context
+from rag_app.collections.ownership import HeldByAnother
 from rag_app.errors import ApplicationError
-from rag_app.ownership import HeldByAnother
+from rag_app.ingestion import engine as ingest
 from rag_app.results import Answer, SearchResult
 from rag_app.service import QueryOptions
 from rag_app.settings import override
@@ -294,7 +295,7 @@ async def reopened(application: Application, settings, overrides) -> Application
     return assembly.open_application(override(settings, overrides))[0]
 
 
-async def test_a_collection_of_other_settings_is_refused_with_the_way_out(
+async def test_a_collection_of_other_settings_is_refused_with_the_hint(
     application, folder, settings
 ):
     await application.ingest("c", [folder])

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from rag_app import assembly
-from rag_app.api import Access
-from rag_app.ownership import Ownership
+from rag_app.assembly import application as assembly
+from rag_app.collections.ownership import Ownership
+from rag_app.web.api import Access
 from tests.rag_app.command import MAIN, environment, rag_app, require_clean
 from tests.rag_app.served import address_of, listening, serving
 from tests.rag_app.support import prose, write

@@ -5,7 +5,7 @@ import time
 import pytest
 from llama_index.core.base.llms.types import ChatMessage, MessageRole
 
-from rag_app import assembly
+from rag_app.assembly import application as assembly
 from rag_app.results import Answer
 from rag_app.service import QueryOptions
 from rag_app.settings import override

@@ -10,7 +10,7 @@ import pytest
 from llama_index.core.base.llms.types import ChatMessage, MessageRole
 
 from generation.reading import TextDelta
-from rag_app import assembly
+from rag_app.assembly import application as assembly
 from rag_app.results import Answer, SearchResult
 from rag_app.service import QueryOptions
 from rag_app.settings import Settings, override

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rag_app import assembly
+from rag_app.assembly import application as assembly
 from rag_app.settings import load_settings
 from retrieval.index.base import PassageStore
 from tests.rag_app.command import MAIN, environment, rag_app

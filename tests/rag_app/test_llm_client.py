@@ -11,8 +11,8 @@ from llama_index.core.base.llms.types import ChatMessage
 
 from generation.budget import TokenBudget
 from generation.llm_reader import LLMReader
+from rag_app.cost.metering import metered, stage
 from rag_app.llm_client import MeteredLLM
-from rag_app.metering import metered, stage
 from tests.generation.support import passage, read_all
 from tests.openai_server import Reply
 

@@ -10,8 +10,8 @@ import openai
 import pytest
 from llama_index.core.base.llms.types import ChatMessage
 
+from rag_app.cost.metering import metered
 from rag_app.llm_client import MeteredLLM
-from rag_app.metering import metered
 from tests.vllm_server import VllmServer
 
 ASKED = [ChatMessage("Why is the sea salty?")]

@@ -8,11 +8,12 @@ import pytest
 
 from eval.datasets.bright import REWRITERS
 from eval.datasets.bright import TASKS as BRIGHT
-from rag_app import assembly, recipes
-from rag_app.encoder_choice import choose
+from rag_app import recipes
+from rag_app.assembly import application as assembly
+from rag_app.assembly.encoders import choose
+from rag_app.collections.ownership import HeldByAnother
+from rag_app.commands.recipe_listing import number
 from rag_app.errors import SettingsError
-from rag_app.ownership import HeldByAnother
-from rag_app.recipe_listing import number
 from rag_app.recipes import TASKS, for_task, load, names, parse
 from rag_app.settings import load_settings, override, read_recipe
 from tests.rag_app.command import REPOSITORY, rag_app
@@ -161,7 +162,7 @@ def test_the_strongest_source_names_the_recipe(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["nonsense", "../laptop", "reasonir.toml"])
-def test_an_unknown_recipe_is_named_with_the_way_out(name):
+def test_an_unknown_recipe_is_named_with_the_hint(name):
     with pytest.raises(SettingsError, match=r"unknown.*recipes list"):
         with_recipe(name)
 

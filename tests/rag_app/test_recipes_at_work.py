@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from rag_app import assembly
 from rag_app.application import Application
+from rag_app.assembly import application as assembly
 from rag_app.recipes import load
 from rag_app.results import Hit, SearchResult
 from rag_app.settings import load_settings

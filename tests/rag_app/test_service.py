@@ -1,7 +1,7 @@
 import pytest
 from pydantic import ValidationError
 
-from rag_app.remote import RemoteService
+from rag_app.remote.service import RemoteService
 from rag_app.service import DEFAULT_OPTIONS, QueryOptions, Service
 from rag_app.settings import load_settings, override
 

@@ -143,7 +143,7 @@ def test_file_that_is_no_toml_is_named(tmp_path, text, part):
     assert part in refusal(path)
 
 
-def test_missing_file_is_named_with_the_way_out(tmp_path):
+def test_missing_file_is_named_with_the_hint(tmp_path):
     message = refusal(tmp_path / "absent.toml")
     assert "absent.toml" in message
     assert "config show" in message

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rag_app.assembly import open_application
+from rag_app.assembly.application import open_application
 from rag_app.service import QueryOptions, Service
 from rag_app.settings import load_settings
 from tests.openai_server import OpenAIServer, Reply

@@ -180,7 +180,7 @@ def test_signal_ends_it_at_once_though_files_are_being_read(tmp_path: Path) -> N
     assert json.loads(after.stdout)["documents"][0]["state"] == "interrupted"
 
 
-def test_taken_port_is_named_with_the_way_out(tmp_path: Path) -> None:
+def test_taken_port_is_named_with_the_hint(tmp_path: Path) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()

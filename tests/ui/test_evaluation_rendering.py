@@ -1,7 +1,7 @@
 import pytest
 
-from rag_app.evaluation_runs import EvaluationRun
 from ui.evaluation_rendering import duration, finished, frame, under_way
+from ui.evaluation_runs import EvaluationRun
 
 HOSTILE = "<img src=x onerror=alert(1)>'\"&"
 ESCAPED = "&lt;img src=x onerror=alert(1)&gt;&#x27;&quot;&amp;"

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from rag_app.assembly import open_application
+from rag_app.assembly.application import open_application
 from rag_app.service import Service
 from rag_app.settings import load_settings
 from ui.first_start import EXAMPLES, SAMPLES, FirstStart

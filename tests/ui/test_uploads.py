@@ -3,8 +3,8 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_app.assembly import open_application
-from rag_app.ingest import IngestReport
+from rag_app.assembly.application import open_application
+from rag_app.ingestion.engine import IngestReport
 from rag_app.settings import load_settings
 from ui.uploads import safe_name, stage, take_in
 

@@ -42,7 +42,7 @@ def local_folder(model: str | Path) -> Path | None:
     raise ModelMissingError(
         f"there is no model in {folder}",
         cause="the folder does not exist",
-        way_out="Name a folder with config.json, tokenizer.json and safetensors, or a hub id",
+        hint="Name a folder with config.json, tokenizer.json and safetensors, or a hub id",
     )
 
 
@@ -67,7 +67,7 @@ def hub_folder(model_id: str, revision: str, *, weights: bool = True) -> Path:
             raise ModelMismatchError(
                 f"the weights of {model_id} are not the expected ones",
                 cause=f"they have {found}, not {revision}",
-                way_out="Set the revision to the commit that is meant",
+                hint="Set the revision to the commit that is meant",
             )
     return folder
 
@@ -96,7 +96,7 @@ def _hub_files(model_id: str, revision: str, *, weights: bool) -> Path:
         raise ModelMissingError(
             f"the files of {model_id} at {revision} are not on this machine",
             cause=f"they could not be downloaded: {str(error).splitlines()[0]}",
-            way_out="Get them where there is a network, with "
+            hint="Get them where there is a network, with "
             f"`hf download {model_id} --revision {revision}`, or set `model` to a folder of them",
         ) from error
 
@@ -113,7 +113,7 @@ def require_files(folder: Path, *, weights: bool = True) -> Path:
     raise ModelMissingError(
         f"the model in {folder} cannot be loaded",
         cause=f"it has no {lacking}",
-        way_out="Get the missing file; weights in other formats, such as .bin, can run code and "
+        hint="Get the missing file; weights in other formats, such as .bin, can run code and "
         "are not loaded",
     )
 
@@ -129,7 +129,7 @@ def config_of(folder: Path) -> Mapping[str, Any]:
         config = json.loads(path.read_text("utf-8"))
     except ValueError as error:
         raise ModelMismatchError(
-            f"{path} cannot be read", cause=str(error), way_out="Get it as it was published"
+            f"{path} cannot be read", cause=str(error), hint="Get it as it was published"
         ) from None
     if not isinstance(config, dict):
         raise ModelMismatchError(f"{path} cannot be read", cause="it holds no JSON object")
@@ -195,7 +195,7 @@ def load_network(
         raise ModelMismatchError(
             f"the model in {folder} cannot be loaded",
             cause=str(error).splitlines()[0],
-            way_out="Get its files as they were published",
+            hint="Get its files as they were published",
         ) from error
     # Weights that the files lack are random, and would give vectors all the same.
     missing = sorted(name for name in report["missing_keys"] if not name.startswith("pooler."))
@@ -204,7 +204,7 @@ def load_network(
             f"the weights in {folder} are not those that its config.json describes",
             cause=f"{len(missing)} are missing, such as {', '.join(missing[:1]) or 'none'}; "
             f"{len(report['mismatched_keys'])} have another shape",
-            way_out="Get its files as they were published",
+            hint="Get its files as they were published",
         )
     try:
         model.eval().requires_grad_(requires_grad=False).to(where)
@@ -212,7 +212,7 @@ def load_network(
         raise EncoderUnavailableError(
             f"the model in {folder} does not fit into the memory of {where}",
             cause=str(error).splitlines()[0],
-            way_out="Free memory there, or set another device or dtype",
+            hint="Free memory there, or set another device or dtype",
         ) from error
     return Network(
         model,
@@ -247,7 +247,7 @@ def pick_device(device: str) -> "torch.device":
         raise EncoderUnavailableError(
             f"the model cannot run on {device}",
             cause=f"torch {torch.__version__} finds no such device here",
-            way_out="Set device to auto or cpu, or install a torch built for it",
+            hint="Set device to auto or cpu, or install a torch built for it",
         )
     return torch.device(device)
 

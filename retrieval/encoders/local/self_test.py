@@ -98,5 +98,5 @@ def _apart(one: "Tensor", other: "Tensor") -> float:
     return float((1 - cosines).max())
 
 
-def _refused(name: str, cause: str, way_out: str) -> ModelMismatchError:
-    return ModelMismatchError(f"{name} failed its test at load", cause=cause, way_out=way_out)
+def _refused(name: str, cause: str, hint: str) -> ModelMismatchError:
+    return ModelMismatchError(f"{name} failed its test at load", cause=cause, hint=hint)

@@ -67,7 +67,7 @@ class Tokeniser:
                 raise ModelMismatchError(
                     f"the tokenizer in {folder} cannot end a text",
                     cause="it names no end-of-text token, which this model needs last",
-                    way_out="Get tokenizer_config.json as it was published",
+                    hint="Get tokenizer_config.json as it was published",
                 )
 
     @property
@@ -110,7 +110,7 @@ class Tokeniser:
             raise TextTooLongError(
                 f"the instruction leaves no room for a text within {limit} tokens",
                 cause=f"it takes {start} tokens itself",
-                way_out="Shorten the instruction, or raise the length",
+                hint="Shorten the instruction, or raise the length",
             )
         pooled_from = 0 if self._pool_prefix else start
         encodings = self._tokenizer.encode_batch_fast([prefix + text for text in texts])
@@ -157,5 +157,5 @@ def _names(folder: Path) -> Mapping[str, Any]:
 
 def _unreadable(path: Path, error: Exception) -> ModelMismatchError:
     return ModelMismatchError(
-        f"{path} cannot be read", cause=str(error), way_out="Get the file as it was published"
+        f"{path} cannot be read", cause=str(error), hint="Get the file as it was published"
     )

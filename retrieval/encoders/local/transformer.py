@@ -235,7 +235,7 @@ class TransformersEncoder(PromptedEncoder):
                 raise TextTooLongError(
                     f"a text of {size} tokens does not fit into the memory of {network.device}",
                     cause="it is alone in its batch already",
-                    way_out="Set a smaller passage_length or query_length, or another device",
+                    hint="Set a smaller passage_length or query_length, or another device",
                 )
             if size <= self._fits:
                 # Reached once the error, and all tensors of its frames, are gone.
@@ -272,7 +272,7 @@ class TransformersEncoder(PromptedEncoder):
             raise ModelMismatchError(
                 f"{self.model} cannot read {longest} tokens",
                 cause=f"it has {positions} positions",
-                way_out=f"Set passage_length and query_length to {positions} or less",
+                hint=f"Set passage_length and query_length to {positions} or less",
             )
         self_test(network, tokeniser, self.row, self.model)
         _log.info("%s runs on %s in %s", self.model, network.device, network.dtype)
@@ -297,5 +297,5 @@ def _require_dimension(width: int, row: EncoderRow, model: str) -> None:
         raise ModelMismatchError(
             f"{model} gives {width} dimensions, and row {row.name} says {row.dimension}",
             cause="it is another model than the row describes",
-            way_out="Choose the row of this model, or add one for it to the settings file",
+            hint="Choose the row of this model, or add one for it to the settings file",
         )

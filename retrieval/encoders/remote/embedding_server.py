@@ -252,8 +252,7 @@ class EmbeddingServer:
             raise ModelMismatchError(
                 f"{self.model} at {self.address} gave a vector that is not finite, or zero",
                 cause="its arithmetic overflows, or all tokens of a text are left out of pooling",
-                way_out="Serve it with bfloat16 or float32, by the command of "
-                "`rag-app serve-command`",
+                hint="Serve it with bfloat16 or float32, by the command of `rag-app serve-command`",
             )
         return vectors
 
@@ -261,7 +260,7 @@ class EmbeddingServer:
         return EncoderUnavailableError(
             f"the encoder server at {self.address} does not answer",
             cause=cause,
-            way_out="Start it, or check its address in the encoder settings; what was done so far "
+            hint="Start it, or check its address in the encoder settings; what was done so far "
             "is kept, so the command can be repeated",
         )
 
@@ -269,7 +268,7 @@ class EmbeddingServer:
         return EncoderUnavailableError(
             f"the server at {self.address} does not embed as OpenAI's API does",
             cause=cause,
-            way_out="Check that the address ends in /v1 and that an embedding model is served",
+            hint="Check that the address ends in /v1 and that an embedding model is served",
         )
 
     def _refused(self, response: httpx.Response) -> EncoderError:
@@ -278,7 +277,7 @@ class EmbeddingServer:
             return EncoderUnavailableError(
                 f"the encoder server at {self.address} refuses the key",
                 cause=f"{said} ({status})" if self._api_key else f"no key was sent ({status})",
-                way_out="Set the right api_key in the encoder settings",
+                hint="Set the right api_key in the encoder settings",
             )
         if status == HTTPStatus.NOT_FOUND:
             return self._unknown_model(said)
@@ -286,7 +285,7 @@ class EmbeddingServer:
             return TextTooLongError(
                 f"{self.model} at {self.address} cannot read a text whole",
                 cause=said,
-                way_out="Serve it with the row's length (--max-model-len), or set a smaller "
+                hint="Serve it with the row's length (--max-model-len), or set a smaller "
                 "passage_length and query_length",
             )
         if _is_transient(response):
@@ -294,7 +293,7 @@ class EmbeddingServer:
         return EncoderUnavailableError(
             f"the encoder server at {self.address} refused a request",
             cause=f"{said} ({status})",
-            way_out="Check the server's log, and the command of `rag-app serve-command`",
+            hint="Check the server's log, and the command of `rag-app serve-command`",
         )
 
     def _unknown_model(self, said: str) -> EncoderError:
@@ -306,7 +305,7 @@ class EmbeddingServer:
         return ModelMismatchError(
             f"the encoder server at {self.address} has no model {self.model!r}",
             cause=f"it serves {', '.join(models)}",
-            way_out="Set served_name in the encoder settings to the name it is served under",
+            hint="Set served_name in the encoder settings to the name it is served under",
         )
 
 

@@ -120,5 +120,5 @@ def _mismatch(encoder: Encoder, what: str) -> ModelMismatchError:
     return ModelMismatchError(
         f"what runs as encoder {encoder.row.name} {what}",
         cause=f"it is not {encoder.row.model_id}, or runs in another way than the row says",
-        way_out="Serve it by the command of `rag-app serve-command`",
+        hint="Serve it by the command of `rag-app serve-command`",
     )

@@ -245,7 +245,7 @@ class ServedEncoder(PromptedEncoder):
         if self._start(prefix) >= room:
             raise TextTooLongError(
                 f"encoder {self.row.name} keeps {limit} tokens, and the instruction alone has more",
-                way_out="Set a larger passage_length and query_length, or a shorter instruction",
+                hint="Set a larger passage_length and query_length, or a shorter instruction",
             )
         return ids[:room] + tail, True
 
@@ -286,7 +286,7 @@ class ServedEncoder(PromptedEncoder):
                 f"{self.served_name} at {self.url} gave {vectors.shape[1]} dimensions, not "
                 f"{self.dimension}",
                 cause=f"it is another model than {self.row.model_id}",
-                way_out="Check which model is served, and under which name",
+                hint="Check which model is served, and under which name",
             )
         if not self.row.normalise:
             return vectors
@@ -303,7 +303,7 @@ class ServedEncoder(PromptedEncoder):
             raise EncoderUnavailableError(
                 f"encoder {self.row.name} needs an end token after each text",
                 cause=f"the tokenizer at {self.url} adds none, and does not say which it is",
-                way_out="Start the server with --enable-tokenizer-info-endpoint",
+                hint="Start the server with --enable-tokenizer-info-endpoint",
             )
         return end
 
@@ -330,7 +330,7 @@ class ServedEncoder(PromptedEncoder):
         if read is not None and read < asked:
             raise TextTooLongError(
                 f"{self.served_name} at {self.url} reads {read} tokens of a text, not {asked}",
-                way_out=f"Serve it with --max-model-len {asked}, or set a smaller passage_length "
+                hint=f"Serve it with --max-model-len {asked}, or set a smaller passage_length "
                 "and query_length",
             )
 

@@ -106,14 +106,14 @@ def _check(row: EncoderRow) -> None:
         raise NotServableError(
             f"encoder {row.name} cannot be served by vLLM",
             cause=f"its row names only {', '.join(row.backends)}",
-            way_out=f"Run it with {row.backends[0]}",
+            hint=f"Run it with {row.backends[0]}",
         )
     templates = {name: getattr(row, name) for name in _INSTRUCTED}
     if not row.pool_prefix and templates != _INSTRUCTED:
         raise NotServableError(
             f"vLLM would give encoder {row.name} other vectors than its row",
             cause="the prefix is to be left out of the mean, and the server finds only ReasonIR's",
-            way_out="Run it with the transformers backend",
+            hint="Run it with the transformers backend",
         )
 
 

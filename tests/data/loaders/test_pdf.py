@@ -26,7 +26,7 @@ def test_pages_are_numbered_from_one_and_empty_ones_are_left_out(tmp_path):
     ]
 
 
-def test_a_file_without_text_names_the_way_out(tmp_path):
+def test_a_file_without_text_names_the_hint(tmp_path):
     with pytest.raises(UnreadableFile, match=r"no text layer.*OCR it first"):
         list(load(make(tmp_path / "a.pdf", "")))
 

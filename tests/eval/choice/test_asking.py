@@ -209,7 +209,7 @@ async def test_a_private_question_leaves_no_text(cache, world, tmp_path):
 async def test_a_server_that_quotes_a_private_question_is_not_quoted(world):
     class Quoting(Picker):
         async def choose(self, question, choices, passages=()):
-            raise ReaderUnavailable("The model failed", cause=question, way_out="Try again.")
+            raise ReaderUnavailable("The model failed", cause=question, hint="Try again.")
 
     ask = asker(Quoting())
     with pytest.raises(ReaderUnavailable, match="xylophone"):

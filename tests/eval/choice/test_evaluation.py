@@ -12,7 +12,7 @@ from eval.choice.plan import ChoicePlan
 from eval.errors import DatasetError, EvalError
 from eval.running.directory import RunDirectory
 from eval.running.runner import TooManyErrors
-from rag_app import assembly
+from rag_app.assembly import application as assembly
 from rag_app.settings import override
 from tests.eval.choice.quiz import THINGS, reads, write_documents, write_questions
 from tests.openai_server import Reply

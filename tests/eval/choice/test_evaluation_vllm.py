@@ -4,7 +4,7 @@ import pytest
 
 from eval.choice.evaluation import begin, run
 from eval.choice.plan import ChoicePlan
-from rag_app import assembly
+from rag_app.assembly import application as assembly
 from rag_app.settings import override
 
 pytestmark = pytest.mark.slow

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from data.errors import RagAppError
 from eval.choice.arms import parse_all
 from eval.choice.library import collection_of, require_unchanged, take_in
 from eval.choice.plan import ChoicePlan
 from eval.errors import EvalError
-from rag_app.errors import EXPECTED
 from rag_app.settings import override
 
 RAG = parse_all("rag")
@@ -54,7 +54,7 @@ async def test_an_empty_collection_is_refused(application, usual, documents, tow
 
 
 async def test_a_collection_that_is_not_there_is_refused(application, usual):
-    with pytest.raises(EXPECTED, match="none"):
+    with pytest.raises(RagAppError, match="none"):
         await take_in(application, plan(collection="none"), usual, None, RAG)
 
 

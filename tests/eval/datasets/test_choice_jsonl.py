@@ -63,7 +63,7 @@ def test_a_subject_may_be_absent(written):
         ({"answer_idx": 1, "answer": "A"}, "answer_idx 1 and its answer A differ"),
     ],
 )
-def test_a_broken_field_is_named_with_its_line_and_the_way_out(written, change, reason):
+def test_a_broken_field_is_named_with_its_line_and_the_hint(written, change, reason):
     path = written(GOOD, "", {**GOOD, "id": "2", **change})
     with pytest.raises(DatasetError, match=rf"questions.jsonl line 3 .*{reason}.*must look like"):
         load(path)

@@ -141,7 +141,7 @@ def test_code_of_a_repository_is_not_run(told):
     assert "scripts are no longer supported" in told["beir:mteb/script"]["error"]
 
 
-def test_a_set_that_the_hub_lacks_is_named_with_the_way_out(told):
+def test_a_set_that_the_hub_lacks_is_named_with_the_hint(told):
     error = told["beir:mteb/no"]["error"]
     assert "mteb/no (corpus, corpus) cannot be had from the hub" in error
     assert "put corpus.jsonl, queries.jsonl and qrels/test.tsv into" in error

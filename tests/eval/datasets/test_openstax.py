@@ -59,7 +59,7 @@ def test_a_question_without_module_is_named(books):
 
 
 @pytest.mark.parametrize("load", [retrieval, choice])
-def test_missing_files_are_said_with_the_way_out(tmp_path, load):
+def test_missing_files_are_said_with_the_hint(tmp_path, load):
     for folder in (None, tmp_path):
         with pytest.raises(DatasetError, match=r"openstax is missing: .*--data-dir"):
             load(folder)

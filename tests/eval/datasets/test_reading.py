@@ -20,7 +20,7 @@ def test_a_folder_or_nothing_in_place_of_a_file_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("line", ["{", "1", "[]", "\udcff"])
-def test_a_line_that_is_no_object_is_named_with_the_way_out(tmp_path, line):
+def test_a_line_that_is_no_object_is_named_with_the_hint(tmp_path, line):
     path = tmp_path / "file"
     path.write_bytes(b"{}\n" + line.encode("utf-8", "surrogateescape"))
     with pytest.raises(DatasetError, match=r"file line 2 cannot be read: .*Write objects"):

@@ -10,8 +10,8 @@ from eval import metrics
 from eval.errors import EvalError
 from eval.interop.mteb_model import MtebModel, _falling, _text
 from eval.systems import parse
-from rag_app import assembly
 from rag_app.application import Application
+from rag_app.assembly import application as assembly
 from rag_app.settings import Settings, override
 from tests.openai_server import Reply
 from tests.rag_app.building import install

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from eval.own.asking import ask, copies
-from rag_app import assembly
+from rag_app.assembly import application as assembly
 from rag_app.settings import LLMSettings
 from tests.openai_server import Reply
 

@@ -46,7 +46,7 @@ def test_revisions_differ_with_content() -> None:
 
 
 @pytest.mark.parametrize("content", ["no JSON", '{"id": "1"}', "[]", '{"source": 1}'])
-def test_a_damaged_set_is_refused_with_the_way_out(tmp_path, content) -> None:
+def test_a_damaged_set_is_refused_with_the_hint(tmp_path, content) -> None:
     path = tmp_path / "c.jsonl"
     path.write_text(content)
     with pytest.raises(EvalError, match="--fresh"):

@@ -176,7 +176,7 @@ def test_a_run_of_one_arm_says_that_nothing_is_compared(tmp_path):
     assert "Whether retrieval gains cannot be said" in page
 
 
-def test_an_unfinished_run_is_refused_with_the_way_out(tmp_path):
+def test_an_unfinished_run_is_refused_with_the_hint(tmp_path):
     run = choice_run(tmp_path / "run")
     (run.path / "metrics.json").unlink()
     with pytest.raises(EvalError, match="eval resume"):

@@ -13,7 +13,7 @@ from eval.retrieval.starting import Order
 from eval.running.directory import RunDirectory
 from eval.running.runner import TooManyErrors
 from eval.systems import parse_all
-from rag_app import assembly
+from rag_app.assembly import application as assembly
 from rag_app.service import QueryOptions
 from rag_app.settings import override
 from tests.eval.retrieval.support import WORDS, beir, openstax

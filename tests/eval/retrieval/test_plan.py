@@ -6,7 +6,7 @@ from eval.datasets.retrieval import RetrievalDataset
 from eval.errors import EvalError
 from eval.retrieval.plan import RetrievalPlan, collection_name, limited, with_task
 from eval.systems import parse, product
-from rag_app.encoder_choice import choose
+from rag_app.assembly.encoders import choose
 from rag_app.settings import load_settings
 
 QUERIES = {str(number): f"query {number}" for number in range(50)}

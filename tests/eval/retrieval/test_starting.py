@@ -11,7 +11,7 @@ from eval.retrieval import evaluation, starting
 from eval.retrieval.starting import Order
 from eval.running.directory import RunDirectory
 from eval.systems import parse_all
-from rag_app import assembly
+from rag_app.assembly import application as assembly
 from rag_app.settings import override
 from tests.eval.retrieval.support import WORDS, beir
 from tests.openai_server import Reply
@@ -132,13 +132,13 @@ async def test_public_runs_get_their_published_numbers(
     assert system["ndcg@10"] == pytest.approx(published, abs=6e-6 if published > 0.253 else 6e-5)
 
 
-def test_without_documents_the_way_out_is_the_command_that_gets_them(
+def test_without_documents_the_hint_is_the_command_that_gets_them(
     tmp_path, settings, shared_data
 ) -> None:
     asked = order("bm25", data_dir=shared_data)
     with pytest.raises(EvalError, match="not at hand") as refused:
         starting.public(tmp_path / "run", settings, asked, "bright:biology")
-    assert "biology" in refused.value.way_out
+    assert "biology" in refused.value.hint
 
 
 @pytest.mark.parametrize(

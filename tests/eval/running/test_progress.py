@@ -6,7 +6,7 @@ import pytest
 
 from eval.running import progress as module
 from eval.running.progress import Progress
-from rag_app.ingest import Progress as Ingested
+from rag_app.ingestion.engine import Progress as Ingested
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ async def ok():
 
 
 async def broken():
-    raise SettingsError("no", cause="why", way_out="Do this")
+    raise SettingsError("no", cause="why", hint="Do this")
 
 
 async def run(log, jobs, *, concurrency=4, max_errors=0.02, seen=None):

@@ -22,17 +22,17 @@ async def test_what_was_found_is_told_with_its_milliseconds():
         return "fine"
 
     probe = await tried(run)
-    assert (probe.role, probe.ok, probe.detail, probe.way_out) == ("part", True, "fine", "")
+    assert (probe.role, probe.ok, probe.detail, probe.hint) == ("part", True, "fine", "")
     assert 15 < probe.ms < 1000
 
 
-async def test_an_expected_error_is_a_line_with_the_way_out():
+async def test_an_expected_error_is_a_line_with_the_hint():
     async def run() -> str:
-        raise Problem("it is broken", cause="somebody broke it", way_out="Mend it")
+        raise Problem("it is broken", cause="somebody broke it", hint="Mend it")
 
     probe = await tried(run)
     assert (probe.ok, probe.detail) == (False, "it is broken: somebody broke it")
-    assert probe.way_out == "Mend it"
+    assert probe.hint == "Mend it"
 
 
 async def test_a_fault_of_ours_keeps_its_traceback():
@@ -54,7 +54,7 @@ async def test_what_hangs_has_failed_at_the_deadline_and_is_named():
     assert (probe.ok, probe.detail) == (
         False, "http://reader:8000/v1 did not answer within 0.1 s"
     )  # fmt: skip
-    assert "--deadline" in probe.way_out
+    assert "--deadline" in probe.hint
 
 
 @pytest.mark.parametrize("inside", [True, False])
@@ -67,11 +67,11 @@ async def test_who_refuses_at_localhost_is_explained_in_a_container_alone(
         mark.touch()
 
     async def run() -> str:
-        raise Problem("refused", way_out="Start it")
+        raise Problem("refused", hint="Start it")
 
     probe = await tried(run, address=f"http://localhost:{closed_port()}/v1")
-    assert ("host.docker.internal" in probe.way_out) == inside
-    assert (probe.way_out == "Start it") == (not inside)
+    assert ("host.docker.internal" in probe.hint) == inside
+    assert (probe.hint == "Start it") == (not inside)
 
 
 async def test_a_thread_gives_its_result_or_its_error():

@@ -42,7 +42,7 @@ def test_what_is_no_address_is_told(address):
 def test_auto_looks_for_one_on_this_machine(tmp_path):
     with pytest.raises(Problem, match="no Ray runs on this machine") as problem:
         ray(Ray(address="auto"), 1)
-    assert "ray start --head" in problem.value.way_out
+    assert "ray start --head" in problem.value.hint
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = f"127.0.0.1:{listener.getsockname()[1]}"
         (tmp_path / "ray").mkdir()
@@ -57,4 +57,4 @@ def test_ray_that_is_not_installed_is_told(monkeypatch):
     monkeypatch.setattr(probing, "version", missing)
     with pytest.raises(Problem, match="not installed") as problem:
         ray(Ray(), 1)
-    assert problem.value.way_out == "pip install 'rag-app[ray]'"
+    assert problem.value.hint == "pip install 'rag-app[ray]'"

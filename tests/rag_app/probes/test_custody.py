@@ -1,4 +1,4 @@
-from rag_app.ownership import Ownership
+from rag_app.collections.ownership import Ownership
 from rag_app.probes.custody import custodian
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from rag_app.encoder_choice import LicenceNotAccepted, choose
+from rag_app.assembly.encoders import LicenceNotAccepted, choose
 from rag_app.probes.encoder import address, encoder
 from rag_app.settings import Settings, override
 from retrieval.encoders.errors import EncoderUnavailableError, ModelMismatchError

@@ -1,12 +1,12 @@
 import pytest
 
-from rag_app import assembly
-from rag_app.api import Access
+from rag_app.assembly import application as assembly
+from rag_app.collections.ownership import Ownership
 from rag_app.errors import StorageInUse
-from rag_app.ownership import Ownership
 from rag_app.probes.base import Problem
 from rag_app.probes.indexes import indexes
 from rag_app.settings import override
+from rag_app.web.api import Access
 from tests.rag_app.served import address_of, listening, serving
 from tests.rag_app.support import prose, twin, write
 
@@ -36,14 +36,14 @@ async def test_another_chunker_names_the_command_that_builds_anew(settings, pape
         await indexes(override(settings, {"chunking": {"tokens": 48}}))
     assert problem.value.message.startswith("papers: no index for these settings (")
     assert "hashing" in problem.value.cause
-    assert problem.value.way_out.startswith("`rag-app collections rebuild papers`")
+    assert problem.value.hint.startswith("`rag-app collections rebuild papers`")
 
 
 async def test_another_encoder_names_the_command_that_adds_its_index(settings, papers, monkeypatch):
     monkeypatch.setattr(assembly, "encoder", lambda *_: twin("other"))
     with pytest.raises(Problem) as problem:
         await indexes(settings)
-    assert problem.value.way_out == "`rag-app indexes build --encoder other -c papers`"
+    assert problem.value.hint == "`rag-app indexes build --encoder other -c papers`"
 
 
 async def test_the_named_command_helps(settings, papers, monkeypatch):

@@ -35,7 +35,7 @@ async def test_the_length_that_the_server_tells_is_held_against_the_settings(cho
     longer = chosen.model_copy(update={"context_window": 32768})
     with pytest.raises(Problem, match="reads 8192 tokens, and the settings count on 32768") as told:
         await language_model(longer, 5)
-    assert "RAG_APP_LLM__CONTEXT_WINDOW" in told.value.way_out
+    assert "RAG_APP_LLM__CONTEXT_WINDOW" in told.value.hint
 
 
 async def test_a_server_that_is_down_is_named(chosen):
@@ -62,7 +62,7 @@ async def test_another_model_is_told_with_those_there_are(chosen, openai_server)
     other = chosen.model_copy(update={"model": "other"})
     with pytest.raises(Problem, match="does not have other") as error:
         await language_model(other, 5)
-    assert error.value.way_out == f"Name a model that it lists: {openai_server.model}"
+    assert error.value.hint == f"Name a model that it lists: {openai_server.model}"
 
 
 async def test_a_busy_server_is_asked_once(chosen, openai_server):
@@ -83,4 +83,4 @@ async def test_what_is_no_language_model_is_told(chosen, openai_server, body):
 async def test_an_unnamed_model_is_told(chosen):
     with pytest.raises(SettingsError) as error:
         await language_model(chosen.model_copy(update={"model": ""}), 5)
-    assert "RAG_APP_LLM__MODEL" in error.value.way_out
+    assert "RAG_APP_LLM__MODEL" in error.value.hint

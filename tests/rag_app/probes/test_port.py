@@ -2,7 +2,7 @@ import socket
 
 import pytest
 
-from rag_app.ownership import Owner
+from rag_app.collections.ownership import Owner
 from rag_app.probes.base import Problem, in_thread
 from rag_app.probes.port import port
 from rag_app.settings import Server
@@ -21,7 +21,7 @@ def test_a_port_that_is_taken_is_named(host):
         number = taken.getsockname()[1]
         with pytest.raises(Problem, match=f"{host}:{number} cannot be used") as problem:
             port(Server(host=host, port=number), None, shared=False)
-        assert "--port" in problem.value.way_out
+        assert "--port" in problem.value.hint
     assert port(Server(host=host, port=number), None, shared=False) == f"{host}:{number} is free"
 
 

@@ -11,7 +11,7 @@ from qdrant_client.grpc import (
     collections_service_pb2_grpc,
 )
 
-from rag_app.ownership import Owner
+from rag_app.collections.ownership import Owner
 from rag_app.probes.base import Problem
 from rag_app.probes.qdrant import embedded, server
 from rag_app.settings import Storage
@@ -47,12 +47,12 @@ def test_a_server_tells_its_version_its_nodes_and_how_fast_it_answers():
         assert found.endswith("cluster of 3 (shards 6, replicas 2, confirm 1)")
 
 
-def test_a_server_that_is_down_is_named_with_the_way_out():
+def test_a_server_that_is_down_is_named_with_the_hint():
     url = f"http://127.0.0.1:{closed_port()}"
     with pytest.raises(StoreError) as error:
         server(over_http(url), 2)
     assert url in error.value.message
-    assert error.value.way_out
+    assert error.value.hint
 
 
 def test_a_server_that_hangs_is_given_up():
@@ -65,7 +65,7 @@ def test_a_wrong_key_is_told_though_the_version_needs_none(caplog):
         script.failures = [200, 401]
         with pytest.raises(StoreError, match="refused a request: 401") as error:
             server(over_http(script.url, api_key="wrong-key"), 2)
-    assert "API key" in error.value.way_out
+    assert "API key" in error.value.hint
     assert caplog.text == "", "a probe that is made again and again fills no log"
 
 
@@ -117,4 +117,4 @@ def test_a_grpc_port_that_is_closed_is_told_from_a_server_that_is_down():
         with pytest.raises(Problem) as problem:
             server(storage, 2)
     assert f"gRPC at 127.0.0.1:{port} does not answer" in problem.value.message
-    assert "RAG_APP_STORAGE__PREFER_GRPC=false" in problem.value.way_out
+    assert "RAG_APP_STORAGE__PREFER_GRPC=false" in problem.value.hint

@@ -43,7 +43,7 @@ async def test_a_model_that_cannot_order_them_is_told(settings, grading, grades)
     grading.respond = lambda body: chat_odds({answers if "Paris" in asked(body) else beside: 0.9})
     with pytest.raises(Problem, match="does not put a passage that answers before") as error:
         await reranker(ranked(settings, grading), 5)
-    assert "template" in error.value.way_out
+    assert "template" in error.value.hint
 
 
 async def test_a_server_that_is_down_is_named(settings, grading):

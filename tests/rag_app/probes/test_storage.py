@@ -61,7 +61,7 @@ def test_a_folder_of_read_only_rights_names_user_owner_and_mode(open_folder):
     assert problem.value.message == f"{open_folder} cannot be written by user {user}"
     assert problem.value.cause.startswith("permission denied; ")
     assert f"is of user {os.geteuid()}, mode 0555" in problem.value.cause
-    assert "RAG_APP_STORAGE__PATH" in problem.value.way_out
+    assert "RAG_APP_STORAGE__PATH" in problem.value.hint
 
 
 def test_a_folder_below_one_of_read_only_rights_names_the_one_above(open_folder):

@@ -139,7 +139,7 @@ def test_encoders_without_templates_have_golden_vectors_too():
 def test_a_missing_file_is_told(tmp_path):
     with pytest.raises(ModelMissingError, match="No such file") as raised:
         load(tmp_path / "absent.json")
-    assert "rag-app golden" in raised.value.way_out
+    assert "rag-app golden" in raised.value.hint
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": "another"}', "\x00"])

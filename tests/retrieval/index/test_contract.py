@@ -781,7 +781,7 @@ def test_creating_what_exists_opens_it(place, store, name):
         ("point", (SPEC.fingerprint,)), ("discard", (SPEC.fingerprint,)),
     ],
 )  # fmt: skip
-def test_unknown_collection_is_named_with_those_there_are_and_the_way_out(
+def test_unknown_collection_is_named_with_those_there_are_and_the_hint(
     place, store, name, act, arguments
 ):
     with pytest.raises(UnknownCollection) as caught:

@@ -25,7 +25,7 @@ def test_a_version_lies_in_a_folder_named_by_its_fingerprint(collections):
     )
 
 
-def test_a_folder_that_is_open_elsewhere_is_refused_with_the_way_out(collections):
+def test_a_folder_that_is_open_elsewhere_is_refused_with_the_hint(collections):
     first = collections.create("docs", SPEC)
     with pytest.raises(StoreError, match=r"cannot be opened.*Close the other program"):
         collections.open("docs", SPEC)
@@ -33,7 +33,7 @@ def test_a_folder_that_is_open_elsewhere_is_refused_with_the_way_out(collections
     collections.open("docs", SPEC).close()
 
 
-def test_a_damaged_folder_is_refused_with_the_way_out(collections):
+def test_a_damaged_folder_is_refused_with_the_hint(collections):
     collections.create("docs", SPEC).close()
     for path in (collections.root / "docs" / SPEC.fingerprint).iterdir():
         if path.is_file():

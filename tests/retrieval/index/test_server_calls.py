@@ -96,7 +96,7 @@ def test_a_refusal_is_not_repeated(server):
 
 
 @pytest.mark.parametrize("prefer_grpc", [False, True])
-def test_nobody_listening_is_said_with_the_address_and_the_way_out(silent_port, prefer_grpc):
+def test_nobody_listening_is_said_with_the_address_and_the_hint(silent_port, prefer_grpc):
     url = f"http://127.0.0.1:{silent_port}"
     client = connect(url, prefer_grpc=prefer_grpc, grpc_port=silent_port, timeout=2)
     with pytest.raises(StoreError) as caught:

@@ -121,7 +121,7 @@ def test_a_missing_model_is_named_with_the_command_that_gets_it(cache: Path) -> 
         hub_folder("owner/model", COMMIT)
     assert f"owner/model at {COMMIT} are not on this machine" in raised.value.message
     assert "could not be downloaded" in raised.value.cause
-    assert f"`hf download owner/model --revision {COMMIT}`" in raised.value.way_out
+    assert f"`hf download owner/model --revision {COMMIT}`" in raised.value.hint
 
 
 def test_half_a_download_is_not_taken_for_the_model(cache: Path, tiny_reasonir: Path) -> None:

@@ -95,7 +95,7 @@ def test_a_refusal_is_not_asked_again(server, calls, status):
     assert len(server.requests) == 1
 
 
-def test_a_server_that_stays_broken_is_given_up_with_address_reason_and_way_out(server, connect):
+def test_a_server_that_stays_broken_is_given_up_with_address_reason_and_hint(server, connect):
     calls = connect(attempts=3)
     server.failures = [503] * 9
     server.failing = ("out of memory", {})
@@ -104,7 +104,7 @@ def test_a_server_that_stays_broken_is_given_up_with_address_reason_and_way_out(
     assert len(server.requests) == 3
     assert server.url in raised.value.message
     assert "out of memory (503), 3 times" in raised.value.cause
-    assert "can be repeated" in raised.value.way_out
+    assert "can be repeated" in raised.value.hint
 
 
 def test_a_server_that_is_gone_is_named(server, connect):
@@ -160,7 +160,7 @@ def test_the_right_key_opens_and_another_is_named_without_being_shown(server, co
         with pytest.raises(EncoderUnavailableError, match="refuses the key") as raised:
             connect(api_key=key).embed(["a text"])
         assert cause in raised.value.cause
-        assert "api_key" in raised.value.way_out
+        assert "api_key" in raised.value.hint
         assert "wrong-secret" not in str(raised.value)
 
 
@@ -174,7 +174,7 @@ def test_an_address_without_the_api_is_told(server, connect):
     calls = connect(url=f"http://127.0.0.1:{server.port}/elsewhere")
     with pytest.raises(EncoderUnavailableError, match="does not embed as OpenAI's API") as raised:
         calls.embed(["a text"])
-    assert "/v1" in raised.value.way_out
+    assert "/v1" in raised.value.hint
 
 
 @pytest.mark.parametrize("spoilt", [float("nan"), float("inf"), 0.0])

@@ -116,7 +116,7 @@ def test_an_instruction_in_the_mean_is_refused(folder, causal):
 def test_causal_attention_is_refused(folder):
     with pytest.raises(ModelMismatchError, match="attends causally") as raised:
         refuse_causal(Variant(folder), means(folder, causal=True))
-    assert "serve-command" in raised.value.way_out
+    assert "serve-command" in raised.value.hint
 
 
 def test_a_vector_that_depends_on_its_batch_is_refused(folder):

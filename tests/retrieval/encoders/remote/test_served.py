@@ -164,7 +164,7 @@ def test_a_second_end_token_is_not_put(server, serve):
 def test_an_end_token_that_nobody_tells_is_an_error(server, serve):
     with pytest.raises(EncoderUnavailableError, match="needs an end token") as raised:
         serve(ROW.model_copy(update={"append_eos": True})).encode_passages(["short"])
-    assert "--enable-tokenizer-info-endpoint" in raised.value.way_out
+    assert "--enable-tokenizer-info-endpoint" in raised.value.hint
     assert server.requests == []
 
 
@@ -207,7 +207,7 @@ def test_a_server_that_reads_less_than_is_asked_is_named(server, serve, tokenize
     server.tokenizes, server.max_length = tokenizes, 5
     with pytest.raises(TextTooLongError, match="cannot read a text whole") as raised:
         serve().encode_passages(["some seven words for a short text"])
-    assert "--max-model-len" in raised.value.way_out
+    assert "--max-model-len" in raised.value.hint
 
 
 def test_counting_uses_the_tokenizer_or_four_bytes_a_token(server, serve):

@@ -1,0 +1,1 @@
+"""Settings -> objects: which class stands behind which name."""

@@ -1,0 +1,442 @@
+"""The indexes of collections: the same documents, encoded by any number of encoders.
+
+A document lies in the original files once, and in every index that has been built or fed since it
+came. `DocumentRecord.since` tells which index has its newest content; building an index means to
+bring it up to the newest content of all. An index that is built for the first time is not searched
+before it is whole (`CollectionRecord.building`).
+"""
+
+import shutil
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+from data.discovery import Found
+from data.errors import RagAppError
+from rag_app.collections.stores import OpenStores
+from rag_app.errors import ApplicationError
+from rag_app.ingestion.engine import IngestReport, OnProgress
+from rag_app.ingestion.reading import Originals, sha256
+from rag_app.ingestion.writing import DocumentWriter, forget_unused
+from rag_app.results import IndexInfo
+from retrieval.errors import RetrievalError
+from retrieval.index.base import PassageStore
+from retrieval.index.collections import Collections
+from retrieval.index.errors import (
+    FingerprintMismatch,
+    IndexInUse,
+    NoIndexOfEncoder,
+    StoreError,
+    UnknownCollection,
+    UnknownIndex,
+)
+from retrieval.index.fingerprint import IndexSpec, differences
+from retrieval.index.records import DocumentRecord
+
+AwaitReaders = Callable[[], None]
+
+
+class TakesIn(Protocol):
+    """An engine that takes documents into one index."""
+
+    def run(self, files: Sequence[Found], on_progress: OnProgress | None = None) -> IngestReport:
+        """See `rag_app.ingestion.engine.Ingestor.run`."""
+        ...
+
+
+MakeIngestor = Callable[[PassageStore, Path, AwaitReaders], TakesIn]
+
+
+@dataclass(frozen=True)
+class Kit:
+    """What it takes to index documents with one encoder.
+
+    Attributes:
+        encoder: name of its row.
+        spec: what its indexes are built with.
+        ingestor: makes what takes documents into an index of that spec, given the folder of the
+            originals and what waits for searches to end (`rag_app.ingestion.writing.DocumentWriter`).
+        verify: tries with a real call that the encoder is what its row says (`Encoder.verify`).
+    """
+
+    encoder: str
+    spec: IndexSpec
+    ingestor: MakeIngestor
+    verify: Callable[[], object]
+
+
+Kits = Callable[[str | None], Kit]
+"""The kit of an encoder by the name of its row; None means the settings' encoder."""
+
+
+class Indexes:
+    """What changes collections and their indexes, one change of a collection at a time.
+
+    Every call may wait for others and takes long; make it in a thread of its own.
+
+    Args:
+        collections: where the indexes are.
+        stores: the open ones.
+        kits: for every encoder; SettingsError for one that cannot be made.
+        originals: folder of the original files, a folder a collection.
+        graph_above: chunks from which documents that came in end with building a search graph; None
+            never does.
+    """
+
+    def __init__(
+        self,
+        collections: Collections,
+        stores: OpenStores,
+        kits: Kits,
+        originals: Path,
+        graph_above: int | None = None,
+    ) -> None:
+        self._collections, self._stores, self._kits = collections, stores, kits
+        self._originals, self._graph_above = originals, graph_above
+        self._spec = kits(None).spec
+        self._writing: dict[str, threading.Lock] = {}
+
+    # --- documents ---------------------------------------------------------------------------
+
+    def take_in(
+        self, name: str, encoder: str | None, files: Sequence[Found], on_progress: OnProgress
+    ) -> IngestReport:
+        """Take files into the index of an encoder, the first one of a new collection.
+
+        Raises:
+            NoIndexOfEncoder: the collection has indexes of other encoders only.
+            FingerprintMismatch: the index was built with other settings.
+        """
+        kit = self._kits(encoder)
+        with self.writing_to(name):
+            report = self._run(name, kit, self._opened(name, kit), files, on_progress)
+            self.forget_unused(name)
+            return report
+
+    def delete_document(self, name: str, source: str) -> bool:
+        """Delete a document from every index; False where none has it."""
+        with self.writing_to(name):
+            listed = self._stores.open(name, self._spec)
+            others = [store for store in self.all(name) if store is not listed]
+            # A crash leaves it in the list for the person to see, and to delete again.
+            deleted = [DocumentWriter(store).delete(source) for store in (*others, listed)]
+            self.forget_unused(name)
+            return any(deleted)
+
+    def drop_collection(self, name: str) -> None:
+        """Delete a collection with all its indexes and originals."""
+        with self.writing_to(name), self._stores.closed(name):
+            self._collections.drop(name)
+            shutil.rmtree(self._originals / name, ignore_errors=True)
+
+    # --- indexes -----------------------------------------------------------------------------
+
+    def build(self, name: str, encoder: str | None, on_progress: OnProgress) -> IngestReport:
+        """Bring the index of an encoder up to the newest content of every document.
+
+        Interrupted, it goes on from there when called again. An index with failures is whole: the
+        report names the documents that it lacks.
+
+        Raises:
+            ApplicationError: originals are gone or damaged; nothing has been changed.
+        """
+        kit = self._kits(encoder)
+        with self.writing_to(name):
+            store, report = self._fill(name, kit, on_progress)
+            record = store.collection()
+            store.put_collection(record.built(record.replaces))
+            self.forget_unused(name)
+            return report
+
+    def rebuild(self, name: str, on_progress: OnProgress) -> IngestReport:
+        """Build the index of the settings' encoder, and delete those that it replaces.
+
+        These are the encoder's other indexes, and the active one where it had no whole index yet.
+        Repeated after a crash, it deletes what was left over.
+
+        Raises:
+            ApplicationError: originals are gone or damaged, or one could not be read any more;
+                nothing has been deleted.
+        """
+        kit = self._kits(None)
+        with self.writing_to(name):
+            replaced = self._replaced_by(name, kit)
+            store, report = self._fill(name, kit, on_progress)
+            if report.failures and replaced:
+                failures = (f"{failure.source}: {failure.reason}" for failure in report.failures)
+                raise ApplicationError(
+                    f"collection {name!r} was left as it is",
+                    cause="; ".join(failures),
+                    hint="Delete these documents, then rebuild again",
+                )
+            self._replace(name, store, replaced)
+            self.forget_unused(name)
+            return report
+
+    def use(self, name: str, index: str) -> None:
+        """Point the collection's name at an index, given by its fingerprint or encoder.
+
+        Raises:
+            UnknownIndex: there is none.
+            ApplicationError: the encoder has several.
+            NoIndexOfEncoder: it is not whole.
+        """
+        with self.writing_to(name):
+            chosen = self._find(name, index)
+            record = self._stores.open(name, self._spec, chosen).collection()
+            if record.building:
+                raise NoIndexOfEncoder(name, _encoder(record.identity), self._encoders(name), True)
+            self._collections.point(name, chosen)
+
+    def drop(self, name: str, index: str) -> None:
+        """Delete an index, given by its fingerprint or encoder; never the active one.
+
+        Raises:
+            UnknownIndex: there is none.
+            IndexInUse: it is the active one.
+            ApplicationError: the encoder has several, or some content is in no other index.
+        """
+        with self.writing_to(name):
+            chosen = self._find(name, index)
+            if chosen == self._collections.active(name):
+                raise IndexInUse(name, chosen)
+            self._require_copies(name, chosen)
+            with self._stores.closed(name, chosen):
+                self._collections.discard(name, chosen)
+            self.forget_unused(name)
+
+    def describe(self, name: str, stores: Sequence[PassageStore]) -> list[IndexInfo]:
+        """What lists show of a collection's open indexes."""
+        active, documents = self._collections.active(name), newest(stores)
+        return [self._info(store, active, documents) for store in stores]
+
+    def refusal(self, name: str, stores: Iterable[PassageStore], kit: Kit) -> RetrievalError:
+        """Why no index among a collection's open ones serves an encoder, with the way out."""
+        records = [store.collection() for store in stores]
+        known = {_encoder(record.identity) for record in records}
+        begun = any(record.fingerprint == kit.spec.fingerprint for record in records)
+        if begun or kit.encoder not in known:
+            return NoIndexOfEncoder(name, kit.encoder, known, begun)
+        other = next(r.identity for r in records if _encoder(r.identity) == kit.encoder)
+        named = kit.encoder if kit.spec.fingerprint != self._spec.fingerprint else None
+        return FingerprintMismatch(name, differences(other, kit.spec.identity), named)
+
+    # --- for whoever changes a collection by other means ---------------------------------------
+
+    def writing_to(self, name: str) -> threading.Lock:
+        """Held while a collection is changed, and by whoever needs it not to."""
+        return self._writing.setdefault(name, threading.Lock())
+
+    def all(self, name: str) -> list[PassageStore]:
+        """All indexes of a collection, whole or not, by fingerprint."""
+        versions = self._collections.versions(name)
+        return [self._stores.open(name, self._spec, fingerprint) for fingerprint in versions]
+
+    def grow_graph(self, store: PassageStore) -> None:
+        """Build a search graph where that is allowed and the index is large."""
+        if self._graph_above is None:
+            return
+        if sum(record.chunks for record in store.records()) >= self._graph_above:
+            store.optimize()
+
+    def forget_unused(self, name: str) -> None:
+        """Delete the originals that no index of a collection has any use for."""
+        with suppress(StoreError):  # an index that cannot be opened may need any of them
+            forget_unused(Originals(self._originals / name), self.all(name))
+
+    # --- taking in ---------------------------------------------------------------------------
+
+    def _opened(self, name: str, kit: Kit) -> PassageStore:
+        """The index that an encoder's documents go into; the first of a new collection is made."""
+        try:
+            store = self._stores.open(name, kit.spec)
+        except UnknownCollection:
+            kit.verify()
+            return self._stores.create(name, kit.spec)
+        if store.stored_fingerprint != kit.spec.fingerprint:
+            raise self.refusal(name, self.all(name), kit)
+        if not store.records():
+            kit.verify()
+        if store.collection().building:  # the process died when the collection was just made
+            store.put_collection(store.collection().built())
+        return store
+
+    def _fill(
+        self, name: str, kit: Kit, on_progress: OnProgress
+    ) -> tuple[PassageStore, IngestReport]:
+        """Bring an index up to the newest content; it is made if need be."""
+        documents = newest(self.all(name))
+        held = self._held(name, kit)
+        missing = [record for record in documents.values() if not _holds(held, record)]
+        files = self._files(name, missing)
+        if not held:
+            kit.verify()
+        store = self._stores.stage(name, kit.spec)
+        if store.collection().building:
+            for source in held.keys() - documents.keys():
+                store.delete(source)
+        report = self._run(name, kit, store, files, on_progress)
+        report.unchanged += len(documents) - len(missing)
+        return store, report
+
+    def _run(
+        self,
+        name: str,
+        kit: Kit,
+        store: PassageStore,
+        files: Sequence[Found],
+        on_progress: OnProgress,
+    ) -> IngestReport:
+        await_readers = partial(self._stores.await_readers, name, kit.spec.fingerprint)
+        report = kit.ingestor(store, self._originals / name, await_readers).run(files, on_progress)
+        if report.chunks:
+            self.grow_graph(store)
+        return report
+
+    def _held(self, name: str, kit: Kit) -> dict[str, DocumentRecord]:
+        """What the index of an encoder holds; nothing where there is none."""
+        fingerprint = kit.spec.fingerprint
+        if fingerprint not in self._collections.versions(name):
+            return {}
+        records = self._stores.open(name, kit.spec, fingerprint).records()
+        return {record.source: record for record in records}
+
+    def _files(self, name: str, records: Sequence[DocumentRecord]) -> list[Found]:
+        """The originals of documents. Raises ApplicationError if one is gone or damaged."""
+        originals = Originals(self._originals / name)
+        files = [
+            Found(originals.path(str(record.live), record.suffix), record.source)
+            for record in records
+        ]
+        lost = [
+            record.source
+            for record, found in zip(records, files, strict=True)
+            if not found.path.is_file() or sha256(found.path) != record.live
+        ]
+        if lost:
+            raise ApplicationError(
+                f"collection {name!r} cannot be indexed anew",
+                cause=f"the originals of {', '.join(lost)} are gone or damaged",
+                hint="Delete these documents, and ingest their files again",
+            )
+        return files
+
+    # --- replacing ---------------------------------------------------------------------------
+
+    def _replaced_by(self, name: str, kit: Kit) -> list[str]:
+        """Fingerprints of the indexes that a rebuilt one replaces."""
+        others = {store.stored_fingerprint: store.collection() for store in self.all(name)}
+        own = others.pop(kit.spec.fingerprint, None)
+        replaced = {key for key, r in others.items() if _encoder(r.identity) == kit.encoder}
+        if own is not None and not own.building:
+            replaced.update(own.replaces)
+        elif all(others[key].building for key in replaced):
+            replaced.add(self._collections.active(name))
+        return sorted(replaced & others.keys())
+
+    def _replace(self, name: str, store: PassageStore, replaced: Sequence[str]) -> None:
+        """Delete the replaced indexes; first a note of them is made that outlives a crash."""
+        store.put_collection(store.collection().built(replaced))
+        store.flush()
+        if self._collections.active(name) in replaced:
+            self._collections.point(name, store.stored_fingerprint)
+        for fingerprint in replaced:
+            with self._stores.closed(name, fingerprint):
+                self._collections.discard(name, fingerprint)
+        store.put_collection(store.collection().built())
+
+    # --- looking up --------------------------------------------------------------------------
+
+    def _encoders(self, name: str) -> list[str]:
+        return [_encoder(store.collection().identity) for store in self.all(name)]
+
+    def _find(self, name: str, index: str) -> str:
+        """The fingerprint of an index that is given by it, or by its encoder."""
+        versions = self._collections.versions(name)
+        if index in versions:
+            return index
+        encoders = dict(zip(versions, self._encoders(name), strict=True))
+        found = [fingerprint for fingerprint, encoder in encoders.items() if encoder == index]
+        if not found:
+            known = [f"{encoder} ({fingerprint})" for fingerprint, encoder in encoders.items()]
+            raise UnknownIndex(name, index, known)
+        if len(found) > 1:
+            raise ApplicationError(
+                f"collection {name!r} has {len(found)} indexes of encoder {index}",
+                cause=f"their fingerprints are {', '.join(found)}",
+                hint="Name one of them by its fingerprint",
+            )
+        return found[0]
+
+    def _require_copies(self, name: str, fingerprint: str) -> None:
+        """Refuse to lose content that is in no other index."""
+        try:
+            store = self._stores.open(name, self._spec, fingerprint)
+        except StoreError:
+            return  # there is nothing left to lose in it
+        others = [other for other in self.all(name) if other is not store]
+        kept = newest(others)
+        only = [
+            source
+            for source, record in newest([store, *others]).items()
+            if source not in kept or kept[source].live != record.live
+        ]
+        if only:
+            raise ApplicationError(
+                f"index {fingerprint} of collection {name!r} cannot be dropped",
+                cause=f"no other index holds its content of {', '.join(only)}",
+                hint="`rag-app indexes build` takes it into another index, "
+                "`rag-app documents delete` gives it up",
+            )
+
+    def _info(
+        self, store: PassageStore, active: str, documents: Mapping[str, DocumentRecord]
+    ) -> IndexInfo:
+        live = {record.source: record for record in store.records() if record.live}
+        record = store.collection()
+        encoder = _encoder(record.identity)
+        return IndexInfo(
+            fingerprint=record.fingerprint,
+            encoder=encoder,
+            model=str(record.identity["encoder"].get("model", "")),
+            documents=len(live),
+            chunks=sum(document.chunks for document in live.values()),
+            active=record.fingerprint == active,
+            usable=not record.building and self._makes(encoder, record.fingerprint),
+            behind=sum(
+                source not in live or live[source].live != document.live
+                for source, document in documents.items()
+            ),
+        )
+
+    def _makes(self, encoder: str, fingerprint: str) -> bool:
+        try:
+            return self._kits(encoder).spec.fingerprint == fingerprint
+        except RagAppError:
+            return False
+
+
+def newest(stores: Iterable[PassageStore]) -> dict[str, DocumentRecord]:
+    """By source, the record with the newest live content among a collection's whole indexes."""
+    records = [
+        record
+        for store in stores
+        if not store.collection().building
+        for record in store.records()
+        if record.live
+    ]
+    records.sort(key=lambda record: record.since or record.updated)  # old records have no `since`
+    return {record.source: record for record in records}
+
+
+def _holds(held: Mapping[str, DocumentRecord], wanted: DocumentRecord) -> bool:
+    record = held.get(wanted.source)
+    return record is not None and record.live == wanted.live and record.settled
+
+
+def _encoder(identity: Mapping[str, Mapping[str, object]]) -> str:
+    return str(identity["encoder"].get("encoder", ""))

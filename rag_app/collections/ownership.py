@@ -1,0 +1,106 @@
+"""One process owns the storage folder; others find out who it is and where it listens."""
+
+import json
+import os
+import secrets
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from rag_app.errors import ApplicationError, StorageInUse
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The process that owns a storage folder.
+
+    Attributes:
+        pid: its process id.
+        command: what it does, for a person.
+        address: where its API listens; empty when it offers none.
+        token: what its API asks of local callers.
+    """
+
+    pid: int
+    command: str
+    address: str = ""
+    token: str = ""
+
+
+class Ownership:
+    """The right to use a storage folder, held until `release`.
+
+    Args:
+        folder: the storage folder; made if need be.
+
+    Raises:
+        StorageInUse: another process holds it. `owner` in the exception tells which.
+        ApplicationError: the folder cannot be made or written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._note = folder / "owner.json"
+        self._lock = FileLock(folder / "lock")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire(timeout=0)
+            self._write(Owner(os.getpid(), _command()))
+        except Timeout:
+            raise HeldByAnother(folder, _read(self._note)) from None
+        except OSError as error:
+            self._lock.release()
+            raise ApplicationError(
+                f"storage folder {folder} cannot be used",
+                cause=(error.strerror or str(error)).lower(),
+                hint="Set RAG_APP_STORAGE__PATH to a folder that you may write",
+            ) from error
+
+    def announce(self, address: str) -> str:
+        """Let others work through the API at `address`; returns the token they will send."""
+        token = secrets.token_urlsafe(32)
+        self._write(Owner(os.getpid(), _command(), address, token))
+        return token
+
+    def withdraw(self) -> None:
+        """Take the note back, before a process ends whose threads still work on the folder."""
+        self._note.unlink(missing_ok=True)
+
+    def release(self) -> None:
+        """Give the folder back; a second call does nothing."""
+        if self._lock.is_locked:
+            self.withdraw()
+            self._lock.release()
+
+    def _write(self, owner: Owner) -> None:
+        scratch = self._note.with_suffix(".part")
+        scratch.unlink(missing_ok=True)  # its mode may be another
+        descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(asdict(owner), file)
+        scratch.replace(self._note)
+
+
+class HeldByAnother(StorageInUse):
+    """`StorageInUse` that knows the owner, where the owner has left a note."""
+
+    def __init__(self, folder: Path, owner: Owner | None) -> None:
+        self.owner = owner
+        who = f"process {owner.pid} ({owner.command})" if owner else "another process"
+        super().__init__(
+            f"storage folder {folder} is in use",
+            cause=f"{who} owns it",
+            hint="Wait until it ends or stop it, or use another RAG_APP_STORAGE__PATH",
+        )
+
+
+def _command() -> str:
+    return " ".join(["rag-app", *sys.argv[1:2]])
+
+
+def _read(note: Path) -> Owner | None:
+    try:
+        return Owner(**json.loads(note.read_text("utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None

@@ -1,0 +1,1 @@
+"""Files -> parse -> split -> encode -> write, in this process or on a Ray cluster."""

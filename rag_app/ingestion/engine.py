@@ -1,0 +1,153 @@
+"""The way in: files -> parse -> chunk -> encode -> write.
+
+Three steps overlap, joined by a bounded queue: one thread reads and cuts documents
+(`rag_app.ingestion.reading`), the encoder's workers turn batches into vectors, the caller's thread writes
+(`rag_app.ingestion.writing`). Running again after a crash finishes the work: unchanged documents are passed
+over, and chunks that are stored already are neither encoded nor written again.
+"""
+
+import queue
+import sys
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from itertools import takewhile
+from pathlib import Path
+
+from llama_index.core.schema import TextNode
+
+from data.chunking import Chunker
+from data.discovery import Found
+from data.parsing import Parser
+from rag_app.ingestion.reading import Intake, Item, Originals
+from rag_app.ingestion.report import Batch, Failure, IngestReport, OnProgress, Progress, Tally
+from retrieval.encoders.base import Encoder
+from retrieval.index.base import PassageStore
+from retrieval.passages import indexed_text
+
+BATCH = 256
+"""Chunks encoded at once: enough that the workers' last idle moment hardly counts."""
+_TURN = 0.0005
+"""Seconds that a thread keeps the interpreter while documents are taken in."""
+AHEAD = 2
+"""Batches in the encoder at once: the next one fills the workers that the last leaves idle."""
+
+__all__ = ["Failure", "IngestReport", "Ingestor", "OnProgress", "Progress"]
+
+_Ready = queue.Queue[Future[Batch] | BaseException | None]
+
+
+class Ingestor:
+    """Takes documents into one collection.
+
+    Args:
+        store: open index of the collection, built with this encoder and chunker.
+        encoder: turns chunks into vectors.
+        chunker: cuts documents into chunks.
+        parser: makes the killable parser that a run uses.
+        originals: folder for the original files.
+        await_readers: see `DocumentWriter`.
+    """
+
+    def __init__(
+        self,
+        store: PassageStore,
+        encoder: Encoder,
+        chunker: Chunker,
+        parser: Callable[[], Parser],
+        originals: Path,
+        await_readers: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._store, self._encoder, self._chunker = store, encoder, chunker
+        self._parser, self._originals = parser, Originals(originals)
+        self._await_readers = await_readers
+
+    def run(self, files: Sequence[Found], on_progress: OnProgress | None = None) -> IngestReport:
+        """Take in the files; one that cannot be read is reported and the rest goes on.
+
+        Raises:
+            RetrievalError: the encoder or the store failed; running again goes on from there.
+            ApplicationError: the store does not hold what was written to it.
+        """
+        tally = Tally(self._store, self._await_readers, files, on_progress)
+        with _short_turns(), closing(self._encoded(files)) as batches:
+            return tally.take(batches)
+
+    def _encoded(self, files: Sequence[Found]) -> Generator[Batch, None, None]:
+        """Batches with vectors, in order, while later ones are being read and encoded."""
+        ready: _Ready = queue.Queue(AHEAD)
+        stop = threading.Event()
+        with ThreadPoolExecutor(AHEAD, thread_name_prefix="encode") as pool:
+            reader = threading.Thread(target=self._read, args=(files, pool, ready, stop))
+            reader.start()
+            try:
+                while (item := ready.get()) is not None:
+                    if isinstance(item, BaseException):
+                        raise item
+                    yield item.result()
+            finally:
+                stop.set()
+                while reader.is_alive():
+                    _drain(ready)
+                    reader.join(0.05)
+                pool.shutdown(cancel_futures=True)
+
+    def _read(
+        self, files: Sequence[Found], pool: ThreadPoolExecutor, ready: _Ready, stop: threading.Event
+    ) -> None:
+        try:
+            with self._parser() as parser:
+                intake = Intake(self._store, self._chunker, parser, self._originals)
+                items = takewhile(lambda _: not stop.is_set(), intake.items(files))
+                for batch in _batches(items):
+                    if stop.is_set():
+                        return
+                    ready.put(pool.submit(self._encode, batch))
+            ready.put(None)
+        except BaseException as error:  # noqa: BLE001 - raised again by the thread that waits
+            ready.put(error)
+
+    def _encode(self, batch: Batch) -> Batch:
+        nodes = [item for item in batch.items if isinstance(item, TextNode)]
+        batch.stored = self._store.stored_terms([node.node_id for node in nodes])
+        fresh = [node for node in nodes if node.node_id not in batch.stored]
+        if fresh:
+            encoded = self._encoder.encode_passages([indexed_text(node) for node in fresh])
+            batch.truncated = encoded.truncated
+            for node, vector in zip(fresh, encoded.vectors, strict=True):
+                node.embedding = vector.tolist()
+        return batch
+
+
+@contextmanager
+def _short_turns() -> Iterator[None]:
+    """Let threads take turns more often: an encoder's thread needs the interpreter for a moment
+    only, between two passages, and must not wait for long loops in the others.
+    """
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(min(usual, _TURN))
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(usual)
+
+
+def _batches(items: Iterable[Item]) -> Iterator[Batch]:
+    batch: list[Item] = []
+    chunks = 0
+    for item in items:
+        batch.append(item)
+        chunks += isinstance(item, TextNode)
+        if chunks >= BATCH or len(batch) >= 2 * BATCH:
+            yield Batch(batch)
+            batch, chunks = [], 0
+    yield Batch(batch)
+
+
+def _drain(ready: _Ready) -> None:
+    try:
+        while True:
+            ready.get_nowait()
+    except queue.Empty:
+        return

@@ -1,0 +1,197 @@
+"""Reading documents for an ingestion: which have changed, and what their chunks are."""
+
+import hashlib
+import shutil
+import stat
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from llama_index.core.schema import TextNode
+
+from data.chunking import Chunker
+from data.discovery import Found
+from data.errors import DataError
+from data.parsing import Parser
+from retrieval.index.base import PassageStore
+from retrieval.passages import passage, version_id
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A file on its way in.
+
+    Attributes:
+        source: its name within the collection.
+        hash: SHA-256 of its bytes, hexadecimal; empty for a file that could not be opened.
+        size: in bytes.
+        suffix: ending of its source, in lower case and with the dot.
+    """
+
+    source: str
+    hash: str
+    size: int
+    suffix: str
+
+    @property
+    def version(self) -> str:
+        """Version id of this content."""
+        return version_id(self.source, self.hash)
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """The document is new or has changed; its chunks follow."""
+
+    document: Document
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """All chunks of the document have been given."""
+
+    document: Document
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """The collection holds this content already."""
+
+    document: Document
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The document cannot be read (any further); chunks given so far do not count."""
+
+    document: Document
+    reason: str
+
+
+Item = Begin | TextNode | Finish | Unchanged | Failed
+
+
+class Originals:
+    """The folder of original files of one collection, named by content hash.
+
+    Args:
+        folder: where they lie; made when the first one comes.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path(self, content: str, suffix: str) -> Path:
+        """Where the original with that hash lies, or would."""
+        return self.folder / f"{content}{suffix}"
+
+    def keep(self, file: Path, document: Document) -> Path:
+        """Copy a file in, unless it is there; what is parsed later is what was hashed.
+
+        Raises:
+            DataError: the file changed meanwhile.
+            OSError: it cannot be read, or the copy not be written.
+        """
+        path = self.path(document.hash, document.suffix)
+        if not path.exists():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            scratch = path.with_name(f".{path.name}.part")
+            try:
+                shutil.copyfile(file, scratch)
+                if sha256(scratch) != document.hash:
+                    raise DataError(
+                        f"{document.source} changed while it was read",
+                        hint="Ingest it again once nothing writes to it",
+                    )
+                scratch.replace(path)
+            finally:
+                scratch.unlink(missing_ok=True)
+        return path
+
+    def forget_all_but(self, needed: Collection[Path]) -> None:
+        """Delete whatever else lies in the folder, as crashes and failures leave it."""
+        if self.folder.is_dir():
+            for path in set(self.folder.iterdir()) - set(needed):
+                path.unlink(missing_ok=True)
+
+
+class Intake:
+    """Turns files into the stream of items that an ingestion writes.
+
+    Args:
+        store: the collection, asked what it holds already.
+        chunker: cuts documents.
+        parser: reads files in its own killable process; must be open.
+        originals: keeps the files themselves.
+    """
+
+    def __init__(
+        self, store: PassageStore, chunker: Chunker, parser: Parser, originals: Originals
+    ) -> None:
+        self._store, self._chunker = store, chunker
+        self._parser, self._originals = parser, originals
+
+    def items(self, files: Iterable[Found]) -> Iterator[Item]:
+        """Per file: Unchanged, or Failed, or Begin, its chunks, and Finish or Failed."""
+        for found in files:
+            yield from self._file(found)
+
+    def _file(self, found: Found) -> Iterator[Item]:
+        try:
+            document = _document(found)
+        except (OSError, DataError) as error:
+            yield Failed(Document(found.source, "", 0, _suffix(found)), reason(error))
+            return
+        record = self._store.record(document.source)
+        unchanged = record is not None and record.live == document.hash
+        if not unchanged:
+            yield Begin(document)
+        try:
+            original = self._originals.keep(found.path, document)
+            if unchanged:
+                yield Unchanged(document)
+            else:
+                yield from self._chunks(document, original)
+        except (OSError, DataError) as error:
+            yield Failed(document, reason(error))
+
+    def _chunks(self, document: Document, original: Path) -> Iterator[Item]:
+        chunk = None
+        for chunk in self._chunker.split(self._parser.parse(original, document.source)):
+            yield passage(
+                source=document.source,
+                version=document.version,
+                index=chunk.index,
+                fingerprint=self._store.spec.fingerprint,
+                text=chunk.text,
+                page=chunk.page,
+                char_start=chunk.char_start,
+                char_end=chunk.char_end,
+                headings=chunk.heading_path,
+                passage_id=chunk.passage_id,
+            )
+        yield Finish(document) if chunk else Failed(document, "holds no text")
+
+
+def _document(found: Found) -> Document:
+    status = found.path.stat()
+    if not stat.S_ISREG(status.st_mode):  # a pipe or a device might never end
+        raise DataError("it is not a regular file")
+    return Document(found.source, sha256(found.path), status.st_size, _suffix(found))
+
+
+def _suffix(found: Found) -> str:
+    return Path(found.source).suffix.lower()
+
+
+def reason(error: OSError | DataError) -> str:
+    """Why, without the name, which stands beside it wherever it is shown."""
+    if isinstance(error, OSError):
+        return f"not readable: {error.strerror}"
+    return ". ".join(part for part in (error.cause or error.message, error.hint) if part)
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

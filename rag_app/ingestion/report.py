@@ -1,0 +1,227 @@
+"""What an ingestion has done: written to the store batch by batch, counted, and told."""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from llama_index.core.schema import TextNode
+
+from data.discovery import Found
+from rag_app.ingestion.reading import Begin, Failed, Finish, Item, Unchanged
+from rag_app.ingestion.writing import DocumentWriter
+from retrieval.index.base import PassageStore
+from retrieval.index.maintenance import refresh_lengths
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A file that could not be taken in, and why."""
+
+    source: str
+    reason: str
+
+
+@dataclass(slots=True)
+class IngestReport:
+    """What one run did.
+
+    Attributes:
+        added: documents that were not there before.
+        updated: documents whose content had changed.
+        unchanged: documents that were there already.
+        chunks: chunks written in this run.
+        truncated: those of them that were longer than the encoder reads.
+        seconds: wall time.
+        failures: every failed document with its reason.
+        ignored: names of files in the given folders whose type is not supported.
+    """
+
+    added: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    chunks: int = 0
+    truncated: int = 0
+    seconds: float = 0.0
+    failures: list[Failure] = field(default_factory=list)
+    ignored: list[str] = field(default_factory=list)
+
+    @property
+    def documents(self) -> int:
+        """Documents dealt with, one way or another."""
+        return self.added + self.updated + self.unchanged + len(self.failures)
+
+    def as_dict(self, collection: str) -> dict[str, Any]:
+        """The command line's JSON document."""
+        return {
+            "collection": collection,
+            "documents": {
+                "added": self.added,
+                "updated": self.updated,
+                "unchanged": self.unchanged,
+                "failed": len(self.failures),
+            },
+            "chunks": self.chunks,
+            "truncated": self.truncated,
+            "seconds": round(self.seconds, 3),
+            "failures": [
+                {"source": failure.source, "reason": failure.reason} for failure in self.failures
+            ],
+            "ignored": self.ignored,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a run stands; bytes measure it, since nobody knows the chunks beforehand.
+
+    Attributes:
+        documents: finished, of `total_documents`.
+        chunks: stored so far.
+        done: share of all bytes that is finished, from 0 to 1.
+        seconds: since the start.
+        source: the document at hand.
+    """
+
+    documents: int
+    total_documents: int
+    chunks: int
+    done: float
+    seconds: float
+    source: str
+
+    @property
+    def rate(self) -> float:
+        """Chunks a second."""
+        return self.chunks / self.seconds if self.seconds > 0 else 0.0
+
+    @property
+    def eta(self) -> float | None:
+        """Seconds to go, or None while nothing tells."""
+        return self.seconds * (1 - self.done) / self.done if self.done > 0 else None
+
+
+OnProgress = Callable[[Progress], None]
+
+
+@dataclass(slots=True)
+class Batch:
+    """Items in order, the chunks with their vectors.
+
+    Attributes:
+        items: what an intake gave; a batch may begin and end amid a document. Without any, it only
+            lets the caller know that the run goes on.
+        stored: those chunk ids that need no vector, since they are stored, with their BM25 length.
+        truncated: chunks that were longer than the encoder reads.
+    """
+
+    items: list[Item]
+    stored: dict[str, int] = field(default_factory=dict)
+    truncated: int = 0
+
+
+class Tally:
+    """Writes batches, and counts and tells what was done.
+
+    Args:
+        store: the collection.
+        await_readers: see `DocumentWriter`.
+        files: all that will come.
+        on_progress: told after every step; what it raises ends the run.
+    """
+
+    def __init__(
+        self,
+        store: PassageStore,
+        await_readers: Callable[[], None],
+        files: Sequence[Found],
+        on_progress: OnProgress | None,
+    ) -> None:
+        self._report = IngestReport()
+        self._store, self._writer = store, DocumentWriter(store, await_readers)
+        self._files, self._on_progress = len(files), on_progress
+        self._total = sum(_size(found.path) for found in files)
+        self._done = self._read = self._size = 0
+        self._share = 0.0
+        self._start = time.monotonic()
+
+    def take(self, batches: Iterable[Batch]) -> IngestReport:
+        """Write all batches, then what only a whole run can.
+
+        Raises:
+            RetrievalError: the store failed.
+            ApplicationError: the store does not hold what was written to it.
+        """
+        for batch in batches:
+            self._write(batch)
+        refresh_lengths(self._store)  # an interrupted run, or deletions, may have left that to us
+        self._store.flush()
+        self._report.seconds = self._seconds
+        self._done = self._total
+        self._tell("")
+        return self._report
+
+    @property
+    def _seconds(self) -> float:
+        return time.monotonic() - self._start
+
+    def _write(self, batch: Batch) -> None:
+        chunks: list[TextNode] = []
+        for item in batch.items:
+            if isinstance(item, TextNode):
+                chunks.append(item)
+                continue
+            self._chunks(chunks, batch.stored)
+            chunks = []
+            self._step(item)
+        self._chunks(chunks, batch.stored)
+        self._report.truncated += batch.truncated
+        if not batch.items:
+            self._tell("")
+
+    def _chunks(self, nodes: list[TextNode], stored: dict[str, int]) -> None:
+        if nodes:
+            self._report.chunks += self._writer.chunks(nodes, stored)
+            read = self._read + sum(len(node.text) for node in nodes)
+            self._read = min(read, self._size)  # characters are no bytes, and chunks overlap
+            self._tell(str(nodes[-1].metadata["source"]))
+
+    def _step(self, item: Begin | Finish | Unchanged | Failed) -> None:
+        document = item.document
+        match item:
+            case Begin():
+                self._writer.begin(document)
+                self._size = document.size
+            case Finish() if self._writer.finish(document):
+                self._report.updated += 1
+            case Finish():
+                self._report.added += 1
+            case Unchanged():
+                self._writer.unchanged(document)
+                self._report.unchanged += 1
+            case Failed(reason=reason):
+                self._writer.fail(document, reason)
+                self._report.failures.append(Failure(document.source, reason))
+        if not isinstance(item, Begin):
+            self._done, self._read = self._done + document.size, 0
+        self._tell(document.source)
+
+    def _tell(self, source: str) -> None:
+        if self._on_progress:
+            done = (self._done + self._read) / self._total if self._total else 1.0
+            self._share = max(self._share, min(done, 1.0))
+            self._on_progress(
+                Progress(
+                    self._report.documents,
+                    self._files,
+                    self._report.chunks,
+                    self._share,
+                    self._seconds,
+                    source,
+                )
+            )
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0

@@ -1,0 +1,147 @@
+"""Writing one document after another so that searches see each whole, or not at all.
+
+The order of writes is the whole point; `retrieval.index.records.DocumentRecord` tells why.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from llama_index.core.schema import TextNode
+
+from rag_app.errors import ApplicationError
+from rag_app.ingestion.reading import Document, Originals
+from retrieval.index.base import PassageStore
+from retrieval.index.records import DocumentRecord
+from retrieval.passages import version_id
+
+
+class DocumentWriter:
+    """Takes documents into a store, one at a time: `begin`, `chunks`..., `finish` or `fail`.
+
+    Args:
+        store: the collection.
+        await_readers: returns when the searches that run now have ended; called before the chunks
+            are deleted that they may have found.
+    """
+
+    def __init__(
+        self, store: PassageStore, await_readers: Callable[[], None] = lambda: None
+    ) -> None:
+        self._store, self._await_readers = store, await_readers
+        self._chunks = self._terms = 0
+
+    def begin(self, document: Document) -> None:
+        """Announce a new version; searches do not see it yet. Remains of older attempts go."""
+        record = self._record(document)
+        self._delete_remains(record, document.hash)
+        self._put(replace(record, pending=document.hash, retired=None, suffix=document.suffix))
+        self._chunks = self._terms = 0
+
+    def unchanged(self, document: Document) -> None:
+        """Note that the live version is the file's present content. Remains of attempts go."""
+        record = self._record(document)
+        if not record.settled or record.failure:
+            self._delete_remains(record)
+            self._put(replace(record, pending=None, retired=None, failure=""))
+
+    def chunks(self, nodes: Sequence[TextNode], stored: dict[str, int]) -> int:
+        """Write chunks of the document begun last.
+
+        Args:
+            nodes: chunks with embeddings; those in `stored` need none.
+            stored: chunk ids that an interrupted run has written already, with their BM25 length.
+
+        Returns:
+            How many were written now.
+        """
+        fresh = [node for node in nodes if node.node_id not in stored]
+        self._store.add(fresh)
+        self._chunks += len(nodes)
+        self._terms += sum(
+            stored[node.node_id] if node.node_id in stored else node.metadata["terms"]
+            for node in nodes
+        )
+        return len(fresh)
+
+    def finish(self, document: Document) -> bool:
+        """Make the new version the one that searches see, and delete the old one.
+
+        Returns:
+            Whether it replaced an older version.
+
+        Raises:
+            ApplicationError: the store holds another number of chunks than were written.
+        """
+        self._require_complete(document)
+        before = self._record(document).live
+        replaced = before if before != document.hash else None
+        live = DocumentRecord(
+            source=document.source,
+            live=document.hash,
+            retired=replaced,
+            chunks=self._chunks,
+            terms=self._terms,
+            size=document.size,
+            suffix=document.suffix,
+            since=datetime.now(UTC).isoformat(timespec="microseconds"),
+        )
+        self._put(live)
+        if replaced is not None:
+            self._await_readers()
+            self._store.delete_version(version_id(document.source, replaced))
+            self._put(replace(live, retired=None))
+        return before is not None
+
+    def fail(self, document: Document, reason: str) -> None:
+        """Note why a document could not be read; an older version stays as it was."""
+        record = self._record(document)
+        self._delete_remains(record)
+        self._put(replace(record, pending=None, retired=None, failure=reason))
+
+    def delete(self, source: str) -> bool:
+        """Delete a document with its chunks; False where there is none."""
+        if self._store.record(source) is None:
+            return False
+        self._store.delete(source)
+        return True
+
+    def _record(self, document: Document) -> DocumentRecord:
+        return self._store.record(document.source) or DocumentRecord(document.source)
+
+    def _delete_remains(self, record: DocumentRecord, needed: str | None = None) -> None:
+        """Delete the chunks of unfinished and replaced versions, before the record forgets them."""
+        for content in {record.pending, record.retired} - {None, record.live, needed}:
+            self._store.delete_version(version_id(record.source, str(content)))
+
+    def _require_complete(self, document: Document) -> None:
+        held = self._store.count(document.version)
+        if held != self._chunks:
+            raise ApplicationError(
+                f"the store holds {held} chunks of {document.source}, {self._chunks} were written",
+                hint="Ingest it again; if that repeats itself, rebuild the collection",
+            )
+
+    def _put(self, record: DocumentRecord) -> None:
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        self._store.put_record(replace(record, updated=now))
+
+
+def forget_unused(originals: Originals, stores: Iterable[PassageStore]) -> None:
+    """Delete the original files that no document of the collection has any use for.
+
+    Only when a run is over: one that goes on may have read ahead of the records.
+
+    Args:
+        originals: of the collection.
+        stores: all its indexes.
+    """
+    originals.forget_all_but(
+        {
+            originals.path(content, record.suffix)
+            for store in stores
+            for record in store.records()
+            for content in (record.live, record.pending)
+            if content
+        }
+    )

@@ -1,0 +1,88 @@
+"""Every part of the application tried with a real call: `rag-app doctor`."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+
+from rag_app.probes.base import DEADLINE, Check, Probe, in_thread, judged, shown
+from rag_app.probes.concealing import concealer
+from rag_app.settings import Settings
+
+_LEAST = 2.0
+"""Seconds that every part gets, however long the imports took."""
+_LEAVING = 0.1
+"""Seconds that calls get to end which came to nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """What was found.
+
+    Attributes:
+        probes: one a part, in the order in which they are used.
+        unused: parts that the settings leave out.
+        seconds: that all of it took.
+    """
+
+    probes: list[Probe]
+    unused: list[str]
+    seconds: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether every part works."""
+        return all(probe.ok for probe in self.probes)
+
+
+async def examine(settings: Settings, deadline: float = DEADLINE) -> Examination:
+    """Try every part that these settings use, side by side.
+
+    Threads of calls that hang are left behind, so a process that ends afterwards must not wait for
+    them.
+
+    Args:
+        settings: name the parts.
+        deadline: seconds for all of it; what has not answered then has failed. Weights that this
+            process loads itself get longer.
+    """
+    start = time.perf_counter()
+    from rag_app.probes.roles import load, unused  # which imports much: that counts, too
+
+    load(settings)
+    checks = list(_checks(settings, max(_LEAST, start + deadline - time.perf_counter())))
+    asked = time.perf_counter()
+    answers = [asyncio.create_task(check.run()) for check in checks]
+    probes = await asyncio.gather(
+        *(judged(check, answer, asked) for check, answer in zip(checks, answers, strict=True))
+    )
+    for answer in answers:
+        answer.cancel()
+    await asyncio.wait(answers, timeout=_LEAVING)
+    concealed = concealer(settings)
+    told = [
+        replace(probe, detail=concealed(probe.detail), hint=concealed(probe.hint))
+        for probe in probes
+    ]
+    return Examination(told, unused(settings), time.perf_counter() - start)
+
+
+def _checks(settings: Settings, seconds: float) -> Iterator[Check]:
+    from rag_app.probes import cluster, indexes, port, roles
+    from rag_app.probes.custody import custodian
+
+    shared = settings.storage.engine == "server"
+    owner = None if shared else custodian(settings.storage.path)
+    yield roles.storage_check(settings, seconds)
+    yield roles.qdrant_check(settings, seconds, owner)
+    where = shown(settings.storage.url) if shared else ""
+    yield Check("index", partial(indexes.indexes, settings), where, seconds)
+    yield roles.encoder_check(settings, seconds)
+    yield from roles.model_checks(settings, seconds)
+    yield from roles.quoting_check(settings)
+    if settings.ingest.engine == "ray":
+        joining = partial(cluster.ray, settings.ray, seconds)
+        yield Check("ray", partial(in_thread, joining), settings.ray.address, seconds)
+    listening = partial(port.port, settings.server, owner, shared=shared)
+    yield Check("port", partial(in_thread, listening), seconds=seconds)

@@ -1,0 +1,1 @@
+"""The application behind the address of another process."""

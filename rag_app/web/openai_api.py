@@ -1,0 +1,302 @@
+"""The application behind OpenAI's API: a model a collection, answers with citations.
+
+Whatever speaks that API can ask us: other programs, and harnesses such as lm-evaluation-harness.
+See docs/interoperability.md for what is taken, what is ignored and what is refused.
+"""
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from contextlib import aclosing
+from dataclasses import asdict, dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+import orjson
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+from llama_index.core.base.llms.types import ChatMessage
+from starlette.exceptions import HTTPException as StarletteHTTPException
+
+from data.errors import RagAppError
+from generation.errors import QuestionTooLong, ReaderUnavailable
+from generation.reading import TextDelta, ThinkingDelta
+from rag_app.errors import ApplicationError
+from rag_app.pipeline import AskEvent
+from rag_app.results import Answer, Trace
+from rag_app.service import Service
+from rag_app.web.api import Access
+from rag_app.web.openai_requests import AnswerRequest, ChatRequest, CompletionRequest
+from rag_app.web.stop_sequences import StopSequences
+from retrieval.encoders.errors import EncoderUnavailableError
+from retrieval.index.errors import BadCollectionName, UnknownCollection
+
+PREFIX: Final = "rag-app/"
+"""Begins the names of models that search: the collection's name follows."""
+CLOSED_BOOK: Final = "closed-book"
+"""The model that answers without searching."""
+_NO_PASSAGES: Final = "default"
+"""Stands for a collection where none is looked at."""
+
+
+@dataclass(frozen=True)
+class _Form:
+    """How one of the two kinds of answers is written down."""
+
+    whole: str
+    piece: str
+    prefix: str
+    chat: bool
+
+    def frame(self, model: str, *, streamed: bool) -> dict[str, Any]:
+        """What every answer, or every piece of one, begins with."""
+        kind = self.piece if streamed else self.whole
+        identity = f"{self.prefix}-{uuid.uuid4().hex}"
+        return {"id": identity, "object": kind, "created": int(time.time()), "model": model}
+
+    def choice(self, index: int, text: str, answer: Answer) -> dict[str, Any]:
+        """One whole answer; `text` is its text as far as the first stop sequence."""
+        more = {"citations": _citations(text, answer)}
+        said: dict[str, Any] = {"text": text, **more}
+        if self.chat:
+            said = {"message": {"role": "assistant", "content": text, **more}}
+        return {"index": index, **said, "logprobs": None, "finish_reason": _reason(answer)}
+
+    def delta(self, finish: str | None = None, **said: Any) -> list[dict[str, Any]]:
+        """The choices of one piece of a stream; plain completions have text alone."""
+        if self.chat:
+            return [{"index": 0, "delta": said, "logprobs": None, "finish_reason": finish}]
+        said = {"text": said.pop("content", ""), **said}
+        return [{"index": 0, **said, "logprobs": None, "finish_reason": finish}]
+
+
+_CHAT: Final = _Form("chat.completion", "chat.completion.chunk", "chatcmpl", chat=True)
+_COMPLETION: Final = _Form("text_completion", "text_completion", "cmpl", chat=False)
+
+
+def openai_api(service: Service, access: Access) -> FastAPI:
+    """The routes below `/v1`, with errors in OpenAI's form.
+
+    Asking needs what reading needs in `rag_app.web.api`: the password where one is set, as basic
+    authentication or as the API key.
+    """
+
+    async def may_read(request: Request) -> None:
+        if access.password and not access.knows(request):
+            raise HTTPException(401, headers={"WWW-Authenticate": "Bearer"})
+
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(may_read)])
+    app.add_exception_handler(RagAppError, _explain)
+    app.add_exception_handler(StarletteHTTPException, _refuse)
+    app.add_exception_handler(RequestValidationError, _correct)
+    app.include_router(_models(service))
+    app.include_router(_answers(service))
+    return app
+
+
+def _models(service: Service) -> APIRouter:
+    router = APIRouter()
+
+    async def names() -> list[str]:
+        usable = [found.name for found in await service.collections() if found.usable]
+        return [*(PREFIX + name for name in usable), CLOSED_BOOK]
+
+    @router.get("/models")
+    async def models() -> dict[str, Any]:
+        return {"object": "list", "data": [_model(name) for name in await names()]}
+
+    @router.get("/models/{name:path}")
+    async def model(name: str) -> dict[str, Any]:
+        if name not in await names():
+            raise _unknown(name)
+        return _model(name)
+
+    return router
+
+
+def _answers(service: Service) -> APIRouter:
+    router = APIRouter()
+
+    @router.post("/chat/completions")
+    async def chat(body: ChatRequest) -> Response:
+        question, history = body.question()
+        if body.stream:
+            return await _streamed(_CHAT, body, _ask(service, body, question, history))
+        return _whole(_CHAT, body, [await _read(_ask(service, body, question, history))])
+
+    @router.post("/completions")
+    async def complete(body: CompletionRequest) -> Response:
+        questions = body.questions()
+        if body.stream:
+            return await _streamed(_COMPLETION, body, _ask(service, body, questions[0]))
+        reading = [asyncio.ensure_future(_read(_ask(service, body, one))) for one in questions]
+        try:
+            return _whole(_COMPLETION, body, await asyncio.gather(*reading))
+        finally:
+            for one in reading:  # where one failed, nobody waits for the others
+                one.cancel()
+
+    return router
+
+
+async def _ask(
+    service: Service, body: AnswerRequest, question: str, history: Sequence[ChatMessage] = ()
+) -> AsyncGenerator[AskEvent, None]:
+    """Ask the model that the request names."""
+    collection, options = body.model.removeprefix(PREFIX), body.options
+    if body.model == CLOSED_BOOK:
+        collection, options = _NO_PASSAGES, options.model_copy(update={"retriever": "none"})
+    elif collection == body.model:
+        raise _unknown(body.model)
+    try:
+        async with aclosing(service.ask(collection, question, history, options)) as events:
+            async for event in events:
+                yield event
+    except (UnknownCollection, BadCollectionName):
+        raise _unknown(body.model) from None
+
+
+async def _read(events: AsyncGenerator[AskEvent, None]) -> Answer:
+    """The answer alone."""
+    async with aclosing(events):
+        async for event in events:
+            if isinstance(event, Answer):
+                return event
+    raise AssertionError("an answer ends what `Service.ask` yields")
+
+
+def _whole(form: _Form, body: AnswerRequest, answers: Iterable[Answer]) -> JSONResponse:
+    choices, usages = [], []
+    for index, answer in enumerate(answers):
+        stop = StopSequences(body.stops)
+        text = stop.feed(answer.text) + stop.finish()
+        choices.append(form.choice(index, text, answer))
+        usages.append(_usage(answer.trace))
+    usage = {name: sum(one[name] for one in usages) for name in usages[0]}
+    frame = form.frame(body.model, streamed=False)
+    return JSONResponse({**frame, "choices": choices, "usage": usage})
+
+
+async def _streamed(
+    form: _Form, body: AnswerRequest, events: AsyncGenerator[AskEvent, None]
+) -> StreamingResponse:
+    """The answer as it comes; what fails before passages are found is still an error status."""
+    await anext(events)
+
+    async def sent() -> AsyncIterator[bytes]:
+        try:
+            async for piece in _pieces(form, body, events):
+                yield b"data: " + orjson.dumps(piece) + b"\n\n"
+        except RagAppError as error:
+            yield b"data: " + orjson.dumps(_error(error)[1]) + b"\n\n"
+        else:
+            yield b"data: [DONE]\n\n"
+        finally:
+            await events.aclose()
+
+    return StreamingResponse(sent(), media_type="text/event-stream")
+
+
+async def _pieces(
+    form: _Form, body: AnswerRequest, events: AsyncGenerator[AskEvent, None]
+) -> AsyncGenerator[dict[str, Any], None]:
+    frame = form.frame(body.model, streamed=True)
+    stop, shown = StopSequences(body.stops), ""
+    if form.chat:
+        yield {**frame, "choices": form.delta(role="assistant", content="")}
+    async for event in events:
+        match event:
+            case ThinkingDelta() if form.chat:
+                yield {**frame, "choices": form.delta(reasoning_content=event.text)}
+            case TextDelta():
+                if text := stop.feed(event.text):
+                    shown += text
+                    yield {**frame, "choices": form.delta(content=text)}
+            case Answer():
+                if text := stop.finish():
+                    shown += text
+                    yield {**frame, "choices": form.delta(content=text)}
+                last = form.delta(_reason(event), citations=_citations(shown, event))
+                yield {**frame, "choices": last}
+                if body.with_usage:
+                    yield {**frame, "choices": [], "usage": _usage(event.trace)}
+
+
+def _citations(text: str, answer: Answer) -> list[dict[str, Any]]:
+    """The citations whose `[n]` stands in the text."""
+    return [asdict(one) for one in answer.citations if f"[{one.n}]" in text]
+
+
+def _reason(answer: Answer) -> str:
+    return "length" if answer.truncated else "stop"
+
+
+def _usage(trace: Trace) -> dict[str, int]:
+    """Tokens of all language models that took part, not of the reader alone."""
+    read = sum(stage.get("prompt_tokens", 0) for stage in trace.stages)
+    written = sum(stage.get("completion_tokens", 0) for stage in trace.stages)
+    return {
+        "prompt_tokens": read,
+        "completion_tokens": written,
+        "total_tokens": read + written,
+    }
+
+
+def _model(name: str) -> dict[str, Any]:
+    return {"id": name, "object": "model", "created": 0, "owned_by": "rag-app"}
+
+
+class UnknownModel(ApplicationError):
+    """There is no model of that name."""
+
+
+def _unknown(name: str) -> UnknownModel:
+    return UnknownModel(
+        f"the model {name!r} does not exist",
+        hint=f"{PREFIX}COLLECTION asks a collection, {CLOSED_BOOK} the language model alone;"
+        " GET /v1/models lists them",
+    )
+
+
+_MEANINGS: Final[tuple[tuple[tuple[type[Exception], ...], int, str | None], ...]] = (
+    ((UnknownModel,), HTTPStatus.NOT_FOUND, "model_not_found"),
+    ((QuestionTooLong,), HTTPStatus.BAD_REQUEST, "context_length_exceeded"),
+    ((ReaderUnavailable, EncoderUnavailableError), HTTPStatus.SERVICE_UNAVAILABLE, None),
+)
+
+
+def _error(error: Exception) -> tuple[int, dict[str, Any]]:
+    """An expected error as status and body; clients try those from 500 on again."""
+    found = (meaning for meaning in _MEANINGS if isinstance(error, meaning[0]))
+    _, status, code = next(found, ((), HTTPStatus.BAD_REQUEST, None))
+    kind = "server_error" if status >= 500 else "invalid_request_error"
+    return status, _body(str(error), kind, code)
+
+
+def _body(message: str, kind: str, code: str | None = None) -> dict[str, Any]:
+    return {"error": {"message": message, "type": kind, "param": None, "code": code}}
+
+
+async def _explain(_: Request, error: Exception) -> JSONResponse:
+    status, body = _error(error)
+    return JSONResponse(body, status_code=status)
+
+
+async def _refuse(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, StarletteHTTPException)  # noqa: S101 - registered for these alone
+    body = _body(str(error.detail), "invalid_request_error")
+    if error.status_code == HTTPStatus.UNAUTHORIZED:
+        message = "the API key is not the application's password"
+        body = _body(message, "invalid_request_error", "invalid_api_key")
+    return JSONResponse(body, status_code=error.status_code, headers=error.headers)
+
+
+async def _correct(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for these alone
+    first = error.errors()[0]
+    field = ".".join(map(str, first["loc"][1:]))
+    body = _body(f"{field}: {first['msg']}", "invalid_request_error")
+    body["error"]["param"] = field
+    return JSONResponse(body, status_code=400)
