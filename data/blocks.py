@@ -51,8 +51,8 @@ class Block:
     """A piece of a document that stands by itself.
 
     `page` counts from 1 (a PDF page, a slide, a sheet); None where the format has no pages.
-    `level` is 0 for a document's title and 1 for its topmost headings; for list items, how deep they
-    are nested. `table` is set for tables alone, whose `text` is then their Markdown.
+    `level` is 0 for a document's title and 1 for its topmost headings; for list items, how deep
+    they are nested. `table` is set for tables alone, whose `text` is then their Markdown.
     """
 
     kind: Kind

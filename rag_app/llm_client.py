@@ -36,7 +36,7 @@ class MeteredLLM(OpenAILike):
 
     As `OpenAILike`, and beyond it:
 
-    - every call is noted in the meter in force (`rag_app.cost.metering`): tokens, milliseconds, model;
+    - every call is noted in the meter in force (`cost.metering`): tokens, milliseconds, model;
     - at most `concurrency` calls are under way on an event loop, a stream until it is closed;
       the others wait;
     - closing or cancelling a stream closes its connection at once, so the server stops working;

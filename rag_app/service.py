@@ -94,7 +94,7 @@ class Service(Protocol):
     def backup(self, collections: Sequence[str] = ()) -> AsyncGenerator[bytes | BackupReport, None]:
         """The bytes of a backup of these collections, or of all; last comes what it holds.
 
-        See `rag_app.collections.backup` for what it is. Whoever searches is not disturbed; whoever wants to
+        See `rag_app.collections.backup`. Whoever searches is not disturbed; whoever wants to
         change a collection waits until that one is written.
         """
         ...

@@ -59,7 +59,7 @@ class Kit:
         encoder: name of its row.
         spec: what its indexes are built with.
         ingestor: makes what takes documents into an index of that spec, given the folder of the
-            originals and what waits for searches to end (`rag_app.ingestion.writing.DocumentWriter`).
+            originals and what waits for searches to end (`DocumentWriter`).
         verify: tries with a real call that the encoder is what its row says (`Encoder.verify`).
     """
 

@@ -1,9 +1,9 @@
 """The way in: files -> parse -> chunk -> encode -> write.
 
 Three steps overlap, joined by a bounded queue: one thread reads and cuts documents
-(`rag_app.ingestion.reading`), the encoder's workers turn batches into vectors, the caller's thread writes
-(`rag_app.ingestion.writing`). Running again after a crash finishes the work: unchanged documents are passed
-over, and chunks that are stored already are neither encoded nor written again.
+(`reading`), the encoder's workers turn batches into vectors, the caller's thread writes
+(`writing`). Running again after a crash finishes the work: unchanged documents are passed over,
+ and chunks that are stored already are neither encoded nor written again.
 """
 
 import queue

@@ -1,7 +1,7 @@
 """The way in over a cluster: Ray workers parse, cut and encode, this process decides and writes.
 
-The result is that of `rag_app.ingestion.engine`, chunk by chunk and vector by vector. Blocks come back in the
-order of the documents and are written as they come, so neither memory nor the workers' object
+The result is that of `rag_app.ingestion.engine`, chunk by chunk and vector by vector. Blocks come back
+in the order of the documents and are written as they come, so neither memory nor the workers' object
 stores ever hold more than a part. What a crash interrupts is encoded again by the next run, with
 the same ids.
 """
@@ -94,7 +94,7 @@ class RayIngestor:
                 yield from _in_documents(changed, blocks)
 
     def _encoded(self, documents: Sequence[Document]) -> Generator[Table, None, None]:
-        """The tables of `rag_app.ingestion.ray_stages`, in order, while later ones are being made."""
+        """The tables of `ray_stages`, in order, while later ones are being made."""
         from ray.data import from_arrow
         from ray.data.exceptions import ExecutionTimeoutError
         from ray.exceptions import RayError

@@ -55,7 +55,7 @@ class Parse:
         self._cutter = _Cutter(cast("PassageStore", store), chunker, parser(), Originals(Path()))
 
     def __call__(self, documents: Table) -> Iterator[Table]:
-        """Tables of up to `ROWS` rows for a table of `document`, `path` and `rag_app.ingestion.reading`'s
+        """Tables of up to `ROWS` rows for a table of `document`, `path` and `Document`'s
         `source`, `hash`, `size` and `suffix`; documents in the given order, chunks in their own.
 
         Raises:

@@ -70,13 +70,13 @@ async def judged(check: Check, answer: "asyncio.Task[str]", start: float) -> Pro
     """
     left = max(0.0, start + check.seconds - time.perf_counter())
     await asyncio.wait({answer}, timeout=left)
-    hint = ""
+    mend = ""
     try:
         found, ok = _result(check, answer), True
     except RagAppError as error:
         found = f"{error.message}: {error.cause}" if error.cause else error.message
-        hint, ok = hint(check.address) or error.hint, False
-    return Probe(check.role, ok, found, (time.perf_counter() - start) * 1000, hint)
+        mend, ok = hint(check.address) or error.hint, False
+    return Probe(check.role, ok, found, (time.perf_counter() - start) * 1000, mend)
 
 
 def _result(check: Check, answer: "asyncio.Task[str]") -> str:
