@@ -1,9 +1,9 @@
 """The way in over a cluster: Ray workers parse, cut and encode, this process decides and writes.
 
-The result is that of `rag_app.ingestion.engine`, chunk by chunk and vector by vector. Blocks come back
-in the order of the documents and are written as they come, so neither memory nor the workers' object
-stores ever hold more than a part. What a crash interrupts is encoded again by the next run, with
-the same ids.
+The result is that of `rag_app.ingestion.engine`, passage by passage and vector by vector. Blocks
+come back in the order of the documents and are written as they come, so neither memory nor the
+workers' object stores ever hold more than a part. What a crash interrupts is encoded again by the
+next run, with the same ids.
 """
 
 import math

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from data.errors import RagAppError
 from rag_app.errors import ApplicationError
+from rag_app.probes.containers import hint
 
 T = TypeVar("T")
 
