@@ -15,6 +15,7 @@ from rag_app.settings import Settings, load_settings
 from retrieval.encoders import registry
 from retrieval.encoders.remote.serving import serve_command
 from tests.deployment.compose import EXAMPLE, FILE, ROOT, example, services, used
+from tests.hub_server import hub
 from tools.env_example import renewed
 from tools.new_env import SECRETS, filled, main
 
@@ -171,15 +172,24 @@ def test_an_env_file_gets_secrets_of_its_own_and_is_never_overwritten(tmp_path, 
     assert (tmp_path / ".env").read_text() == made
 
 
-def test_the_models_service_asks_for_every_model_at_its_revision(tmp_path):
+def test_the_models_service_downloads_what_the_engines_read_of_every_model(tmp_path):
+    wanted = {"config.json", "tokenizer.json", "merges.txt", "model-00001-of-00001.safetensors"}
+    files = dict.fromkeys([*wanted, "pytorch_model.bin", "original/weights.pth"], b"{}")
+    made = example()
+    models = {made[f"{name}_MODEL"]: files for name in ("ENCODER", "READER", "RERANKER")}
     one = services()["models"]
-    (tmp_path / "hf").write_text('#!/bin/sh\necho "$@" >> "$0.log"\n')
-    (tmp_path / "hf").chmod(0o755)
-    script = [word.replace("$$", "$") for word in one["command"]]
-    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
-    subprocess.run([*one["entrypoint"], *script], env=environment, check=True)
-    asked = (tmp_path / "hf.log").read_text().splitlines()
-    set_up = example()
-    for line, name in zip(asked, ("ENCODER", "READER", "RERANKER"), strict=True):
-        wanted = f"download {set_up[f'{name}_MODEL']} --revision {set_up[f'{name}_REVISION']}"
-        assert line.startswith(wanted)
+    with hub(models) as url:
+        environment = {
+            "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
+            "HF_ENDPOINT": url, "HF_HOME": str(tmp_path), "HF_HUB_DISABLE_XET": "1",
+        }  # fmt: skip
+        script = [word.replace("$$", "$") for word in one["command"]]
+        said = subprocess.run(
+            [*one["entrypoint"], *script], env=environment, capture_output=True, text=True,
+            check=False,
+        )  # fmt: skip
+    assert said.returncode == 0, said.stderr
+    for name in ("ENCODER", "READER", "RERANKER"):
+        folder = f"models--{made[f'{name}_MODEL'].replace('/', '--')}"
+        snapshot = tmp_path / "hub" / folder / "snapshots" / made[f"{name}_REVISION"]
+        assert {path.name for path in snapshot.rglob("*") if path.is_file()} == wanted

@@ -10,8 +10,8 @@ import pytest
 
 from eval.datasets import hub
 from eval.errors import DatasetError
-from tests.eval.datasets.hub_server import hub as hub_server
-from tests.eval.datasets.hub_server import repository, table
+from tests.hub_server import hub as hub_server
+from tests.hub_server import repository, table
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 CATS = repository(

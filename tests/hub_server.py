@@ -1,7 +1,8 @@
-"""A server on this machine that speaks enough of the Hugging Face hub's protocol for `datasets`."""
+"""A server on this machine that speaks the Hugging Face hub's protocol: data sets and models."""
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -70,21 +71,25 @@ class _Hub(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         parts = unquote(urlsplit(self.path).path).strip("/").split("/")
-        api, parts = parts[0] == "api", parts[1:] if parts[0] == "api" else parts
-        name, rest = "/".join(parts[1:3]), parts[3:]
+        api = parts[0] == "api"
+        parts = parts[1:] if api else parts
+        # Models lie below /api/models, but their files below their bare names.
+        named = parts[0] == "datasets" or (api and parts[0] == "models")
+        parts = parts[1:] if named else parts
+        name, rest = "/".join(parts[:2]), parts[2:]
         files = self.shelf.get(name)
-        if parts[0] != "datasets" or files is None:
+        if files is None:
             self._send(404, b"{}", {"X-Error-Code": "RepoNotFound"})
         elif name in self.locked:
             self._send(401, b"{}", {"X-Error-Code": "GatedRepo"})
         elif api:
             self._send(200, json.dumps(_described(name, files, rest, body)).encode())
         else:  # .../resolve/REVISION/PATH
-            content = files.get("/".join(rest[2:]))
+            content, commit = files.get("/".join(rest[2:])), {"X-Repo-Commit": _commit(rest)}
             if content is None:
-                self._send(404, b"", {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": COMMIT})
+                self._send(404, b"", {"X-Error-Code": "EntryNotFound", **commit})
             else:
-                self._send(200, content, {"X-Repo-Commit": COMMIT, "ETag": f'"{_digest(content)}"'})
+                self._send(200, content, {"ETag": f'"{_digest(content)}"', **commit})
 
     def _send(self, status: int, content: bytes, headers: Mapping[str, str] | None = None) -> None:
         self.send_response(status)
@@ -108,7 +113,13 @@ def _described(name: str, files: Mapping[str, bytes], rest: list[str], body: byt
             for path in wanted
             if any(file.startswith(f"{path}/") for file in files)
         ]
-    return {"_id": "1", "id": name, "sha": COMMIT, "siblings": [{"rfilename": p} for p in files]}
+    siblings = [{"rfilename": path} for path in files]
+    return {"_id": "1", "id": name, "sha": _commit(rest), "siblings": siblings}
+
+
+def _commit(rest: list[str]) -> str:
+    """The commit that a path speaks of: the one it names, or the newest."""
+    return rest[1] if len(rest) > 1 and re.fullmatch("[0-9a-f]{40}", rest[1]) else COMMIT
 
 
 def _file(path: str, content: bytes) -> dict[str, Any]:
