@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from generation.sentences import split_sentences
+from data.sentences import split_sentences
 
 _BEHIND: Final = re.compile(
     r"(?P<stop>[.!?…。！？]+[\"'”’»)」』]*)(?P<cited>[ \t]*(?:\[\d{1,3}\])+)"

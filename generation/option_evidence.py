@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from llama_index.core.schema import MetadataMode, NodeWithScore
 
-from generation.sentences import split_sentences
+from data.sentences import split_sentences
 from generation.vector_memory import VectorMemory
 
 Array = npt.NDArray[np.float64]

@@ -18,9 +18,9 @@ import numpy as np
 import numpy.typing as npt
 from llama_index.core.schema import MetadataMode, NodeWithScore
 
+from data.sentences import split_sentences
 from generation.citations import Citation, defuse_markers
 from generation.reading import Reading, ReadingEvent, TextDelta
-from generation.sentences import split_sentences
 
 Vector = npt.NDArray[np.float32]
 

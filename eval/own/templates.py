@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from data.sentences import split_sentences
 from eval.own.questions import Kind
-from generation.sentences import split_sentences
 
 GAP = "_____"
 _FEWEST_WORDS, _MOST_WORDS = 8, 40
