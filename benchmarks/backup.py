@@ -64,7 +64,7 @@ async def asked(app: Application, queries: Sequence[str]) -> Found:
 def compared(before: Found, after: Found, retriever: str) -> list[object]:
     """Questions with the same passages in the same order; in any order; the largest difference."""
     pairs = list(zip(before[retriever], after[retriever], strict=True))
-    ids = [([hit.chunk_id for hit in a], [hit.chunk_id for hit in b]) for a, b in pairs]
+    ids = [([hit.passage_id for hit in a], [hit.passage_id for hit in b]) for a, b in pairs]
     scores = [
         abs(x.score - y.score) / abs(x.score)
         for a, b in pairs

@@ -33,7 +33,7 @@ def pipeline_rate(app: Application, path: Path) -> float:
     """Passages a second of reading, cutting, encoding and storing."""
     start = time.perf_counter()
     report = asyncio.run(app.ingest("openstax", [path]))
-    return report.chunks / (time.perf_counter() - start)
+    return report.passages / (time.perf_counter() - start)
 
 
 def peer_rate(python: str, path: Path, count: int) -> float:

@@ -5,7 +5,7 @@
 The work is the folder of real documents plus the first OpenStax passages. Each kill is a SIGKILL of
 the real command at a random instant of the time that an uninterrupted run takes. Half of the kills
 hit a fresh storage folder, which is then completed; in the other half one folder is killed again
-and again before it is completed. The result must be the uninterrupted run's set: same chunk ids,
+and again before it is completed. The result must be the uninterrupted run's set: same passage ids,
 same texts, no duplicate, no loss.
 """
 
@@ -28,7 +28,7 @@ COMMAND = [sys.executable, "-c", "from rag_app.cli import main; main()"]
 COLLECTION = "kill"
 
 Holdings = dict[str, tuple[str, str]]
-"""Chunk id -> (source, text)."""
+"""Passage id -> (source, text)."""
 
 
 def command(storage: Path, work: list[Path]) -> subprocess.Popen[bytes]:
@@ -76,7 +76,7 @@ async def holdings(app: Application) -> Holdings:
         for batch in store.passages()
         for node in batch
     }
-    assert len(held) == sum(document.chunks for document in documents)
+    assert len(held) == sum(document.passages for document in documents)
     return held
 
 
@@ -103,7 +103,7 @@ def main() -> None:
         work = [chosen.data / "documents", passages]
         seconds = complete(root / "whole", work)
         expected = look(root / "whole")
-        print(f"uninterrupted: {len(expected)} chunks in {seconds:.1f} s", flush=True)
+        print(f"uninterrupted: {len(expected)} passages in {seconds:.1f} s", flush=True)
         outcomes = []
 
         def check(storage: Path, kind: str, kills: int) -> None:

@@ -126,7 +126,7 @@ class Examples:
     def _union(self, lists: Sequence[Sequence[Hit]]) -> list[Hit]:
         """The best of each list in turn, each passage once."""
         rows = zip_longest(*(hits[: self._passages] for hits in lists))
-        return list({hit.chunk_id: hit for row in rows for hit in row if hit}.values())
+        return list({hit.passage_id: hit for row in rows for hit in row if hit}.values())
 
     def _evidence(self, one: Question, hits: Sequence[Hit]) -> Array:
         nodes = [node_of(hit) for hit in hits]
@@ -136,7 +136,7 @@ class Examples:
 def _elsewhere(hit: Hit, one: Question) -> bool:
     """Whether a passage is neither of the question's own section nor a glossary's."""
     module = one.id.rpartition(":")[0]  # book:module:question
-    return not (hit.passage_id or "").startswith(f"{module}:") and "Glossary" not in hit.headings
+    return not (hit.record_id or "").startswith(f"{module}:") and "Glossary" not in hit.headings
 
 
 def fit(examples: Sequence[tuple[Array, int]], penalty: float = PENALTY) -> Array:

@@ -20,7 +20,7 @@ class Citation:
 
     Attributes:
         n: The passage's number in the answer, from 1.
-        chunk_id: The id of the passage's node.
+        passage_id: The id of the passage's node.
         source: Name of the document the passage comes from.
         page: Page of the document, from 1; None where the format has no pages.
         char_start: Where the passage begins in the page (or document), in characters.
@@ -29,7 +29,7 @@ class Citation:
     """
 
     n: int
-    chunk_id: str
+    passage_id: str
     source: str
     page: int | None
     char_start: int
@@ -57,7 +57,7 @@ class Citation:
         end = _as_int(metadata.get("char_end"))
         return cls(
             n=n,
-            chunk_id=node.node.node_id,
+            passage_id=node.node.node_id,
             source=str(metadata.get("source") or node.node.ref_doc_id or node.node.node_id),
             page=_as_int(metadata.get("page")),
             char_start=start,

@@ -172,7 +172,7 @@ class LLMReader:
             raise GenerationError(
                 f"None of the {len(passages)} passages fits beside the question",
                 cause=f"the prompt may have {self._budget.prompt_tokens} tokens",
-                hint="Use smaller chunks or a model with a larger context window.",
+                hint="Use smaller passages or a model with a larger context window.",
             )
         return used
 

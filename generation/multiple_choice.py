@@ -127,7 +127,7 @@ async def choose(
         raise GenerationError(
             f"None of the {len(passages)} passages fits beside the question",
             cause=f"the prompt may have {budget.prompt_tokens} tokens",
-            hint="Use smaller chunks or a model with a larger context window.",
+            hint="Use smaller passages or a model with a larger context window.",
         )
     calls = _Calls(llm, budget)
     messages, letters = build(question, used), ascii_uppercase[: len(choices)]

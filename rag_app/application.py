@@ -71,7 +71,7 @@ class Application:
         pipelines: makes the pipeline for a question's options.
         storage: the storage folder; original files lie in its `files`, a folder a collection.
         release: awaited last when the application is closed.
-        graph_above: chunks from which an ingestion ends with building a search graph, which may
+        graph_above: passages from which an ingestion ends with building a search graph, which may
             stop the whole process meanwhile; None never does.
     """
 
@@ -237,14 +237,14 @@ class Application:
                 found = (NodeWithScore(node=node, score=0.0) for node in nodes)
                 yield PassageBatch([Hit.of(one, {}, {}) for one in found])
 
-    async def context(self, collection: str, chunk_id: str) -> PassageContext:
+    async def context(self, collection: str, passage_id: str) -> PassageContext:
         """See `Service.context`."""
         try:
             async with self._stores.reading(collection, self._spec) as store:
-                return await asyncio.to_thread(passage_context, [store], chunk_id)
+                return await asyncio.to_thread(passage_context, [store], passage_id)
         except PassageGone:  # it may have been found with another encoder
             async with self._stores.reading_all(collection, self._spec) as stores:
-                return await asyncio.to_thread(passage_context, stores, chunk_id)
+                return await asyncio.to_thread(passage_context, stores, passage_id)
 
     def verify(self) -> str:
         """Try the settings' encoder with a real call, in the calling thread; see `Encoder.verify`.
@@ -320,7 +320,7 @@ class Application:
         return CollectionInfo(
             name=name,
             documents=len(ready),
-            chunks=sum(record.chunks for record in ready),
+            passages=sum(record.passages for record in ready),
             encoder=str(record.identity["encoder"].get("model", "")),
             usable=record.fingerprint == self._spec.fingerprint,
         )
@@ -367,5 +367,5 @@ def _document_info(record: DocumentRecord) -> DocumentInfo:
     elif record.failure:
         state = "failed"
     return DocumentInfo(
-        record.source, state, record.chunks, record.size, record.updated, record.failure
+        record.source, state, record.passages, record.size, record.updated, record.failure
     )

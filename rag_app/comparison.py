@@ -18,7 +18,7 @@ PERSISTENCE = 0.9
 _RETRIEVERS = tuple(name for name in get_args(RetrieverName) if name != "none")
 
 Key = tuple[str | int | None, ...]
-"""What a passage is in every index of the same documents, unlike its chunk id."""
+"""What a passage is in every index of the same documents, unlike its passage id."""
 _Ranking = Mapping[Key, tuple[int, Hit]]
 """Rank, from 1, and hit of each passage, best first."""
 
@@ -160,7 +160,7 @@ class Comparison:
 def compare(results: Mapping[str, SearchResult], depth: int) -> Comparison:
     """Lay the first `depth` ranks of each system side by side.
 
-    Chunk ids differ between indexes of one corpus. Passages are the same where their source and
+    Passage ids differ between indexes of one corpus. Passages are the same where their source and
     place are, so indexes have to be cut alike, which those of one collection are.
     """
     rankings = {name: _ranking(result.hits[:depth]) for name, result in results.items()}
@@ -194,8 +194,8 @@ def rank_biased_overlap(
 
 
 def _key(hit: Hit) -> Key:
-    if hit.passage_id is not None:
-        return (hit.source, hit.passage_id)
+    if hit.record_id is not None:
+        return (hit.source, hit.record_id)
     return (hit.source, hit.page, hit.char_start, hit.char_end)
 
 

@@ -153,7 +153,7 @@ class Pipeline:
 
     def _trace_retrieval(self, trace: Trace, found: Retrieval) -> None:
         trace.candidates = {
-            name: [{"chunk_id": chunk, "score": score} for chunk, score in best]
+            name: [{"passage_id": passage, "score": score} for passage, score in best]
             for name, ranking in found.rankings.items()
             if (best := ranking[:CANDIDATES_TRACED])
         }
@@ -192,8 +192,8 @@ def _hits(nodes: Sequence[NodeWithScore], rankings: Mapping[str, Sequence[Scored
     ranks: dict[str, dict[str, int]] = {found.node.node_id: {} for found in nodes}
     scores: dict[str, dict[str, float]] = {found.node.node_id: {} for found in nodes}
     for name, ranking in rankings.items():
-        for rank, (chunk, score) in enumerate(ranking, start=1):
-            if chunk in ranks:
-                ranks[chunk][name] = rank
-                scores[chunk][name] = score
+        for rank, (passage, score) in enumerate(ranking, start=1):
+            if passage in ranks:
+                ranks[passage][name] = rank
+                scores[passage][name] = score
     return [Hit.of(found, ranks[found.node.node_id], scores[found.node.node_id]) for found in nodes]

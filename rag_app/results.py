@@ -17,7 +17,7 @@ class Hit:
     """One passage found.
 
     Attributes:
-        chunk_id: its identity.
+        passage_id: its identity.
         source: the document it is from.
         page: page, slide or sheet, from 1; None where the format has none.
         char_start: offset of its first character in the text of the page (or document).
@@ -27,10 +27,10 @@ class Hit:
         ranks: its place, from 1, in each ranking that holds it (dense, bm25, fused, reranked).
         scores: its score in each of them.
         headings: the titles above it.
-        passage_id: a pre-cut passage's own id.
+        record_id: a pre-cut passage's own id.
     """
 
-    chunk_id: str
+    passage_id: str
     source: str
     page: int | None
     char_start: int
@@ -40,7 +40,7 @@ class Hit:
     ranks: Mapping[str, int]
     scores: Mapping[str, float]
     headings: tuple[str, ...] = ()
-    passage_id: str | None = None
+    record_id: str | None = None
 
     @classmethod
     def of(
@@ -50,7 +50,7 @@ class Hit:
         metadata = found.node.metadata
         place = Citation.of(1, found)  # knows what stands in for what is missing
         return cls(
-            chunk_id=place.chunk_id,
+            passage_id=place.passage_id,
             source=place.source,
             page=place.page,
             char_start=place.char_start,
@@ -60,7 +60,7 @@ class Hit:
             ranks=ranks,
             scores=scores,
             headings=tuple(metadata.get("headings") or ()),
-            passage_id=metadata.get("passage_id"),
+            record_id=metadata.get("passage_id"),
         )
 
 
@@ -81,7 +81,7 @@ class Trace:
             where there is one.
         tokens: tokens read or written, by who did.
         models: model names, by role.
-        candidates: per ranking, the best chunk ids with score.
+        candidates: per ranking, the best passage ids with score.
         flops: estimated floating-point operations of all models together.
         passages_given: passages offered to the reader.
         passages_used: those that fitted and were not a part of another.
@@ -174,7 +174,7 @@ class DocumentInfo:
     Attributes:
         source: its name.
         state: ``ready``, ``interrupted`` (run the ingestion again) or ``failed``.
-        chunks: chunks that searches see.
+        passages: passages that searches see.
         size: bytes of the original.
         updated: ISO 8601 in UTC.
         failure: why the newest content could not be read; an older one may still be searched.
@@ -182,7 +182,7 @@ class DocumentInfo:
 
     source: str
     state: str
-    chunks: int
+    passages: int
     size: int
     updated: str
     failure: str = ""
@@ -195,14 +195,14 @@ class CollectionInfo:
     Attributes:
         name: its name.
         documents: documents that searches see.
-        chunks: their chunks.
+        passages: their passages.
         encoder: model of the dense vectors.
         usable: whether it has an index for the present settings; if not, it has to be rebuilt.
     """
 
     name: str
     documents: int
-    chunks: int
+    passages: int
     encoder: str
     usable: bool
 
@@ -253,7 +253,7 @@ class IndexInfo:
         encoder: row of the encoder registry.
         model: of the dense vectors.
         documents: documents that searches in it see.
-        chunks: their chunks.
+        passages: their passages.
         active: whether the collection's name points at it.
         usable: whether it is whole, and the present settings make the vectors that it holds.
         behind: documents of the collection that it lacks, or has in an older version.
@@ -263,7 +263,7 @@ class IndexInfo:
     encoder: str
     model: str
     documents: int
-    chunks: int
+    passages: int
     active: bool
     usable: bool
     behind: int

@@ -187,7 +187,7 @@ class Service(Protocol):
         """
         ...
 
-    async def context(self, collection: str, chunk_id: str) -> PassageContext:
+    async def context(self, collection: str, passage_id: str) -> PassageContext:
         """A passage with its neighbours on the same page."""
         ...
 

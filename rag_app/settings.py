@@ -73,7 +73,7 @@ class Storage(_Section):
     hnsw_above: int = Field(
         100_000,
         ge=0,
-        description="Embedded store: chunks from which a command-line ingest builds an HNSW graph.",
+        description="Embedded store: passages above which a command-line ingest builds a graph.",
     )
 
 
@@ -155,8 +155,8 @@ class Ray(_Section):
 class Chunking(_Section):
     """How documents are cut into passages."""
 
-    tokens: int = Field(200, ge=16, description="Longest chunk, in WordPiece tokens.")
-    overlap: int = Field(32, ge=0, description="Tokens that neighbouring chunks share.")
+    tokens: int = Field(200, ge=16, description="Longest passage, in WordPiece tokens.")
+    overlap: int = Field(32, ge=0, description="Tokens that neighbouring passages share.")
 
 
 class Lexical(_Section):

@@ -8,17 +8,17 @@ from typing import Protocol
 from retrieval.errors import FusionError
 
 Scored = tuple[str, float]
-"""A chunk id and its score; lists of them are best first."""
+"""A passage id and its score; lists of them are best first."""
 
 
 class Fusion(Protocol):
     """Makes one ranking of the dense and the sparse one."""
 
     def fuse(self, dense: Sequence[Scored], sparse: Sequence[Scored]) -> list[Scored]:
-        """Every credited chunk once, best first; equal scores by chunk id.
+        """Every credited passage once, best first; equal scores by passage id.
 
-        A chunk that a list repeats counts once, where it is first. Sparse hits with a score of zero
-        or less share no term with the query and are ignored.
+        A passage that a list repeats counts once, where it is first. Sparse hits with a score of
+        zero or less share no term with the query and are ignored.
 
         Args:
             dense: hits of the dense engine, best first.
@@ -31,7 +31,7 @@ class Fusion(Protocol):
 
 
 class ReciprocalRankFusion:
-    """Each list gives a chunk 1 / (k + rank), ranks from 1 (Cormack et al., SIGIR 2009).
+    """Each list gives a passage 1 / (k + rank), ranks from 1 (Cormack et al., SIGIR 2009).
 
     Args:
         k: how slowly credit falls with rank; 60 in the paper.
@@ -48,9 +48,9 @@ class ReciprocalRankFusion:
     def fuse(self, dense: Sequence[Scored], sparse: Sequence[Scored]) -> list[Scored]:
         """See `Fusion.fuse`."""
         start = self.k + 1
-        totals = {chunk: 1 / rank for rank, chunk in _numbered(_scores(dense), start)}
-        for rank, chunk in _numbered(_credited(sparse), start):
-            totals[chunk] = totals.get(chunk, 0.0) + 1 / rank
+        totals = {passage: 1 / rank for rank, passage in _numbered(_scores(dense), start)}
+        for rank, passage in _numbered(_credited(sparse), start):
+            totals[passage] = totals.get(passage, 0.0) + 1 / rank
         return _ranked(totals)
 
 
@@ -62,9 +62,9 @@ class MinMaxFusion:
     unrelated texts, `floor`) and a high mark of the list. The mark is the mean of its best 20
     scores, which one outlier moves less than the maximum that the paper takes.
 
-    A chunk that a list lacks scored no more than the list's last, and is taken to have scored just
-    that; but 0 in a sparse list shorter than the dense one, which was not cut off: there, nothing
-    else shared a term with the query. Both lists should be asked for with the same limit.
+    A passage that a list lacks scored no more than the list's last, and is taken to have scored
+    just that; but 0 in a sparse list shorter than the dense one, which was not cut off: there,
+    nothing else shared a term with the query. Both lists should be asked for with the same limit.
 
     A side whose share is 0 is left out. How the defaults were found, and what was rejected:
     docs/decisions/0003-default-fusion.md.
@@ -96,19 +96,23 @@ class MinMaxFusion:
         near_last = min(near.values(), default=0.0)
         cut_off = len(shared) >= len(near)
         shared_last = min(shared.values(), default=0.0) if cut_off else 0.0
-        totals = {chunk: part + shared.get(chunk, shared_last) for chunk, part in near.items()}
-        for chunk, part in shared.items():
-            if chunk not in totals:
-                totals[chunk] = near_last + part
+        totals = {
+            passage: part + shared.get(passage, shared_last) for passage, part in near.items()
+        }
+        for passage, part in shared.items():
+            if passage not in totals:
+                totals[passage] = near_last + part
         return _ranked(totals)
 
     def _dense_parts(self, scores: dict[str, float]) -> dict[str, float]:
         span = max(self._mark(scores) - self.floor, self._NARROWEST)
-        return {chunk: self.weight * (score - self.floor) / span for chunk, score in scores.items()}
+        return {
+            passage: self.weight * (score - self.floor) / span for passage, score in scores.items()
+        }
 
     def _sparse_parts(self, scores: dict[str, float]) -> dict[str, float]:
         mark, share = self._mark(scores), 1 - self.weight
-        return {chunk: share * score / mark for chunk, score in scores.items()}
+        return {passage: share * score / mark for passage, score in scores.items()}
 
     def _mark(self, scores: dict[str, float]) -> float:
         best = sorted(scores.values(), reverse=True)[: self._MARK_DEPTH]
@@ -119,7 +123,7 @@ class ObservedMinMaxFusion:
     """A weighted sum of scores, each list's lowest brought to 0 and its highest to 1.
 
     This is the form that published pipelines were measured with (BGE-Reasoner:
-    https://github.com/VectorSpaceLab/agentic-search, BGE-Reasoner/fusion_results). A chunk that a
+    https://github.com/VectorSpaceLab/agentic-search, BGE-Reasoner/fusion_results). A passage that a
     list lacks gets nothing from it; of equal scores each is 1. One outlier, or a list cut off
     elsewhere, moves all the others: for use, `MinMaxFusion` is the better one.
 
@@ -143,8 +147,8 @@ class ObservedMinMaxFusion:
         shares = ((self.weight, _scores(dense)), (1 - self.weight, _credited(sparse)))
         for share, scores in shares:
             if share > 0:
-                for chunk, part in _observed(scores).items():
-                    totals[chunk] = totals.get(chunk, 0.0) + share * part
+                for passage, part in _observed(scores).items():
+                    totals[passage] = totals.get(passage, 0.0) + share * part
         return _ranked(totals)
 
 
@@ -163,38 +167,38 @@ class NoFusion:
 
 
 def _scores(hits: Sequence[Scored]) -> dict[str, float]:
-    """Chunk id -> score in rank order, the first of each; refuses what is not a number."""
+    """Passage id -> score in rank order, the first of each; refuses what is not a number."""
     if not all(map(math.isfinite, (score for _, score in hits))):
-        chunk, score = next(hit for hit in hits if not math.isfinite(hit[1]))
+        passage, score = next(hit for hit in hits if not math.isfinite(hit[1]))
         raise FusionError(
-            f"Chunk {chunk} has the score {score}",
+            f"Passage {passage} has the score {score}",
             cause="only finite numbers can be ranked",
             hint="Check the encoder and the stored vectors",
         )
     scores = dict(hits)
     if len(scores) < len(hits):
         scores.clear()
-        for chunk, score in hits:
-            scores.setdefault(chunk, score)
+        for passage, score in hits:
+            scores.setdefault(passage, score)
     return scores
 
 
 def _credited(hits: Sequence[Scored]) -> dict[str, float]:
-    return {chunk: score for chunk, score in _scores(hits).items() if score > 0}
+    return {passage: score for passage, score in _scores(hits).items() if score > 0}
 
 
 def _observed(scores: dict[str, float]) -> dict[str, float]:
     """To 0..1 by the list's own lowest and highest; all 1 where these are the same."""
     low, high = min(scores.values(), default=0.0), max(scores.values(), default=0.0)
     span = high - low
-    return {chunk: (score - low) / span if span > 0 else 1.0 for chunk, score in scores.items()}
+    return {passage: (score - low) / span if span > 0 else 1.0 for passage, score in scores.items()}
 
 
-def _numbered(chunks: Iterable[str], start: float) -> Iterable[tuple[float, str]]:
-    return ((start + rank, chunk) for rank, chunk in enumerate(chunks))
+def _numbered(passages: Iterable[str], start: float) -> Iterable[tuple[float, str]]:
+    return ((start + rank, passage) for rank, passage in enumerate(passages))
 
 
 def _ranked(totals: dict[str, float]) -> list[Scored]:
-    """Best first, equal scores by chunk id."""
+    """Best first, equal scores by passage id."""
     falling = sorted(zip(map(operator.neg, totals.values()), totals, strict=True))
-    return [(chunk, -score) for score, chunk in falling]
+    return [(passage, -score) for score, passage in falling]

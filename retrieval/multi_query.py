@@ -13,7 +13,7 @@ from retrieval.retriever import PassageRetriever, Retrieval
 
 Combine = Literal["rrf", "sum", "join"]
 Ranking = Mapping[str, float]
-"""Chunk id -> score, best first."""
+"""Passage id -> score, best first."""
 
 _K: Final = 60
 
@@ -23,7 +23,7 @@ async def find_all(
 ) -> Retrieval:
     """Search with all queries concurrently; their order makes no difference but to ``join``.
 
-    The passages that the searches return are merged by chunk id, equal scores by chunk id:
+    The passages that the searches return are merged by passage id, equal scores by passage id:
 
     - ``rrf``: the sum of 1 / (60 + rank) (Cormack et al., SIGIR 2009).
     - ``sum``: the sum of the scores (Fox and Shaw's CombSUM, TREC-2), as BGE-Reasoner does it. A
@@ -63,10 +63,12 @@ async def find_all(
     found = await _search(retriever, unlike)
     rankings = [_ranking(one) for one in found]
     parts = _by_rank(rankings) if combine == "rrf" else _by_score(rankings, top_k)
-    totals = {chunk: math.fsum(given) for chunk, given in parts.items()}  # in any order the same
+    totals = {
+        passage: math.fsum(given) for passage, given in parts.items()
+    }  # in any order the same
     ranking = sorted(totals.items(), key=lambda scored: (-scored[1], scored[0]))
     nodes = {hit.node.node_id: hit.node for one in found for hit in one.hits}
-    hits = [NodeWithScore(node=nodes[chunk], score=score) for chunk, score in ranking[:top_k]]
+    hits = [NodeWithScore(node=nodes[passage], score=score) for passage, score in ranking[:top_k]]
     milliseconds: dict[str, float] = defaultdict(float)
     for step, spent in chain.from_iterable(one.milliseconds.items() for one in found):
         milliseconds[step] += spent
@@ -98,18 +100,18 @@ def _by_rank(rankings: Sequence[Ranking]) -> dict[str, list[float]]:
     """What each list gives a passage."""
     parts: dict[str, list[float]] = defaultdict(list)
     for ranking in rankings:
-        for rank, chunk in enumerate(ranking, start=_K + 1):
-            parts[chunk].append(1 / rank)
+        for rank, passage in enumerate(ranking, start=_K + 1):
+            parts[passage].append(1 / rank)
     return parts
 
 
 def _by_score(rankings: Sequence[Ranking], top_k: int) -> dict[str, list[float]]:
     """What each list gives a passage."""
-    chunks = set().union(*rankings)
-    parts: dict[str, list[float]] = {chunk: [] for chunk in chunks}
+    passages = set().union(*rankings)
+    parts: dict[str, list[float]] = {passage: [] for passage in passages}
     for ranking in rankings:
         last = min(ranking.values(), default=0.0)
         missing = last if len(ranking) >= top_k else min(last, 0.0)
-        for chunk in chunks:
-            parts[chunk].append(ranking.get(chunk, missing))
+        for passage in passages:
+            parts[passage].append(ranking.get(passage, missing))
     return parts

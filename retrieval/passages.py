@@ -19,16 +19,16 @@ METADATA_KEYS = (
 
 
 def version_id(source: str, content_hash: str) -> str:
-    """Identity of one version of one document: what its chunks are filtered by."""
+    """Identity of one version of one document: what its passages are filtered by."""
     return str(uuid.uuid5(NAMESPACE, f"version\0{source}\0{content_hash}"))
 
 
-def chunk_id(version: str, index: int, fingerprint: str) -> str:
-    """Identity of a chunk: same document, content, position and fingerprint, same id."""
+def node_id(version: str, index: int, fingerprint: str) -> str:
+    """Identity of a passage: same document, content, position and fingerprint, same id."""
     return str(uuid.uuid5(NAMESPACE, f"chunk\0{version}\0{index}\0{fingerprint}"))
 
 
-def passage(  # noqa: PLR0913 - the address of a chunk has this many parts
+def passage(  # noqa: PLR0913 - the address of a passage has this many parts
     *,
     source: str,
     version: str,
@@ -39,21 +39,21 @@ def passage(  # noqa: PLR0913 - the address of a chunk has this many parts
     char_start: int = 0,
     char_end: int | None = None,
     headings: Sequence[str] = (),
-    passage_id: str | None = None,
+    record_id: str | None = None,
 ) -> TextNode:
-    """One chunk as a node.
+    """One passage as a node.
 
     Args:
         source: the document's name within its collection.
         version: `version_id` of the document's content.
-        index: position of the chunk in the document, from 0.
+        index: position of the passage in the document, from 0.
         fingerprint: of the index that it is written to.
         text: the words, as the document has them.
         page: page, slide or sheet, from 1; None where the format has none.
         char_start: offset of the first character in the page (or document) text.
         char_end: offset behind the last one; `char_start + len(text)` when left out.
         headings: the titles above the text, outermost first.
-        passage_id: a pre-cut passage's own id.
+        record_id: a pre-cut passage's own id.
     """
     metadata = {
         "source": source,
@@ -63,9 +63,9 @@ def passage(  # noqa: PLR0913 - the address of a chunk has this many parts
         "char_start": char_start,
         "char_end": char_start + len(text) if char_end is None else char_end,
         "headings": list(headings),
-        "passage_id": passage_id,
+        "passage_id": record_id,
     }
-    return node(chunk_id(version, index, fingerprint), text, metadata)
+    return node(node_id(version, index, fingerprint), text, metadata)
 
 
 def node(identifier: str, text: str, metadata: dict[str, object]) -> TextNode:
@@ -80,11 +80,11 @@ def node(identifier: str, text: str, metadata: dict[str, object]) -> TextNode:
     )
 
 
-def title(chunk: TextNode) -> str:
+def title(passage: TextNode) -> str:
     """The headings above a passage as one line; empty where there are none."""
-    return " ".join(chunk.metadata.get("headings") or ())
+    return " ".join(passage.metadata.get("headings") or ())
 
 
-def indexed_text(chunk: TextNode) -> str:
+def indexed_text(passage: TextNode) -> str:
     """What an encoder reads: the headings above the passage, then its words (BEIR's convention)."""
-    return f"{title(chunk)} {chunk.text}" if title(chunk) else chunk.text
+    return f"{title(passage)} {passage.text}" if title(passage) else passage.text

@@ -29,7 +29,7 @@ class RankBM25Retriever(BaseRetriever):
     both rank alike where all terms of the query have the same n below N / 2, and nearly alike while
     they are rare (``ln(1 + x)`` tends to ``ln x``).
 
-    Hits with a score of zero or less are dropped; equal scores are ordered by chunk id.
+    Hits with a score of zero or less are dropped; equal scores are ordered by passage id.
 
     Args:
         nodes: the whole collection; read once, at the first query.

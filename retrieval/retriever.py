@@ -21,7 +21,7 @@ class Retrieval:
 
     Attributes:
         hits: passages, best first; scores are those of the last step (fusion, or the one engine).
-        rankings: per step (``dense``, ``bm25``, ``fused``), chunk ids with scores, best first.
+        rankings: per step (``dense``, ``bm25``, ``fused``), passage ids with scores, best first.
         milliseconds: per step (``encode``, ``dense``, ``bm25``, ``fuse``, ``fetch``).
         query_tokens: tokens the encoder read; 0 where there is none.
     """

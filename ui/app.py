@@ -286,11 +286,11 @@ class _Page:
         return self._evidence_of(turn) | {self.tabs: gr.update(selected="sources")}
 
     async def _passage(self, turn: Turn, n: int) -> str:
-        chunk = turn.chunk(n)
-        if chunk is None:
+        passage = turn.passage_id(n)
+        if passage is None:
             return rendering.problem("This answer has no such passage.")
         try:
-            return rendering.passage(await self._service.context(turn.collection, chunk), n)
+            return rendering.passage(await self._service.context(turn.collection, passage), n)
         except RagAppError as error:
             return rendering.problem(error)
 
@@ -367,7 +367,9 @@ class _Page:
             self.picker: gr.update(choices=choices, value=collection),
             self.fresh_name: gr.update(visible=False),
             self.documents: rendering.documents(found),
-            self.sources: gr.update(choices=[one.source for one in found if one.chunks], value=[]),
+            self.sources: gr.update(
+                choices=[one.source for one in found if one.passages], value=[]
+            ),
         }
         if not session.turns:
             updates[self.turns] = _welcome(collection, bool(found))

@@ -105,7 +105,7 @@ class EvaluationPage:
 
     async def _collections(self, subject: str) -> Any:
         """The choice of a collection, as far as one belongs to what is measured."""
-        names = [found.name for found in await self._service.collections() if found.chunks]
+        names = [found.name for found in await self._service.collections() if found.passages]
         if subject == _CHOICE:
             choices = [(_ITS_OWN, ""), *((name, name) for name in names)]
             return gr.update(label="Passages from", choices=choices, value="", visible=True)

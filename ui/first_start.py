@@ -47,7 +47,7 @@ class FirstStart:
         try:
             existing = await self._service.collections()
             if existing:
-                usable = [found.name for found in existing if found.usable and found.chunks]
+                usable = [found.name for found in existing if found.usable and found.passages]
                 for name in usable[:1]:
                     await self._service.search(name, "warm up")
             elif self.samples:

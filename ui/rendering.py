@@ -311,8 +311,8 @@ def documents(found: Sequence[DocumentInfo]) -> str:
 
 def _document(document: DocumentInfo) -> str:
     name = escape(document.source)
-    chunks = f"{document.chunks} passage{'' if document.chunks == 1 else 's'}"
-    about = chunks if document.state == "ready" else f"{document.state}: {document.failure}"
+    passages = f"{document.passages} passage{'' if document.passages == 1 else 's'}"
+    about = passages if document.state == "ready" else f"{document.state}: {document.failure}"
     return (
         f'<li class="{escape(document.state)}"><span title="{name}">{name}'
         f"<small>{escape(about)}</small></span>"
@@ -327,7 +327,7 @@ def progress(news: Progress) -> str:
     return (
         f'<div class="progress" role="status"><div class="track"><span style="width:'
         f'{100 * news.done:.0f}%"></span></div><p>{news.documents} of {news.total_documents} '
-        f"documents · {news.chunks} passages · {news.rate:.0f}/s{left}</p>"
+        f"documents · {news.passages} passages · {news.rate:.0f}/s{left}</p>"
         f"<small>{escape(news.source)}</small></div>"
     )
 
@@ -342,7 +342,7 @@ def report(done: IngestReport) -> str:
     )
     failed = f'<ul class="failures" role="alert">{failures}</ul>' if failures else ""
     return (
-        f'<div class="report" role="status"><p>{said} · {done.chunks} passages in '
+        f'<div class="report" role="status"><p>{said} · {done.passages} passages in '
         f"{done.seconds:.1f} s</p>{failed}</div>"
     )
 

@@ -51,12 +51,12 @@ class Turn:
             return {citation.n for citation in self.citations}
         return set(range(1, len(self.hits) + 1))
 
-    def chunk(self, n: int) -> str | None:
-        """The chunk that citation (or hit) `n` stands for."""
+    def passage_id(self, n: int) -> str | None:
+        """The passage that citation (or hit) `n` stands for."""
         for citation in self.citations:
             if citation.n == n:
-                return citation.chunk_id
-        return self.hits[n - 1].chunk_id if 1 <= n <= len(self.hits) else None
+                return citation.passage_id
+        return self.hits[n - 1].passage_id if 1 <= n <= len(self.hits) else None
 
 
 @dataclass(slots=True)

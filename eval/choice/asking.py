@@ -172,7 +172,7 @@ class Asker:
     def _shown(self, rank: int, passage: NodeWithScore) -> Shown:
         cited = Citation.of(1, passage)
         text = "" if self.private or rank >= TEXTS_KEPT else cited.text
-        return Shown(cited.chunk_id, cited.source, passage.score or 0.0, text)
+        return Shown(cited.passage_id, cited.source, passage.score or 0.0, text)
 
 
 def identity_of(chooser: Chooser, address: str) -> dict[str, Any]:

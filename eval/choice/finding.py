@@ -83,7 +83,7 @@ class Finder:
         for row in zip_longest(*(result.hits[: self._passages] for result in results)):
             for hit in row:
                 if hit is not None:
-                    hits.setdefault(hit.chunk_id, hit)
+                    hits.setdefault(hit.passage_id, hit)
         if not hits:
             raise EvalError(
                 "no passages were found",
@@ -101,6 +101,6 @@ def node_of(hit: Hit) -> NodeWithScore:
     """A hit as what choosers read."""
     metadata: dict[str, object] = {
         "source": hit.source, "page": hit.page, "char_start": hit.char_start,
-        "char_end": hit.char_end, "headings": list(hit.headings), "passage_id": hit.passage_id,
+        "char_end": hit.char_end, "headings": list(hit.headings), "passage_id": hit.record_id,
     }  # fmt: skip
-    return NodeWithScore(node=node(hit.chunk_id, hit.text, metadata), score=hit.score)
+    return NodeWithScore(node=node(hit.passage_id, hit.text, metadata), score=hit.score)

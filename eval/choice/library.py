@@ -15,7 +15,7 @@ from rag_app.service import Service
 from rag_app.settings import Settings
 
 _PLAIN_NAMES = {"passages", "corpus", "documents", "data"}
-_TOLD = ("encoder", "fingerprint", "documents", "chunks")
+_TOLD = ("encoder", "fingerprint", "documents", "passages")
 _LONGEST_NAME = 64
 
 
@@ -130,7 +130,7 @@ def _searched(indexes: Sequence[IndexInfo], collection: str, encoder: str) -> In
             cause=f"{found.behind} documents are missing or old",
             hint=f"Bring it up to date: {build}",
         )
-    if not found.chunks:
+    if not found.passages:
         raise EvalError(
             f"collection {collection} is empty",
             cause="there is nothing to find",

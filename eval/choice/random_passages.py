@@ -29,7 +29,7 @@ class PassagePool:
 
     def __init__(self, passages: Iterable[Hit]) -> None:
         self._passages = sorted(
-            passages, key=lambda passage: (_words(passage.text), passage.chunk_id)
+            passages, key=lambda passage: (_words(passage.text), passage.passage_id)
         )
         self._lengths = [_words(passage.text) for passage in self._passages]
 
@@ -64,7 +64,7 @@ class PassagePool:
             if place is None:
                 break
             drawn.append(self._passages[place])
-            taken.add(self._passages[place].chunk_id)
+            taken.add(self._passages[place].passage_id)
         total = sum(_words(passage.text) for passage in drawn)
         if len(drawn) < len(like) or abs(total - sum(wanted)) > TOLERANCE * sum(wanted):
             raise EvalError(
@@ -79,9 +79,9 @@ class PassagePool:
         high = bisect_right(self._lengths, (1 + TOLERANCE) * words)
         for _ in range(_TRIES if low < high else 0):
             place = low + int(draw.random() * (high - low))
-            if self._passages[place].chunk_id not in taken:
+            if self._passages[place].passage_id not in taken:
                 return place
-        free = (n for n, p in enumerate(self._passages) if p.chunk_id not in taken)
+        free = (n for n, p in enumerate(self._passages) if p.passage_id not in taken)
         return min(free, key=lambda n: abs(self._lengths[n] - words), default=None)
 
 

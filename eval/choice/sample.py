@@ -11,7 +11,7 @@ State = Literal["ok", "unparsed", "truncated", "error"]
 class Shown:
     """A passage that was offered, best first; its text is empty for private data sets."""
 
-    chunk_id: str
+    passage_id: str
     source: str
     score: float
     text: str

@@ -16,7 +16,7 @@ one of its sentences; of a sentence whose rarest word is blanked out."""
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a passage lies. Unlike its chunk id, this is the same in every encoder's index.
+    """Where a passage lies. Unlike its passage id, this is the same in every encoder's index.
 
     Attributes:
         source: the document.

@@ -20,7 +20,7 @@ def by_passage(parents: Mapping[str, str]) -> Named:
 
     def named(query: str, hit: Hit) -> str:  # noqa: ARG001 - other data sets look at it
         page = "" if hit.page is None else hit.page
-        own = hit.passage_id or f"{hit.source}#{page}:{hit.char_start}"
+        own = hit.record_id or f"{hit.source}#{page}:{hit.char_start}"
         return parents.get(own, own)
 
     return named

@@ -88,7 +88,7 @@ class Progress:
         """Say how far the taking in of documents is that comes before the first sample."""
         self.message = (
             f"taking in {news.source}: {news.documents} of {news.total_documents} documents, "
-            f"{news.chunks} chunks"
+            f"{news.passages} passages"
         )
 
     def state(self, state: str = "running") -> dict[str, Any]:

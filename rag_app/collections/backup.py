@@ -162,7 +162,7 @@ class Backups:
                 _Index(
                     record=record,
                     documents=len(settled[record.fingerprint]),
-                    passages=sum(one.chunks for one in settled[record.fingerprint] if one.live),
+                    passages=sum(one.passages for one in settled[record.fingerprint] if one.live),
                 )
                 for _, record, _ in whole
             ],
@@ -436,7 +436,7 @@ class _Counted:
     def are_those_of(self, documents: Iterable[DocumentRecord]) -> bool:
         """Whether they are as many as the records of the documents say, for each of them."""
         return self._counts == Counter(
-            {record.version: record.chunks for record in documents if record.version}
+            {record.version: record.passages for record in documents if record.version}
         )
 
 

@@ -7,7 +7,7 @@ from llama_index.core.schema import TextNode
 from rag_app.errors import ApplicationError
 from rag_app.results import PassageContext
 from retrieval.index.base import PassageStore
-from retrieval.passages import chunk_id as identify
+from retrieval.passages import node_id as identify
 
 _NEIGHBOURS = 2
 
@@ -16,51 +16,51 @@ class PassageGone(ApplicationError):
     """No index holds the passage."""
 
 
-def passage_context(stores: Iterable[PassageStore], chunk_id: str) -> PassageContext:
-    """The passage with up to two chunks before and behind it on the same page, as running text.
+def passage_context(stores: Iterable[PassageStore], passage_id: str) -> PassageContext:
+    """The passage with up to two passages before and behind it on the same page, as running text.
 
     Args:
-        stores: indexes of the collection; a chunk has another id in each.
-        chunk_id: which passage.
+        stores: indexes of the collection; a passage has another id in each.
+        passage_id: which passage.
 
     Raises:
         PassageGone: none of them holds such a passage.
     """
     for store in stores:
-        if found := store.fetch([chunk_id]):
+        if found := store.fetch([passage_id]):
             return in_context(found[0], _neighbours(store, found[0]))
     raise PassageGone(
-        f"passage {chunk_id} is not there any more",
+        f"passage {passage_id} is not there any more",
         hint="Its document may have been deleted or changed; ask again",
     )
 
 
-def in_context(chunk: TextNode, neighbours: Sequence[TextNode]) -> PassageContext:
+def in_context(passage: TextNode, neighbours: Sequence[TextNode]) -> PassageContext:
     """The passage with the text that its neighbours add, by their offsets; none of it twice."""
-    start, end = chunk.metadata["char_start"], chunk.metadata["char_end"]
+    start, end = passage.metadata["char_start"], passage.metadata["char_end"]
     above = [node for node in neighbours if node.metadata["char_start"] < start]
     below = [node for node in neighbours if node.metadata["char_end"] > end]
     return PassageContext(
-        source=chunk.metadata["source"],
-        page=chunk.metadata["page"],
-        headings=tuple(chunk.metadata["headings"]),
+        source=passage.metadata["source"],
+        page=passage.metadata["page"],
+        headings=tuple(passage.metadata["headings"]),
         before=_join(above, until=start),
-        text=chunk.text,
+        text=passage.text,
         after=_join(below, since=end),
     )
 
 
-def _neighbours(store: PassageStore, chunk: TextNode) -> list[TextNode]:
-    if chunk.metadata["passage_id"] is not None:
+def _neighbours(store: PassageStore, passage: TextNode) -> list[TextNode]:
+    if passage.metadata["passage_id"] is not None:
         return []  # pre-cut passages stand alone
-    index = chunk.metadata["index"]
+    index = passage.metadata["index"]
     near = [i for i in range(index - _NEIGHBOURS, index + _NEIGHBOURS + 1) if i >= 0]
     fingerprint = store.collection().fingerprint
-    ids = [identify(chunk.metadata["version"], i, fingerprint) for i in near]
+    ids = [identify(passage.metadata["version"], i, fingerprint) for i in near]
     return [
         node
         for node in store.fetch(ids)
-        if node.metadata["page"] == chunk.metadata["page"] and node.node_id != chunk.node_id
+        if node.metadata["page"] == passage.metadata["page"] and node.node_id != passage.node_id
     ]
 
 

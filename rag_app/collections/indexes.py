@@ -83,8 +83,8 @@ class Indexes:
         stores: the open ones.
         kits: for every encoder; SettingsError for one that cannot be made.
         originals: folder of the original files, a folder a collection.
-        graph_above: chunks from which documents that came in end with building a search graph; None
-            never does.
+        graph_above: passages from which an ingestion ends with building a search graph; None never
+            does.
     """
 
     def __init__(
@@ -240,7 +240,7 @@ class Indexes:
         """Build a search graph where that is allowed and the index is large."""
         if self._graph_above is None:
             return
-        if sum(record.chunks for record in store.records()) >= self._graph_above:
+        if sum(record.passages for record in store.records()) >= self._graph_above:
             store.optimize()
 
     def forget_unused(self, name: str) -> None:
@@ -293,7 +293,7 @@ class Indexes:
     ) -> IngestReport:
         await_readers = partial(self._stores.await_readers, name, kit.spec.fingerprint)
         report = kit.ingestor(store, self._originals / name, await_readers).run(files, on_progress)
-        if report.chunks:
+        if report.passages:
             self.grow_graph(store)
         return report
 
@@ -404,7 +404,7 @@ class Indexes:
             encoder=encoder,
             model=str(record.identity["encoder"].get("model", "")),
             documents=len(live),
-            chunks=sum(document.chunks for document in live.values()),
+            passages=sum(document.passages for document in live.values()),
             active=record.fingerprint == active,
             usable=not record.building and self._makes(encoder, record.fingerprint),
             behind=sum(

@@ -81,7 +81,7 @@ def progress() -> "Iterator[OnProgress | None]":
 def _counts(news: "Progress") -> str:
     left = f", {news.eta:.0f} s left" if news.eta is not None else ""
     return (
-        f"{news.documents}/{news.total_documents} documents, {news.chunks} chunks, "
+        f"{news.documents}/{news.total_documents} documents, {news.passages} passages, "
         f"{news.rate:.0f}/s{left}"
     )
 
@@ -90,10 +90,11 @@ def ingest_report(report: Document) -> None:
     """Counts, then every failure with its reason."""
     counts = ", ".join(f"{number} {what}" for what, number in report["documents"].items())
     _out(
-        f"{report['collection']}: {counts}; {report['chunks']} chunks in {report['seconds']:.1f} s"
+        f"{report['collection']}: {counts}; "
+        f"{report['passages']} passages in {report['seconds']:.1f} s"
     )
     if report["truncated"]:
-        _out(f"{report['truncated']} chunks are longer than the encoder reads; their ends count "
+        _out(f"{report['truncated']} passages are longer than the encoder reads; their ends count "
              "for BM25 only")  # fmt: skip
     for failure in report["failures"]:
         _out(f"failed: {failure['source']}: {failure['reason']}")
@@ -104,9 +105,9 @@ def ingest_report(report: Document) -> None:
 def documents(listing: Document) -> None:
     """A table of documents."""
     _table(
-        ["document", "state", "chunks", "bytes", "updated"],
+        ["document", "state", "passages", "bytes", "updated"],
         [
-            [d["source"], d["failure"] or d["state"], d["chunks"], d["size"], d["updated"]]
+            [d["source"], d["failure"] or d["state"], d["passages"], d["size"], d["updated"]]
             for d in listing["documents"]
         ],
     )
@@ -115,9 +116,9 @@ def documents(listing: Document) -> None:
 def collections(listing: Document) -> None:
     """A table of collections."""
     _table(
-        ["collection", "documents", "chunks", "encoder", ""],
+        ["collection", "documents", "passages", "encoder", ""],
         [
-            [c["name"], c["documents"], c["chunks"], c["encoder"],
+            [c["name"], c["documents"], c["passages"], c["encoder"],
              "" if c["usable"] else f"built with other settings: rag-app collections rebuild "
              f"{c['name']}"]
             for c in listing["collections"]
@@ -128,10 +129,10 @@ def collections(listing: Document) -> None:
 def indexes(listing: Document) -> None:
     """A table of indexes."""
     _table(
-        ["", "encoder", "fingerprint", "documents", "chunks", ""],
+        ["", "encoder", "fingerprint", "documents", "passages", ""],
         [
             ["*" if i["active"] else "", i["encoder"], i["fingerprint"], i["documents"],
-             i["chunks"], _index_state(i)]
+             i["passages"], _index_state(i)]
             for i in listing["indexes"]
         ],
     )  # fmt: skip

@@ -1,9 +1,9 @@
-"""The way in: files -> parse -> chunk -> encode -> write.
+"""The way in: files -> parse -> split -> encode -> write.
 
 Three steps overlap, joined by a bounded queue: one thread reads and cuts documents
 (`reading`), the encoder's workers turn batches into vectors, the caller's thread writes
 (`writing`). Running again after a crash finishes the work: unchanged documents are passed over,
- and chunks that are stored already are neither encoded nor written again.
+ and passages that are stored already are neither encoded nor written again.
 """
 
 import queue
@@ -27,7 +27,7 @@ from retrieval.index.base import PassageStore
 from retrieval.passages import indexed_text
 
 BATCH = 256
-"""Chunks encoded at once: enough that the workers' last idle moment hardly counts."""
+"""Passages encoded at once: enough that the workers' last idle moment hardly counts."""
 _TURN = 0.0005
 """Seconds that a thread keeps the interpreter while documents are taken in."""
 AHEAD = 2
@@ -43,8 +43,8 @@ class Ingestor:
 
     Args:
         store: open index of the collection, built with this encoder and chunker.
-        encoder: turns chunks into vectors.
-        chunker: cuts documents into chunks.
+        encoder: turns passages into vectors.
+        chunker: cuts documents into passages.
         parser: makes the killable parser that a run uses.
         originals: folder for the original files.
         await_readers: see `DocumentWriter`.
@@ -135,13 +135,13 @@ def _short_turns() -> Iterator[None]:
 
 def _batches(items: Iterable[Item]) -> Iterator[Batch]:
     batch: list[Item] = []
-    chunks = 0
+    passages = 0
     for item in items:
         batch.append(item)
-        chunks += isinstance(item, TextNode)
-        if chunks >= BATCH or len(batch) >= 2 * BATCH:
+        passages += isinstance(item, TextNode)
+        if passages >= BATCH or len(batch) >= 2 * BATCH:
             yield Batch(batch)
-            batch, chunks = [], 0
+            batch, passages = [], 0
     yield Batch(batch)
 
 

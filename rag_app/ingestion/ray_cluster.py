@@ -192,7 +192,7 @@ def _silence() -> Iterator[None]:
     level = logger.level
     logger.setLevel(logging.CRITICAL)
     with warnings.catch_warnings():
-        # it has no other name for the retries yet, and few chunks leave encoders idle
+        # it has no other name for the retries yet, and few passages leave encoders idle
         warnings.filterwarnings("ignore", "`ray_remote_args` is deprecated")
         warnings.filterwarnings("ignore", "The minimum number of concurrent actors")
         try:

@@ -18,7 +18,7 @@ from data.discovery import Found
 from data.parsing import Parser
 from rag_app.errors import ApplicationError
 from rag_app.ingestion.ray_cluster import Cluster, connected, explained
-from rag_app.ingestion.ray_stages import ROWS, Encode, Parse, Table, chunk
+from rag_app.ingestion.ray_stages import ROWS, Encode, Parse, Table, passage
 from rag_app.ingestion.reading import Begin, Document, Failed, Finish, Intake, Item, Originals
 from rag_app.ingestion.report import Batch, IngestReport, OnProgress, Tally
 from retrieval.encoders.base import Encoder
@@ -31,8 +31,8 @@ _GROUP_FILES = 64
 _GROUP_BYTES = 4 * 1024 * 1024
 """Documents that one call of a parser reads; big ones have their own."""
 _BLOCK_BYTES = 256 * 1024
-"""Chunks are handed on once there is as much, about `ROWS` of them, so that no encoder waits while
-another has more than it can do."""
+"""Passages are handed on once there is as much, about `ROWS` of them, so that no encoder waits
+while another has more than it can do."""
 _RETRIES = 3
 """A task whose worker died is tried again, but not for ever: it may be what kills them."""
 
@@ -46,7 +46,7 @@ class RayIngestor:
     Args:
         store: open index of the collection, built with this encoder and chunker.
         encoder: copied to every actor, so it must be made of plain arguments.
-        chunker: cuts documents into chunks; copied to every parser.
+        chunker: cuts documents into passages; copied to every parser.
         parser: makes the killable parser of a worker; copied as well.
         originals: folder for the original files.
         await_readers: see `DocumentWriter`.
@@ -82,7 +82,7 @@ class RayIngestor:
             return tally.take(batches)
 
     def _batches(self, files: Sequence[Found]) -> Generator[Batch, None, None]:
-        """What needs no worker comes first, the chunks of changed documents after it."""
+        """What needs no worker comes first, the passages of changed documents after it."""
         changed: list[Document] = []
         intake = _Triage(self._store, self._chunker, self._parser(), self._originals)
         for item in intake.items(files):
@@ -113,7 +113,7 @@ class RayIngestor:
         from ray.data import ActorPoolStrategy
 
         cluster = self._cluster
-        chunks = documents.map_batches(
+        passages = documents.map_batches(
             Parse,
             fn_constructor_args=(self._chunker, self._parser, self._store.spec.fingerprint),
             batch_size=None,
@@ -122,7 +122,7 @@ class RayIngestor:
             num_cpus=1,
             max_task_retries=_RETRIES,
         )
-        return chunks.map_batches(
+        return passages.map_batches(
             Encode,
             fn_constructor_args=(self._encoder,),
             batch_size=ROWS,
@@ -137,7 +137,7 @@ class RayIngestor:
 class _Triage(Intake):
     """Says of every file what the local engine would, but leaves reading it to others."""
 
-    def _chunks(self, document: Document, original: Path) -> Iterator[Item]:  # noqa: ARG002
+    def _passages(self, document: Document, original: Path) -> Iterator[Item]:  # noqa: ARG002
         yield Finish(document)
 
 
@@ -175,7 +175,7 @@ def _in_documents(documents: Sequence[Document], blocks: Iterable[Table]) -> Ite
                 at = row["document"]
                 items.append(Begin(document))
             if row["failure"] is None:
-                node = chunk(row)
+                node = passage(row)
                 node.embedding = vector.tolist()
                 items.append(node)
                 continue

@@ -1,16 +1,16 @@
 """What an ingestion does on the workers of a Ray cluster: parse and cut, then encode.
 
 Both stages are callable classes for `ray.data.Dataset.map_batches`, made once a worker. Between
-them, and back, go Arrow tables, one row a chunk:
+them, and back, go Arrow tables, one row a passage:
 
 =========  ==============================================================================
 document   number of the document in the run, from 0
-id, text   of the chunk
-metadata   of the chunk, as JSON
-failure    null; but every document ends with a row that is no chunk: "" where it was read
+id, text   of the passage
+metadata   of the passage, as JSON
+failure    null; but every document ends with a row that is no passage: "" where it was read
            whole, else why it was not
-vector     float32 [dimension], added by `Encode`; zeros where there is no chunk
-truncated  added by `Encode`: chunks of this table that were cut, told in its first row
+vector     float32 [dimension], added by `Encode`; zeros where there is no passage
+truncated  added by `Encode`: passages of this table that were cut, told in its first row
 =========  ==============================================================================
 """
 
@@ -35,7 +35,7 @@ from retrieval.index.base import PassageStore
 from retrieval.passages import indexed_text, node
 
 ROWS = 256
-"""Chunks that are handed on and encoded at once."""
+"""Passages that are handed on and encoded at once."""
 
 Table = Any
 """A `pyarrow.Table`; pyarrow comes with Ray, which is an extra."""
@@ -47,7 +47,7 @@ class Parse:
     Args:
         chunker: cuts documents.
         parser: makes the killable parser that this worker uses.
-        fingerprint: of the index that the chunks are for.
+        fingerprint: of the index that the passages are for.
     """
 
     def __init__(self, chunker: Chunker, parser: Callable[[], Parser], fingerprint: str) -> None:
@@ -56,7 +56,7 @@ class Parse:
 
     def __call__(self, documents: Table) -> Iterator[Table]:
         """Tables of up to `ROWS` rows for a table of `document`, `path` and `Document`'s
-        `source`, `hash`, `size` and `suffix`; documents in the given order, chunks in their own.
+        `source`, `hash`, `size` and `suffix`; documents in the given order, passages in their own.
 
         Raises:
             ApplicationError: an original cannot be seen from this worker.
@@ -86,13 +86,13 @@ class _Cutter(Intake):
                 hint="Mount it at the same path on all nodes, or use --engine local",
             )
         try:
-            yield from self._chunks(document, original)
+            yield from self._passages(document, original)
         except (OSError, DataError) as error:
             yield Failed(document, reason(error))
 
 
 class Encode:
-    """Adds vectors to a table of chunks.
+    """Adds vectors to a table of passages.
 
     Args:
         encoder: used by this worker alone.
@@ -104,12 +104,12 @@ class Encode:
     def __init__(self, encoder: Encoder) -> None:
         self._encoder = encoder
 
-    def __call__(self, chunks: Table) -> Table:
+    def __call__(self, passages: Table) -> Table:
         """The same rows with `vector` and `truncated`."""
         import pyarrow as pa
 
-        rows = chunks.to_pylist()
-        nodes = [chunk(row) for row in rows if row["failure"] is None]
+        rows = passages.to_pylist()
+        nodes = [passage(row) for row in rows if row["failure"] is None]
         dimension, truncated = self._encoder.dimension, 0
         vectors = np.zeros((len(rows), dimension), np.float32)
         if nodes:
@@ -118,11 +118,11 @@ class Encode:
             truncated = encoded.truncated
         column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), dimension)
         told = pa.array([truncated] + [0] * (len(rows) - 1), pa.int64())
-        return chunks.append_column("vector", column).append_column("truncated", told)
+        return passages.append_column("vector", column).append_column("truncated", told)
 
 
-def chunk(row: dict[str, Any]) -> TextNode:
-    """The chunk in a row, as it was cut."""
+def passage(row: dict[str, Any]) -> TextNode:
+    """The passage in a row, as it was cut."""
     return node(row["id"], row["text"], orjson.loads(row["metadata"]))
 
 

@@ -1,4 +1,4 @@
-"""Reading documents for an ingestion: which have changed, and what their chunks are."""
+"""Reading documents for an ingestion: which have changed, and what their passages are."""
 
 import hashlib
 import shutil
@@ -41,14 +41,14 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """The document is new or has changed; its chunks follow."""
+    """The document is new or has changed; its passages follow."""
 
     document: Document
 
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """All chunks of the document have been given."""
+    """All passages of the document have been given."""
 
     document: Document
 
@@ -62,7 +62,7 @@ class Unchanged:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The document cannot be read (any further); chunks given so far do not count."""
+    """The document cannot be read (any further); passages given so far do not count."""
 
     document: Document
     reason: str
@@ -132,7 +132,7 @@ class Intake:
         self._parser, self._originals = parser, originals
 
     def items(self, files: Iterable[Found]) -> Iterator[Item]:
-        """Per file: Unchanged, or Failed, or Begin, its chunks, and Finish or Failed."""
+        """Per file: Unchanged, or Failed, or Begin, its passages, and Finish or Failed."""
         for found in files:
             yield from self._file(found)
 
@@ -151,26 +151,26 @@ class Intake:
             if unchanged:
                 yield Unchanged(document)
             else:
-                yield from self._chunks(document, original)
+                yield from self._passages(document, original)
         except (OSError, DataError) as error:
             yield Failed(document, reason(error))
 
-    def _chunks(self, document: Document, original: Path) -> Iterator[Item]:
-        chunk = None
-        for chunk in self._chunker.split(self._parser.parse(original, document.source)):
+    def _passages(self, document: Document, original: Path) -> Iterator[Item]:
+        part = None
+        for part in self._chunker.split(self._parser.parse(original, document.source)):
             yield passage(
                 source=document.source,
                 version=document.version,
-                index=chunk.index,
+                index=part.index,
                 fingerprint=self._store.spec.fingerprint,
-                text=chunk.text,
-                page=chunk.page,
-                char_start=chunk.char_start,
-                char_end=chunk.char_end,
-                headings=chunk.heading_path,
-                passage_id=chunk.passage_id,
+                text=part.text,
+                page=part.page,
+                char_start=part.char_start,
+                char_end=part.char_end,
+                headings=part.heading_path,
+                record_id=part.passage_id,
             )
-        yield Finish(document) if chunk else Failed(document, "holds no text")
+        yield Finish(document) if part else Failed(document, "holds no text")
 
 
 def _document(found: Found) -> Document:

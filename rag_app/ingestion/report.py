@@ -31,7 +31,7 @@ class IngestReport:
         added: documents that were not there before.
         updated: documents whose content had changed.
         unchanged: documents that were there already.
-        chunks: chunks written in this run.
+        passages: passages written in this run.
         truncated: those of them that were longer than the encoder reads.
         seconds: wall time.
         failures: every failed document with its reason.
@@ -41,7 +41,7 @@ class IngestReport:
     added: int = 0
     updated: int = 0
     unchanged: int = 0
-    chunks: int = 0
+    passages: int = 0
     truncated: int = 0
     seconds: float = 0.0
     failures: list[Failure] = field(default_factory=list)
@@ -62,7 +62,7 @@ class IngestReport:
                 "unchanged": self.unchanged,
                 "failed": len(self.failures),
             },
-            "chunks": self.chunks,
+            "passages": self.passages,
             "truncated": self.truncated,
             "seconds": round(self.seconds, 3),
             "failures": [
@@ -74,11 +74,11 @@ class IngestReport:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a run stands; bytes measure it, since nobody knows the chunks beforehand.
+    """Where a run stands; bytes measure it, since nobody knows the passages beforehand.
 
     Attributes:
         documents: finished, of `total_documents`.
-        chunks: stored so far.
+        passages: stored so far.
         done: share of all bytes that is finished, from 0 to 1.
         seconds: since the start.
         source: the document at hand.
@@ -86,15 +86,15 @@ class Progress:
 
     documents: int
     total_documents: int
-    chunks: int
+    passages: int
     done: float
     seconds: float
     source: str
 
     @property
     def rate(self) -> float:
-        """Chunks a second."""
-        return self.chunks / self.seconds if self.seconds > 0 else 0.0
+        """Passages a second."""
+        return self.passages / self.seconds if self.seconds > 0 else 0.0
 
     @property
     def eta(self) -> float | None:
@@ -107,13 +107,13 @@ OnProgress = Callable[[Progress], None]
 
 @dataclass(slots=True)
 class Batch:
-    """Items in order, the chunks with their vectors.
+    """Items in order, the passages with their vectors.
 
     Attributes:
         items: what an intake gave; a batch may begin and end amid a document. Without any, it only
             lets the caller know that the run goes on.
-        stored: those chunk ids that need no vector, since they are stored, with their BM25 length.
-        truncated: chunks that were longer than the encoder reads.
+        stored: ids of passages that need no vector, since they are stored, with their BM25 length.
+        truncated: passages that were longer than the encoder reads.
     """
 
     items: list[Item]
@@ -167,24 +167,24 @@ class Tally:
         return time.monotonic() - self._start
 
     def _write(self, batch: Batch) -> None:
-        chunks: list[TextNode] = []
+        passages: list[TextNode] = []
         for item in batch.items:
             if isinstance(item, TextNode):
-                chunks.append(item)
+                passages.append(item)
                 continue
-            self._chunks(chunks, batch.stored)
-            chunks = []
+            self._passages(passages, batch.stored)
+            passages = []
             self._step(item)
-        self._chunks(chunks, batch.stored)
+        self._passages(passages, batch.stored)
         self._report.truncated += batch.truncated
         if not batch.items:
             self._tell("")
 
-    def _chunks(self, nodes: list[TextNode], stored: dict[str, int]) -> None:
+    def _passages(self, nodes: list[TextNode], stored: dict[str, int]) -> None:
         if nodes:
-            self._report.chunks += self._writer.chunks(nodes, stored)
+            self._report.passages += self._writer.passages(nodes, stored)
             read = self._read + sum(len(node.text) for node in nodes)
-            self._read = min(read, self._size)  # characters are no bytes, and chunks overlap
+            self._read = min(read, self._size)  # characters are no bytes, and passages overlap
             self._tell(str(nodes[-1].metadata["source"]))
 
     def _step(self, item: Begin | Finish | Unchanged | Failed) -> None:
@@ -215,7 +215,7 @@ class Tally:
                 Progress(
                     self._report.documents,
                     self._files,
-                    self._report.chunks,
+                    self._report.passages,
                     self._share,
                     self._seconds,
                     source,

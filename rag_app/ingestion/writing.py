@@ -17,11 +17,11 @@ from retrieval.passages import version_id
 
 
 class DocumentWriter:
-    """Takes documents into a store, one at a time: `begin`, `chunks`..., `finish` or `fail`.
+    """Takes documents into a store, one at a time: `begin`, `passages`..., `finish` or `fail`.
 
     Args:
         store: the collection.
-        await_readers: returns when the searches that run now have ended; called before the chunks
+        await_readers: returns when the searches that run now have ended; called before the passages
             are deleted that they may have found.
     """
 
@@ -29,14 +29,14 @@ class DocumentWriter:
         self, store: PassageStore, await_readers: Callable[[], None] = lambda: None
     ) -> None:
         self._store, self._await_readers = store, await_readers
-        self._chunks = self._terms = 0
+        self._passages = self._terms = 0
 
     def begin(self, document: Document) -> None:
         """Announce a new version; searches do not see it yet. Remains of older attempts go."""
         record = self._record(document)
         self._delete_remains(record, document.hash)
         self._put(replace(record, pending=document.hash, retired=None, suffix=document.suffix))
-        self._chunks = self._terms = 0
+        self._passages = self._terms = 0
 
     def unchanged(self, document: Document) -> None:
         """Note that the live version is the file's present content. Remains of attempts go."""
@@ -45,19 +45,19 @@ class DocumentWriter:
             self._delete_remains(record)
             self._put(replace(record, pending=None, retired=None, failure=""))
 
-    def chunks(self, nodes: Sequence[TextNode], stored: dict[str, int]) -> int:
-        """Write chunks of the document begun last.
+    def passages(self, nodes: Sequence[TextNode], stored: dict[str, int]) -> int:
+        """Write passages of the document begun last.
 
         Args:
-            nodes: chunks with embeddings; those in `stored` need none.
-            stored: chunk ids that an interrupted run has written already, with their BM25 length.
+            nodes: passages with embeddings; those in `stored` need none.
+            stored: passage ids that an interrupted run has written already, with their BM25 length.
 
         Returns:
             How many were written now.
         """
         fresh = [node for node in nodes if node.node_id not in stored]
         self._store.add(fresh)
-        self._chunks += len(nodes)
+        self._passages += len(nodes)
         self._terms += sum(
             stored[node.node_id] if node.node_id in stored else node.metadata["terms"]
             for node in nodes
@@ -71,7 +71,7 @@ class DocumentWriter:
             Whether it replaced an older version.
 
         Raises:
-            ApplicationError: the store holds another number of chunks than were written.
+            ApplicationError: the store holds another number of passages than were written.
         """
         self._require_complete(document)
         before = self._record(document).live
@@ -80,7 +80,7 @@ class DocumentWriter:
             source=document.source,
             live=document.hash,
             retired=replaced,
-            chunks=self._chunks,
+            passages=self._passages,
             terms=self._terms,
             size=document.size,
             suffix=document.suffix,
@@ -100,7 +100,7 @@ class DocumentWriter:
         self._put(replace(record, pending=None, retired=None, failure=reason))
 
     def delete(self, source: str) -> bool:
-        """Delete a document with its chunks; False where there is none."""
+        """Delete a document with its passages; False where there is none."""
         if self._store.record(source) is None:
             return False
         self._store.delete(source)
@@ -110,15 +110,16 @@ class DocumentWriter:
         return self._store.record(document.source) or DocumentRecord(document.source)
 
     def _delete_remains(self, record: DocumentRecord, needed: str | None = None) -> None:
-        """Delete the chunks of unfinished and replaced versions, before the record forgets them."""
+        """Delete passages of unfinished and replaced versions, before the record forgets them."""
         for content in {record.pending, record.retired} - {None, record.live, needed}:
             self._store.delete_version(version_id(record.source, str(content)))
 
     def _require_complete(self, document: Document) -> None:
         held = self._store.count(document.version)
-        if held != self._chunks:
+        if held != self._passages:
             raise ApplicationError(
-                f"the store holds {held} chunks of {document.source}, {self._chunks} were written",
+                f"the store holds {held} passages of {document.source}, "
+                f"{self._passages} were written",
                 hint="Ingest it again; if that repeats itself, rebuild the collection",
             )
 

@@ -32,13 +32,13 @@ async def indexes(settings: Settings) -> str:
             hint=_hint(name, lacking[name], wanted, encoder),
         )
     held = [each for known in found.values() for each in known if each.fingerprint == wanted]
-    chunks = sum(each.chunks for each in held)
+    passages = sum(each.passages for each in held)
     late = [
         f"; {name} lacks documents: `rag-app indexes build -c {name}`"
         for name, known in found.items()
         if any(each.fingerprint == wanted and each.behind for each in known)
     ]
-    return f"{len(found)} collections, {chunks} chunks, fingerprint {wanted}{''.join(late)}"
+    return f"{len(found)} collections, {passages} passages, fingerprint {wanted}{''.join(late)}"
 
 
 def _own(settings: Settings) -> tuple[str, str]:

@@ -169,9 +169,9 @@ class RemoteService:
             async for batch in batches:
                 yield batch
 
-    async def context(self, collection: str, chunk_id: str) -> PassageContext:
+    async def context(self, collection: str, passage_id: str) -> PassageContext:
         """See `Service.context`."""
-        path = _path(collection, "passages", chunk_id)
+        path = _path(collection, "passages", passage_id)
         found: PassageContext = await self._get(path, PassageContext)
         return found
 

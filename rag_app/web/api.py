@@ -143,9 +143,9 @@ def _reading(service: Service) -> APIRouter:
     async def indexes(name: str) -> list[IndexInfo]:
         return await service.indexes(name)
 
-    @router.get(_COLLECTION + "/passages/{chunk_id}")
-    async def passage(name: str, chunk_id: str) -> PassageContext:
-        return await service.context(name, chunk_id)
+    @router.get(_COLLECTION + "/passages/{passage_id}")
+    async def passage(name: str, passage_id: str) -> PassageContext:
+        return await service.context(name, passage_id)
 
     @router.post(_COLLECTION + "/passages")
     async def passages(name: str, body: IndexBody) -> StreamingResponse:

@@ -50,7 +50,7 @@ class StoredPassage:
     comes of the order in which it was given points.
 
     Attributes:
-        id: its chunk id.
+        id: its passage id.
         payload: its text and metadata, plain data.
         dense: [dimension], float32, with what normalising and half precision have left of it.
         sparse: its BM25 weights; empty where it has no terms.
@@ -139,19 +139,19 @@ class PassageStore(BasePydanticVectorStore):
 
     @abstractmethod
     def stored_terms(self, ids: Sequence[str]) -> dict[str, int]:
-        """Which of these chunk ids are stored, and the BM25 length of each."""
+        """Which of these passage ids are stored, and the BM25 length of each."""
 
     @abstractmethod
     def count(self, version: str) -> int:
-        """How many chunks of a document version are stored."""
+        """How many passages of a document version are stored."""
 
     @abstractmethod
     def delete_version(self, version: str) -> None:
-        """Delete all chunks of a document version."""
+        """Delete all passages of a document version."""
 
     @abstractmethod
     def delete_source(self, source: str) -> None:
-        """Delete all chunks of a document, whatever their version, but not its record."""
+        """Delete all passages of a document, whatever their version, but not its record."""
 
     @abstractmethod
     def flush(self) -> None:
@@ -187,7 +187,7 @@ class PassageStore(BasePydanticVectorStore):
 
     @abstractmethod
     def delete_record(self, source: str) -> None:
-        """Forget a document whose chunks are deleted."""
+        """Forget a document whose passages are deleted."""
 
     @abstractmethod
     def collection(self) -> CollectionRecord:
@@ -209,18 +209,18 @@ class PassageStore(BasePydanticVectorStore):
             ValueError: a node is not a TextNode, has no embedding of the index's dimension, or
                 lacks `source` or `version` in its metadata (see `retrieval.passages.passage`).
         """
-        chunks = [self._checked(node) for node in nodes]
-        if not chunks:
+        passages = [self._checked(node) for node in nodes]
+        if not passages:
             return []
-        counted = [self._spec.bm25.count(chunk.text, title(chunk)) for chunk in chunks]
+        counted = [self._spec.bm25.count(passage.text, title(passage)) for passage in passages]
         mean = self._average_length([passage.length for passage in counted])
-        for chunk, passage in zip(chunks, counted, strict=True):
-            chunk.metadata["terms"] = passage.length
-        self.upsert(chunks, [self._spec.bm25.weigh(passage, mean) for passage in counted])
-        return [chunk.node_id for chunk in chunks]
+        for passage, terms in zip(passages, counted, strict=True):
+            passage.metadata["terms"] = terms.length
+        self.upsert(passages, [self._spec.bm25.weigh(terms, mean) for terms in counted])
+        return [passage.node_id for passage in passages]
 
     def delete(self, ref_doc_id: str, **_: Any) -> None:
-        """Delete a document: chunks of every version of it, then its record."""
+        """Delete a document: passages of every version of it, then its record."""
         record = self.record(ref_doc_id)
         if record is not None and record.live:
             if record.retired:  # only one version can be named as retired
@@ -255,7 +255,7 @@ class PassageStore(BasePydanticVectorStore):
         else:
             raise ValueError(f"query mode {query.mode} is not one of default, sparse, hybrid")
         scores = dict(hits)
-        nodes = self.fetch([chunk for chunk, _ in hits])
+        nodes = self.fetch([passage for passage, _ in hits])
         return VectorStoreQueryResult(
             nodes=nodes,
             similarities=[scores[node.node_id] for node in nodes],

@@ -109,7 +109,7 @@ class EdgeStore(PassageStore):
             for record in self._shard.retrieve(point_ids(ids), with_payload=True, with_vector=False)
             if record.payload["kind"] == PASSAGE
         }
-        return [found[chunk] for chunk in ids if chunk in found]
+        return [found[passage] for passage in ids if passage in found]
 
     def passages(self, batch: int = 512, hidden: bool = False) -> Iterator[list[TextNode]]:
         """See `PassageStore.passages`."""
@@ -133,11 +133,11 @@ class EdgeStore(PassageStore):
         """See `PassageStore.upsert`."""
         points = [
             edge.Point(
-                chunk.node_id,
-                {DENSE: chunk.get_embedding(), SPARSE: _sparse(weight)},
-                {"kind": PASSAGE, "text": chunk.text, **chunk.metadata},
+                passage.node_id,
+                {DENSE: passage.get_embedding(), SPARSE: _sparse(weight)},
+                {"kind": PASSAGE, "text": passage.text, **passage.metadata},
             )
-            for chunk, weight in zip(nodes, weights, strict=True)
+            for passage, weight in zip(nodes, weights, strict=True)
         ]
         self._put(points)
 
@@ -157,8 +157,8 @@ class EdgeStore(PassageStore):
     def reweigh(self, ids: Sequence[str], weights: Sequence[SparseVector]) -> None:
         """See `PassageStore.reweigh`."""
         changed = [
-            edge.PointVectors(chunk, {SPARSE: _sparse(weight)})
-            for chunk, weight in zip(ids, weights, strict=True)
+            edge.PointVectors(passage, {SPARSE: _sparse(weight)})
+            for passage, weight in zip(ids, weights, strict=True)
         ]
         self._shard.update(edge.UpdateOperation.update_vectors(changed))
 
@@ -200,7 +200,7 @@ class EdgeStore(PassageStore):
     def put_records(self, records: Sequence[DocumentRecord]) -> None:
         """See `PassageStore.put_records`."""
         for record in records:
-            if record.hidden:  # hide before the write that lets chunks come in
+            if record.hidden:  # hide before the write that lets passages come in
                 self._note(record)
         self._put([edge.Point(record.point, {}, record.payload()) for record in records])
         for record in records:

@@ -18,18 +18,18 @@ def refresh_lengths(store: PassageStore, tolerance: float = 0.01) -> bool:
         Whether weights were rewritten.
     """
     record = store.collection()
-    chunks = sum(document.chunks for document in store.records())
+    passages = sum(document.passages for document in store.records())
     terms = sum(document.terms for document in store.records())
-    if not chunks or not terms:
+    if not passages or not terms:
         return False
-    mean = terms / chunks
+    mean = terms / passages
     drift = abs(mean - record.average_length) / mean
     if record.refresh_to is None and drift <= tolerance:
         return False
     store.put_collection(record.refreshing(mean))
     bm25 = store.spec.bm25
     for batch in store.passages(hidden=True):  # a version being written will be live one day
-        weights = [bm25.encode_passage(chunk.text, mean, title(chunk)) for chunk in batch]
-        store.reweigh([chunk.node_id for chunk in batch], weights)
+        weights = [bm25.encode_passage(passage.text, mean, title(passage)) for passage in batch]
+        store.reweigh([passage.node_id for passage in batch], weights)
     store.put_collection(record.refreshed(mean))
     return True

@@ -11,22 +11,25 @@ from typing import Any
 
 from retrieval.passages import NAMESPACE, version_id
 
+_PASSAGES = "chunks"
+"""Stored key of `DocumentRecord.passages`; indexes that exist hold it."""
+
 
 @dataclass(frozen=True, slots=True)
 class DocumentRecord:
     """One document of a collection, and which version of it searches may see.
 
-    Writing goes: `pending` names the new content, its chunks are written (hidden from searches),
-    then one write of this record makes it `live` and the old content `retired`, whose chunks are
+    Writing goes: `pending` names the new content, its passages are written (hidden from searches),
+    then one write of this record makes it `live` and the old content `retired`, whose passages are
     deleted last. Whatever instant a crash picks, the old version or the new one is whole.
 
     Attributes:
         source: the document's name within its collection, its identity.
         live: content hash (SHA-256, hexadecimal) of the version that searches see.
         pending: content hash being written.
-        retired: content hash whose chunks are being deleted.
-        chunks: number of chunks of the live version.
-        terms: BM25 terms of the live version, over all chunks.
+        retired: content hash whose passages are being deleted.
+        passages: number of passages of the live version.
+        terms: BM25 terms of the live version, over all passages.
         size: bytes of the original file.
         suffix: ending of the original's name, with the dot.
         failure: why the newest content could not be read; empty when it could.
@@ -39,7 +42,7 @@ class DocumentRecord:
     live: str | None = None
     pending: str | None = None
     retired: str | None = None
-    chunks: int = 0
+    passages: int = 0
     terms: int = 0
     size: int = 0
     suffix: str = ""
@@ -54,7 +57,7 @@ class DocumentRecord:
 
     @property
     def hidden(self) -> frozenset[str]:
-        """Versions whose chunks may be stored but must not be found."""
+        """Versions whose passages may be stored but must not be found."""
         hashes = {self.pending, self.retired} - {None, self.live}
         return frozenset(version_id(self.source, str(content)) for content in hashes)
 
@@ -70,12 +73,15 @@ class DocumentRecord:
 
     def payload(self) -> dict[str, Any]:
         """As Qdrant keeps it."""
-        return {"kind": "document", **asdict(self)}
+        fields = asdict(self)
+        fields[_PASSAGES] = fields.pop("passages")
+        return {"kind": "document", **fields}
 
     @classmethod
     def of(cls, payload: Mapping[str, Any]) -> "DocumentRecord":
         """From Qdrant."""
-        return cls(**{key: payload[key] for key in cls.__slots__ if key in payload})
+        fields = {key: payload[key] for key in cls.__slots__ if key in payload}
+        return cls(**fields, passages=payload.get(_PASSAGES, 0))
 
 
 def record_point(source: str) -> str:

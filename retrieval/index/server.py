@@ -80,19 +80,19 @@ class LeanVectorStore(QdrantVectorStore):
     def _build_points(
         self, nodes: list[BaseNode], sparse_vector_name: str
     ) -> tuple[list[Any], list[str]]:
-        points = [self._point(chunk, sparse_vector_name) for chunk in nodes]
+        points = [self._point(passage, sparse_vector_name) for passage in nodes]
         return points, [point.id for point in points]
 
-    def _point(self, chunk: BaseNode, sparse_vector_name: str) -> Any:
-        if not isinstance(chunk, WeighedNode):
-            raise TypeError(f"node {chunk.node_id} has no BM25 weights; add it to a PassageStore")
-        vectors: dict[str, Any] = {self.dense_vector_name: chunk.get_embedding()}
-        if chunk.weight.indices:  # a passage without terms is none of the N that idf counts
-            vectors[sparse_vector_name] = _sparse(chunk.weight)
+    def _point(self, passage: BaseNode, sparse_vector_name: str) -> Any:
+        if not isinstance(passage, WeighedNode):
+            raise TypeError(f"node {passage.node_id} has no BM25 weights; add it to a PassageStore")
+        vectors: dict[str, Any] = {self.dense_vector_name: passage.get_embedding()}
+        if passage.weight.indices:  # a passage without terms is none of the N that idf counts
+            vectors[sparse_vector_name] = _sparse(passage.weight)
         return models.PointStruct(
-            id=chunk.node_id,
+            id=passage.node_id,
             vector=vectors,
-            payload={"kind": PASSAGE, "text": chunk.text, **chunk.metadata},
+            payload={"kind": PASSAGE, "text": passage.text, **passage.metadata},
         )
 
 
@@ -156,7 +156,7 @@ class ServerStore(PassageStore):
         if not vector.indices:
             return []
         hits = self._search(_sparse(vector), SPARSE, limit, where, self._population())
-        return [(chunk, score) for chunk, score in hits if score > 0]
+        return [(passage, score) for passage, score in hits if score > 0]
 
     def fetch(self, ids: Sequence[str]) -> list[TextNode]:
         """See `PassageStore.fetch`."""
@@ -165,7 +165,7 @@ class ServerStore(PassageStore):
             for record in self._retrieve(ids, True)
             if _kind(record) == PASSAGE
         }
-        return [found[chunk] for chunk in ids if chunk in found]
+        return [found[passage] for passage in ids if passage in found]
 
     def passages(self, batch: int = 512, hidden: bool = False) -> Iterator[list[TextNode]]:
         """See `PassageStore.passages`."""
@@ -190,13 +190,13 @@ class ServerStore(PassageStore):
         """See `PassageStore.upsert`; in requests of less than 5 MB."""
         weighed = (
             WeighedNode(
-                id_=chunk.node_id,
-                text=chunk.text,
-                embedding=chunk.get_embedding(),
-                metadata=chunk.metadata,
+                id_=passage.node_id,
+                text=passage.text,
+                embedding=passage.get_embedding(),
+                metadata=passage.metadata,
                 weight=weight,
             )
-            for chunk, weight in zip(nodes, weights, strict=True)
+            for passage, weight in zip(nodes, weights, strict=True)
         )
         for request in _requests(weighed, _node_bytes):
             self._calls(lambda part=request: self._vector_store.add([*part]))  # type: ignore[misc]
@@ -209,8 +209,8 @@ class ServerStore(PassageStore):
     def reweigh(self, ids: Sequence[str], weights: Sequence[SparseVector]) -> None:
         """See `PassageStore.reweigh`."""
         changed = [
-            models.PointVectors(id=chunk, vector={SPARSE: _sparse(weight)})
-            for chunk, weight in zip(ids, weights, strict=True)
+            models.PointVectors(id=passage, vector={SPARSE: _sparse(weight)})
+            for passage, weight in zip(ids, weights, strict=True)
             if weight.indices
         ]
         for request in _requests(changed, _weights_bytes):
@@ -262,7 +262,7 @@ class ServerStore(PassageStore):
     def put_records(self, records: Sequence[DocumentRecord]) -> None:
         """See `PassageStore.put_records`."""
         for record in records:
-            if record.hidden:  # hide before the write that lets chunks come in
+            if record.hidden:  # hide before the write that lets passages come in
                 self._note(record)
         points = [
             _bare(record.point, {**record.payload(), HIDES: sorted(record.hidden)})
@@ -416,8 +416,10 @@ def _bytes(payload: Any, dimensions: int = 0, coordinates: int = 0) -> int:
     return 22 * dimensions + 34 * coordinates + len(json.dumps(payload)) + 200
 
 
-def _node_bytes(chunk: WeighedNode) -> int:
-    return _bytes([chunk.text, chunk.metadata], len(chunk.embedding or ()), len(chunk.weight))
+def _node_bytes(passage: WeighedNode) -> int:
+    return _bytes(
+        [passage.text, passage.metadata], len(passage.embedding or ()), len(passage.weight)
+    )
 
 
 def _stored_bytes(passage: StoredPassage) -> int:

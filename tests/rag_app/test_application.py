@@ -62,10 +62,15 @@ async def test_what_is_taken_in_is_listed_found_and_answered(application, folder
     assert [(d.source, d.state) for d in listed] == [
         ("a.txt", "ready"), ("b.txt", "ready"), ("c.txt", "ready"),
     ]  # fmt: skip
-    assert sum(document.chunks for document in listed) == report.chunks
+    assert sum(document.passages for document in listed) == report.passages
     assert listed[0].size == (folder / "a.txt").stat().st_size
     (info,) = await application.collections()
-    assert (info.name, info.documents, info.chunks, info.usable) == ("c", 3, report.chunks, True)
+    assert (info.name, info.documents, info.passages, info.usable) == (
+        "c",
+        3,
+        report.passages,
+        True,
+    )
     assert info.encoder == "tests/hashing"
     events = [event async for event in application.ask("c", "Where is the harbour?")]
     assert isinstance(events[0], SearchResult)
@@ -268,7 +273,7 @@ async def test_a_passage_is_shown_among_its_neighbours(application, folder, sett
     ordered = sorted(found.hits, key=lambda hit: hit.char_start)
     assert len(ordered) == 5
     for at, hit in enumerate(ordered):
-        context = await application.context("c", hit.chunk_id)
+        context = await application.context("c", hit.passage_id)
         assert context.source == "a.txt"
         assert context.text == hit.text
         first, last = ordered[max(0, at - 2)], ordered[min(len(ordered) - 1, at + 2)]
@@ -281,10 +286,10 @@ async def test_pre_cut_passages_stand_alone(application, tmp_path):
     write(tmp_path / "in", {"a.jsonl": lines})
     await application.ingest("c", [tmp_path / "in"])
     found = await application.search("c", "two", BM25)
-    context = await application.context("c", found.hits[0].chunk_id)
+    context = await application.context("c", found.hits[0].passage_id)
     assert (context.before, context.text, context.after) == ("", "two", "")
     assert context.headings == ("T",)
-    assert found.hits[0].passage_id == "2"
+    assert found.hits[0].record_id == "2"
 
 
 # --- other settings ---------------------------------------------------------------------------

@@ -43,7 +43,7 @@ def storage(tmp_path_factory, folder) -> Path:
     report = json.loads(done.stdout)
     assert report["collection"] == "default"
     assert report["documents"] == {"added": 2, "updated": 0, "unchanged": 0, "failed": 1}
-    assert report["chunks"] > 2
+    assert report["passages"] > 2
     assert report["seconds"] > 0
     (failure,) = report["failures"]
     assert failure["source"] == "broken.pdf"
@@ -84,7 +84,7 @@ def test_search_prints_hits_and_trace(storage):
     assert "copper lantern" in hit["text"]
     assert NOTES[hit["char_start"] : hit["char_end"]].strip() == hit["text"].strip()
     assert set(hit["ranks"]) == {"dense", "bm25", "fused"}
-    assert {"chunk_id", "page", "score"} <= set(hit)
+    assert {"passage_id", "page", "score"} <= set(hit)
     assert [stage["stage"] for stage in found["trace"]["stages"]] == [
         "condense", "rewrite", "retrieve", "rerank",
     ]  # fmt: skip
@@ -95,7 +95,7 @@ def test_ask_prints_answer_and_citations(storage):
     told = document(rag_app("ask", question, "--json", storage=storage))
     assert "northern pier" in told["answer"]
     citation = told["citations"][0]
-    assert set(citation) == {"n", "chunk_id", "source", "page", "char_start", "char_end", "text"}
+    assert set(citation) == {"n", "passage_id", "source", "page", "char_start", "char_end", "text"}
     assert f"[{citation['n']}]" in told["answer"]
     assert citation["source"] == "notes.md"
     assert told["trace"]["stages"][-1]["stage"] == "read"

@@ -19,7 +19,7 @@ PERSISTENCES = st.sampled_from([0.5, 0.9, 0.98])
 
 def hit(place: int, index: str = "", **fields: object) -> Hit:
     values: dict = {
-        "chunk_id": f"{index}{place}", "source": "a.txt", "page": None, "char_start": place,
+        "passage_id": f"{index}{place}", "source": "a.txt", "page": None, "char_start": place,
         "char_end": place + 1, "text": f"passage {place}", "score": 1 / (place + 1),
         "ranks": {}, "scores": {},
     }  # fmt: skip
@@ -79,8 +79,8 @@ def test_the_same_place_is_the_same_passage_whatever_its_chunk_is_called() -> No
 
 
 def test_a_passage_of_its_own_id_is_known_by_it() -> None:
-    one = SearchResult("q", [hit(1, passage_id="p")], Trace())
-    other = SearchResult("q", [hit(7, passage_id="p")], Trace())
+    one = SearchResult("q", [hit(1, record_id="p")], Trace())
+    other = SearchResult("q", [hit(7, record_id="p")], Trace())
     assert compare({"x": one, "y": other}, 10).overlap[0].shared == 1
 
 

@@ -43,7 +43,7 @@ def look(storage: Path, after_kill: bool = False) -> dict[str, list[str]]:
     try:
         shown = visible(store)
         for record in store.records():
-            assert len(shown.get(record.source, [])) == record.chunks
+            assert len(shown.get(record.source, [])) == record.passages
         if not after_kill:
             assert settled(store)
             assert stored(store) == sum(len(texts) for texts in shown.values())
@@ -107,7 +107,7 @@ def searches(storage: Path, folder: Path) -> None:
     wanted = json.loads((folder / "corpus.jsonl").read_text().splitlines()[7])
     done = rag_app("search", wanted["text"], "--top-k", "1", "--json", storage=storage)
     (hit,) = json.loads(done.stdout)["hits"]
-    assert hit["passage_id"] == wanted["_id"]
+    assert hit["record_id"] == wanted["_id"]
 
 
 def test_a_run_after_kills_at_any_instant_has_exactly_the_full_set(tmp_path, folder):

@@ -131,7 +131,7 @@ async def test_an_answer_comes_as_result_then_pieces_then_the_whole(store):
     assert not answer.truncated
     assert not answer.abstained
     assert answer.trace.stages[-1]["coverage"] == 1
-    assert {c.chunk_id for c in answer.citations} <= {hit.chunk_id for hit in found.hits[:3]}
+    assert {c.passage_id for c in answer.citations} <= {hit.passage_id for hit in found.hits[:3]}
     assert answer.citations
 
 
@@ -164,9 +164,9 @@ async def test_hits_carry_their_rank_and_score_in_every_ranking(store):
         assert scores == sorted(scores, reverse=True)
         first = found.trace.candidates[name][0]
         assert ranked[0].ranks[name] == 1
-        assert first["chunk_id"] == ranked[0].chunk_id
+        assert first["passage_id"] == ranked[0].passage_id
     assert all(hit.score == hit.scores["fused"] for hit in found.hits)
-    assert len({hit.chunk_id for hit in found.hits}) == len(found.hits)
+    assert len({hit.passage_id for hit in found.hits}) == len(found.hits)
 
 
 async def test_history_reaches_the_condenser_and_the_rewritten_query_the_retriever(store):
@@ -192,13 +192,13 @@ async def test_somebodys_reranker_can_be_put_in(store):
     plain = await pipeline(store, rewriter=Adds()).search(QUESTION)
     made = pipeline(store, rewriter=Adds(), reranker=Backwards(), reranker_name="backwards")
     found = await made.search(QUESTION)
-    assert [h.chunk_id for h in found.hits] == [h.chunk_id for h in reversed(plain.hits)]
+    assert [h.passage_id for h in found.hits] == [h.passage_id for h in reversed(plain.hits)]
     assert [hit.ranks["reranked"] for hit in found.hits] == [1, 2, 3, 4, 5]
     assert [hit.ranks["fused"] for hit in found.hits] == [5, 4, 3, 2, 1]
     assert [hit.score for hit in found.hits] == [hit.scores["reranked"] for hit in found.hits]
     assert next(s for s in found.trace.stages if s["stage"] == "rerank")["kind"] == "backwards"
     *_, answer = await ask(made)
-    assert {c.chunk_id for c in answer.citations} <= {h.chunk_id for h in found.hits[:3]}
+    assert {c.passage_id for c in answer.citations} <= {h.passage_id for h in found.hits[:3]}
 
 
 async def test_somebodys_retriever_can_be_put_in_with_nodes_of_its_own(store):
@@ -212,10 +212,10 @@ async def test_somebodys_retriever_can_be_put_in_with_nodes_of_its_own(store):
     )
     *_, answer = await ask(made)
     (hit,) = answer.hits
-    assert (hit.chunk_id, hit.source, hit.page, hit.headings) == ("x1", "x1", None, ())
+    assert (hit.passage_id, hit.source, hit.page, hit.headings) == ("x1", "x1", None, ())
     assert (hit.char_start, hit.char_end) == (0, len(hit.text))
     assert (hit.ranks, hit.scores) == ({"theirs": 1}, {"theirs": 0.5})
-    assert answer.citations[0].chunk_id == "x1"
+    assert answer.citations[0].passage_id == "x1"
 
 
 @pytest.mark.parametrize("passages", [0, 3])
@@ -257,11 +257,11 @@ async def test_results_are_the_documents_of_the_command_line(store):
     found, *_, answer = await ask(pipeline(store))
     told = found.as_dict()
     assert set(told) == {"hits", "trace"}
-    contract = {"chunk_id", "source", "page", "char_start", "char_end", "text", "score", "ranks"}
+    contract = {"passage_id", "source", "page", "char_start", "char_end", "text", "score", "ranks"}
     assert contract <= set(told["hits"][0])
     told = answer.as_dict()
     assert {"answer", "citations", "trace"} <= set(told)
-    contract = {"n", "chunk_id", "source", "page", "char_start", "char_end", "text"}
+    contract = {"n", "passage_id", "source", "page", "char_start", "char_end", "text"}
     assert contract == set(told["citations"][0])
 
 

@@ -43,7 +43,7 @@ async def opened(
     application, _ = assembly.open_application(load_settings(overrides=tree))
     try:
         report = await application.ingest("c", [corpus])
-        assert report.chunks == PASSAGES
+        assert report.passages == PASSAGES
         yield application
     finally:
         await application.close()
@@ -112,10 +112,10 @@ async def test_half_of_each_span_is_the_formula(encoder, tmp_path, corpus):
     async with opened("reasonir-bm25", tmp_path / "storage", corpus, **kept) as application:
         hits = (await application.search("c", QUESTION)).hits
     assert len(hits) == PASSAGES
-    near = observed({hit.chunk_id: hit.scores["dense"] for hit in hits})
-    shared = observed({hit.chunk_id: hit.scores["bm25"] for hit in hits})
+    near = observed({hit.passage_id: hit.scores["dense"] for hit in hits})
+    shared = observed({hit.passage_id: hit.scores["bm25"] for hit in hits})
     for hit in hits:
-        assert hit.score == pytest.approx((near[hit.chunk_id] + shared[hit.chunk_id]) / 2)
+        assert hit.score == pytest.approx((near[hit.passage_id] + shared[hit.passage_id]) / 2)
 
 
 async def test_expansions_are_made_in_two_rounds_and_searched_with_the_question_as_one(

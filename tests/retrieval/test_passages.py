@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from llama_index.core.schema import NodeRelationship
 
-from retrieval.passages import METADATA_KEYS, chunk_id, indexed_text, node, passage, version_id
+from retrieval.passages import METADATA_KEYS, indexed_text, node, node_id, passage, version_id
 
 
 def made(**changes):
@@ -34,7 +34,7 @@ def test_versions_are_told_apart_by_source_and_content(parts):
 
 
 def test_kinds_of_ids_do_not_mix():
-    assert version_id("a", "0") != chunk_id("a", 0, "")
+    assert version_id("a", "0") != node_id("a", 0, "")
 
 
 def test_metadata_has_the_keys_that_are_stored():

@@ -187,7 +187,7 @@ def test_progress_tells_count_rate_and_time_left() -> None:
 
 
 def test_report_names_every_failed_file_with_its_reason() -> None:
-    report = IngestReport(added=2, chunks=9, failures=[Failure("bad.pdf", "is encrypted")])
+    report = IngestReport(added=2, passages=9, failures=[Failure("bad.pdf", "is encrypted")])
     soup = BeautifulSoup(rendering.report(report), "html.parser")
     assert "2 added · 9 passages" in soup.get_text()
     assert [item.get_text() for item in soup.select("li")] == ["bad.pdf is encrypted"]

@@ -52,7 +52,7 @@ def test_history_leaves_out_what_failed_or_is_running() -> None:
 def test_a_citation_names_its_chunk_even_where_it_is_not_the_nth_hit() -> None:
     cited = Citation(2, "chunk-b", "doc.md", None, 0, 4, "text")
     turn = Turn(1, "q", "c", "x [2]", "done", [a_hit("chunk-a")], [cited])
-    assert [turn.chunk(n) for n in (0, 1, 2, 3)] == [None, "chunk-a", "chunk-b", None]
+    assert [turn.passage_id(n) for n in (0, 1, 2, 3)] == [None, "chunk-a", "chunk-b", None]
     assert turn.cited == {2}
 
 

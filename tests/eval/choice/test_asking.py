@@ -60,7 +60,7 @@ async def test_arms_differ_in_nothing_but_passages(world):
     assert closed == []
     assert len(rag) == len(drawn) == len(set(drawn)) > 4, "four of every query"
     assert not set(rag) & set(drawn)
-    assert [shown["chunk_id"] for shown in records[1]["passages"]] == rag
+    assert [shown["passage_id"] for shown in records[1]["passages"]] == rag
 
 
 async def test_the_answer_counts_in_the_order_of_the_data_set():

@@ -121,7 +121,7 @@ async def test_random_passages_are_as_many_and_as_long_as_those_of_the_same_ques
         ]
         assert len(found) == len(drawn)
         assert abs(words[1] - words[0]) <= 0.1 * words[0]
-        assert not {p["chunk_id"] for p in found} & {p["chunk_id"] for p in drawn}
+        assert not {p["passage_id"] for p in found} & {p["passage_id"] for p in drawn}
 
 
 async def test_two_runs_of_one_plan_have_the_same_metrics(changed, openai_server):

@@ -31,7 +31,7 @@ async def test_one_query_gives_the_best_of_its_search(application, town):
     finder = Finder(application, town, passages=3, top_k=10, remembered=9)
     found = await finder.find(["the colour of the lantern"], BM25)
     whole = await application.search(town, "the colour of the lantern", BM25)
-    assert [one.node.node_id for one in found.passages] == [h.chunk_id for h in whole.hits[:3]]
+    assert [one.node.node_id for one in found.passages] == [h.passage_id for h in whole.hits[:3]]
     assert found.passages[0].score == whole.hits[0].score
     assert sources(found)[0] == "lantern.txt"
 
@@ -50,7 +50,7 @@ async def test_several_queries_are_dealt_in_turn_and_each_passage_once(applicati
     ranked = [(await application.search(town, query, BM25)).hits[:4] for query in queries]
     for rank in range(4):
         for hits in ranked:
-            expected.setdefault(hits[rank].chunk_id)
+            expected.setdefault(hits[rank].passage_id)
     assert [one.node.node_id for one in found.passages] == list(expected)
 
 

@@ -26,12 +26,14 @@ def usual(settings):
 async def test_a_corpus_beside_the_data_set_gets_a_collection_of_its_own(
     application, usual, documents
 ):
-    for chunks in (60, 0):
+    for passages in (60, 0):
         told = []
         shelf = await take_in(application, plan(), usual, documents, RAG, told.append)
         assert shelf.collection == "eval-town"
         assert [index.documents for index in shelf.indexes] == [30]
-        assert (told[-1].chunks if told else 0) == chunks, "a second time there is nothing to do"
+        assert (told[-1].passages if told else 0) == passages, (
+            "a second time there is nothing to do"
+        )
 
 
 async def test_a_collection_that_is_named_is_taken_as_it_is(application, usual, documents, town):
@@ -94,9 +96,9 @@ def test_a_corpus_that_is_not_there_is_refused():
 
 
 def test_a_run_goes_on_with_the_passages_that_it_began_with_only():
-    index = {"encoder": "e", "fingerprint": "f", "documents": 1, "chunks": 2, "active": True}
+    index = {"encoder": "e", "fingerprint": "f", "documents": 1, "passages": 2, "active": True}
     require_unchanged({"c": [index]}, {"c": [{**index, "active": False}]})
-    for change in ({"fingerprint": "g"}, {"documents": 2}, {"chunks": 3}):
+    for change in ({"fingerprint": "g"}, {"documents": 2}, {"passages": 3}):
         with pytest.raises(EvalError, match="collection c has changed"):
             require_unchanged({"c": [index]}, {"c": [{**index, **change}]})
     with pytest.raises(EvalError, match="collection d has changed"):

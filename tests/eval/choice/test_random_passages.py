@@ -33,7 +33,7 @@ def test_they_are_as_many_and_as_long_and_none_of_those_found(places, question):
     assert abs(words(drawn) - total) <= 0.1 * total
     ids = {one.node.node_id for one in drawn}
     assert len(ids) == len(drawn)
-    assert not ids & {one.chunk_id for one in found}
+    assert not ids & {one.passage_id for one in found}
 
 
 def test_they_depend_on_seed_and_question_and_on_no_order():

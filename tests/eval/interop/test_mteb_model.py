@@ -120,7 +120,7 @@ async def test_what_mteb_is_given_is_what_the_application_finds(settings, opened
     application = opened(settings)
     for query, text in QUERIES.items():
         found = await application.search(name, text, parse("hybrid").options)
-        assert [*model.found[query]] == [hit.passage_id for hit in found.hits]
+        assert [*model.found[query]] == [hit.record_id for hit in found.hits]
         scores = [*model.found[query].values()]
         assert all(later < earlier for earlier, later in pairwise(scores))
     await application.close()

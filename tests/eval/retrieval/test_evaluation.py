@@ -127,7 +127,7 @@ async def test_where_passages_share_modules_it_is_searched_deeper_below_what_was
         for n, word in enumerate(WORDS):
             options = QueryOptions(retriever=name, top_k=6)
             found = await service.search("eval-openstax", f"what of the {word}", options)
-            modules = dict.fromkeys(str(h.passage_id).rpartition(":")[0] for h in found.hits)
+            modules = dict.fromkeys(str(h.record_id).rpartition(":")[0] for h in found.hits)
             ranked = [*run[f"b:m{n}:q0"]]
             assert len(modules) < 6 == len(ranked) or len(modules) == 6
             assert ranked[: len(modules)] == [*modules]

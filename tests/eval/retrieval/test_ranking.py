@@ -22,7 +22,7 @@ def test_a_hit_counts_as_its_passage_its_document_or_its_place() -> None:
 
 def test_a_document_has_the_score_and_place_of_its_best_passage() -> None:
     hits = [hit("a:1", 5), hit("b:1", 4), hit("a:0", 3), hit("c:0", 2)]
-    found = ranking(hits, lambda one: str(one.passage_id)[0], (), 10)
+    found = ranking(hits, lambda one: str(one.record_id)[0], (), 10)
     assert found == [("a", 5), ("b", 4), ("c", 2)]
 
 
@@ -30,7 +30,7 @@ def test_a_document_has_the_score_and_place_of_its_best_passage() -> None:
 def test_excluded_documents_leave_room_for_those_below(found, excluded, depth) -> None:
     hits = [hit(str(number), -at) for at, number in enumerate(found)]
     out = {str(number) for number in excluded}
-    kept = [document for document, _ in ranking(hits, lambda h: str(h.passage_id), out, depth)]
+    kept = [document for document, _ in ranking(hits, lambda h: str(h.record_id), out, depth)]
     assert kept == [d for d in dict.fromkeys(map(str, found)) if d not in out][:depth]
 
 

@@ -59,7 +59,7 @@ async def test_a_run_that_fails_says_why(progress, kept, told):
 async def test_documents_that_are_taken_in_are_told_of(progress):
     news = Ingested(1, 3, 70, 0.5, 10.0, "books.txt")
     progress.takes_in(news)
-    assert progress.summary().endswith("taking in books.txt: 1 of 3 documents, 70 chunks")
+    assert progress.summary().endswith("taking in books.txt: 1 of 3 documents, 70 passages")
 
 
 async def test_a_run_that_is_interrupted_says_so(progress, kept):

@@ -89,7 +89,7 @@ async def seen(
         for retriever in RETRIEVERS:
             options = QueryOptions(retriever=retriever, top_k=1000, encoder=encoder)
             hits = (await service.search(name, question, options)).hits
-            found[f"{question} {retriever}"] = {hit.chunk_id: shown(hit, off) for hit in hits}
+            found[f"{question} {retriever}"] = {hit.passage_id: shown(hit, off) for hit in hits}
     listed = [info for info in await service.collections() if info.name == name]
     return found, listed, await service.documents(name), await service.indexes(name)
 
@@ -137,7 +137,7 @@ async def test_all_that_can_be_seen_comes_back(application, folder, elsewhere, s
         assert await seen(other) == before
         again, _ = await backed_up(other)
     (copied,) = written.collections
-    documents, chunks = len(before[2]), sum(d.chunks for d in before[2])
+    documents, chunks = len(before[2]), sum(d.passages for d in before[2])
     assert (copied.documents, copied.passages, copied.originals) == (documents, chunks, 3)
     async with elsewhere("third") as third:
         await third.restore(pieces(again))

@@ -95,7 +95,7 @@ async def test_an_index_is_built_beside_the_other_and_both_find_the_same(
     report = await application.ingest("c", [folder])
     news = []
     built = await application.build_index("c", "far", news.append)
-    assert (built.added, built.unchanged, built.chunks) == (3, 0, report.chunks)
+    assert (built.added, built.unchanged, built.passages) == (3, 0, report.passages)
     assert news[-1].done == 1
     assert sorted(encoders["far"].encoded) == sorted(encoders["near"].encoded)
     near, far = await application.indexes("c")
@@ -104,7 +104,7 @@ async def test_an_index_is_built_beside_the_other_and_both_find_the_same(
     )  # fmt: skip
     assert (far.encoder, far.model, far.active, far.usable) == ("far", "tests/far", False, True)
     for info in (near, far):
-        assert (info.documents, info.chunks, info.behind) == (3, report.chunks, 0)
+        assert (info.documents, info.passages, info.behind) == (3, report.passages, 0)
     assert near.fingerprint != far.fingerprint
     assert await texts(application, "far") == await texts(application, "near")
     assert await texts(application) == await texts(application, "near")
@@ -203,8 +203,8 @@ async def test_passages_of_every_index_are_shown_in_their_context(application, f
     near = (await application.search("c", "harbour", options)).hits[0]
     named = options.model_copy(update={"encoder": "far"})
     far = (await application.search("c", "harbour", named)).hits[0]
-    assert near.chunk_id != far.chunk_id
-    shown = [await application.context("c", hit.chunk_id) for hit in (near, far)]
+    assert near.passage_id != far.passage_id
+    shown = [await application.context("c", hit.passage_id) for hit in (near, far)]
     assert shown[0] == shown[1]
 
 
@@ -398,7 +398,7 @@ async def test_a_damaged_index_can_be_dropped(application, folder, settings):
     assert (await again.ingest("c", [folder])).unchanged == 3
     assert originals(settings) == {prose(name) for name in "abc"}
     hit = (await again.search("c", "harbour")).hits[0]
-    assert (await again.context("c", hit.chunk_id)).text == hit.text
+    assert (await again.context("c", hit.passage_id)).text == hit.text
     await again.drop_index("c", far)
     assert len(await again.indexes("c")) == 1
     await again.close()
@@ -491,7 +491,7 @@ async def test_an_interrupted_build_is_not_searched_and_is_taken_up(
     info = (await listed(application))["far"]
     assert (info.usable, info.active) == (False, False)
     assert info.behind == 3 - info.documents > 0
-    assert len(await texts(application)) == (await listed(application))["near"].chunks
+    assert len(await texts(application)) == (await listed(application))["near"].passages
     for call in (
         application.search("c", "harbour", QueryOptions(encoder="far")),
         application.use_index("c", "far"),
@@ -504,7 +504,7 @@ async def test_an_interrupted_build_is_not_searched_and_is_taken_up(
     write(folder, {"b.txt": prose("other"), "d.txt": prose("d")})
     await application.ingest("c", [folder / "b.txt", folder / "d.txt"])
     await application.build_index("c", "far")
-    chunks = {d.source: d.chunks for d in await application.documents("c")}
+    chunks = {d.source: d.passages for d in await application.documents("c")}
     assert len(encoders["far"].encoded) < sum(chunks.values()), "not all of a.txt again"
     assert await texts(application, "far") == await texts(application, "near")
     assert (await listed(application))["far"].usable

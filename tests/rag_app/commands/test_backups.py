@@ -20,7 +20,7 @@ def storage(tmp_path) -> Path:
 def found(storage: Path) -> object:
     done = rag_app("search", "harbour lantern", "--json", storage=storage)
     hits = json.loads(done.stdout)["hits"]
-    return [(hit["chunk_id"], hit["source"], hit["text"]) for hit in hits]
+    return [(hit["passage_id"], hit["source"], hit["text"]) for hit in hits]
 
 
 def piped(command: str, storage: Path, data: bytes = b"") -> subprocess.CompletedProcess[bytes]:

@@ -35,7 +35,7 @@ def test_both_engines_take_in_the_same(tmp_path, folder):
         report = document("ingest", folder, "--engine", engine, storage=storage, status=3, **more)
         assert report["documents"] == {"added": 3, "updated": 0, "unchanged": 0, "failed": 1}
         hits = document("search", "harbour", "--top-k", "100", storage=storage)["hits"]
-        found[engine] = [(hit["chunk_id"], hit["text"], hit["score"]) for hit in hits]
+        found[engine] = [(hit["passage_id"], hit["text"], hit["score"]) for hit in hits]
     assert found["ray"] == found["local"]
     assert len(found["local"]) > 3
 

@@ -69,8 +69,8 @@ def test_people_read_what_an_ingestion_did_and_did_not(capsys):
     report = IngestReport(1, 2, 3, 4, 5, 6.0, [Failure("b.pdf", "is broken")], ["c.mp4"])
     output.ingest_report(report.as_dict("papers"))
     assert capsys.readouterr().out == (
-        "papers: 1 added, 2 updated, 3 unchanged, 1 failed; 4 chunks in 6.0 s\n"
-        "5 chunks are longer than the encoder reads; their ends count for BM25 only\n"
+        "papers: 1 added, 2 updated, 3 unchanged, 1 failed; 4 passages in 6.0 s\n"
+        "5 passages are longer than the encoder reads; their ends count for BM25 only\n"
         "failed: b.pdf: is broken\n"
         "ignored: c.mp4: its type is not supported\n"
     )
@@ -143,7 +143,7 @@ def test_progress_shows_counts_rate_and_time_left_on_stderr(monkeypatch, capsys)
         assert tell is not None
         tell(Progress(1, 4, 100, 0.25, 10.0, "[bold]a.txt"))
     text = terminal.getvalue()
-    for part in ("25%", "1/4 documents", "100 chunks", "10/s", "30 s left", "[bold]a.txt"):
+    for part in ("25%", "1/4 documents", "100 passages", "10/s", "30 s left", "[bold]a.txt"):
         assert part in text
     assert capsys.readouterr().out == ""
 

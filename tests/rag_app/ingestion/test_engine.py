@@ -87,7 +87,7 @@ def test_a_run_counts_what_it_did(store, folder, files):
     encoder = HashingEncoder()
     report = take_in(store, folder, files, encoder)
     assert counts(report) == (3, 0, 0, 0)
-    assert report.chunks == len(encoder.encoded) == stored(store) > 6
+    assert report.passages == len(encoder.encoded) == stored(store) > 6
     assert report.seconds > 0
     write(folder, {"b.txt": prose("other"), "d.pdf": "not a PDF", "e.txt": prose("e")})
     report = take_in(store, folder, files, encoder)
@@ -101,7 +101,7 @@ def test_the_report_is_the_documents_of_the_command_line(store, folder, files):
     told = take_in(store, folder, files).as_dict("papers")
     assert told["collection"] == "papers"
     assert told["documents"] == {"added": 3, "updated": 0, "unchanged": 0, "failed": 1}
-    assert told["chunks"] == stored(store)
+    assert told["passages"] == stored(store)
     assert told["failures"] == [
         {"source": "d.pdf", "reason": told["failures"][0]["reason"]},
     ]
@@ -113,7 +113,7 @@ def test_running_again_changes_and_encodes_nothing(store, folder, files):
     before, records = visible(store), store.records()
     encoder = HashingEncoder()
     report = take_in(store, folder, files, encoder)
-    assert (counts(report), report.chunks, encoder.encoded) == ((0, 0, 3, 0), 0, [])
+    assert (counts(report), report.passages, encoder.encoded) == ((0, 0, 3, 0), 0, [])
     assert (visible(store), store.records()) == (before, records)
 
 
@@ -140,7 +140,7 @@ def test_three_thousand_passages_are_stored_whole_and_in_batches(store, tmp_path
     jsonl(folder / "corpus.jsonl", 3000)
     report = take_in(store, folder, files)
     assert counts(report) == (1, 0, 0, 0)
-    assert report.chunks == stored(store) == store.record("corpus.jsonl").chunks == 3000
+    assert report.passages == stored(store) == store.record("corpus.jsonl").passages == 3000
     nodes = [node for batch in store.passages() for node in batch]
     assert {node.metadata["passage_id"] for node in nodes} == {f"p{n}" for n in range(3000)}
     assert {node.metadata["index"] for node in nodes} == set(range(3000))
@@ -184,8 +184,8 @@ def test_progress_only_grows_and_ends_at_one(store, folder, files, batch, monkey
     assert all(0 <= share <= 1 for share in shares)
     assert shares[-1] == 1
     assert len({*shares}) > 3
-    assert [each.chunks for each in news] == sorted(each.chunks for each in news)
-    assert (news[-1].documents, news[-1].chunks) == (4, report.chunks)
+    assert [each.passages for each in news] == sorted(each.passages for each in news)
+    assert (news[-1].documents, news[-1].passages) == (4, report.passages)
     assert {each.total_documents for each in news} == {4}
     assert news[-1].rate > 0
     assert news[-1].eta == 0
@@ -241,7 +241,7 @@ def test_an_encoder_that_fails_ends_the_run_and_the_next_goes_on_from_there(
     second = HashingEncoder()
     report = take_in(store, folder, files, second)
     assert counts(report)[0] + counts(report)[2] == 3
-    assert report.chunks == len(second.encoded)
+    assert report.passages == len(second.encoded)
     assert interrupted + len(second.encoded) == stored(store), "no stored chunk is encoded again"
     assert settled(store)
     assert set(visible(store)) == {"a.txt", "b.txt", "c.txt"}
@@ -316,7 +316,7 @@ def test_a_store_that_lost_chunks_is_noticed(store, folder, files, tmp_path):
     store.close()
     forgetful = Forgetful(tmp_path / "shard", spec())
     try:
-        with pytest.raises(ApplicationError, match=r"the store holds \d+ chunks of a\.txt"):
+        with pytest.raises(ApplicationError, match=r"the store holds \d+ passages of a\.txt"):
             take_in(forgetful, folder, files)
         assert visible(forgetful) == {}
     finally:

@@ -98,8 +98,8 @@ def test_a_server_that_goes_away_leaves_whole_documents_and_the_next_run_ends_th
 
     server.requests.clear()
     report = take_in(store, folder, tmp_path / "originals", encoder)
-    assert report.chunks == len(server.inputs), "no stored chunk is encoded again"
-    assert written + report.chunks == stored(store)
+    assert report.passages == len(server.inputs), "no stored chunk is encoded again"
+    assert written + report.passages == stored(store)
     assert visible(store) == expected
     assert settled(store)
 

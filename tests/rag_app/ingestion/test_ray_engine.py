@@ -134,7 +134,7 @@ def test_both_engines_write_the_same_and_report_the_same(both, tmp_path):
     assert records(ray) == records(local)
     assert reports[0] == reports[1]
     assert reports[0]["documents"] == {"added": 22, "updated": 0, "unchanged": 0, "failed": 3}
-    assert (reports[0]["chunks"] > 2 * ROWS, reports[0]["truncated"]) == (True, 1)
+    assert (reports[0]["passages"] > 2 * ROWS, reports[0]["truncated"]) == (True, 1)
     assert names(ray.originals) == names(local.originals)
     shares = [each.done for each in news]
     assert shares == sorted(shares)
@@ -162,7 +162,7 @@ def told(report: IngestReport) -> dict[str, Any]:
 
 def records(engine: Engine) -> list[tuple[Any, ...]]:
     return [
-        (each.source, each.live, each.chunks, each.terms, each.size, each.failure, each.settled)
+        (each.source, each.live, each.passages, each.terms, each.size, each.failure, each.settled)
         for each in engine.store.records()
     ]
 
@@ -182,7 +182,7 @@ def test_unchanged_documents_need_no_cluster(tmp_path, monkeypatch):
         take_in(store, folder, tmp_path / "files")
         ingestor = RayIngestor(store, HashingEncoder(), chunker(), Parser, tmp_path / "files")
         report = ingestor.run(found(folder))
-        assert (report.unchanged, report.chunks, report.failures) == (1, 0, [])
+        assert (report.unchanged, report.passages, report.failures) == (1, 0, [])
         write(folder, {"a.txt": prose("b")})
         with pytest.raises(ClusterError, match="not now"):
             ingestor.run(found(folder))
@@ -217,7 +217,7 @@ def test_an_interrupted_run_frees_its_workers(engine, tmp_path):
     import ray
 
     def interrupt(progress: Progress) -> None:
-        if progress.chunks:
+        if progress.passages:
             raise ApplicationError("interrupted")
 
     files = found(write(tmp_path / "in", {f"{n}.txt": prose(n) for n in range(10)}))

@@ -75,17 +75,17 @@ def test_a_new_file_is_begun_chunked_and_finished(intake, folder, originals):
 
 
 def test_a_chunk_keeps_its_identity_while_the_content_is_the_same(intake, folder):
-    def chunk_ids() -> list[str]:
+    def passage_ids() -> list[str]:
         items = intake.items(found(folder))
         return [item.node_id for item in items if isinstance(item, TextNode)]
 
-    first = chunk_ids()
-    assert chunk_ids() == first
+    first = passage_ids()
+    assert passage_ids() == first
     assert len(set(first)) == len(first)
     (folder / "a.txt").write_text(prose("a") + " More.")
-    assert not set(chunk_ids()) & set(first)
+    assert not set(passage_ids()) & set(first)
     shutil.copy(folder / "a.txt", folder / "b.txt")
-    ids = chunk_ids()
+    ids = passage_ids()
     assert len(set(ids)) == len(ids), "the same content under two names is two documents"
 
 

@@ -40,12 +40,12 @@ def test_batches_may_begin_and_end_amid_a_document(store, tmp_path):
             Batch([nodes[2], Finish(a), Begin(b), Failed(b, "torn")], truncated=2),
         ]
     )
-    assert (report.added, report.chunks, report.truncated) == (1, 3, 3)
+    assert (report.added, report.passages, report.truncated) == (1, 3, 3)
     assert [(failure.source, failure.reason) for failure in report.failures] == [("b", "torn")]
     assert visible(store) == {"a": texts}
     assert (news[-1].done, news[-1].documents, news[-1].total_documents) == (1, 2, 3)
     again = Tally(store, lambda: None, files, None).take([Batch([Unchanged(a)])])
-    assert (again.unchanged, again.chunks, again.documents) == (1, 0, 1)
+    assert (again.unchanged, again.passages, again.documents) == (1, 0, 1)
 
 
 def test_chunks_that_are_stored_are_not_written_but_count(store, tmp_path):
@@ -56,8 +56,8 @@ def test_chunks_that_are_stored_are_not_written_but_count(store, tmp_path):
     held = store.stored_terms([node.node_id for node in nodes])
     nodes[0].embedding = None
     batches = [Batch([Begin(a), *nodes, Finish(a)], held)]
-    assert Tally(store, lambda: None, files, None).take(batches).chunks == 1
-    assert store.record("a").chunks == 2
+    assert Tally(store, lambda: None, files, None).take(batches).passages == 1
+    assert store.record("a").passages == 2
 
 
 def test_a_batch_without_items_tells_that_the_run_goes_on(store):

@@ -52,7 +52,7 @@ def commit(store: PassageStore, content: str, source: str = "a.txt") -> bool:
     made = nodes(content, source)
     stored = store.stored_terms([node.node_id for node in made])
     for node in made:
-        writer.chunks([node], stored)
+        writer.passages([node], stored)
     return writer.finish(document(content, source))
 
 
@@ -60,7 +60,7 @@ def begin(store: PassageStore, content: str, chunks: int, source: str = "a.txt")
     """Start on a version and get no further than some chunks."""
     writer = DocumentWriter(store)
     writer.begin(document(content, source))
-    writer.chunks(nodes(content, source)[:chunks], {})
+    writer.passages(nodes(content, source)[:chunks], {})
 
 
 def shown(store: PassageStore, source: str = "a.txt") -> tuple[str, ...]:
@@ -86,12 +86,12 @@ def test_a_document_is_seen_only_when_it_is_finished(store):
     writer = DocumentWriter(store)
     writer.begin(document("old"))
     assert shown(store) == ()
-    assert writer.chunks(nodes("old"), {}) == len(OLD)
+    assert writer.passages(nodes("old"), {}) == len(OLD)
     assert shown(store) == ()
     assert writer.finish(document("old")) is False
     assert shown(store) == OLD
     record = store.record("a.txt")
-    assert (record.live, record.chunks, record.size, record.suffix) == ("old", 2, 100, ".txt")
+    assert (record.live, record.passages, record.size, record.suffix) == ("old", 2, 100, ".txt")
     assert record.terms == sum(store.stored_terms([n.node_id for n in nodes("old")]).values())
     assert record.updated.endswith("+00:00")
 
@@ -115,13 +115,13 @@ def test_chunks_that_are_stored_are_counted_but_not_written_again(store):
     assert len(stored) == 2
     for node in made[:2]:
         node.embedding = None  # what an interrupted run has stored is not encoded again
-    assert writer.chunks(made, stored) == 1
+    assert writer.passages(made, stored) == 1
     writer.finish(document("new"))
     whole = store.record("a.txt")
     store.delete("a.txt")
     commit(store, "new")
     again = store.record("a.txt")
-    assert (again.chunks, again.terms) == (whole.chunks, whole.terms)
+    assert (again.passages, again.terms) == (whole.passages, whole.terms)
 
 
 def test_remains_of_an_interrupted_version_go_when_another_is_begun(store):
@@ -162,7 +162,7 @@ def test_failing_half_way_keeps_the_old_version_and_nothing_of_the_new(store):
     commit(store, "old")
     writer = DocumentWriter(store)
     writer.begin(document("new"))
-    writer.chunks(nodes("new")[:1], {})
+    writer.passages(nodes("new")[:1], {})
     writer.fail(document("new"), "page 7 is damaged")
     assert shown(store) == OLD
     assert store.count(version_id("a.txt", "new")) == 0
@@ -183,8 +183,8 @@ def test_an_incomplete_version_is_not_shown(store):
     commit(store, "old")
     writer = DocumentWriter(store)
     writer.begin(document("new"))
-    writer.chunks(nodes("new"), {nodes("new")[1].node_id: 3})
-    with pytest.raises(ApplicationError, match=r"holds 2 chunks of a\.txt, 3 were written"):
+    writer.passages(nodes("new"), {nodes("new")[1].node_id: 3})
+    with pytest.raises(ApplicationError, match=r"holds 2 passages of a\.txt, 3 were written"):
         writer.finish(document("new"))
     assert shown(store) == OLD
 
@@ -248,7 +248,7 @@ def new_and_retired(store: PassageStore, source: str) -> None:
     commit(store, "half", source)
     begin(store, "old", 2, source)
     record = store.record(source)
-    store.put_record(replace(record, live="old", pending=None, retired="half", chunks=2))
+    store.put_record(replace(record, live="old", pending=None, retired="half", passages=2))
 
 
 def failed(store: PassageStore, source: str) -> None:

@@ -20,7 +20,7 @@ async def papers(settings, encoder, tmp_path):
 
 
 async def test_an_empty_storage_has_nothing_that_does_not_fit(settings, encoder):
-    assert (await indexes(settings)).startswith("0 collections, 0 chunks, fingerprint ")
+    assert (await indexes(settings)).startswith("0 collections, 0 passages, fingerprint ")
     Ownership(settings.storage.path).release()
     assert encoder.closed
 
@@ -28,7 +28,7 @@ async def test_an_empty_storage_has_nothing_that_does_not_fit(settings, encoder)
 async def test_collections_that_fit_are_counted(settings, papers):
     found = await indexes(settings)
     assert found.startswith("1 collections, ")
-    assert " 0 chunks" not in found
+    assert " 0 passages" not in found
 
 
 async def test_another_chunker_names_the_command_that_builds_anew(settings, papers):

@@ -65,11 +65,11 @@ async def test_every_call_gives_what_the_application_gives(remote, application, 
     ours, theirs = [
         [hit async for batch in s.passages("c") for hit in batch.passages] for s in (local, remote)
     ]
-    assert {hit.chunk_id for hit in theirs} >= {hit.chunk_id for hit in there.hits}
-    assert len(theirs) == sum(document.chunks for document in await local.documents("c"))
+    assert {hit.passage_id for hit in theirs} >= {hit.passage_id for hit in there.hits}
+    assert len(theirs) == sum(document.passages for document in await local.documents("c"))
     assert ours == theirs
-    context = await remote.context("c", there.hits[0].chunk_id)
-    assert context == await local.context("c", there.hits[0].chunk_id)
+    context = await remote.context("c", there.hits[0].passage_id)
+    assert context == await local.context("c", there.hits[0].passage_id)
     found, *deltas, answer = [e async for e in remote.ask("c", QUESTION, HISTORY, options)]
     ours, *_, own = [e async for e in local.ask("c", QUESTION, HISTORY, options)]
     assert untimed(found) == untimed(ours)
@@ -155,7 +155,7 @@ async def test_indexes_are_handled_as_the_application_does(
     options = QueryOptions(encoder="far", top_k=3)
     here, there = [untimed(await s.search("c", QUESTION, options)) for s in (application, remote)]
     assert here == there
-    assert (await remote.context("c", there.hits[0].chunk_id)).text == there.hits[0].text
+    assert (await remote.context("c", there.hits[0].passage_id)).text == there.hits[0].text
     assert (await remote.build_index("c")).added == 1
     await remote.use_index("c", "far")
     await remote.drop_index("c", "hashing")
@@ -170,7 +170,7 @@ async def test_progress_comes_while_the_work_goes_on(remote, folder, monkeypatch
     assert len(news) > 3
     assert [n.done for n in news] == sorted(n.done for n in news)
     assert news[-1].done == 1
-    assert news[-1].chunks == report.chunks
+    assert news[-1].passages == report.passages
 
 
 async def test_names_and_sources_survive_the_address(remote, tmp_path):

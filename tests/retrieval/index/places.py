@@ -139,7 +139,7 @@ def chunks(texts: Sequence[str], source: str = "a.txt", content: str = "1") -> l
 def committed(source: str, content: str, nodes: Sequence[TextNode]) -> DocumentRecord:
     """The record of a document whose chunks are all stored."""
     terms = sum(SPEC.bm25.count(indexed_text(node)).length for node in nodes)
-    return DocumentRecord(source=source, live=content, chunks=len(nodes), terms=terms)
+    return DocumentRecord(source=source, live=content, passages=len(nodes), terms=terms)
 
 
 def ingest(

@@ -102,7 +102,7 @@ def reopened(place, store: PassageStore, name: str) -> PassageStore:
 
 
 def found(store: PassageStore, query: str, limit: int = 50, where: Where = Where()) -> list[str]:  # noqa: B008
-    return [chunk_id for chunk_id, _ in store.sparse(terms(query), limit, where)]
+    return [passage_id for passage_id, _ in store.sparse(terms(query), limit, where)]
 
 
 def terms(query: str) -> SparseVector:
@@ -151,7 +151,7 @@ def test_fetch_returns_every_part_of_what_was_added(store):
         char_start=120,
         char_end=190,
         headings=["Über uns", "§ 2 — „Türme“"],
-        passage_id="corpus/42",
+        record_id="corpus/42",
     )
     written.embedding = embedding("anything")
     assert store.add([written]) == [written.node_id]
@@ -499,7 +499,7 @@ def test_records_come_back_whole_and_by_source(store):
         live="a" * 64,
         pending="b" * 64,
         retired="c" * 64,
-        chunks=12,
+        passages=12,
         terms=345,
         size=7_890_123_456,
         suffix=".pdf",
@@ -707,7 +707,7 @@ def test_a_killed_process_loses_nothing_that_it_had_added(kind, tmp_path, name):
     store = there.collections.open(name, SPEC)
     sources = [f"{number}.txt" for number in range(5)]
     assert [record.source for record in store.records()] == sources
-    assert [record.chunks for record in store.records()] == [len(TEXTS)] * 5
+    assert [record.passages for record in store.records()] == [len(TEXTS)] * 5
     assert visible(store) == {key for source in sources for key in ids(chunks(TEXTS, source))}
     assert len(found(store, "cheese")) == 15
     store.close()

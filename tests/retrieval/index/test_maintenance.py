@@ -46,7 +46,7 @@ def test_a_refresh_under_way_is_finished_however_small_the_drift(store):
 def test_the_average_is_that_of_the_live_versions(store):
     ingest(store)
     ingest(store, [text * 5 for text in TEXTS], source="b.txt")
-    store.put_record(replace(store.record("b.txt"), chunks=0, terms=0, live=None, retired="1"))
+    store.put_record(replace(store.record("b.txt"), passages=0, terms=0, live=None, retired="1"))
     refresh_lengths(store)
     lengths = [SPEC.bm25.count(text).length for text in TEXTS]
     assert store.collection().average_length == pytest.approx(sum(lengths) / len(lengths))

@@ -16,7 +16,7 @@ DOCUMENTS = st.builds(
     live=HASHES,
     pending=HASHES,
     retired=HASHES,
-    chunks=st.integers(0, 2**40),
+    passages=st.integers(0, 2**40),
     terms=st.integers(0, 2**40),
     size=st.integers(0, 2**50),
     suffix=st.text(),
@@ -58,9 +58,9 @@ def test_a_document_that_was_never_whole_has_no_version():
 
 
 def test_keys_of_other_versions_of_the_program_are_passed_over():
-    payload = {**DocumentRecord("a", chunks=3).payload(), "later": 1}
+    payload = {**DocumentRecord("a", passages=3).payload(), "later": 1}
     del payload["suffix"]
-    assert DocumentRecord.of(payload) == DocumentRecord("a", chunks=3)
+    assert DocumentRecord.of(payload) == DocumentRecord("a", passages=3)
 
 
 def test_points_of_records_differ_by_source_and_stay_the_same():
