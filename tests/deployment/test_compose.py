@@ -68,6 +68,7 @@ def test_every_service_is_confined():
         assert one["cap_drop"] == ["ALL"], name
         assert one["security_opt"] == ["no-new-privileges:true"], name
         assert one["mem_limit"], name
+        assert one["pids_limit"], name
         assert one["logging"]["options"]["max-size"], name
         assert "privileged" not in one, name
         assert one["image"].rpartition(":")[2] not in {"latest", one["image"]}, name
