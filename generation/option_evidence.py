@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice, pairwise
-from threading import Lock
 from typing import Final
 
 import numpy as np
@@ -22,6 +21,7 @@ import numpy.typing as npt
 from llama_index.core.schema import MetadataMode, NodeWithScore
 
 from data.sentences import split_sentences
+from data.text import QUESTION_STOP_WORDS, Stems
 from generation.vector_memory import VectorMemory
 
 Array = npt.NDArray[np.float64]
@@ -46,20 +46,8 @@ SENTENCES: Final = 16
 """About how many sentences are encoded for a question."""
 _REMEMBERED_PASSAGES: Final = 2_048  # about 15 kB each
 _REMEMBERED_VECTORS: Final = 50_000  # about 2 kB each
-_WORDS_REMEMBERED: Final = 200_000
 
 _WORD: Final = re.compile(r"[^\W_]+")
-_STOP_WORDS: Final = frozenset(
-    _WORD.findall(
-        "a about after all also am an and any are as at be because been before being between "
-        "both but by can could did do does doing down during each few for from further had has "
-        "have having he her here hers him his how i if in into is it its just me more most my "
-        "no nor not of off on once only or other our out over own same she should so some such "
-        "than that the their theirs them then there these they this those through to too under "
-        "until up us very was we were what when where which while who whom why will with would "
-        "you your tell explain describe "
-    )
-)
 _BLANK: Final = re.compile(r"_{2,}")
 _LETTERS: Final = r"\(?[a-e1-5]\)?,? (?:and|&|or|nor) \(?[a-e1-5]\)?"
 _ALL: Final = re.compile(
@@ -102,24 +90,13 @@ class Terms:
     """
 
     def __init__(self, language: str = "english") -> None:
-        import Stemmer
-
-        if language not in Stemmer.algorithms():
-            known = ", ".join(sorted(Stemmer.algorithms()))
-            raise ValueError(f"language must be one of {known}; got {language!r}")
         self.language = language
-        self._stemmer = Stemmer.Stemmer(language, 0)
-        self._lock = Lock()  # a Snowball stemmer must not be used by two threads at once
-        self._stem = lru_cache(_WORDS_REMEMBERED)(self._new_stem)
+        self._stems = Stems(language, QUESTION_STOP_WORDS)
 
     def __call__(self, text: str) -> list[tuple[int, str]]:
         """Place of the word, from 0, and its stem, in order."""
-        words = enumerate(_WORD.findall(text.lower()))
-        return [(n, self._stem(word)) for n, word in words if word not in _STOP_WORDS]
-
-    def _new_stem(self, word: str) -> str:
-        with self._lock:
-            return str(self._stemmer.stemWord(word))
+        stems = (self._stems[word] for word in _WORD.findall(text.lower()))
+        return [(place, stem) for place, stem in enumerate(stems) if stem]
 
 
 class TermShares:

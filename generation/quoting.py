@@ -19,6 +19,7 @@ import numpy.typing as npt
 from llama_index.core.schema import MetadataMode, NodeWithScore
 
 from data.sentences import split_sentences
+from data.text import QUESTION_STOP_WORDS, Stems
 from generation.citations import Citation, defuse_markers
 from generation.reading import Reading, ReadingEvent, TextDelta
 
@@ -31,17 +32,6 @@ NOTHING_RELEVANT: Final = (
 )
 
 _WORD: Final = re.compile(r"\w+")
-_STOP_WORDS: Final = frozenset(
-    _WORD.findall(
-        "a about after all also am an and any are as at be because been before being between "
-        "both but by can could did do does doing down during each few for from further had has "
-        "have having he her here hers him his how i if in into is it its just me more most my "
-        "no nor not of off on once only or other our out over own same she should so some such "
-        "than that the their them then there these they this those through to too under until "
-        "up us very was we were what when where which while who whom why will with would you "
-        "your tell explain describe "
-    )
-)
 _LOGGER: Final = logging.getLogger(__name__)
 
 
@@ -120,7 +110,7 @@ class QuotingReader:
                 raise ValueError(f"{label} must be from 0 to 1, got {share}")
         if (embed is None) != (embed_query is None):
             raise ValueError("embed and embed_query must be given together")
-        _Terms(language)
+        self._stems = Stems(language, QUESTION_STOP_WORDS)
         self._sentences = sentences
         self._passages = passages
         self._embed = embed
@@ -129,7 +119,6 @@ class QuotingReader:
         self._diversity = diversity
         self._min_similarity = min_similarity
         self._embedded_sentences = embedded_sentences
-        self._language = language
 
     async def read(
         self, question: str, passages: Sequence[NodeWithScore]
@@ -162,9 +151,8 @@ class QuotingReader:
 
     def _pick(self, question: str, passages: Sequence[NodeWithScore]) -> list[_Sentence]:
         """Choose the sentences to quote, in reading order."""
-        terms = _Terms(self._language)
-        candidates = list(_candidates(passages, terms))
-        wanted = terms.of(question)
+        candidates = list(_candidates(passages, self._stems))
+        wanted = _terms(question, self._stems)
         lexical = _coverage(wanted, candidates)
         bonus = np.array([0.1 / sentence.n for sentence in candidates], dtype=np.float32)
         best_first = np.argsort(-(lexical + bonus), kind="stable")
@@ -201,23 +189,12 @@ class QuotingReader:
         return vectors, vectors @ query
 
 
-class _Terms:
-    """Turns text into its set of stemmed terms without stop words."""
-
-    def __init__(self, language: str) -> None:
-        import Stemmer
-
-        if language not in Stemmer.algorithms():
-            known = ", ".join(sorted(Stemmer.algorithms()))
-            raise ValueError(f"language must be one of {known}; got {language!r}")
-        self._stemmer = Stemmer.Stemmer(language)
-
-    def of(self, text: str) -> frozenset[str]:
-        words = (word.lower() for word in _WORD.findall(text))
-        return frozenset(self._stemmer.stemWords([w for w in words if w not in _STOP_WORDS]))
+def _terms(text: str, stems: Stems) -> frozenset[str]:
+    """Stems of the text's words without stop words."""
+    return frozenset(filter(None, (stems[word.lower()] for word in _WORD.findall(text))))
 
 
-def _candidates(passages: Sequence[NodeWithScore], terms: _Terms) -> Iterator[_Sentence]:
+def _candidates(passages: Sequence[NodeWithScore], stems: Stems) -> Iterator[_Sentence]:
     """Yield the passages' sentences of three words and more, repeated ones once, no headings."""
     seen: set[str] = set()
     for n, passage in enumerate(passages, start=1):
@@ -229,7 +206,7 @@ def _candidates(passages: Sequence[NodeWithScore], terms: _Terms) -> Iterator[_S
                 continue
             if len(_WORD.findall(quote)) >= 3 and quote not in seen:
                 seen.add(quote)
-                yield _Sentence(n, position, quote, terms.of(quote))
+                yield _Sentence(n, position, quote, _terms(quote, stems))
 
 
 def _coverage(wanted: frozenset[str], sentences: Sequence[_Sentence]) -> Vector:

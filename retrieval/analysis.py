@@ -5,23 +5,9 @@ Snowball's (https://snowballstem.org), through PyStemmer.
 """
 
 import re
-import threading
 import unicodedata
 
-import Stemmer
-
-_FUNCTION_WORDS = """
-    a about after all also am an and any are as at be because been before being both but by can
-    could did do does doing for from had has have having he her here hers him his how i if in into
-    is it its itself just me more most my no nor not of on only or other our out over own same she
-    should so some such than that the their theirs them then there these they this those through
-    to too under until up very was we were what when where which while who whom why will with would
-    you your yours 's ’s
-"""
-ENGLISH_STOP_WORDS = frozenset(_FUNCTION_WORDS.split())
-"""Function words: articles, pronouns, auxiliaries, prepositions, conjunctions, the possessive s."""
-
-_CACHE_LIMIT = 500_000  # words; about 60 MB, more than the vocabulary of a large collection
+from data.text import ENGLISH_STOP_WORDS, Stems
 
 _ASCII_WORD = re.compile(r"'s\b|[0-9]+|[a-z]+")
 _IDEOGRAPH = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
@@ -59,12 +45,9 @@ class Analyzer:
     """
 
     def __init__(self, language: str = "english") -> None:
-        allowed = ["none", *sorted(Stemmer.algorithms())]
-        if language not in allowed:
-            raise ValueError(f"language is {language!r}; allowed are {', '.join(allowed)}")
         self.language = language
         stop_words = ENGLISH_STOP_WORDS if language == "english" else frozenset({"'s", "’s"})
-        self._terms = _Terms(language, stop_words)
+        self._terms = Stems(language, stop_words)
 
     def __call__(self, text: str) -> list[str]:
         """The terms of `text`, in order, with repetitions; empty when there is none."""
@@ -78,28 +61,3 @@ class Analyzer:
     def identity(self) -> dict[str, str | int]:
         """What a stored index must agree on: change of any value means other terms."""
         return {"analyzer": 1, "language": self.language}
-
-
-class _Terms(dict[str, str]):
-    """Word to term ("" for a stop word), filled on demand and emptied when it grows too large."""
-
-    def __init__(self, language: str, stop_words: frozenset[str]) -> None:
-        super().__init__()
-        self._stop_words = stop_words
-        self._stemmer = None if language == "none" else Stemmer.Stemmer(language, 0)
-        self._lock = threading.Lock()  # a Snowball stemmer must not be used by two threads at once
-
-    def __missing__(self, word: str) -> str:
-        with self._lock:
-            if len(self) >= _CACHE_LIMIT:
-                self.clear()
-            self[word] = term = self._make(word)
-        return term
-
-    def _make(self, word: str) -> str:
-        if word in self._stop_words:
-            return ""
-        if self._stemmer is None:
-            return word
-        stem: str = self._stemmer.stemWord(word)
-        return stem

@@ -13,13 +13,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from pydantic import SecretStr
-
+from data.files import write_text
+from data.secrets import secret_values
 from rag_app.errors import ApplicationError
 from rag_app.settings import PREFIX, Settings, describe
 
@@ -187,8 +187,9 @@ class EvaluationRuns:
         path = self._folder / name
         try:
             path.mkdir(parents=True, exist_ok=True)
-            _write(path / _SETTINGS, _toml(self._settings))
-            _write(path / _LAUNCH, json.dumps({**launch, "begun": time.time(), "status": None}))
+            write_text(path / _SETTINGS, _toml(self._settings), mode=0o600)
+            begun = {**launch, "begun": time.time(), "status": None}
+            write_text(path / _LAUNCH, json.dumps(begun), mode=0o600)
             (path / "progress.json").unlink(missing_ok=True)
             with (path / _LOG).open("ab") as log:
                 self._child = subprocess.Popen(
@@ -213,7 +214,7 @@ class EvaluationRuns:
         path = self._folder / self._running
         if path.is_dir():
             ended = {**_read(path / _LAUNCH), "status": self._child.returncode}
-            _write(path / _LAUNCH, json.dumps(ended))
+            write_text(path / _LAUNCH, json.dumps(ended), mode=0o600)
         self._child, self._running = None, ""
 
     # --- folders -----------------------------------------------------------------------------
@@ -331,17 +332,9 @@ def _secrets(settings: Settings) -> dict[str, str]:
     """Secrets as variables, since a file would keep them; but not the password, which is ours."""
     return {
         PREFIX + "__".join(path).upper(): secret
-        for path, secret in _leaves(settings.model_dump())
+        for path, secret in secret_values(settings)
         if path[0] != "server"
     }
-
-
-def _leaves(tree: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
-    for key, value in tree.items():
-        if isinstance(value, SecretStr):
-            yield (key,), value.get_secret_value()
-        elif isinstance(value, Mapping):
-            yield from (((key, *path), secret) for path, secret in _leaves(value))
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -351,12 +344,3 @@ def _read(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _write(path: Path, text: str) -> None:
-    scratch = path.with_name(f".{path.name}.part")
-    scratch.unlink(missing_ok=True)
-    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-    scratch.replace(path)

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+from data.files import write_text
 from eval.errors import EvalError
 
 Kind = Literal["llm", "heading", "cloze"]
@@ -75,9 +76,7 @@ def write(path: Path, questions: Iterable[OwnQuestion]) -> None:
     """Write the set, a line a question, in the place of what was there."""
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = (json.dumps(_flat(question), ensure_ascii=False) for question in questions)
-    unfinished = path.with_suffix(".part")
-    unfinished.write_text("".join(f"{line}\n" for line in lines), "utf-8")
-    unfinished.replace(path)
+    write_text(path, "".join(f"{line}\n" for line in lines))
 
 
 def read(path: Path) -> list[OwnQuestion]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from data.files import write_text
 from eval.errors import EvalError
 from eval.report import choice, method, rendering, retrieval
 from eval.report.document import Report
@@ -35,9 +36,7 @@ def write(directory: RunDirectory) -> None:
     """
     made = report(directory)
     for name, text in ((PAGE, rendering.html(made)), (MARKDOWN, rendering.markdown(made))):
-        scratch = directory.path / f".{name}.new"
-        scratch.write_text(text, encoding="utf-8")
-        scratch.replace(directory.path / name)
+        write_text(directory.path / name, text)
 
 
 def report(directory: RunDirectory) -> Report:

@@ -1,8 +1,6 @@
 """The folder of a run: what was asked for, what came of it, and what was made of that."""
 
 import json
-import os
-import tempfile
 import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +11,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from pydantic import SecretStr
 
+from data.files import write_text
 from eval.errors import EvalError
 from eval.running.samples import SampleLog
 from rag_app.settings import Settings, describe, load_settings, override
@@ -60,7 +59,7 @@ class RunDirectory:
         tree = override(settings, here).model_dump(mode="python")
         try:
             path.mkdir(parents=True, exist_ok=True)
-            run._write(_CONFIG, describe(Settings, _with_paths_as_text(tree)) + "\n")
+            write_text(path / _CONFIG, describe(Settings, _with_paths_as_text(tree)) + "\n")
             run.write_json(_RUN, {"kind": kind, "plan": run.plan, "dataset": run.dataset})
         except OSError as error:
             raise EvalError(
@@ -111,7 +110,7 @@ class RunDirectory:
     def write_json(self, name: str, data: object) -> None:
         """Write a file of the run as a whole, keys sorted: it is the old one or the new one."""
         text = json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False)
-        self._write(name, text + "\n")
+        write_text(self.path / name, text + "\n")
 
     def read_json(self, name: str) -> Any:
         """The content of a JSON file of the run.
@@ -147,17 +146,6 @@ class RunDirectory:
             yield
         finally:
             lock.release()
-
-    def _write(self, name: str, text: str) -> None:
-        descriptor, scratch = tempfile.mkstemp(dir=self.path, prefix=f".{name}.")
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8", errors="replace") as file:
-                file.write(text)
-            Path(scratch).chmod(0o644)
-            Path(scratch).replace(self.path / name)
-        except BaseException:  # whatever it is, the scratch file goes and the error goes on
-            Path(scratch).unlink(missing_ok=True)
-            raise
 
 
 def _with_paths_as_text(tree: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import platform
-import re
 import shutil
 import subprocess
 import sys
@@ -14,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from pydantic import SecretStr
 
+from data.secrets import Concealer
 from rag_app.results import IndexInfo
 from rag_app.settings import LLMSettings, Settings
 
@@ -25,7 +24,6 @@ _PACKAGES = (
     "torch", "transformers", "vllm",
 )  # fmt: skip
 _PATIENCE = 10.0
-_USER_INFO = re.compile(r"(?<=://)[^/\s@]+@")
 
 
 async def environment(
@@ -42,7 +40,7 @@ async def environment(
         asyncio.to_thread(_commit), asyncio.to_thread(_gpu), _server(settings.llm)
     )
     return {
-        "command": without_secrets(command, settings),
+        "command": [*map(Concealer(settings), command)],
         "commit": commit,
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -52,27 +50,6 @@ async def environment(
         "server": server,
         "indexes": {name: [asdict(index) for index in found] for name, found in indexes.items()},
     }
-
-
-def without_secrets(command: Sequence[str], settings: Settings) -> list[str]:
-    """A command line in which no key, password or URL's user stands."""
-    secrets = sorted(_secrets(settings.model_dump()), key=len, reverse=True)
-    shown = []
-    for word in command:
-        for secret in secrets:
-            word = word.replace(secret, "***")  # noqa: PLW2901
-        shown.append(_USER_INFO.sub("***@", word))
-    return shown
-
-
-def _secrets(tree: Mapping[str, Any]) -> set[str]:
-    found: set[str] = set()
-    for value in tree.values():
-        if isinstance(value, Mapping):
-            found |= _secrets(value)
-        elif isinstance(value, SecretStr):
-            found.add(value.get_secret_value())
-    return found - {"", "none"}
 
 
 def _version(package: str) -> str | None:
@@ -116,7 +93,7 @@ async def _server(settings: LLMSettings) -> dict[str, Any] | None:
     if not settings.model:
         return None
     key = settings.api_key.get_secret_value()
-    told: dict[str, Any] = {"address": _USER_INFO.sub("***@", settings.api_base)}
+    told: dict[str, Any] = {"address": Concealer(settings)(settings.api_base)}
     try:
         async with httpx.AsyncClient(trust_env=False, timeout=_PATIENCE) as client:
             address = f"{settings.api_base.rstrip('/')}/models"

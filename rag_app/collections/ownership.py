@@ -9,6 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from data.files import write_text
 from rag_app.errors import ApplicationError, StorageInUse
 
 
@@ -74,12 +75,7 @@ class Ownership:
             self._lock.release()
 
     def _write(self, owner: Owner) -> None:
-        scratch = self._note.with_suffix(".part")
-        scratch.unlink(missing_ok=True)  # its mode may be another
-        descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(asdict(owner), file)
-        scratch.replace(self._note)
+        write_text(self._note, json.dumps(asdict(owner)), mode=0o600)
 
 
 class HeldByAnother(StorageInUse):

@@ -1,7 +1,6 @@
 """`backup` and `restore`: collections as one file, or through a pipe."""
 
 import asyncio
-import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -11,6 +10,7 @@ from typing import IO, Annotated, Any
 import orjson
 import typer
 
+from data.files import replacing
 from rag_app.commands import output
 from rag_app.commands.common import AsJson, with_service
 from rag_app.errors import SettingsError
@@ -74,17 +74,8 @@ def _write_file(settings: Any, path: Path, names: list[str] | None) -> dict[str,
     """A file that is whole, or not there; for its owner alone, since it holds all documents."""
     if path.is_dir():
         raise SettingsError(f"{path} is a folder. Name the file to write")
-    part = path.with_name(f"{path.name}.part")
-    part.unlink(missing_ok=True)  # its mode may be another
-    try:
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
-            report = _write(settings, stream, names)
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-    return report
+    with replacing(path, mode=0o600) as stream:
+        return _write(settings, stream, names)
 
 
 def _write(settings: Any, stream: IO[bytes], names: list[str] | None) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from llama_index.core.schema import TextNode
 from data.chunking import Chunker
 from data.discovery import Found
 from data.errors import DataError
+from data.files import replacing
 from data.parsing import Parser
 from retrieval.index.base import PassageStore
 from retrieval.passages import passage, version_id
@@ -95,17 +96,13 @@ class Originals:
         path = self.path(document.hash, document.suffix)
         if not path.exists():
             self.folder.mkdir(parents=True, exist_ok=True)
-            scratch = path.with_name(f".{path.name}.part")
-            try:
-                shutil.copyfile(file, scratch)
-                if sha256(scratch) != document.hash:
+            with replacing(path, sync=False) as copy:
+                shutil.copyfile(file, copy.name)
+                if sha256(Path(copy.name)) != document.hash:
                     raise DataError(
                         f"{document.source} changed while it was read",
                         hint="Ingest it again once nothing writes to it",
                     )
-                scratch.replace(path)
-            finally:
-                scratch.unlink(missing_ok=True)
         return path
 
     def forget_all_but(self, needed: Collection[Path]) -> None:

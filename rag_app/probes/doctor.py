@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
+from data.secrets import Concealer
 from rag_app.probes.base import DEADLINE, Check, Probe, in_thread, judged, shown
-from rag_app.probes.concealing import concealer
 from rag_app.settings import Settings
 
 _LEAST = 2.0
@@ -60,7 +60,7 @@ async def examine(settings: Settings, deadline: float = DEADLINE) -> Examination
     for answer in answers:
         answer.cancel()
     await asyncio.wait(answers, timeout=_LEAVING)
-    concealed = concealer(settings)
+    concealed = Concealer(settings)
     told = [
         replace(probe, detail=concealed(probe.detail), hint=concealed(probe.hint))
         for probe in probes

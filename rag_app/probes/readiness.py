@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
+from data.secrets import Concealer
 from rag_app.probes.base import DEADLINE, Check, Probe, in_thread, judged
-from rag_app.probes.concealing import concealer
 from rag_app.settings import Settings
 
 NEEDED: Final = frozenset({"storage", "qdrant", "encoder", "index", "reader"})
@@ -86,7 +86,7 @@ def readiness(
     from rag_app.probes.roles import load
 
     load(settings)
-    return Readiness(_checks(settings, verify, seconds), concealer(settings))
+    return Readiness(_checks(settings, verify, seconds), Concealer(settings))
 
 
 def _checks(settings: Settings, verify: Callable[[], str], seconds: float) -> Iterable[Check]:

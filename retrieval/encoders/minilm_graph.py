@@ -24,8 +24,6 @@ What makes it fast on a processor (onnxruntime 1.31, one thread), and int8 faith
 import hashlib
 import importlib.util
 import logging
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -34,6 +32,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from data.files import replacing
 from retrieval.encoders.errors import ModelMismatchError, ModelMissingError
 
 if TYPE_CHECKING:
@@ -141,14 +140,8 @@ def cached_graph(cache_dir: Path, precision: Precision, model_dir: Path | None =
     _log.info("building the %s graph of MiniLM at %s", precision, path)
     content = build_graph(weights, precision).SerializeToString()
     cache_dir.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=cache_dir, suffix=".part", delete=False) as file:
-        try:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-            Path(file.name).replace(path)
-        finally:
-            Path(file.name).unlink(missing_ok=True)
+    with replacing(path) as file:
+        file.write(content)
     return path
 
 

@@ -1,10 +1,10 @@
 """Embedded collections: one folder each, one sub-folder a version, a small file for the alias."""
 
-import os
 import shutil
 import tempfile
 from pathlib import Path
 
+from data.files import write_text
 from retrieval.index.collections import Version, checked_name
 from retrieval.index.edge import EdgeStore, create_shard
 from retrieval.index.errors import IndexInUse, UnknownCollection, UnknownIndex
@@ -147,12 +147,7 @@ class EdgeCollections:
         folder = self.root / name
         if not (folder / str(version)).is_dir():
             raise UnknownIndex(name, version.fingerprint, self.versions(name))
-        scratch = folder / f".{_ALIAS}.{os.getpid()}"
-        with scratch.open("w", encoding="ascii") as file:
-            file.write(str(version))
-            file.flush()
-            os.fsync(file.fileno())  # else a power cut may leave the new name with no content
-        scratch.replace(folder / _ALIAS)
+        write_text(folder / _ALIAS, str(version))
 
 
 def _versions(folder: Path) -> list[Version]:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.analysis import ENGLISH_STOP_WORDS, Analyzer
+from data.text import ENGLISH_STOP_WORDS
+from retrieval.analysis import Analyzer
 
 ENGLISH = Analyzer("english")
 

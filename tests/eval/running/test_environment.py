@@ -2,7 +2,7 @@
 
 import re
 
-from eval.running.environment import environment, without_secrets
+from eval.running.environment import environment
 from rag_app.results import IndexInfo
 from rag_app.settings import load_settings
 from tests.conftest import REPOSITORY
@@ -38,7 +38,7 @@ async def test_a_server_that_is_down_is_noted_and_stops_nothing():
     assert found["server"]["error"]
 
 
-def test_a_command_line_is_kept_without_keys_and_users():
-    keys = settings(api_key="sesame")
+async def test_a_command_line_is_kept_without_keys_and_users():
     command = ["rag-app", "--x=sesame", "http://me:word@host/v1", "me@host"]
-    assert without_secrets(command, keys) == ["rag-app", "--x=***", "http://***@host/v1", "me@host"]
+    found = await environment(settings(api_key="sesame"), command, {})
+    assert found["command"] == ["rag-app", "--x=(hidden)", "http://host/v1", "me@host"]

@@ -1,0 +1,44 @@
+"""Files that are written as a whole: a reader sees the old content or the new one, never a part."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+
+@contextmanager
+def replacing(path: Path, *, mode: int = 0o644, sync: bool = True) -> Iterator[BinaryIO]:
+    """A file to write to, which takes the place of `path` when the block ends without an error.
+
+    After an error nothing has changed and nothing is left over.
+
+    Args:
+        path: its folder must exist; what lies there, a link too, is replaced.
+        mode: who may read and write it, from the first byte on; ``0o600`` for the owner alone.
+        sync: whether its content must be on the disk before it gets its name; without that a power
+            cut may leave an empty file.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.")
+    os.close(descriptor)
+    unfinished = Path(name)  # mkstemp made it for the owner alone
+    try:
+        with unfinished.open("wb") as file:
+            yield file
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
+        unfinished.chmod(mode)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str, *, mode: int = 0o644) -> None:
+    """Write a text in UTF-8 as `replacing` does; what UTF-8 cannot hold becomes ``?``."""
+    with replacing(path, mode=mode) as file:
+        file.write(text.encode("utf-8", "replace"))
