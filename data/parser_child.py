@@ -4,9 +4,13 @@ Started by `data.parsing` as `python -m data.parser_child LIFELINE`. Each line o
 is a job, each line of standard output an answer, all JSON (no pickle: the child is not trusted):
 
     in   {"path", "name", "limits": {...}}
-    out  {"section": [text, page, heading_path, char_start, passage_id]}   any number
+    out  {"loaded": [block or warning, ...]}                           any number
          {"end": true} or {"error": [cause, hint]}                      one a job;
          "leaving": true in it says that the child ends now
+
+A block is [kind, text, page, boxes, level, table, joint, title, passage_id], where a box is [page,
+left, top, right, bottom] and a table [rows, header_rows, label_columns, title]; a warning is
+[reason, page].
 
 An exception that no loader expects ends the process: the hook for uncaught ones reports a
 damaged file first, and the parent starts a new child for the next file.
@@ -15,6 +19,7 @@ damaged file first, and the parent starts a new child for the next file.
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -22,14 +27,19 @@ from typing import Any, BinaryIO
 
 import orjson
 
+from data.blocks import Block, Loaded, LoadWarning
 from data.errors import UnreadableFile
 from data.limits import Limits
 from data.loaders import STREAMED, load, sniff
-from data.sections import Section
 
 OUT_OF_MEMORY = "out of memory"
 """The cause that stands for a job that hit the limit of memory."""
 
+MAX_WARNINGS = 200
+"""Warnings about one file; how many more there were is the last one."""
+
+_BATCH_CHARACTERS = 32_768
+_BATCH_SECONDS = 0.5
 _OPEN_FILES = 64
 _WORN_SHARE = 0.4
 """A child whose address space has grown beyond this share of its limit leaves after the job."""
@@ -54,45 +64,78 @@ def main() -> None:
 
 
 def _serve(path: Path, name: str, limits: Limits, answers: BinaryIO) -> dict[str, Any]:
-    """Send the sections of a file; the answer that shall follow them."""
+    """Send the blocks of a file, some at a time; the answer that shall follow them."""
+    rows: list[list[Any]] = []
+    size, sent = 0, time.monotonic()
+    last: dict[str, Any] = {"end": True}
     try:
-        for section in _sections(path, name, limits):
-            row = (
-                section.text,
-                section.page,
-                section.heading_path,
-                section.char_start,
-                section.passage_id,
-            )
-            _send(answers, {"section": row})
+        for one in _loaded(path, name, limits):
+            rows.append(row(one))
+            size += len(one.text) if isinstance(one, Block) else 0
+            if size >= _BATCH_CHARACTERS or time.monotonic() - sent > _BATCH_SECONDS:
+                _send(answers, {"loaded": rows})
+                rows, size, sent = [], 0, time.monotonic()
     except UnreadableFile as error:
-        return {"error": (error.cause, error.hint)}
+        last = {"error": (error.cause, error.hint)}
     except OSError as error:
-        return {"error": (f"the system says: {error.strerror or error}", "")}
-    return {"end": True}
+        last = {"error": (f"the system says: {error.strerror or error}", "")}
+    if rows:
+        _send(answers, {"loaded": rows})
+    return last
 
 
-def _sections(path: Path, name: str, limits: Limits) -> Iterator[Section]:
-    """The file's sections as long as they are within the limits, and at least one."""
+def row(one: Loaded) -> list[Any]:
+    """A block or a warning as JSON has it."""
+    if isinstance(one, LoadWarning):
+        return [one.reason, one.page]
+    table = one.table and [
+        one.table.rows,
+        one.table.header_rows,
+        one.table.label_columns,
+        one.table.title,
+    ]
+    boxes = [box.as_list() for box in one.boxes]
+    return [
+        one.kind,
+        one.text,
+        one.page,
+        boxes,
+        one.level,
+        table,
+        one.joint,
+        one.title,
+        one.passage_id,
+    ]
+
+
+def _loaded(path: Path, name: str, limits: Limits) -> Iterator[Loaded]:
+    """The file's blocks as long as they are within the limits, and at least one with text."""
     kind = sniff(path, name, limits)
-    characters = 0
-    for section in load(path, kind):
-        characters += len(section.text)
+    characters, warnings = 0, 0
+    for one in load(path, kind):
+        if isinstance(one, LoadWarning):
+            warnings += 1
+            if warnings <= MAX_WARNINGS:
+                yield one
+            continue
+        characters += len(one.text)
         if kind not in STREAMED:
-            _check_extent(section, characters, limits)
-        yield section
+            _check_extent(one, characters, limits)
+        yield one
+    if warnings > MAX_WARNINGS:
+        yield LoadWarning(f"{warnings - MAX_WARNINGS} more warnings are left out")
     if not characters:
         raise UnreadableFile(f"cannot read {name}", cause="it holds no text")
 
 
-def _check_extent(section: Section, characters: int, limits: Limits) -> None:
+def _check_extent(block: Block, characters: int, limits: Limits) -> None:
     if characters > limits.max_characters:
         raise UnreadableFile(
             "",
             cause=f"it has more than {limits.max_characters} characters",
             hint="Split it, or raise the limit",
         )
-    if (section.page or 0) > limits.max_pages:
+    if (block.page or 0) > limits.max_pages:
         raise UnreadableFile(
             "",
             cause=f"it has more than {limits.max_pages} pages",

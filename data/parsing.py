@@ -12,14 +12,14 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import orjson
 
+from data.blocks import KINDS, Block, Box, Kind, Loaded, LoadWarning, Table
 from data.errors import UnreadableFile
 from data.limits import MIB, Limits
 from data.parser_child import OUT_OF_MEMORY
-from data.sections import Section
 
 _READ_BYTES = 1 << 16
 _MAX_ANSWER = 256 * MIB
@@ -56,13 +56,13 @@ class Parser:
             self._child.kill()
             self._child = None
 
-    def parse(self, path: Path, name: str = "") -> Iterator[Section]:
-        """The sections of the file at `path`, as they come.
+    def parse(self, path: Path, name: str = "") -> Iterator[Loaded]:
+        """The blocks of the file at `path`, and warnings about it, as they come.
 
         `name` is the name that its owner gave it (default: that of `path`); its extension, with
         the content, decides the loader, and messages carry it. The child is held back while the
         caller works, and the time limit counts only the child's own time. Raises UnreadableFile
-        with the reason, possibly after some sections; RuntimeError while another file is parsed.
+        with the reason, possibly after some blocks; RuntimeError while another file is parsed.
         """
         if self._busy:
             raise RuntimeError("this parser is reading another file: use one parser a thread")
@@ -75,8 +75,8 @@ class Parser:
             answered = False
             child.send({"path": str(path.absolute()), "name": name, "limits": asdict(self._limits)})
             budget = self._limits.budget(size)
-            while "section" in (answer := self._answer(child, name, budget)):
-                yield Section(*answer["section"])
+            while "loaded" in (answer := self._answer(child, name, budget)):
+                yield from answer["loaded"]
             answered = not answer["leaving"]
             if "error" in answer:
                 raise self._refused(name, *answer["error"])
@@ -205,26 +205,77 @@ class _Child:
 
 
 def _checked(answer: object) -> dict[str, Any]:
-    """An answer as the protocol has it, headings as a tuple; ValueError for anything else.
+    """An answer as the protocol has it, with its blocks; ValueError for anything else.
 
     A library that a hostile file has taken over might say anything.
     """
     match answer:
-        case {
-            "section": [
-                str(text),
-                int() | None as page,
-                [*headings],
-                int(start),
-                str() | None as passage,
-            ]
-        } if all(isinstance(heading, str) for heading in headings):
-            return {"section": (text, page, tuple(headings), start, passage)}
+        case {"loaded": [*rows]}:
+            return {"loaded": [_one(row) for row in rows]}
         case {"end": True, "leaving": bool(leaving)}:
             return {"leaving": leaving}
         case {"error": [str(cause), str(hint)], "leaving": bool(leaving)}:
             return {"error": (cause, hint), "leaving": leaving}
     raise ValueError("not an answer")
+
+
+def _one(row: object) -> Loaded:
+    match row:
+        case [
+            str(kind),
+            str(text),
+            int() | None as page,
+            [*boxes],
+            int(level),
+            table,
+            str() | None as joint,
+            str(title),
+            str() | None as passage_id,
+        ] if kind in KINDS:
+            return Block(
+                cast("Kind", kind),
+                text,
+                page,
+                tuple(_box(box) for box in boxes),
+                level,
+                None if table is None else _table(table),
+                joint,
+                title,
+                passage_id,
+            )
+        case [str(reason), int() | None as page]:
+            return LoadWarning(reason, page)
+    raise ValueError("not a block")
+
+
+def _box(row: object) -> Box:
+    match row:
+        case [
+            int(page),
+            int() | float() as left,
+            int() | float() as top,
+            int() | float() as right,
+            int() | float() as bottom,
+        ]:
+            return Box(page, left, top, right, bottom)
+    raise ValueError("not a box")
+
+
+def _table(row: object) -> Table:
+    match row:
+        case [list(rows), int(header_rows), int(label_columns), str(title)] if (
+            rows and 0 <= header_rows <= len(rows) and label_columns >= 0
+        ):
+            grid = tuple(_cells(cells) for cells in rows)
+            if len({len(cells) for cells in grid}) == 1:
+                return Table(grid, header_rows, label_columns, title)
+    raise ValueError("not a table")
+
+
+def _cells(row: object) -> tuple[str, ...]:
+    if isinstance(row, list) and all(isinstance(cell, str) for cell in row):
+        return tuple(row)
+    raise ValueError("not a row of a table")
 
 
 def _size(path: Path, name: str) -> int:

@@ -28,6 +28,8 @@ class Hit:
         scores: its score in each of them.
         headings: the titles above it.
         record_id: a pre-cut passage's own id.
+        boxes: where it stands, as page, left, top, right, bottom in points from the page's upper
+            left corner; none where the format has no pages.
     """
 
     passage_id: str
@@ -41,6 +43,7 @@ class Hit:
     scores: Mapping[str, float]
     headings: tuple[str, ...] = ()
     record_id: str | None = None
+    boxes: tuple[tuple[float, ...], ...] = ()
 
     @classmethod
     def of(
@@ -61,6 +64,7 @@ class Hit:
             scores=scores,
             headings=tuple(metadata.get("headings") or ()),
             record_id=metadata.get("passage_id"),
+            boxes=tuple(map(tuple, metadata.get("boxes") or ())),
         )
 
 

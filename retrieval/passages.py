@@ -9,12 +9,14 @@ from collections.abc import Sequence
 
 from llama_index.core.schema import NodeRelationship, RelatedNodeInfo, TextNode
 
+from data.tables import index_text
+
 NAMESPACE = uuid.UUID("6f6a2c0e-3c58-5e0f-9a55-0d6c1f0b7a11")
 """Namespace of every UUIDv5 this package makes."""
 
 METADATA_KEYS = (
     "source", "version", "index", "page", "char_start", "char_end", "headings", "passage_id",
-    "terms",
+    "boxes", "repeated", "terms",
 )  # fmt: skip
 
 
@@ -40,6 +42,8 @@ def passage(  # noqa: PLR0913 - the address of a passage has this many parts
     char_end: int | None = None,
     headings: Sequence[str] = (),
     record_id: str | None = None,
+    boxes: Sequence[Sequence[float]] = (),
+    repeated: int = 0,
 ) -> TextNode:
     """One passage as a node.
 
@@ -50,10 +54,12 @@ def passage(  # noqa: PLR0913 - the address of a passage has this many parts
         fingerprint: of the index that it is written to.
         text: the words, as the document has them.
         page: page, slide or sheet, from 1; None where the format has none.
-        char_start: offset of the first character in the page (or document) text.
+        char_start: offset of the first character in the document's text.
         char_end: offset behind the last one; `char_start + len(text)` when left out.
         headings: the titles above the text, outermost first.
         record_id: a pre-cut passage's own id.
+        boxes: where it stands, as page, left, top, right, bottom, in points.
+        repeated: how many characters at its beginning stand further above in the document.
     """
     metadata = {
         "source": source,
@@ -64,6 +70,8 @@ def passage(  # noqa: PLR0913 - the address of a passage has this many parts
         "char_end": char_start + len(text) if char_end is None else char_end,
         "headings": list(headings),
         "passage_id": record_id,
+        "boxes": [list(box) for box in boxes],
+        "repeated": repeated,
     }
     return node(node_id(version, index, fingerprint), text, metadata)
 
@@ -86,5 +94,8 @@ def title(passage: TextNode) -> str:
 
 
 def indexed_text(passage: TextNode) -> str:
-    """What an encoder reads: the headings above the passage, then its words (BEIR's convention)."""
-    return f"{title(passage)} {passage.text}" if title(passage) else passage.text
+    """What an encoder and BM25 read: the headings above the passage, then its words (BEIR's
+    convention), where rows of tables read "header: value".
+    """
+    text = index_text(passage.text)
+    return f"{title(passage)} {text}" if title(passage) else text

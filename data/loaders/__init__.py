@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
+from data.blocks import Loaded
 from data.errors import UnreadableFile
 from data.limits import Limits
-from data.sections import Section
+from data.loaders.making import tidied
 
 LOADERS: dict[str, str] = {
     ".docx": "docx",
@@ -37,16 +38,16 @@ STREAMED: frozenset[str] = frozenset({"jsonl"})
 """Kinds that are read line by line, so that the file may be larger than memory."""
 
 
-def load(path: Path, kind: str) -> Iterator[Section]:
-    """The sections of a file by the loader of its kind (see `sniff`).
+def load(path: Path, kind: str) -> Iterator[Loaded]:
+    """The blocks of a file, and warnings about it, by the loader of its kind (see `sniff`).
 
     Raises UnreadableFile as the loader does, and ValueError for a kind that does not exist. A
     damaged file may also raise what the library beneath raises: run it through `data.parsing`.
     """
     if kind not in LOADERS.values():
         raise ValueError(f"kind must be one of {sorted(set(LOADERS.values()))}, got {kind!r}")
-    sections: Iterator[Section] = import_module(f"data.loaders.{kind}").load(path)
-    return sections
+    loaded: Iterator[Loaded] = import_module(f"data.loaders.{kind}").load(path)
+    return tidied(loaded)
 
 
 def sniff(path: Path, name: str = "", limits: Limits | None = None) -> str:

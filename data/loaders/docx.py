@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from data.blocks import Block
+from data.cleaning import inline
 from data.errors import UnreadableFile
-from data.loaders.outline import Block, Heading, Item, Outline, inline, table_text
-from data.sections import Section
+from data.loaders.making import Cell, grid, heading, item, paragraph, table
 
 _HEADING = re.compile(r"heading (\d)$", re.IGNORECASE)
 _LIST = re.compile(r"List (?:Bullet|Number) (\d)$")
@@ -18,8 +19,8 @@ _BREAKS = {"tab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-"}
 _WRAPPERS = frozenset({"sdt", "sdtContent", "customXml", "ins", "moveTo", "smartTag"})
 
 
-def load(path: Path) -> Iterator[Section]:
-    """Sections by heading; the file has no pages, so offsets count in the document's text.
+def load(path: Path) -> Iterator[Block]:
+    """Blocks in document order; the file has no pages, so offsets count in the document's text.
 
     Headings are paragraphs of a style "Heading 1" to "Heading 9" or "Title" (level 0), or with an
     outline level; list items get "- " and two spaces a level; a table row is a line. Inserted
@@ -37,7 +38,7 @@ def load(path: Path) -> Iterator[Section]:
             f"cannot read {path.name}", cause="it is damaged or not a Word document"
         ) from e
     styles = {style.style_id: style for style in document.styles}
-    yield from Outline().sections(_blocks(document.element.body, styles))
+    yield from _blocks(document.element.body, styles)
 
 
 def _tag(element: Any) -> str:
@@ -53,7 +54,7 @@ def _blocks(parent: Any, styles: dict[str, Any]) -> Iterator[Block]:
             for box in _boxes(element):
                 yield from _blocks(box, styles)
         elif tag == "tbl":
-            yield table_text(_rows(element))
+            yield from table(*grid(_rows(element)))
         elif tag in _WRAPPERS:
             yield from _blocks(element, styles)
 
@@ -64,11 +65,11 @@ def _paragraph(element: Any, styles: dict[str, Any]) -> Block:
     style = styles.get(properties.style) if properties is not None else None
     level = _heading_level(properties, style)
     if level is not None:
-        return Heading(level, text)
+        return heading(level, text)
     indent = _list_level(properties, style)
     if indent is not None and text.strip():
-        return Item(f"{'  ' * indent}- {inline(text)}")
-    return text.strip()
+        return item(f"{'  ' * indent}- {inline(text)}", level=indent)
+    return paragraph(text.strip())
 
 
 def _text(element: Any) -> str:
@@ -99,12 +100,9 @@ def _boxes(element: Any) -> Iterator[Any]:
             todo.extend(reversed(node))
 
 
-def _rows(table: Any) -> Iterator[list[str]]:
+def _rows(table: Any) -> Iterator[list[Cell]]:
     for row in _within(table, "tr"):
-        yield [
-            " ".join(_text(paragraph) for paragraph in _paragraphs(cell))
-            for cell in _within(row, "tc")
-        ]
+        yield [Cell(" ".join(map(_text, _paragraphs(cell)))) for cell in _within(row, "tc")]
 
 
 def _within(parent: Any, tag: str) -> Iterator[Any]:

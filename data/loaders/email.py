@@ -6,18 +6,19 @@ from email.errors import MessageError
 from email.message import EmailMessage
 from pathlib import Path
 
+from data.blocks import Block
+from data.cleaning import inline
 from data.errors import UnreadableFile
 from data.loaders.html import blocks, parse
-from data.loaders.outline import Block, Heading, Item, Outline, inline
+from data.loaders.making import heading, line, paragraph
 from data.loaders.text import decode
-from data.sections import Section
 
 _HEADERS = ("From", "To", "Cc", "Date")
 _NEEDED = frozenset({"from", "to", "subject", "date", "received", "message-id", "return-path"})
 
 
-def load(path: Path) -> Iterator[Section]:
-    """Sections of one message: subject (the heading), sender, receivers, date, body, attachments.
+def load(path: Path) -> Iterator[Block]:
+    """Blocks of one message: subject (the heading), sender, receivers, date, body, attachments.
 
     The plain body is preferred to the HTML one. Offsets count in the text given out. Raises
     UnreadableFile for a file without any header of a message.
@@ -27,20 +28,20 @@ def load(path: Path) -> Iterator[Section]:
         raise UnreadableFile(
             f"cannot read {path.name}", cause="it has none of the headers of an e-mail message"
         )
-    yield from Outline().sections(_blocks(message))
+    yield from _blocks(message)
 
 
 def _blocks(message: EmailMessage) -> Iterator[Block]:
-    yield Heading(1, inline(_header(message, "Subject")))
+    yield heading(1, _header(message, "Subject"))
     for name in _HEADERS:
         value = inline(_header(message, name))
         if value:
-            yield Item(f"{name}: {value}")
+            yield line(f"{name}: {value}")
     body = message.get_body(("plain", "html"))
     if isinstance(body, EmailMessage):
         yield from _body(body)
     for part in message.iter_attachments() if message.is_multipart() else ():
-        yield Item(f"Attachment: {_attachment(part)}")
+        yield line(f"Attachment: {_attachment(part)}")
 
 
 def _header(message: EmailMessage, name: str) -> str:
@@ -62,7 +63,7 @@ def _body(part: EmailMessage) -> Iterator[Block]:
         text = raw.decode(part.get_content_charset() or "utf-8")
     except (LookupError, UnicodeDecodeError):
         text = decode(raw, "the body") if raw else ""
-    yield from text.replace("\r\n", "\n").split("\n\n")
+    yield from map(paragraph, text.replace("\r\n", "\n").split("\n\n"))
 
 
 def _attachment(part: object) -> str:

@@ -10,18 +10,17 @@ from xml.etree.ElementTree import Element, ParseError
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
+from data.blocks import Block
 from data.errors import UnreadableFile
 from data.loaders.html import blocks, parse
-from data.loaders.outline import Block, Outline
-from data.sections import Section
 
 _CONTAINER = "META-INF/container.xml"
 _ENCRYPTION = "META-INF/encryption.xml"
 _PAGES = frozenset({"application/xhtml+xml", "text/html"})
 
 
-def load(path: Path) -> Iterator[Section]:
-    """Sections by heading in reading order (EPUB 3.3 §5.7: the spine of the package document).
+def load(path: Path) -> Iterator[Block]:
+    """Blocks in reading order (EPUB 3.3 §5.7: the spine of the package document).
 
     A book has no fixed pages, so offsets count in the text of the whole book. Files that the
     package names but the container lacks are skipped. Raises UnreadableFile for a damaged book
@@ -29,7 +28,7 @@ def load(path: Path) -> Iterator[Section]:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            yield from Outline().sections(_blocks(archive))
+            yield from _blocks(archive)
     except (zipfile.BadZipFile, KeyError, ParseError, DefusedXmlException) as error:
         raise UnreadableFile(
             f"cannot read {path.name}", cause="it is damaged or not an EPUB book"

@@ -8,8 +8,9 @@ from pathlib import Path
 from bs4 import BeautifulSoup, XMLParsedAsHTMLWarning
 from bs4.element import CData, NavigableString, PageElement, Tag
 
-from data.loaders.outline import Block, Heading, Item, Outline, clean, inline, table_text
-from data.sections import Section
+from data.blocks import Block
+from data.cleaning import clean, inline
+from data.loaders.making import Cell, grid, heading, item, paragraph, table
 
 _SPACE = re.compile(r"\s+")
 # fmt: off
@@ -28,8 +29,8 @@ _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _LISTS = frozenset({"ul", "ol", "menu"})
 
 
-def load(path: Path) -> Iterator[Section]:
-    """Sections by heading (h1 to h6); offsets count in the text given out.
+def load(path: Path) -> Iterator[Block]:
+    """Blocks in document order, headings (h1 to h6); offsets count in the text given out.
 
     Scripts, styles, navigation, forms and hidden elements are dropped. The page's title stands in
     for a heading where there is none. The encoding is found as browsers do (mark, declaration,
@@ -37,8 +38,9 @@ def load(path: Path) -> Iterator[Section]:
     """
     soup = parse(path.read_bytes())
     title = inline(soup.title.get_text()) if soup.title else ""
-    first: list[Block] = [Heading(0, title)] if title and not soup.find(list(_HEADINGS)) else []
-    yield from Outline().sections([*first, *blocks(soup)])
+    if title and not soup.find(list(_HEADINGS)):
+        yield heading(0, title)
+    yield from blocks(soup)
 
 
 def parse(raw: bytes, encoding: str | None = None) -> BeautifulSoup:
@@ -62,7 +64,7 @@ def blocks(root: Tag) -> Iterator[Block]:
             continue
         elif whole := _whole(node):
             yield from flow.flush()
-            yield whole
+            yield from whole
         else:
             yield from flow.enter(node.name)
             todo.append((node, True))
@@ -108,10 +110,10 @@ class _Flow:
         if not text:
             return
         if self._depth == 0:
-            yield text
+            yield paragraph(text)
             return
         indent = "  " * min(self._depth - 1, 8)
-        yield Item(f"{indent}{'- ' if self._bullet else '  '}{text}")
+        yield item(f"{indent}{'- ' if self._bullet else '  '}{text}")
         self._bullet = False
 
 
@@ -121,20 +123,20 @@ def _is_hidden(tag: Tag) -> bool:
     return tag.name in _DROPPED or navigation or tag.has_attr("hidden") or "display:none" in style
 
 
-def _whole(tag: Tag) -> Block | None:
-    """The block that a tag makes with all below it; None for a tag to walk into."""
+def _whole(tag: Tag) -> list[Block] | None:
+    """The blocks that a tag makes with all below it; None for a tag to walk into."""
     if tag.name in _HEADINGS:
-        return Heading(_HEADINGS[tag.name], inline(tag.get_text()))
+        return [heading(_HEADINGS[tag.name], tag.get_text())]
     if tag.name == "pre":
-        return clean(tag.get_text())
+        return [Block("code", clean(tag.get_text()))]
     if tag.name == "table" and not tag.find(["table", "pre", *_HEADINGS]):
-        return table_text(_rows(tag))
+        return list(table(*grid(_rows(tag))))
     return None
 
 
-def _rows(table: Tag) -> Iterator[list[str]]:
+def _rows(table: Tag) -> Iterator[list[Cell]]:
     caption = table.find("caption")
     if caption is not None:
-        yield [caption.get_text(" ")]
+        yield [Cell(caption.get_text(" "))]
     for row in table.find_all("tr"):
-        yield [cell.get_text(" ") for cell in row.find_all(["td", "th"])]
+        yield [Cell(cell.get_text(" ")) for cell in row.find_all(["td", "th"])]

@@ -4,28 +4,26 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from data.blocks import Block
+from data.cleaning import clean, inline
 from data.errors import UnreadableFile
 from data.limits import MIB
-from data.loaders.outline import clean, inline
-from data.sections import Section
 
 _MAX_LINE = 16 * MIB
 
 
-def load(path: Path) -> Iterator[Section]:
-    """One section a line `{"_id" or "id": ..., "title"?: ..., "text": ...}`, streamed.
+def load(path: Path) -> Iterator[Block]:
+    """One block a line `{"_id" or "id": ..., "title"?: ..., "text": ...}`, streamed.
 
     The document's text is the passages' texts in order, parted by two line feeds; `title` becomes
     the heading path; other fields are ignored (the layout is that of BEIR, Thakur et al. 2021).
     A passage without text is its title; one with neither is skipped, as are blank lines. Raises
     UnreadableFile that names the line for anything else.
     """
-    start = 0
     for number, line in _lines(path):
-        section = _section(line, path.name, number, start)
-        if section.text:
-            yield section
-            start = section.char_end + 2
+        block = _block(line, path.name, number)
+        if block.text:
+            yield block
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
@@ -41,7 +39,7 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
                 yield number, line
 
 
-def _section(line: bytes, name: str, number: int, start: int) -> Section:
+def _block(line: bytes, name: str, number: int) -> Block:
     import orjson
 
     try:
@@ -53,7 +51,7 @@ def _section(line: bytes, name: str, number: int, start: int) -> Section:
     passage_id = _identifier(record, name, number)
     title = inline(_string(record, "title", name, number))
     text = clean(_string(record, "text", name, number)).strip()
-    return Section(text or title, None, (title,) if title else (), start, passage_id)
+    return Block("paragraph", text or title, title=title, passage_id=passage_id)
 
 
 def _identifier(record: dict[str, Any], name: str, number: int) -> str:

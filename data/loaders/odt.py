@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 from xml.sax import SAXException
 
+from data.blocks import Block
+from data.cleaning import inline
 from data.errors import UnreadableFile
-from data.loaders.outline import Block, Heading, Item, Outline, inline, table_text
-from data.sections import Section
+from data.loaders.making import Cell, grid, heading, item, paragraph, table
 
 _TEXT = "urn:oasis:names:tc:opendocument:xmlns:text:1.0"
 _TABLE = "urn:oasis:names:tc:opendocument:xmlns:table:1.0"
@@ -28,8 +29,8 @@ _SKIPPED = frozenset(
 _SPACES = {(_TEXT, "tab"): "\t", (_TEXT, "line-break"): "\n"}
 
 
-def load(path: Path) -> Iterator[Section]:
-    """Sections by heading (text:h with its outline level); offsets count in the text given out.
+def load(path: Path) -> Iterator[Block]:
+    """Blocks in document order.
 
     A paragraph of the style "Title" is a heading of level 0, list items get "- " and two spaces a
     level, a table row is a line, text boxes follow their paragraph. Deleted text and comments are
@@ -50,7 +51,7 @@ def load(path: Path) -> Iterator[Section]:
         if style.qname == (_STYLE, "style")
     }
     titles = frozenset(name for name, parent in parents.items() if parent == "Title") | {"Title"}
-    yield from Outline().sections(_blocks(document.text, 0, titles))
+    yield from _blocks(document.text, 0, titles)
 
 
 def _refuse_encrypted(path: Path) -> None:
@@ -75,7 +76,7 @@ def _blocks(parent: Any, depth: int, titles: frozenset[str]) -> Iterator[Block]:
             for box in _boxes(node):
                 yield from _blocks(box, 0, titles)
         elif name == (_TABLE, "table"):
-            yield table_text(_rows(node))
+            yield from table(*grid(_rows(node)))
         elif name == (_TEXT, "list"):
             for item in node.childNodes:
                 yield from _blocks(item, depth + 1, titles)
@@ -86,12 +87,12 @@ def _blocks(parent: Any, depth: int, titles: frozenset[str]) -> Iterator[Block]:
 def _paragraph(node: Any, depth: int, bullet: bool, titles: frozenset[str]) -> Block:
     text = _text(node)
     if node.qname == (_TEXT, "h"):
-        return Heading(int(node.getAttrNS(_TEXT, "outline-level") or 1), text)
+        return heading(int(node.getAttrNS(_TEXT, "outline-level") or 1), text)
     if str(node.getAttrNS(_TEXT, "style-name")) in titles:
-        return Heading(0, text)
+        return heading(0, text)
     if depth and text.strip():
-        return Item(f"{'  ' * (min(depth, 9) - 1)}{'- ' if bullet else '  '}{inline(text)}")
-    return text
+        return item(f"{'  ' * (min(depth, 9) - 1)}{'- ' if bullet else '  '}{inline(text)}")
+    return paragraph(text)
 
 
 def _text(node: Any) -> str:
@@ -123,17 +124,17 @@ def _boxes(node: Any) -> Iterator[Any]:
             todo.extend(reversed(here.childNodes))
 
 
-def _rows(table: Any) -> Iterator[list[str]]:
+def _rows(table: Any) -> Iterator[list[Cell]]:
     """Rows of a table, those in header and row groups included; merged cells count once."""
     for node in table.childNodes:
         name = getattr(node, "qname", None)
         if name == (_TABLE, "table-row"):
             cells = (cell for cell in node.childNodes if cell.qname == (_TABLE, "table-cell"))
-            yield [" ".join(_cell(cell)) for cell in cells]
+            yield [Cell(" ".join(_cell(cell))) for cell in cells]
         elif name is not None:
             yield from _rows(node)
 
 
 def _cell(cell: Any) -> Iterator[str]:
     for block in _blocks(cell, 0, frozenset()):
-        yield block if isinstance(block, str) else block.text
+        yield block.text

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from data.blocks import Block
+from data.cleaning import clean
 from data.errors import UnreadableFile
-from data.loaders.outline import clean
 from data.loaders.pdf_outline import PdfOutline
-from data.sections import Section
 
 if TYPE_CHECKING:
     import pypdfium2
@@ -22,11 +22,11 @@ _UNFOLDED = range(0xFB00, 0xFF00)
 """Ligatures and Arabic presentation forms: shapes of letters rather than letters."""
 
 
-def load(path: Path) -> Iterator[Section]:
-    """The sections of each page that has text, in page order; `page` counts from 1.
+def load(path: Path) -> Iterator[Block]:
+    """The blocks of each page that has text, in page order; `page` counts from 1.
 
-    A page is one section, or several where the document's outline (bookmarks) names headings on
-    it; the outline gives the heading paths.
+    A page is one paragraph, or several where the document's outline (bookmarks) names headings
+    on it.
 
     Invisible text (a text-recognition layer) is text. PDFium marks a word that is parted at a
     line's end with U+FFFE in place of hyphen and line feed; the mark is dropped, so the word is
@@ -43,7 +43,7 @@ def load(path: Path) -> Iterator[Section]:
             text = _page_text(document, number)
             if text:
                 found = True
-                yield from outline.sections(number, text)
+                yield from outline.blocks(number, text)
         if not found:
             raise UnreadableFile(
                 f"cannot read {path.name}",

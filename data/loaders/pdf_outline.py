@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from data.loaders.outline import inline
-from data.sections import Section
+from data.blocks import Block
+from data.cleaning import inline
 
 if TYPE_CHECKING:
     import pypdfium2
@@ -23,37 +23,35 @@ class PdfOutline:
         for level, title, page in islice(_bookmarks(document), _MAX_BOOKMARKS):
             self._by_page.setdefault(page, []).append((level, title))
         self._pages = sorted(self._by_page, reverse=True)
-        self._trail: list[tuple[int, str]] = []
 
-    def sections(self, page: int, text: str) -> Iterator[Section]:
-        """Adjacent sections that cover the text of `page` (from 1), each under its headings.
+    def blocks(self, page: int, text: str) -> Iterator[Block]:
+        """Headings and paragraphs whose texts are that of `page` (from 1), white space apart.
 
         A bookmark points to a page; the heading is where its title stands on that page behind
-        the headings before it. One whose title is not found counts from the page's top when it is
-        the page's first, else together with the next heading that is found.
+        the headings before it. One whose title is not found has no text, and counts from the
+        page's top when it is the page's first, else together with the next one that is found.
         """
         while self._pages and self._pages[-1] < page:  # pages that had no text
-            for level, title in self._by_page[self._pages.pop()]:
-                self._enter(level, title)
-        start = 0
+            yield from self._unfound(self._pages.pop())
+        start, joint = 0, None
         for level, title in self._by_page.get(page, ()):
-            at = _find(title, text, start)
+            at, end = _find(title, text, start)
             if at > start and text[start:at].strip():
-                yield Section(text[start:at], page, self._path(), start)
-                start = at
-            self._enter(level, title)
+                yield Block("paragraph", text[start:at], page, joint=joint)
+                start, joint = at, ""
+            if at >= 0:
+                yield Block("heading", text[start:end], page, level=level, joint=joint, title=title)
+                start, joint = end, ""
+            else:
+                yield Block("heading", "", page, level=level, joint="", title=title)
         if self._pages and self._pages[-1] == page:
             self._pages.pop()
         if start < len(text):
-            yield Section(text[start:], page, self._path(), start)
+            yield Block("paragraph", text[start:], page, joint=joint)
 
-    def _enter(self, level: int, title: str) -> None:
-        while self._trail and self._trail[-1][0] >= level:
-            self._trail.pop()
-        self._trail.append((level, title))
-
-    def _path(self) -> tuple[str, ...]:
-        return tuple(title for _, title in self._trail)
+    def _unfound(self, page: int) -> Iterator[Block]:
+        for level, title in self._by_page[page]:
+            yield Block("heading", "", page, level=level, joint="", title=title)
 
 
 def _bookmarks(document: "pypdfium2.PdfDocument") -> Iterator[tuple[int, str, int]]:
@@ -66,10 +64,13 @@ def _bookmarks(document: "pypdfium2.PdfDocument") -> Iterator[tuple[int, str, in
             yield bookmark.level, title, page + 1
 
 
-def _find(title: str, text: str, start: int) -> int:
-    """Where a line begins with the title, whatever the white space and numbering; -1: nowhere."""
+def _find(title: str, text: str, start: int) -> tuple[int, int]:
+    """Where a line begins with the title, and where the title ends; -1, -1: nowhere.
+
+    White space and a number before it may differ.
+    """
     words = r"\s+".join(re.escape(word) for word in title.split())
     found = re.compile(rf"^(?:[\w.]{{1,12}}[ \t]+)?{words}", re.MULTILINE | re.IGNORECASE).search(
         text, start
     )
-    return found.start() if found else -1
+    return found.span() if found else (-1, -1)

@@ -2,16 +2,18 @@
 
 import zipfile
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from data.blocks import Block
+from data.cleaning import inline
 from data.errors import UnreadableFile
-from data.loaders.outline import Block, Heading, Item, Outline, inline, table_text
-from data.sections import Section
+from data.loaders.making import Cell, grid, heading, item, note, paragraph, table
 
 
-def load(path: Path) -> Iterator[Section]:
-    """Sections of each slide, whose number is the page; offsets count in the slide's text.
+def load(path: Path) -> Iterator[Block]:
+    """Blocks of each slide, whose number is the page; offsets count in the slide's text.
 
     The slide's title is its heading; paragraphs below level 0 become list items; groups are
     entered; notes stand at the end behind "Notes:". Raises UnreadableFile for a damaged file.
@@ -27,13 +29,14 @@ def load(path: Path) -> Iterator[Section]:
             f"cannot read {path.name}", cause="it is damaged or not a presentation"
         ) from e
     for number, slide in enumerate(presentation.slides, start=1):
-        yield from Outline(number).sections(_slide(slide))
+        for block in _slide(slide):
+            yield replace(block, page=number)
 
 
 def _slide(slide: Any) -> Iterator[Block]:
     title = slide.shapes.title
     if title is not None and title.has_text_frame:
-        yield Heading(1, inline(title.text_frame.text))
+        yield heading(1, title.text_frame.text)
     skipped = None if title is None else title.shape_id
     for shape in _leaves(slide.shapes):
         if shape.shape_id != skipped:
@@ -41,7 +44,7 @@ def _slide(slide: Any) -> Iterator[Block]:
     if slide.has_notes_slide:
         frame = slide.notes_slide.notes_text_frame
         if frame is not None and frame.text.strip():
-            yield f"Notes: {frame.text}"
+            yield note(f"Notes: {frame.text}")
 
 
 def _leaves(shapes: Iterable[Any]) -> Iterator[Any]:
@@ -57,12 +60,12 @@ def _leaves(shapes: Iterable[Any]) -> Iterator[Any]:
 
 def _shape(shape: Any) -> Iterator[Block]:
     if getattr(shape, "has_table", False):
-        yield table_text([cell.text for cell in row.cells] for row in shape.table.rows)
+        yield from table(*grid([Cell(cell.text) for cell in row.cells] for row in shape.table.rows))
     elif shape.has_text_frame:
         paragraphs = shape.text_frame.paragraphs
-        for paragraph in paragraphs:
-            text = inline(paragraph.text)
+        for each in paragraphs:
+            text = inline(each.text)
             if text and len(paragraphs) > 1:
-                yield Item(f"{'  ' * paragraph.level}- {text}")
+                yield item(f"{'  ' * each.level}- {text}", level=each.level)
             else:
-                yield text
+                yield paragraph(text)

@@ -4,9 +4,10 @@ import codecs
 from collections.abc import Iterator
 from pathlib import Path
 
+from data.blocks import Loaded
+from data.cleaning import clean
 from data.errors import UnreadableFile
-from data.loaders.outline import clean, slices
-from data.sections import Section
+from data.loaders.making import slices
 
 _MARKS = (  # UTF-32 first: its little-endian mark begins with that of UTF-16
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -47,6 +48,6 @@ def decode(raw: bytes, name: str) -> str:
     )
 
 
-def load(path: Path) -> Iterator[Section]:
-    """Adjacent sections that cover the whole file; offsets count characters after decoding."""
-    yield from slices(decode(path.read_bytes(), path.name), 0, ())
+def load(path: Path) -> Iterator[Loaded]:
+    """Adjacent paragraphs that cover the whole file; offsets count characters after decoding."""
+    yield from slices(decode(path.read_bytes(), path.name))

@@ -3,20 +3,22 @@
 import datetime
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
+from data.blocks import Block
+from data.cleaning import inline
 from data.errors import UnreadableFile
-from data.loaders.outline import Block, Item, Outline, inline
-from data.sections import Section
+from data.loaders.making import heading, line, paragraph
 
 Row = dict[int, tuple[str, bool]]
 """The cells of a row that have a value, by column index from 0: text, and whether it is one."""
 
 
-def load(path: Path) -> Iterator[Section]:
-    """Sections of each worksheet, numbered as in the workbook; the sheet's name is the heading.
+def load(path: Path) -> Iterator[Block]:
+    """Blocks of each worksheet, numbered as in the workbook; the sheet's name is the heading.
 
     A run of neighbouring cells that are all texts and all differ names its columns where a table
     can begin: at the top, after an empty row, or above columns without names when values stand
@@ -42,7 +44,7 @@ def load(path: Path) -> Iterator[Section]:
         book.close()
 
 
-def _sheet(sheet: Any, number: int, name: str) -> Iterator[Section]:
+def _sheet(sheet: Any, number: int, name: str) -> Iterator[Block]:
     sheet.reset_dimensions()  # what the file says about its extent may be wrong
     rows = (
         {
@@ -52,8 +54,9 @@ def _sheet(sheet: Any, number: int, name: str) -> Iterator[Section]:
         }
         for row in sheet.iter_rows(values_only=True)
     )
-    for section in Outline(number).sections(_lines(rows)):
-        yield Section(section.text, number, (name,), section.char_start)
+    yield heading(1, name, number)
+    for block in _lines(rows):
+        yield replace(block, page=number)
 
 
 def _lines(rows: Iterator[Row]) -> Iterator[Block]:
@@ -74,8 +77,8 @@ def _lines(rows: Iterator[Row]) -> Iterator[Block]:
         if starts and not (named or row.keys() <= columns.keys()):
             columns = {}
         columns = columns | named
-        line = _line(row, {at: name for at, name in columns.items() if at not in named})
-        yield line if named.keys() == row.keys() else Item(line)
+        text = _line(row, {at: name for at, name in columns.items() if at not in named})
+        yield paragraph(text) if named.keys() == row.keys() else line(text)
         above = row
 
 

@@ -13,9 +13,9 @@ from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.llms import LLM
 from pydantic import BaseModel
 
-from data.chunking import Chunker
 from data.limits import MIB, Limits
 from data.parsing import Parser
+from data.splitting import Splitter
 from generation.choosing import Chooser, LLMChooser
 from generation.condensing import Condenser, LLMCondenser, NoCondenser
 from generation.quoting import QuotingReader
@@ -203,11 +203,11 @@ def _served_encoder(choice: EncoderChoice) -> Encoder:
     )
 
 
-def chunker(settings: Settings) -> Chunker:
+def chunker(settings: Settings) -> Splitter:
     """Cuts documents, alike for every encoder, so that encoders can be compared on one corpus."""
     chosen = settings.chunking
     try:
-        return Chunker(word_counter(settings), chosen.tokens, chosen.overlap)
+        return Splitter(word_counter(settings), chosen.tokens, chosen.overlap)
     except ValueError as error:
         raise SettingsError("settings under chunking do not fit", cause=str(error)) from None
 

@@ -17,7 +17,7 @@ class PassageGone(ApplicationError):
 
 
 def passage_context(stores: Iterable[PassageStore], passage_id: str) -> PassageContext:
-    """The passage with up to two passages before and behind it on the same page, as running text.
+    """The passage with up to two passages before and behind it, as running text.
 
     Args:
         stores: indexes of the collection; a passage has another id in each.
@@ -60,8 +60,13 @@ def _neighbours(store: PassageStore, passage: TextNode) -> list[TextNode]:
     return [
         node
         for node in store.fetch(ids)
-        if node.metadata["page"] == passage.metadata["page"] and node.node_id != passage.node_id
+        if node.node_id != passage.node_id and _same_text(node, passage)
     ]
+
+
+def _same_text(one: TextNode, other: TextNode) -> bool:
+    """Whether their offsets count in one text; each page had its own until boxes were stored."""
+    return one.metadata.get("boxes") is not None or one.metadata["page"] == other.metadata["page"]
 
 
 def _join(nodes: Sequence[TextNode], since: int | None = None, until: int | None = None) -> str:
@@ -69,7 +74,7 @@ def _join(nodes: Sequence[TextNode], since: int | None = None, until: int | None
     parts: list[str] = []
     position = since
     for node in sorted(nodes, key=lambda node: int(node.metadata["char_start"])):
-        start, text = node.metadata["char_start"], node.text
+        start, text = node.metadata["char_start"], node.text[node.metadata.get("repeated") or 0 :]
         if position is not None:
             if start > position:
                 parts.append("\n")

@@ -17,9 +17,9 @@ from pathlib import Path
 
 from llama_index.core.schema import TextNode
 
-from data.chunking import Chunker
 from data.discovery import Found
 from data.parsing import Parser
+from data.splitting import Splitter
 from rag_app.ingestion.reading import Intake, Item, Originals
 from rag_app.ingestion.report import Batch, Failure, IngestReport, OnProgress, Progress, Tally
 from retrieval.encoders.base import Encoder
@@ -54,7 +54,7 @@ class Ingestor:
         self,
         store: PassageStore,
         encoder: Encoder,
-        chunker: Chunker,
+        chunker: Splitter,
         parser: Callable[[], Parser],
         originals: Path,
         await_readers: Callable[[], None] = lambda: None,

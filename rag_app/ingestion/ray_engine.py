@@ -13,9 +13,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data.chunking import Chunker
+import orjson
+
+from data.blocks import LoadWarning
 from data.discovery import Found
 from data.parsing import Parser
+from data.splitting import Splitter
 from rag_app.errors import ApplicationError
 from rag_app.ingestion.ray_cluster import Cluster, connected, explained
 from rag_app.ingestion.ray_stages import ROWS, Encode, Parse, Table, passage
@@ -57,7 +60,7 @@ class RayIngestor:
         self,
         store: PassageStore,
         encoder: Encoder,
-        chunker: Chunker,
+        chunker: Splitter,
         parser: Callable[[], Parser],
         originals: Path,
         await_readers: Callable[[], None] = lambda: None,
@@ -179,7 +182,9 @@ def _in_documents(documents: Sequence[Document], blocks: Iterable[Table]) -> Ite
                 node.embedding = vector.tolist()
                 items.append(node)
                 continue
-            items.append(Failed(document, row["failure"]) if row["failure"] else Finish(document))
+            warnings = tuple(LoadWarning(*pair) for pair in orjson.loads(row["warnings"]))
+            failure = row["failure"]
+            items.append(Failed(document, failure) if failure else Finish(document, warnings))
             whole += 1
         yield Batch(items, truncated=sum(row["truncated"] for row in rows))
     if whole != len(documents):

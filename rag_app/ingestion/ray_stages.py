@@ -9,6 +9,7 @@ id, text   of the passage
 metadata   of the passage, as JSON
 failure    null; but every document ends with a row that is no passage: "" where it was read
            whole, else why it was not
+warnings   of that last row: what was not read or was guessed, as JSON [[reason, page], ...]
 vector     float32 [dimension], added by `Encode`; zeros where there is no passage
 truncated  added by `Encode`: passages of this table that were cut, told in its first row
 =========  ==============================================================================
@@ -25,11 +26,11 @@ import numpy as np
 import orjson
 from llama_index.core.schema import TextNode
 
-from data.chunking import Chunker
 from data.errors import DataError
 from data.parsing import Parser
+from data.splitting import Splitter
 from rag_app.errors import ApplicationError
-from rag_app.ingestion.reading import Document, Failed, Intake, Item, Originals, reason
+from rag_app.ingestion.reading import Document, Failed, Finish, Intake, Item, Originals, reason
 from retrieval.encoders.base import Encoder
 from retrieval.index.base import PassageStore
 from retrieval.passages import indexed_text, node
@@ -50,7 +51,7 @@ class Parse:
         fingerprint: of the index that the passages are for.
     """
 
-    def __init__(self, chunker: Chunker, parser: Callable[[], Parser], fingerprint: str) -> None:
+    def __init__(self, chunker: Splitter, parser: Callable[[], Parser], fingerprint: str) -> None:
         store = SimpleNamespace(spec=SimpleNamespace(fingerprint=fingerprint))
         self._cutter = _Cutter(cast("PassageStore", store), chunker, parser(), Originals(Path()))
 
@@ -72,7 +73,11 @@ class Parse:
                 metadata = orjson.dumps(item.metadata).decode()
                 yield row | {"id": item.node_id, "text": item.text, "metadata": metadata}
             else:
-                yield row | {"failure": item.reason if isinstance(item, Failed) else ""}
+                warnings = item.warnings if isinstance(item, Finish) else ()
+                yield row | {
+                    "failure": item.reason if isinstance(item, Failed) else "",
+                    "warnings": orjson.dumps([[w.reason, w.page] for w in warnings]).decode(),
+                }
 
 
 class _Cutter(Intake):
@@ -130,5 +135,7 @@ def _table(rows: list[dict[str, Any]]) -> Table:
     import pyarrow as pa
 
     text = pa.string()
-    types = {"document": pa.int64(), "id": text, "text": text, "metadata": text, "failure": text}
+    types = {"document": pa.int64()} | dict.fromkeys(
+        ("id", "text", "metadata", "failure", "warnings"), text
+    )
     return pa.Table.from_pylist(rows, pa.schema(types))

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from llama_index.core.schema import TextNode
 
-from data.chunking import Chunker
+from data.blocks import Block, Loaded, LoadWarning
 from data.discovery import Found
 from data.errors import DataError
 from data.files import replacing
 from data.parsing import Parser
+from data.splitting import Splitter
 from retrieval.index.base import PassageStore
 from retrieval.passages import passage, version_id
 
@@ -49,9 +50,10 @@ class Begin:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """All passages of the document have been given."""
+    """All passages of the document have been given; `warnings` say what of it was not read."""
 
     document: Document
+    warnings: tuple[LoadWarning, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +125,7 @@ class Intake:
     """
 
     def __init__(
-        self, store: PassageStore, chunker: Chunker, parser: Parser, originals: Originals
+        self, store: PassageStore, chunker: Splitter, parser: Parser, originals: Originals
     ) -> None:
         self._store, self._chunker = store, chunker
         self._parser, self._originals = parser, originals
@@ -154,7 +156,10 @@ class Intake:
 
     def _passages(self, document: Document, original: Path) -> Iterator[Item]:
         part = None
-        for part in self._chunker.split(self._parser.parse(original, document.source)):
+        warnings: list[LoadWarning] = []
+        for part in self._chunker.split(
+            _without_warnings(self._parser.parse(original, document.source), warnings)
+        ):
             yield passage(
                 source=document.source,
                 version=document.version,
@@ -166,8 +171,19 @@ class Intake:
                 char_end=part.char_end,
                 headings=part.heading_path,
                 record_id=part.passage_id,
+                boxes=[box.as_list() for box in part.boxes],
+                repeated=part.repeated,
             )
-        yield Finish(document) if part else Failed(document, "holds no text")
+        yield Finish(document, tuple(warnings)) if part else Failed(document, "holds no text")
+
+
+def _without_warnings(loaded: Iterable[Loaded], warnings: list[LoadWarning]) -> Iterator[Block]:
+    """The blocks alone; the warnings are added to the list."""
+    for one in loaded:
+        if isinstance(one, Block):
+            yield one
+        else:
+            warnings.append(one)
 
 
 def _document(found: Found) -> Document:

@@ -23,6 +23,15 @@ class Failure:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class DocumentWarning:
+    """What of a document was not read, or guessed; `page` counts from 1."""
+
+    source: str
+    page: int | None
+    reason: str
+
+
 @dataclass(slots=True)
 class IngestReport:
     """What one run did.
@@ -35,6 +44,7 @@ class IngestReport:
         truncated: those of them that were longer than the encoder reads.
         seconds: wall time.
         failures: every failed document with its reason.
+        warnings: what of the documents written in this run was not read, or was guessed.
         ignored: names of files in the given folders whose type is not supported.
     """
 
@@ -45,6 +55,7 @@ class IngestReport:
     truncated: int = 0
     seconds: float = 0.0
     failures: list[Failure] = field(default_factory=list)
+    warnings: list[DocumentWarning] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
 
     @property
@@ -67,6 +78,10 @@ class IngestReport:
             "seconds": round(self.seconds, 3),
             "failures": [
                 {"source": failure.source, "reason": failure.reason} for failure in self.failures
+            ],
+            "warnings": [
+                {"source": warning.source, "page": warning.page, "reason": warning.reason}
+                for warning in self.warnings
             ],
             "ignored": self.ignored,
         }
@@ -189,6 +204,11 @@ class Tally:
 
     def _step(self, item: Begin | Finish | Unchanged | Failed) -> None:
         document = item.document
+        if isinstance(item, Finish):
+            self._report.warnings += [
+                DocumentWarning(document.source, warning.page, warning.reason)
+                for warning in item.warnings
+            ]
         match item:
             case Begin():
                 self._writer.begin(document)

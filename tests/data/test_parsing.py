@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from data.chunking import Chunker
+from data.blocks import document_text
 from data.errors import UnreadableFile
 from data.limits import MIB, Limits
 from data.parsing import Parser
-from data.sections import page_texts
+from data.splitting import Splitter
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -48,9 +48,10 @@ def test_real_files_of_every_kind_are_read(parser, shared_data):
             refused[path.name] = error.cause
         else:
             assert sections
-            texts = page_texts(sections)
-            for chunk in Chunker(lambda text: len(text.split()), 40, 8).split(sections):
-                assert texts[chunk.page][chunk.char_start : chunk.char_end] == chunk.text
+            text = document_text(sections)
+            for passage in Splitter(lambda text: len(text.split()), 40, 8).split(sections):
+                place = slice(passage.char_start, passage.char_end)
+                assert text[place] == passage.text[passage.repeated :]
     assert sorted(refused) == ["ocr_test.pdf", "password.pdf"]
     assert "no text layer" in refused["ocr_test.pdf"]
     assert "encrypted" in refused["password.pdf"]
@@ -58,8 +59,8 @@ def test_real_files_of_every_kind_are_read(parser, shared_data):
 
 def test_the_owner_s_name_decides_and_is_shown(parser, tmp_path):
     (tmp_path / "0badc0de").write_text("# Title\n\nText")
-    (section,) = parser.parse(tmp_path / "0badc0de", "notes.md")
-    assert section.heading_path == ("Title",)
+    heading, *_ = parser.parse(tmp_path / "0badc0de", "notes.md")
+    assert heading.title == "Title"
     assert "letter.pdf" in reason(parser, tmp_path / "0badc0de", "letter.pdf")
 
 
@@ -122,7 +123,7 @@ def test_a_file_that_needs_too_much_memory_is_refused(tmp_path):
 
 @pytest.mark.parametrize(
     "answer",
-    [b"no json\n", b"[]\n", b'{"section": [1, 2, 3, 4, 5]}\n', b'{"section": ["a"]}\n', b"{}\n"],
+    [b"no json\n", b"[]\n", b'{"loaded": [[1, 2, 3, 4, 5]]}\n', b'{"loaded": ["a"]}\n', b"{}\n"],
 )
 def test_a_child_out_of_its_mind_is_not_believed(answer, tmp_path):
     (tmp_path / "b.txt").write_text("fine")
@@ -313,6 +314,11 @@ def test_answers_are_plain_json(tmp_path):
     os.close(reader)
     os.close(writer)
     assert [json.loads(line) for line in done.stdout.splitlines()] == [
-        {"section": ["# A\n\nfine", None, ["A"], 0, None]},
+        {
+            "loaded": [
+                ["heading", "# A", None, [], 1, None, "", "A", None],
+                ["paragraph", "\n\nfine", None, [], 0, None, "", "", None],
+            ]
+        },
         {"end": True, "leaving": False},
     ]

@@ -4,9 +4,9 @@ import random
 from collections.abc import Mapping
 from pathlib import Path
 
-from data.chunking import Chunker
 from data.discovery import Found, discover
 from data.parsing import Parser
+from data.splitting import Splitter
 from rag_app.ingestion.engine import Ingestor, IngestReport, OnProgress
 from retrieval.analysis import Analyzer
 from retrieval.bm25 import BM25
@@ -45,8 +45,8 @@ def found(folder: Path) -> list[Found]:
     return list(discover([folder]).files)
 
 
-def chunker(tokens: int = TOKENS, overlap: int = OVERLAP) -> Chunker:
-    return Chunker(lambda text: len(text.split()), tokens, overlap)
+def chunker(tokens: int = TOKENS, overlap: int = OVERLAP) -> Splitter:
+    return Splitter(lambda text: len(text.split()), tokens, overlap)
 
 
 def twin(name: str) -> HashingEncoder:
@@ -56,7 +56,7 @@ def twin(name: str) -> HashingEncoder:
     return encoder
 
 
-def spec(cutter: Chunker | None = None, encoder: Encoder | None = None) -> IndexSpec:
+def spec(cutter: Splitter | None = None, encoder: Encoder | None = None) -> IndexSpec:
     encoder = encoder or HashingEncoder()
     cutter = cutter or chunker()
     return IndexSpec(

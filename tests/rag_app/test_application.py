@@ -11,7 +11,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as some
 from llama_index.core.schema import TextNode
 
-from data.sections import Section
+from data.blocks import Block
 from generation.reading import TextDelta
 from rag_app.application import Application
 from rag_app.assembly import application as assembly
@@ -240,7 +240,7 @@ def contexts(text: str, tokens: int, overlap: int, page: int | None = None):
                 "char_end": chunk.char_end, "headings": list(chunk.heading_path),
             },
         )
-        for chunk in cutter.split([Section(text, page)])
+        for chunk in cutter.split([Block("paragraph", text, page)])
     ]  # fmt: skip
     for at, node in enumerate(nodes):
         near = [other for other in nodes[max(0, at - 2) : at + 3] if other is not node]

@@ -5,9 +5,10 @@ import pytest
 from docx.oxml import OxmlElement
 from docx.oxml.ns import qn
 
+from data.blocks import document_text
 from data.errors import UnreadableFile
 from data.loaders.docx import load
-from data.sections import page_texts
+from tests.data.loaders.support import runs
 
 
 def test_headings_lists_and_tables_come_in_document_order(tmp_path):
@@ -23,7 +24,7 @@ def test_headings_lists_and_tables_come_in_document_order(tmp_path):
     document.add_heading("Mouths", 1)
     document.add_paragraph("Deltas.")
     document.save(str(tmp_path / "a.docx"))
-    sections = list(load(tmp_path / "a.docx"))
+    sections = runs(load(tmp_path / "a.docx"))
     assert [(s.heading_path, s.text) for s in sections] == [
         (
             ("Rivers", "Sources"),
@@ -32,7 +33,7 @@ def test_headings_lists_and_tables_come_in_document_order(tmp_path):
         ),
         (("Rivers", "Mouths"), "Mouths\n\nDeltas."),
     ]
-    whole = page_texts(sections)[None]
+    whole = document_text(load(tmp_path / "a.docx"))
     assert all(whole[s.char_start : s.char_end] == s.text for s in sections)
 
 
@@ -46,7 +47,7 @@ def test_inserted_text_counts_and_deleted_text_does_not(tmp_path):
         change.append(run)
         paragraph._p.append(change)
     document.save(str(tmp_path / "a.docx"))
-    assert [s.text for s in load(tmp_path / "a.docx")] == ["Water is wet"]
+    assert [s.text for s in runs(load(tmp_path / "a.docx"))] == ["Water is wet"]
 
 
 def test_a_style_with_an_outline_level_is_a_heading(tmp_path):
@@ -58,28 +59,28 @@ def test_a_style_with_an_outline_level_is_a_heading(tmp_path):
     document.add_paragraph("Tides", style="Chapter")
     document.add_paragraph("The moon pulls.")
     document.save(str(tmp_path / "a.docx"))
-    assert [s.heading_path for s in load(tmp_path / "a.docx")] == [("Tides",)]
+    assert [s.heading_path for s in runs(load(tmp_path / "a.docx"))] == [("Tides",)]
 
 
 def test_real_lists_keep_their_depth(shared_data):
-    sections = list(load(shared_data / "documents/docx_lists.docx"))
+    sections = runs(load(shared_data / "documents/docx_lists.docx"))
     text = next(s.text for s in sections if s.heading_path[-1] == "Test 5:")
     assert "- List item 1\n  - List item 1.1\n    - List item 1.1.1\n- List item 3" in text
 
 
 def test_real_headings_nest(shared_data):
-    sections = list(load(shared_data / "documents/unit_test_headers.docx"))
+    sections = runs(load(shared_data / "documents/unit_test_headers.docx"))
     assert ("Test Document", "Section 1", "Section 1.2", "Section 1.2.3") in {
         s.heading_path for s in sections
     }
 
 
 def test_merged_cells_are_said_once(shared_data):
-    text = "".join(s.text for s in load(shared_data / "documents/word_tables.docx"))
+    text = "".join(s.text for s in runs(load(shared_data / "documents/word_tables.docx")))
     assert "Cell 1.0 | Merged Cell 1.1 1.2\n" in text
 
 
 def test_a_damaged_file_is_refused(tmp_path):
     (tmp_path / "a.docx").write_bytes(b"PK\x03\x04 nothing")
     with pytest.raises(UnreadableFile, match="damaged"):
-        list(load(tmp_path / "a.docx"))
+        runs(load(tmp_path / "a.docx"))

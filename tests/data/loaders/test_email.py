@@ -6,6 +6,7 @@ import pytest
 
 from data.errors import UnreadableFile
 from data.loaders.email import load
+from tests.data.loaders.support import runs
 
 
 def message() -> EmailMessage:
@@ -19,7 +20,7 @@ def message() -> EmailMessage:
 def read(tmp_path, raw: bytes) -> str:
     path = tmp_path / "a.eml"
     path.write_bytes(raw)
-    return "\n\n".join(s.text for s in load(path))
+    return "\n\n".join(s.text for s in runs(load(path)))
 
 
 def test_headers_body_and_names_of_attachments(tmp_path):
@@ -50,6 +51,6 @@ def test_a_file_without_headers_is_no_message(tmp_path):
 
 
 def test_a_real_message(shared_data):
-    (section,) = load(shared_data / "documents/eml_simple.eml")
+    (section,) = runs(load(shared_data / "documents/eml_simple.eml"))
     assert section.heading_path == ("Simple Email",)
     assert section.text.startswith("Simple Email\n\nFrom: Alice Example")

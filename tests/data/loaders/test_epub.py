@@ -6,6 +6,7 @@ import pytest
 
 from data.errors import UnreadableFile
 from data.loaders.epub import load
+from tests.data.loaders.support import runs
 
 CONTAINER = (
     '<container xmlns="urn:oasis:names:tc:opendocument:xmlns:container"><rootfiles>'
@@ -34,7 +35,7 @@ def make(path, package: str = PACKAGE, **extra: str):
 
 
 def test_pages_come_in_the_order_of_the_spine(tmp_path):
-    sections = list(load(make(tmp_path / "a.epub")))
+    sections = runs(load(make(tmp_path / "a.epub")))
     assert [(s.heading_path, s.text, s.char_start) for s in sections] == [
         (("One",), "One\n\nFirst.", 0),
         (("Two",), "Two\n\nLast.", 13),
@@ -44,16 +45,16 @@ def test_pages_come_in_the_order_of_the_spine(tmp_path):
 def test_entities_are_not_expanded(tmp_path):
     bomb = '<!DOCTYPE p [<!ENTITY a "aaaa">]>' + PACKAGE
     with pytest.raises(UnreadableFile, match="damaged"):
-        list(load(make(tmp_path / "a.epub", bomb)))
+        runs(load(make(tmp_path / "a.epub", bomb)))
 
 
 def test_encrypted_pages_are_refused(tmp_path):
     encryption = '<encryption><CipherReference URI="OEBPS/one.xhtml"/></encryption>'
     with pytest.raises(UnreadableFile, match="digital rights"):
-        list(load(make(tmp_path / "a.epub", **{"META-INF__encryption_xml": encryption})))
+        runs(load(make(tmp_path / "a.epub", **{"META-INF__encryption_xml": encryption})))
 
 
 def test_encrypted_fonts_do_not_matter(tmp_path):
     encryption = '<encryption><CipherReference URI="OEBPS/font.otf"/></encryption>'
     path = make(tmp_path / "a.epub", **{"META-INF__encryption_xml": encryption})
-    assert len(list(load(path))) == 2
+    assert len(runs(load(path))) == 2

@@ -1,13 +1,14 @@
 """Web pages as a reader sees them."""
 
 from data.loaders.html import load
-from data.sections import Section
+from data.splitting import Passage
+from tests.data.loaders.support import runs
 
 
-def read(tmp_path, html: str | bytes) -> list[Section]:
+def read(tmp_path, html: str | bytes) -> list[Passage]:
     path = tmp_path / "a.html"
     path.write_bytes(html.encode() if isinstance(html, str) else html)
-    return list(load(path))
+    return runs(load(path))
 
 
 def test_what_is_no_text_is_dropped(tmp_path):
@@ -55,6 +56,6 @@ def test_deep_nesting_does_no_harm(tmp_path):
 
 
 def test_a_real_page(shared_data):
-    sections = list(load(shared_data / "documents/example_03.html"))
+    sections = runs(load(shared_data / "documents/example_03.html"))
     assert sections[-1].heading_path == ("Example Document", "Data Table")
     assert "Header 1 | Header 2 | Header 3\nRow 1, Col 1" in sections[-1].text

@@ -4,15 +4,16 @@ import json
 
 import pytest
 
+from data.blocks import document_text
 from data.errors import UnreadableFile
 from data.loaders.jsonl import load
-from data.sections import page_texts
+from tests.data.loaders.support import runs
 
 
 def read(tmp_path, text: str):
     path = tmp_path / "a.jsonl"
     path.write_text(text, encoding="utf-8")
-    return list(load(path))
+    return runs(load(path))
 
 
 def test_each_line_is_a_passage_with_its_id_and_title(tmp_path):
@@ -27,7 +28,7 @@ def test_each_line_is_a_passage_with_its_id_and_title(tmp_path):
         ("7", (), "No title."),
         ("e", ("Only",), "Only"),
     ]
-    whole = page_texts(sections)[None]
+    whole = document_text(load(tmp_path / "a.jsonl"))
     assert all(whole[s.char_start : s.char_end] == s.text for s in sections)
 
 
@@ -65,4 +66,4 @@ def test_an_endless_line_is_refused(tmp_path):
 def test_a_real_corpus_is_whole(shared_data):
     path = shared_data / "beir/xquad_en/corpus.jsonl"
     ids = [json.loads(line)["_id"] for line in path.read_text().splitlines()]
-    assert [s.passage_id for s in load(path)] == ids
+    assert [s.passage_id for s in runs(load(path))] == ids

@@ -4,12 +4,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.loaders.markdown import _headings, load
+from tests.data.loaders.support import runs
 
 
 def read(tmp_path, text: str):
     path = tmp_path / "a.md"
     path.write_text(text, encoding="utf-8")
-    return list(load(path))
+    return runs(load(path))
 
 
 def test_both_kinds_of_headings_nest(tmp_path):
@@ -49,7 +50,7 @@ def test_sections_cover_the_source_exactly(tmp_path_factory, lines):
     text = "\n".join(lines)
     path = tmp_path_factory.getbasetemp() / "law.md"
     path.write_text(text, encoding="utf-8")
-    sections = list(load(path))
+    sections = runs(load(path))
     assert "".join(s.text for s in sections) == text
     assert [text[s.char_start : s.char_end] for s in sections] == [s.text for s in sections]
     offsets = [offset for offset, _ in _headings(text)]
@@ -57,6 +58,6 @@ def test_sections_cover_the_source_exactly(tmp_path_factory, lines):
 
 
 def test_a_real_file(shared_data):
-    sections = list(load(shared_data / "documents/wiki.md"))
+    sections = runs(load(shared_data / "documents/wiki.md"))
     assert sections[0].heading_path[-1] == "IBM"
     assert len(sections) == 3

@@ -6,6 +6,7 @@ from odf.table import Table, TableCell, TableRow
 from odf.text import H, List, ListItem, P
 
 from data.loaders.odt import load
+from tests.data.loaders.support import runs
 
 
 def test_headings_lists_tables_and_boxes_come_in_order(tmp_path):
@@ -32,7 +33,7 @@ def test_headings_lists_tables_and_boxes_come_in_order(tmp_path):
     host.addElement(frame)
     document.text.addElement(host)
     document.save(str(tmp_path / "a.odt"))
-    (section,) = load(tmp_path / "a.odt")
+    (section,) = runs(load(tmp_path / "a.odt"))
     assert section.heading_path == ("Birds",)
     assert section.text == (
         "Birds\n\nThey fly.\n\n- Songbirds\n  - Robin\n\nEagle | 2 m\n\nBefore\n\nBoxed"
@@ -40,7 +41,7 @@ def test_headings_lists_tables_and_boxes_come_in_order(tmp_path):
 
 
 def test_a_real_document_has_its_title_above_all(shared_data):
-    sections = list(load(shared_data / "documents/text_document_01.odt"))
+    sections = runs(load(shared_data / "documents/text_document_01.odt"))
     assert sections[0].text == "Title\n\nSubtitle"
     assert sections[-1].heading_path == ("Title", "heading level 1.0", "Heading level 2: B")
     assert "  - bullet list 2.1\n" in sections[2].text

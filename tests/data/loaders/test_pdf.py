@@ -5,6 +5,7 @@ from fpdf import FPDF
 
 from data.errors import UnreadableFile
 from data.loaders.pdf import load
+from tests.data.loaders.support import runs
 
 
 def make(path, *pages: str):
@@ -19,7 +20,7 @@ def make(path, *pages: str):
 
 def test_pages_are_numbered_from_one_and_empty_ones_are_left_out(tmp_path):
     path = make(tmp_path / "a.pdf", "Copper conducts.\nWood does not.", "", "Third page.")
-    sections = list(load(path))
+    sections = runs(load(path))
     assert [(s.page, s.char_start, s.text) for s in sections] == [
         (1, 0, "Copper conducts.\nWood does not."),
         (3, 0, "Third page."),
@@ -28,22 +29,22 @@ def test_pages_are_numbered_from_one_and_empty_ones_are_left_out(tmp_path):
 
 def test_a_file_without_text_names_the_hint(tmp_path):
     with pytest.raises(UnreadableFile, match=r"no text layer.*OCR it first"):
-        list(load(make(tmp_path / "a.pdf", "")))
+        runs(load(make(tmp_path / "a.pdf", "")))
 
 
 def test_a_scan_has_no_text_layer(shared_data):
     with pytest.raises(UnreadableFile, match="no text layer"):
-        list(load(shared_data / "documents/ocr_test.pdf"))
+        runs(load(shared_data / "documents/ocr_test.pdf"))
 
 
 def test_an_invisible_text_layer_is_text(shared_data):
-    (section,) = load(shared_data / "documents/invisible_text_layer.pdf")
+    (section,) = runs(load(shared_data / "documents/invisible_text_layer.pdf"))
     assert "Invisible" in section.text
 
 
 def test_an_encrypted_file_is_refused(shared_data):
     with pytest.raises(UnreadableFile, match="encrypted with a password"):
-        list(load(shared_data / "documents/password.pdf"))
+        runs(load(shared_data / "documents/password.pdf"))
 
 
 def test_a_truncated_file_is_damaged(tmp_path):
@@ -51,17 +52,17 @@ def test_a_truncated_file_is_damaged(tmp_path):
     raw = path.read_bytes()
     path.write_bytes(raw[: len(raw) // 4])
     with pytest.raises(UnreadableFile, match="damaged"):
-        list(load(path))
+        runs(load(path))
 
 
 def test_words_parted_at_a_line_end_are_whole(shared_data):
-    text = "".join(s.text for s in load(shared_data / "documents/code_and_formula.pdf"))
+    text = "".join(s.text for s in runs(load(shared_data / "documents/code_and_formula.pdf")))
     assert "\ufffe" not in text
     assert "sed diam nonumy eirmod" in text
 
 
 def test_arabic_ligatures_are_in_reading_order(shared_data):
-    (section,) = load(shared_data / "documents/right_to_left_01.pdf")
+    (section,) = runs(load(shared_data / "documents/right_to_left_01.pdf"))
     lam_alef = "\u0627\u0644\u0625\u0646\u062a\u0627\u062c\u064a\u0629"  # "productivity"
     assert lam_alef in section.text
     assert "\u0627\u0625\u0644" not in section.text

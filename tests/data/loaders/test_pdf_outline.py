@@ -2,8 +2,9 @@
 
 from fpdf import FPDF
 
+from data.blocks import document_text
 from data.loaders.pdf import load
-from data.sections import page_texts
+from tests.data.loaders.support import runs
 
 
 def test_pages_are_cut_at_the_headings_that_bookmarks_name(tmp_path):
@@ -25,15 +26,15 @@ def test_pages_are_cut_at_the_headings_that_bookmarks_name(tmp_path):
                 pdf.start_section(title, level=level)
             pdf.cell(text=shown, new_x="LMARGIN", new_y="NEXT")
     pdf.output(str(tmp_path / "a.pdf"))
-    sections = list(load(tmp_path / "a.pdf"))
+    sections = runs(load(tmp_path / "a.pdf"))
     assert [(s.page, s.heading_path, s.text.split("\n")[-2:][0]) for s in sections] == [
         (1, ("Heat",), "It flows."),
         (1, ("Heat", "Cold"), "1.1 Cold"),
         (2, ("Heat", "Cold"), "More ice."),
         (2, ("Light",), "Light"),
     ]
-    texts = page_texts(sections)
-    assert all(texts[s.page][s.char_start : s.char_end] == s.text for s in sections)
+    text = document_text(load(tmp_path / "a.pdf"))
+    assert all(text[s.char_start : s.char_end] == s.text for s in sections)
 
 
 def test_a_bookmark_whose_title_is_not_on_the_page_counts_from_its_top(tmp_path):
@@ -45,4 +46,4 @@ def test_a_bookmark_whose_title_is_not_on_the_page_counts_from_its_top(tmp_path)
     pdf.start_section("Elsewhere")
     pdf.cell(text="Behind.")
     pdf.output(str(tmp_path / "a.pdf"))
-    assert [s.heading_path for s in load(tmp_path / "a.pdf")] == [(), ("Elsewhere",)]
+    assert [s.heading_path for s in runs(load(tmp_path / "a.pdf"))] == [(), ("Elsewhere",)]

@@ -5,6 +5,7 @@ import datetime
 import openpyxl
 
 from data.loaders.xlsx import load
+from tests.data.loaders.support import runs
 
 
 def make(path, **sheets):
@@ -15,7 +16,7 @@ def make(path, **sheets):
         for row in rows:
             sheet.append(row)
     book.save(str(path))
-    return list(load(path))
+    return runs(load(path))
 
 
 def test_sheets_are_pages_and_rows_are_lines_with_column_names(tmp_path):
@@ -55,6 +56,6 @@ def test_numbers_without_names_are_parted_by_bars(tmp_path):
 
 
 def test_a_real_table_beside_another_is_named(shared_data):
-    sections = list(load(shared_data / "documents/xlsx_01.xlsx"))
+    sections = runs(load(shared_data / "documents/xlsx_01.xlsx"))
     assert sections[0].page == 1
     assert "col-4: 20; col-1: 1; col-2: 2; col-3: 3" in "".join(s.text for s in sections)

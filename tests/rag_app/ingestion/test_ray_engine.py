@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from pydantic import PrivateAttr
 
-from data.chunking import Chunker
 from data.discovery import Found
 from data.parsing import Parser
+from data.splitting import Splitter
 from rag_app.errors import ApplicationError
 from rag_app.ingestion import ray_engine as ingest_ray
 from rag_app.ingestion.engine import Ingestor, IngestReport, OnProgress, Progress
@@ -88,7 +88,7 @@ class Engine:
         files: list[Found],
         on_progress: OnProgress | None = None,
         encoder: Encoder | None = None,
-        cutter: Chunker | None = None,
+        cutter: Splitter | None = None,
     ) -> IngestReport:
         parts = (encoder or self._encoder, cutter or chunker(), Parser, self.originals)
         return self._make(self.store, *parts).run(files, on_progress)
@@ -236,7 +236,7 @@ def minilm_tokens(encoder: MiniLMEmbedding, text: str) -> int:
 
 def test_the_bundled_encoder_gives_the_same_vectors_on_a_worker(tmp_path):
     encoder = MiniLMEmbedding(tmp_path / "models", workers=1)
-    cutter = Chunker(partial(minilm_tokens, encoder), 60, 10)
+    cutter = Splitter(partial(minilm_tokens, encoder), 60, 10)
     files = found(write(tmp_path / "in", {f"{n}.txt": prose(n) for n in range(3)}))
     engines = [
         Engine(tmp_path / name, make, encoder)

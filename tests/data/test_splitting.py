@@ -4,11 +4,11 @@ import re
 from itertools import pairwise
 
 import pytest
+from data.sections import Section, page_texts
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.chunking import Chunker
-from data.sections import Section, page_texts
+from data.splitting import Splitter
 
 _WORD = re.compile(r"\w+|[^\w\s]")
 
@@ -70,7 +70,7 @@ def addressed(drawn) -> list[Section]:
 def test_every_chunk_lies_where_it_says_and_fits(drawn, limit, overlap):
     sections = addressed(drawn)
     texts = page_texts(sections)
-    chunks = list(Chunker(count, limit, min(overlap, limit - 1)).split(sections))
+    chunks = list(Splitter(count, limit, min(overlap, limit - 1)).split(sections))
     assert [chunk.index for chunk in chunks] == list(range(len(chunks)))
     for chunk in chunks:
         assert texts[chunk.page][chunk.char_start : chunk.char_end] == chunk.text
@@ -82,7 +82,7 @@ def test_every_chunk_lies_where_it_says_and_fits(drawn, limit, overlap):
 @given(drawn=SECTIONS, limit=st.integers(2, 40))
 def test_all_text_but_white_space_is_covered(drawn, limit):
     sections = addressed(drawn)
-    chunks = list(Chunker(count, limit, limit // 4).split(sections))
+    chunks = list(Splitter(count, limit, limit // 4).split(sections))
     for page, text in page_texts(sections).items():
         left = list(text)
         for chunk in chunks:
@@ -94,7 +94,7 @@ def test_all_text_but_white_space_is_covered(drawn, limit):
 @given(drawn=SECTIONS, limit=st.integers(4, 40))
 def test_no_chunk_crosses_a_page_or_a_heading(drawn, limit):
     sections = addressed(drawn)
-    for chunk in Chunker(count, limit, 2).split(sections):
+    for chunk in Splitter(count, limit, 2).split(sections):
         inside = [
             section
             for section in sections
@@ -109,14 +109,14 @@ def test_no_chunk_crosses_a_page_or_a_heading(drawn, limit):
 @given(text=TEXTS, cut=st.integers(0, 400), limit=st.integers(4, 40))
 def test_cutting_a_section_in_two_changes_no_chunk(text, cut, limit):
     cut = min(cut, len(text))
-    chunker = Chunker(count, limit, limit // 4)
+    chunker = Splitter(count, limit, limit // 4)
     halves = [Section(text[:cut]), Section(text[cut:], char_start=cut)]
     assert list(chunker.split(halves)) == list(chunker.split([Section(text)]))
 
 
 def test_each_chunk_reaches_further_than_the_one_before():
     text = "One two three four. " * 200
-    chunks = list(Chunker(count, 20, 19).split([Section(text)]))
+    chunks = list(Splitter(count, 20, 19).split([Section(text)]))
     ends = [chunk.char_end for chunk in chunks]
     assert ends == sorted(set(ends))
     assert all(a.char_end > b.char_start for a, b in pairwise(chunks))
@@ -124,13 +124,13 @@ def test_each_chunk_reaches_further_than_the_one_before():
 
 def test_repeated_text_gets_its_true_offsets():
     text = "| a | b |\n" + "| 1 | 0 |\n" * 800
-    chunks = list(Chunker(count).split([Section(text)]))
+    chunks = list(Splitter(count).split([Section(text)]))
     assert chunks[-1].char_end == len(text) - 1
 
 
 def test_sentences_stay_whole_and_abbreviations_end_none():
     text = "Dr. Grey saw Fig. 3 of the report. It was wrong. " * 12
-    for chunk in Chunker(count, 30, 0).split([Section(text)]):
+    for chunk in Splitter(count, 30, 0).split([Section(text)]):
         assert chunk.text.startswith(("Dr. Grey", "It was"))
         assert chunk.text.endswith(("report.", "wrong."))
 
@@ -138,7 +138,7 @@ def test_sentences_stay_whole_and_abbreviations_end_none():
 def test_a_chunk_prefers_to_end_with_a_paragraph():
     first = "Rain fell on the hills. " * 3
     second = "Snow fell on the peaks. " * 6
-    chunks = list(Chunker(count, 30, 0).split([Section(f"{first}\n\n{second}")]))
+    chunks = list(Splitter(count, 30, 0).split([Section(f"{first}\n\n{second}")]))
     assert chunks[0].text == first.strip()
 
 
@@ -147,18 +147,18 @@ def test_small_neighbours_under_one_heading_become_one_chunk():
         Section("Salt dissolves.", None, ("A",), 0),
         Section("Sand does not.", None, ("A",), 17),
     ]
-    (chunk,) = Chunker(count).split(sections)
+    (chunk,) = Splitter(count).split(sections)
     assert chunk.text == "Salt dissolves.\n\nSand does not."
 
 
 def test_passages_with_an_id_stay_whole_however_long():
     text = "Water boils. " * 500
-    (chunk,) = Chunker(count, 10, 2).split([Section(text, None, ("T",), 7, "p1")])
+    (chunk,) = Splitter(count, 10, 2).split([Section(text, None, ("T",), 7, "p1")])
     assert (chunk.text, chunk.char_start, chunk.passage_id) == (text, 7, "p1")
 
 
 def test_a_long_word_that_counts_as_one_token_is_still_cut():
-    chunks = list(Chunker(lambda _: 1, 10, 2).split([Section("x" * 5000)]))
+    chunks = list(Splitter(lambda _: 1, 10, 2).split([Section("x" * 5000)]))
     assert max(len(chunk.text) for chunk in chunks) <= 160
 
 
@@ -167,7 +167,7 @@ def test_a_counter_that_sees_more_in_the_whole_than_in_the_parts_is_obeyed():
         return max(1, len(text.split()) ** 2 // 10)
 
     text = "One two three four. " * 50
-    chunks = list(Chunker(superadditive, 20, 5).split([Section(text)]))
+    chunks = list(Splitter(superadditive, 20, 5).split([Section(text)]))
     assert all(superadditive(chunk.text) <= 20 for chunk in chunks)
     assert chunks[-1].char_end == len(text.rstrip())
 
@@ -181,7 +181,7 @@ def test_a_megabyte_on_one_line_is_cut_with_few_counts():
         return count(text)
 
     text = " ".join(f"word{number}" for number in range(110_000))
-    chunks = list(Chunker(counted).split([Section(text)]))
+    chunks = list(Splitter(counted).split([Section(text)]))
     assert all(text[chunk.char_start : chunk.char_end] == chunk.text for chunk in chunks)
     assert calls < 6 * len(text)
 
@@ -189,8 +189,8 @@ def test_a_megabyte_on_one_line_is_cut_with_few_counts():
 @pytest.mark.parametrize(("limit", "overlap"), [(0, 0), (10, 10), (10, -1)])
 def test_impossible_sizes_are_refused(limit, overlap):
     with pytest.raises(ValueError, match=r"must be"):
-        Chunker(count, limit, overlap)
+        Splitter(count, limit, overlap)
 
 
 def test_identity_tells_settings_apart():
-    assert Chunker(count, 200, 32).identity != Chunker(count, 200, 16).identity
+    assert Splitter(count, 200, 32).identity != Splitter(count, 200, 16).identity
