@@ -8,7 +8,7 @@ import pytest
 
 from data.parsing import Parser
 from rag_app.errors import ApplicationError
-from rag_app.ingestion.ray_stages import ROWS, Encode, Parse, chunk
+from rag_app.ingestion.ray_stages import ROWS, Encode, Parse, passage
 from rag_app.ingestion.reading import Begin, Document, Failed, Intake, Originals, sha256
 from retrieval.index.edge import EdgeStore
 from retrieval.passages import indexed_text
@@ -48,7 +48,7 @@ def test_parsing_gives_what_the_local_engine_cuts(store, tmp_path):
         items = [item for item in intake.items(found(folder)) if not isinstance(item, Begin)]
     for row, item in zip(rows, items, strict=True):
         if row["failure"] is None:
-            assert chunk(row).to_dict() == item.to_dict()
+            assert passage(row).to_dict() == item.to_dict()
         else:
             assert row["failure"] == (item.reason if isinstance(item, Failed) else "")
     assert sum(row["failure"] is not None for row in rows) == 4
@@ -79,7 +79,7 @@ def test_encoding_adds_vectors_to_chunks_alone(tmp_path):
     for row in rows:
         expected = np.zeros(encoder.dimension, np.float32)
         if row["failure"] is None:
-            (expected,) = encoder.encode_passages([indexed_text(chunk(row))]).vectors
+            (expected,) = encoder.encode_passages([indexed_text(passage(row))]).vectors
         assert np.array_equal(np.array(row["vector"], np.float32), expected)
 
 
