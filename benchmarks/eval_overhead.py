@@ -27,12 +27,13 @@ from pathlib import Path
 import httpx
 
 from benchmarks.common import arguments, heading, table
-from eval.choice.evaluation import begin, finish, load, run
 from eval.choice.permutation import permutation
 from eval.choice.plan import ChoicePlan, select
+from eval.choice.task import ChoiceTask, begin, load
 from eval.datasets.choice import Question
 from eval.errors import DatasetError
-from eval.running.directory import RunDirectory
+from eval.runs.directory import RunDirectory
+from eval.runs.lifecycle import run
 from rag_app.assembly.application import chooser
 from rag_app.settings import Settings, load_settings
 
@@ -121,13 +122,14 @@ def measured_run(directory: RunDirectory) -> tuple[Cost, Cost, dict[int, float]]
     watcher.start()
     clock = Clock()
     try:
-        asyncio.run(run(directory, tell=lambda _: None, report=lambda _: None))
+        asyncio.run(run(directory, ChoiceTask(directory), tell=lambda _: None))
         whole = clock.read()
     finally:
         over.set()
         watcher.join()
+    task = ChoiceTask(directory)
     clock = Clock()
-    finish(directory, report=lambda _: None)
+    task.finish(directory)
     tail = clock.read()
     return whole - tail, tail, memory
 

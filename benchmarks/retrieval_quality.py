@@ -13,7 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import arguments, heading, table
-from eval.retrieval import evaluation, starting
+from eval.retrieval.beginning import begin
+from eval.retrieval.plan import RetrievalPlan
+from eval.retrieval.task import RetrievalTask
+from eval.runs.lifecycle import run
 from eval.systems import product
 from rag_app.assembly.application import silence_telemetry
 from rag_app.settings import Settings, load_settings
@@ -26,9 +29,9 @@ ALPHA = 0.05
 
 def evaluate(name: str, data: Path, settings: Settings, folder: Path) -> Mapping[str, Any]:
     """The metrics of all systems on one data set."""
-    order = starting.Order(systems=tuple(product(SYSTEMS)), data_dir=data)
-    directory = starting.public(folder, settings, order, name)
-    return asyncio.run(evaluation.run(directory))
+    plan = RetrievalPlan(name, tuple(product(SYSTEMS)), data_dir=str(data.absolute()))
+    directory = begin(folder, plan, settings)
+    return asyncio.run(run(directory, RetrievalTask(directory))).metrics
 
 
 def quality(metrics: Mapping[str, Any]) -> list[str]:

@@ -18,7 +18,7 @@ RETRIEVERS: tuple[str, ...] = tuple(name for name in get_args(RetrieverName) if 
 RERANKERS: tuple[str, ...] = get_args(RerankerName)
 REWRITERS: tuple[str, ...] = get_args(RewriterName)
 _LEXICAL = {"bm25", "rank_bm25"}
-_WAY_OUT = "Write RETRIEVER[@ENCODER][+rewrite][+RERANKER], for instance hybrid@minilm+rewrite+qwen"
+_HINT = "Write RETRIEVER[@ENCODER][+rewrite][+RERANKER], for instance hybrid@minilm+rewrite+qwen"
 
 
 class UnknownSystem(EvalError, SettingsError):
@@ -52,13 +52,13 @@ def parse(text: str) -> System:
     first, *parts = text.strip().split("+")
     retriever, at, encoder = first.partition("@")
     if at and not encoder:
-        raise UnknownSystem(f"system {text!r} names no encoder behind the @", hint=_WAY_OUT)
+        raise UnknownSystem(f"system {text!r} names no encoder behind the @", hint=_HINT)
     rerankers = [part for part in parts if part != "rewrite"]
     if len(rerankers) > 1 or len(parts) > 2 or len(set(parts)) < len(parts):
         raise UnknownSystem(
             f"system {text!r} cannot be run",
             cause="it rewrites or reranks more than once",
-            hint=_WAY_OUT,
+            hint=_HINT,
         )
     rewriter = "llm" if "rewrite" in parts else "none"
     return _system(retriever, encoder, rewriter, rerankers[0] if rerankers else "none")
@@ -140,7 +140,7 @@ def _system(retriever: str, encoder: str, rewriter: str, reranker: str) -> Syste
             raise UnknownSystem(
                 f"{what} {name!r} is unknown",
                 cause=f"there are {', '.join(known)}",
-                hint=_WAY_OUT,
+                hint=_HINT,
             )
     parts = [f"{retriever}@{encoder}" if encoder else retriever]
     parts += ["rewrite"] * (rewriter != "none") + [reranker] * (reranker != "none")
@@ -156,5 +156,5 @@ def _all_different(systems: list[System]) -> list[System]:
     if twice:
         raise UnknownSystem(f"system {twice!r} is named twice", hint="Name every system once")
     if not systems:
-        raise UnknownSystem("no system is named", hint=_WAY_OUT)
+        raise UnknownSystem("no system is named", hint=_HINT)
     return systems

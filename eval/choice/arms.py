@@ -11,7 +11,7 @@ from rag_app.service import DEFAULT_OPTIONS, QueryOptions
 from rag_app.settings import Settings
 
 Kind = Literal["closed_book", "rag", "random"]
-_WAY_OUT = "Name some of closed_book, rag, rag:SYSTEM and random; NAME#2 asks an arm again"
+_HINT = "Name some of closed_book, rag, rag:SYSTEM and random; NAME#2 asks an arm again"
 
 
 class UnknownArm(EvalError, SettingsError):
@@ -52,7 +52,7 @@ def parse_all(text: str) -> list[Arm]:
             f"arm {twice} is named twice", hint=f"{twice}#2 is the same arm asked again"
         )
     if not names:
-        raise UnknownArm("no arm is named", hint=_WAY_OUT)
+        raise UnknownArm("no arm is named", hint=_HINT)
     arms = [_parse(name) for name in names]
     model = next((arm.options for arm in arms if arm.kind == "rag"), DEFAULT_OPTIONS)
     return [
@@ -67,18 +67,18 @@ def _parse(name: str) -> Arm:
         raise UnknownArm(
             f"arm {name!r} is not understood",
             cause="behind # stands which replicate it is, from 2",
-            hint=_WAY_OUT,
+            hint=_HINT,
         )
     replicate = int(number) if mark else 1
     kind, colon, system = plain.partition(":")
     if colon and kind == "rag":
         return Arm(name, "rag", systems.parse(system).options, replicate)
     if colon or kind not in get_args(Kind):
-        raise UnknownArm(f"arm {name!r} is unknown", hint=_WAY_OUT)
+        raise UnknownArm(f"arm {name!r} is unknown", hint=_HINT)
     return Arm(name, kind, replicate=replicate)  # type: ignore[arg-type]  # checked just above
 
 
-def explicit(arm: Arm, settings: Settings) -> Arm:
+def resolve(arm: Arm, settings: Settings) -> Arm:
     """The arm with everything said that may be said of a search.
 
     An application that runs already searches with settings of its own where nothing is said.

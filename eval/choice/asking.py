@@ -19,8 +19,8 @@ from eval.choice.records import record_of
 from eval.choice.sample import ChoiceSample, Shown, State
 from eval.datasets.choice import Question
 from eval.errors import EvalError
-from eval.running.cache import ResponseCache, key_of
-from eval.running.samples import Record
+from eval.runs.cache import ResponseCache, key_of
+from eval.runs.samples import Record
 from generation.choosing import Chooser
 from generation.citations import Citation
 from generation.errors import GenerationError

@@ -10,7 +10,7 @@ from itertools import zip_longest
 from llama_index.core.schema import NodeWithScore
 
 from eval.errors import EvalError
-from eval.retrieval.ranking import degraded
+from eval.runs.collections import degraded
 from rag_app.results import Hit
 from rag_app.service import QueryOptions, Service
 from retrieval.passages import node

@@ -6,6 +6,7 @@ from typing import Any
 
 from eval.choice.sample import ChoiceSample, Shown
 
+_RENAMED = {"chunk_id": "passage_id"}
 _FIELDS = frozenset(field.name for field in fields(ChoiceSample))
 
 
@@ -23,10 +24,15 @@ def sample_of(record: Mapping[str, Any]) -> ChoiceSample:
     """From what `record_of` gave, whatever else was added to it."""
     values = {name: value for name, value in record.items() if name in _FIELDS}
     values["order"] = tuple(values["order"])
-    values["passages"] = tuple(Shown(**passage) for passage in values.get("passages", ()))
+    values["passages"] = tuple(map(_shown, values.get("passages", ())))
     return ChoiceSample(**values)
 
 
-def right(record: Mapping[str, Any]) -> bool:
+def is_correct(record: Mapping[str, Any]) -> bool:
     """Whether the right choice was chosen, see `ChoiceSample.correct`."""
     return bool(record["state"] == "ok" and record["chosen"] == record["answer"])
+
+
+def _shown(passage: Mapping[str, Any]) -> Shown:
+    """From a record, of an earlier version too, which said ``chunk_id``."""
+    return Shown(**{_RENAMED.get(name, name): value for name, value in passage.items()})

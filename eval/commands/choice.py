@@ -1,16 +1,12 @@
 """`rag-app eval choice`: what retrieval gains over a closed book."""
 
-import re
-import sys
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from eval.commands import running
-from eval.commands.running import going_on, until_done
+from eval.commands.running import DataDir, Out, Printing, default_out, execute
 from rag_app.commands.common import Accept, AsJson, InCollection, accepted
 from rag_app.settings import Settings
 
@@ -40,11 +36,9 @@ def choice(  # noqa: PLR0913, PLR0917 - one parameter a flag
     ] = None,
     collection: InCollection = None,
     corpus: Annotated[
-        Path | None, typer.Option(exists=True, help="File or folder to take in first.")
+        Path | None, typer.Option(exists=True, help="File or folder to ingest first.")
     ] = None,
-    data_dir: Annotated[
-        Path | None, typer.Option(exists=True, file_okay=False, help="Folder of local data.")
-    ] = None,
+    data_dir: DataDir = None,
     concurrency: Annotated[
         int | None, typer.Option(min=1, help="Questions under way at once.")
     ] = None,
@@ -54,14 +48,12 @@ def choice(  # noqa: PLR0913, PLR0917 - one parameter a flag
     cache: Annotated[
         bool, typer.Option(help="Take answers of earlier runs, and keep new ones.")
     ] = True,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder of the run; a new one under the storage.")
-    ] = None,
+    out: Out = None,
     accept_license: Accept = False,
     as_json: AsJson = False,
 ) -> None:
     """Ask multiple-choice questions with and without passages, and compare."""
-    from eval.choice import evaluation
+    from eval.choice import task
     from eval.choice.arms import parse_all, retrieving
     from eval.choice.plan import ChoicePlan
 
@@ -79,30 +71,12 @@ def choice(  # noqa: PLR0913, PLR0917 - one parameter a flag
         collection=collection or "",
         corpus=str(corpus.absolute()) if corpus else "",
         data_dir=str(data_dir.absolute()) if data_dir else "",
-        concurrency=concurrency or evaluation.usual_concurrency(settings),
+        concurrency=concurrency or task.usual_concurrency(settings),
         max_errors=max_errors,
         cache=cache,
     )
-    run = evaluation.begin(out or default_out(settings, dataset), plan, settings)
-    with going_on(run.path):
-        until_done(evaluation.run(run, command=sys.argv, secrets=settings))
-    finished(run.path, run.read_json("metrics.json"), as_json)
-
-
-def default_out(settings: Settings, dataset: str) -> Path:
-    """A folder for a run of a data set, named after it and the present time."""
-    name = re.sub(r"[^A-Za-z0-9_-]+", "-", dataset).strip("-")
-    now = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
-    return settings.storage.path / "evaluations" / f"{name}-{now}"
-
-
-def finished(path: Path, metrics: Mapping[str, Any], as_json: bool) -> None:
-    """Print what a run came to.
-
-    Raises:
-        typer.Exit: with 3, some questions failed.
-    """
-    running.finished(path, metrics, "arms", _lines, as_json)
+    directory = task.begin(out or default_out(settings, dataset), plan, settings)
+    execute(directory, settings, PRINTING, as_json)
 
 
 def _lines(metrics: Mapping[str, Any]) -> Iterator[str]:
@@ -119,3 +93,7 @@ def _lines(metrics: Mapping[str, Any]) -> Iterator[str]:
             f"{pair}: {delta['points']:+.1f} points ({low:+.1f} to {high:+.1f}), "
             f"p = {delta['mcnemar_p']:.2g}, detectable from {delta['mde']:.1f} points"
         )
+
+
+PRINTING = Printing("arms", _lines)
+"""How `execute` prints a run of this kind."""

@@ -1,15 +1,15 @@
 """`rag-app eval resume`: go on with a run of any kind."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from eval.commands import choice, retrieval
-from eval.commands.running import going_on, until_done
-from eval.errors import EvalError
+from eval.commands.running import execute
 from rag_app.commands.common import AsJson
+
+_PRINTING = {"choice": choice.PRINTING, "retrieval": retrieval.PRINTING}
 
 
 def register(group: typer.Typer) -> None:
@@ -23,19 +23,7 @@ def resume(
     as_json: AsJson = False,
 ) -> None:
     """Ask what a run has no answer to yet, errors included, and write its results anew."""
-    from eval.running.directory import RunDirectory
+    from eval.runs.directory import RunDirectory
 
     run = RunDirectory.open(directory)
-    with going_on(run.path):
-        if run.kind == "choice":
-            from eval.choice import evaluation as answers
-
-            until_done(answers.run(run, command=sys.argv, secrets=context.obj))
-            choice.finished(run.path, run.read_json("metrics.json"), as_json)
-        elif run.kind == "retrieval":
-            from eval.retrieval import evaluation as searches
-
-            metrics = until_done(searches.run(run, command=sys.argv, secrets=context.obj))
-            retrieval.finished(run.path, metrics, as_json)
-        else:
-            raise EvalError(f"{directory} holds a run of kind {run.kind!r}, which is not known")
+    execute(run, context.obj, _PRINTING.get(run.kind, choice.PRINTING), as_json)

@@ -20,7 +20,7 @@ def register(group: typer.Typer) -> None:
 def report(directory: _Run, as_json: AsJson = False) -> None:
     """Write report.html and report.md of a run anew, and print where."""
     from eval.report import PAGE, write
-    from eval.running.directory import RunDirectory
+    from eval.runs.directory import RunDirectory
 
     run = RunDirectory.open(directory)
     write(run)
@@ -38,7 +38,7 @@ def compare(
 ) -> None:
     """Compare two runs over the same data: settings, results, and whether they truly differ."""
     from eval.report import comparing, rendering, terminal
-    from eval.running.directory import RunDirectory
+    from eval.runs.directory import RunDirectory
 
     found = comparing.compare(RunDirectory.open(first), RunDirectory.open(second))
     made = comparing.report(found)

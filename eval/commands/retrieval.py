@@ -1,22 +1,18 @@
 """`rag-app eval retrieval` and `rag-app eval score`."""
 
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from eval.commands import running
-from eval.commands.choice import default_out
-from eval.commands.running import going_on, until_done
+from eval.commands.running import DataDir, Out, Printing, default_out, execute, until_done
 from rag_app.commands.common import Accept, AsJson, InCollection, accepted
 from rag_app.errors import SettingsError
 from rag_app.settings import Settings
 
-DataDir = Annotated[Path | None, typer.Option(help="Folder of local data sets.")]
-Out = Annotated[Path | None, typer.Option(help="Folder of the run; a new one under the storage.")]
-OWN = "own"
+GENERATED = "own"
+"""The data set of questions that are generated of a collection."""
 
 
 def register(group: typer.Typer) -> None:
@@ -63,7 +59,8 @@ def retrieval(  # noqa: PLR0913, PLR0917 - one parameter a flag
     as_json: AsJson = False,
 ) -> None:
     """Compare how well systems find what the judges found relevant."""
-    from eval.retrieval import evaluation, starting
+    from eval.retrieval import beginning
+    from eval.retrieval.plan import RetrievalPlan
     from eval.systems import chosen
     from rag_app import recipes
 
@@ -72,25 +69,24 @@ def retrieval(  # noqa: PLR0913, PLR0917 - one parameter a flag
     compared = chosen(settings, *map(_listed, (systems, retrievers, encoders, rewrite, rerank)))
     for system in compared:
         settings = accepted(settings, system.options.encoder, accept_license)
-    order = starting.Order(
-        systems=tuple(compared),
-        queries=queries or (recipe.queries if recipe and _is_bright(dataset) else "original"),
-        lengths=_numbers(lengths),
+    plan = RetrievalPlan(
+        dataset,
+        tuple(compared),
+        queries or (recipe.queries if recipe and _is_bright(dataset) else "original"),
+        _numbers(lengths),
+        depth,
+        collection=collection or "",
         limit=limit,
-        depth=depth,
-        concurrency=concurrency,
+        data_dir=str(data_dir.absolute()) if data_dir else "",
+        concurrency=concurrency or beginning.usual_concurrency(compared),
         max_errors=max_errors,
-        data_dir=data_dir,
-        collection=collection,
     )
     folder = out or default_out(settings, dataset)
-    if dataset == OWN:
-        directory = until_done(starting.own(folder, settings, order, questions, fresh))
+    if dataset == GENERATED:
+        directory = until_done(beginning.begin_generated(folder, plan, settings, questions, fresh))
     else:
-        directory = starting.public(folder, settings, order, dataset)
-    with going_on(directory.path):
-        metrics = until_done(evaluation.run(directory, command=sys.argv, secrets=settings))
-    finished(directory.path, metrics, as_json)
+        directory = beginning.begin(folder, plan, settings)
+    execute(directory, settings, PRINTING, as_json)
 
 
 def score(
@@ -104,23 +100,16 @@ def score(
     as_json: AsJson = False,
 ) -> None:
     """Score runs of other programs with the same metrics and tests."""
-    from eval.retrieval import evaluation, starting
+    from eval.retrieval import beginning
+    from eval.retrieval.plan import RetrievalPlan
 
     settings: Settings = context.obj
-    order = starting.Order(queries=queries, limit=limit, data_dir=data_dir)
-    folder = out or default_out(settings, f"score-{dataset}")
-    directory = starting.foreign(folder, settings, order, dataset, runs)
-    metrics = until_done(evaluation.run(directory, command=sys.argv, secrets=settings))
-    finished(directory.path, metrics, as_json)
-
-
-def finished(path: Path, metrics: Mapping[str, Any], as_json: bool) -> None:
-    """Print what a run came to.
-
-    Raises:
-        typer.Exit: with 3, some searches failed.
-    """
-    running.finished(path, metrics, "systems", _lines, as_json)
+    folder = str(data_dir.absolute()) if data_dir else ""
+    plan = RetrievalPlan(dataset, (), queries, limit=limit, data_dir=folder)
+    directory = beginning.begin_external(
+        out or default_out(settings, f"score-{dataset}"), plan, settings, runs
+    )
+    execute(directory, settings, PRINTING, as_json)
 
 
 def _lines(metrics: Mapping[str, Any]) -> Iterator[str]:
@@ -142,6 +131,10 @@ def _lines(metrics: Mapping[str, Any]) -> Iterator[str]:
         )
     for note in metrics["notes"]:
         yield note
+
+
+PRINTING = Printing("systems", _lines)
+"""How `execute` prints a run of this kind."""
 
 
 def _is_bright(dataset: str) -> bool:

@@ -15,7 +15,7 @@ from eval.datasets.reading import bad, identifier, records, revision, rows
 from eval.datasets.retrieval import RetrievalDataset
 from eval.errors import DatasetError
 
-_WAY_OUT = "Give a folder with corpus.jsonl, queries.jsonl and qrels/<split>.tsv"
+_HINT = "Give a folder with corpus.jsonl, queries.jsonl and qrels/<split>.tsv"
 _COLUMNS = ("query-id", "corpus-id", "score")
 
 
@@ -84,7 +84,7 @@ def load(folder: Path, split: str = "test", name: str = "") -> RetrievalDataset:
     """
     corpus = folder / "corpus.jsonl"
     if not corpus.is_file():
-        raise DatasetError(f"{corpus} cannot be read", cause="no such file", hint=_WAY_OUT)
+        raise DatasetError(f"{corpus} cannot be read", cause="no such file", hint=_HINT)
     name = name or f"beir:{folder}"
     if split == "test" and not _path(folder, split).exists() and _path(folder, "dev").is_file():
         split, name = "dev", f"{name} (dev)"
@@ -95,7 +95,7 @@ def load(folder: Path, split: str = "test", name: str = "") -> RetrievalDataset:
         raise DatasetError(
             f"{folder} has judgements for {len(absent)} queries without text",
             cause=f"query {absent[0]!r} is in no queries file",
-            hint=_WAY_OUT,
+            hint=_HINT,
         )
     check(name, corpus, qrels)
     queries = {query: texts[query] for query in qrels}
@@ -109,10 +109,10 @@ def _path(folder: Path, split: str) -> Path:
 def _queries(folder: Path, split: str) -> Iterator[tuple[str, str]]:
     own = folder / f"queries_{split}.jsonl"
     for path in [folder / "queries.jsonl", *([own] if own.is_file() else [])]:
-        for number, record in records(path, _WAY_OUT):
+        for number, record in records(path, _HINT):
             query, text = identifier(record), record.get("text")
             if query is None or not isinstance(text, str):
-                raise bad(path, number, "it has no _id or no text", _WAY_OUT)
+                raise bad(path, number, "it has no _id or no text", _HINT)
             yield query, text
 
 
@@ -124,13 +124,13 @@ def _qrels(path: Path) -> dict[str, dict[str, int]]:
             continue
         if len(fields) != len(_COLUMNS) or not _is_number(fields[2]):
             reason = "it is not query id, passage id and a number, set apart by tabs"
-            raise bad(path, number, reason, _WAY_OUT)
+            raise bad(path, number, reason, _HINT)
         if not float(fields[2]).is_integer():
             reason = f"the relevance {fields[2]} is not whole; nDCG is defined for whole grades"
             raise bad(path, number, reason, "Round it, or scale all grades to whole numbers")
         qrels.setdefault(fields[0], {})[fields[1]] = int(float(fields[2]))
     if not qrels:
-        raise DatasetError(f"{path} has no judgements", hint=_WAY_OUT)
+        raise DatasetError(f"{path} has no judgements", hint=_HINT)
     return qrels
 
 

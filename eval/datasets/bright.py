@@ -57,7 +57,7 @@ TASKS: Mapping[str, Task] = {
 }
 """By the slug that the benchmark and the instructions of encoders use."""
 
-_WAY_OUT = "Each line must have id, query, gold_ids, gold_ids_long and excluded_ids"
+_HINT = "Each line must have id, query, gold_ids, gold_ids_long and excluded_ids"
 
 
 @dataclass(frozen=True)
@@ -171,16 +171,16 @@ def _examples(asked: Asked, folders: list[Path]) -> list[_Example]:
 
 
 def _read(path: Path, asked: Asked) -> Iterator[_Example]:
-    for number, row in records(path, _WAY_OUT):
+    for number, row in records(path, _HINT):
         try:
             gold = _ids(row["gold_ids_long" if asked.long else "gold_ids"])
             excluded, cut = _ids(row["excluded_ids"]), bool(row.get("n_excluded"))
             example = _Example(str(row["id"]), str(row["query"]), gold, excluded, cut)
         except (KeyError, TypeError) as error:
             reason = f"a field is missing or malformed ({error})"
-            raise bad(path, number, reason, _WAY_OUT) from error
+            raise bad(path, number, reason, _HINT) from error
         if not gold:
-            raise bad(path, number, "nothing is judged relevant", _WAY_OUT)
+            raise bad(path, number, "nothing is judged relevant", _HINT)
         yield example
 
 
@@ -195,7 +195,7 @@ def _rewritten(asked: Asked, folders: list[Path], original: Mapping[str, str]) -
     """The rewritten text of every query."""
     path = _first(folders, asked.queries, asked.slug)
     path = path or _fetch(asked.queries, asked.slug, folders[-1])
-    found = {str(row.get("id")): str(row.get("query")) for _, row in records(path, _WAY_OUT)}
+    found = {str(row.get("id")): str(row.get("query")) for _, row in records(path, _HINT)}
     if set(found) != set(original):
         odd = min(set(found) ^ set(original))
         raise DatasetError(

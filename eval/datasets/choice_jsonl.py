@@ -14,7 +14,7 @@ from eval.datasets.reading import bad, records, revision
 from eval.errors import DatasetError
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_WAY_OUT = (
+_HINT = (
     'Each line must look like {"id": "1", "question": "...", "choices": ["...", "..."], '
     '"answer_idx": 0, "subject": "optional"}'
 )
@@ -41,11 +41,11 @@ def load(path: Path) -> list[Question]:
     Raises:
         DatasetError: the file, or the named line, cannot be read.
     """
-    return list(read(path, records(path, _WAY_OUT)))
+    return list(read(path, records(path, _HINT)))
 
 
 def read(
-    source: Path | str, numbered: Iterable[tuple[int, Mapping[str, Any]]], hint: str = _WAY_OUT
+    source: Path | str, numbered: Iterable[tuple[int, Mapping[str, Any]]], hint: str = _HINT
 ) -> Iterator[Question]:
     """Questions from records with the numbers of their lines.
 

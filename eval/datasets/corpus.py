@@ -6,7 +6,7 @@ from pathlib import Path
 from eval.datasets.reading import bad, identifier, records
 from eval.errors import DatasetError
 
-WAY_OUT = 'Each line must look like {"_id": "1", "title": "optional", "text": "..."}'
+HINT = 'Each line must look like {"_id": "1", "title": "optional", "text": "..."}'
 
 
 def passages(corpus: Path) -> Iterator[tuple[str, str, str]]:
@@ -15,10 +15,10 @@ def passages(corpus: Path) -> Iterator[tuple[str, str, str]]:
     Raises:
         DatasetError: the file, or the named line, cannot be read.
     """
-    for number, record in records(corpus, WAY_OUT):
+    for number, record in records(corpus, HINT):
         passage, text = identifier(record), record.get("text")
         if passage is None or not isinstance(text, str):
-            raise bad(corpus, number, "it has no _id or no text", WAY_OUT)
+            raise bad(corpus, number, "it has no _id or no text", HINT)
         yield passage, record.get("title") or "", text
 
 

@@ -18,7 +18,7 @@ from eval.errors import DatasetError
 COUNTS = {"test": 14_042, "dev": 285}
 SUBJECTS = 57
 HUB = "cais/mmlu"
-_WAY_OUT = "Get it again"
+_HINT = "Get it again"
 
 _Numbered = Iterable[tuple[int, dict[str, Any]]]
 
@@ -57,11 +57,11 @@ def check(questions: Iterable[Question], split: str) -> None:
 def _questions(data_dir: Path | None, cache: Path, split: str) -> Iterator[Question]:
     ours = data_dir / "mmlu" / "mmlu.jsonl" if data_dir else None
     if ours and ours.is_file():
-        of_split = (line for line in records(ours, _WAY_OUT) if line[1].get("split") == split)
-        yield from read(ours, of_split, _WAY_OUT)
+        of_split = (line for line in records(ours, _HINT) if line[1].get("split") == split)
+        yield from read(ours, of_split, _HINT)
     else:
         theirs = hub.copy(HUB, "all", split, f"mmlu/{split}.jsonl", data_dir, cache)
-        yield from read(theirs, _with_ids(records(theirs, _WAY_OUT), split), _WAY_OUT)
+        yield from read(theirs, _with_ids(records(theirs, _HINT), split), _HINT)
 
 
 def _with_ids(rows: _Numbered, split: str) -> _Numbered:

@@ -15,7 +15,7 @@ from eval.errors import DatasetError
 
 COUNTS = {"test": 12_032, "validation": 70}
 HUB = "TIGER-Lab/MMLU-Pro"
-_WAY_OUT = "Get it again"
+_HINT = "Get it again"
 
 
 def find(data_dir: Path | None, cache: Path, split: str = "test") -> ChoiceDataset:
@@ -29,7 +29,7 @@ def find(data_dir: Path | None, cache: Path, split: str = "test") -> ChoiceDatas
         raise DatasetError(f"mmlu_pro has no split {split!r}", hint="It has test and dev")
     path = hub.copy(HUB, None, split, f"mmlu_pro/{split}.jsonl", data_dir, cache)
     name = "mmlu_pro" if split == "test" else "mmlu_pro (dev)"
-    dataset = whole(name, read(path, _ours(records(path, _WAY_OUT)), _WAY_OUT))
+    dataset = whole(name, read(path, _ours(records(path, _HINT)), _HINT))
     if len(dataset.questions) != COUNTS[split]:
         raise DatasetError(
             f"{name} is not whole",

@@ -15,9 +15,7 @@ from eval.datasets.reading import bad, records, revision
 from eval.datasets.retrieval import RetrievalDataset
 from eval.errors import DatasetError
 
-_WAY_OUT = (
-    "Give the folder that holds openstax/mcq.jsonl and openstax/passages.jsonl with --data-dir"
-)
+_HINT = "Give the folder that holds openstax/mcq.jsonl and openstax/passages.jsonl with --data-dir"
 
 
 def retrieval(data_dir: Path | None) -> RetrievalDataset:
@@ -30,12 +28,12 @@ def retrieval(data_dir: Path | None) -> RetrievalDataset:
     corpus, path = folder / "passages.jsonl", folder / "mcq.jsonl"
     queries: dict[str, str] = {}
     qrels: dict[str, dict[str, int]] = {}
-    for number, record in records(path, _WAY_OUT):
+    for number, record in records(path, _HINT):
         try:
             one, module = choice_jsonl.question(record), f"{record['book']}:{record['module']}"
         except (ValueError, KeyError) as error:
             raise bad(
-                path, number, f"it is no question with book and module ({error})", _WAY_OUT
+                path, number, f"it is no question with book and module ({error})", _HINT
             ) from error
         queries[one.id], qrels[one.id] = one.question, {module: 1}
     parents = {passage: passage.rpartition(":")[0] for passage, _, _ in passages(corpus)}
@@ -57,5 +55,5 @@ def _folder(data_dir: Path | None) -> Path:
     folder = (data_dir or Path()) / "openstax"
     for name in ("mcq.jsonl", "passages.jsonl"):
         if not (folder / name).is_file():
-            raise DatasetError("openstax is missing", cause=f"no {folder / name}", hint=_WAY_OUT)
+            raise DatasetError("openstax is missing", cause=f"no {folder / name}", hint=_HINT)
     return folder

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from eval.errors import EvalError
+
 
 @dataclass(frozen=True)
 class RetrievalDataset:
@@ -32,3 +34,18 @@ class RetrievalDataset:
     task: str = ""
     parents: Mapping[str, str] = field(default_factory=dict)
     missing: str = ""
+
+    @property
+    def private(self) -> bool:
+        """No retrieval data set asks that its text is kept from logs."""
+        return False
+
+    def require_corpus(self) -> Path:
+        """The corpus. Raises EvalError with the command that gets it where it is not at hand."""
+        if self.corpus is None:
+            raise EvalError(
+                f"the documents of {self.name} are not at hand",
+                cause="only runs of other programs can be scored without them (eval score)",
+                hint=self.missing,
+            )
+        return self.corpus

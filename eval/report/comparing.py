@@ -26,7 +26,7 @@ from eval.report.wording import (
     signed,
 )
 from eval.report.writing import config, per_query
-from eval.running.directory import RunDirectory
+from eval.runs.directory import RunDirectory
 from eval.statistics.bootstrap import paired_difference
 from eval.statistics.holm import holm
 from eval.statistics.paired import outcomes, sign_flip

@@ -10,7 +10,7 @@ from data.files import write_text
 from eval.errors import EvalError
 from eval.report import choice, method, rendering, retrieval
 from eval.report.document import Report
-from eval.running.directory import RunDirectory
+from eval.runs.directory import RunDirectory
 
 PAGE, MARKDOWN = "report.html", "report.md"
 

@@ -2,28 +2,27 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from rag_app.results import Hit, Trace
+from rag_app.results import Hit
 
 MOST_HITS = 1000
 """Hits that the application gives at most."""
-Named = Callable[[str, Hit], str]
+NameDocument = Callable[[str, Hit], str]
 """The document that a hit counts as, for a query's id."""
-_UNGRADED = ("failed", "skipped", "timeout")
 
 
-def by_passage(parents: Mapping[str, str]) -> Named:
+def by_passage(parents: Mapping[str, str]) -> NameDocument:
     """Documents by the passages' own ids, or by place where a passage has none.
 
     Args:
         parents: passage id -> the document it is a part of, where judgements are of documents.
     """
 
-    def named(query: str, hit: Hit) -> str:  # noqa: ARG001 - other data sets look at it
+    def name(query: str, hit: Hit) -> str:  # noqa: ARG001 - other data sets look at it
         page = "" if hit.page is None else hit.page
-        own = hit.record_id or f"{hit.source}#{page}:{hit.char_start}"
-        return parents.get(own, own)
+        passage = hit.record_id or f"{hit.source}#{page}:{hit.char_start}"
+        return parents.get(passage, passage)
 
-    return named
+    return name
 
 
 def ranking(
@@ -54,19 +53,3 @@ def hits_wanted(depth: int, excluded: int, graded: int | None) -> int:
             reranker. More are never asked for, but for those that will be taken out.
     """
     return min(MOST_HITS, (depth if graded is None else graded) + excluded)
-
-
-def degraded(trace: Trace) -> str:
-    """Why the pipeline did not do what its name says; empty where it did.
-
-    People are better served by a search without the reranker than by none, so a server that fails
-    is no error to the application. A measurement of the system it is.
-    """
-    for stage in trace.stages:
-        said = stage.get("error") or stage.get("fallback") or ""
-        if stage["stage"] == "rewrite" and (stage.get("fallback") or stage.get("failed")):
-            return f"the question was not rewritten: {said}"
-        ungraded = sum(int(stage.get(status, 0)) for status in _UNGRADED)
-        if stage["stage"] == "rerank" and (ungraded or stage.get("fallback")):
-            return f"{ungraded} passages were not graded: {said}"
-    return ""

@@ -27,3 +27,8 @@ class RetrievalSample:
     query_tokens: int = 0
     flops: float = 0.0
     milliseconds: float = 0.0
+
+
+def key(system: str, query: str) -> str:
+    """The name of a sample in the log."""
+    return f"{system}\t{query}"

@@ -8,24 +8,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from eval import trec
+from data.files import write_text
 from eval.datasets.retrieval import RetrievalDataset
 from eval.errors import EvalError
+from eval.retrieval import trec
 from eval.retrieval.plan import RetrievalPlan, limited
 from eval.retrieval.sample import RetrievalSample
 from eval.retrieval.summary import per_query, summarise
-from eval.running.directory import RunDirectory
-from eval.running.samples import Record
+from eval.runs.directory import RunDirectory
+from eval.runs.samples import Record
 from eval.statistics.rounding import rounded
 from rag_app import recipes
 
 _MOST_WITHOUT_HITS = 0.5
 _SEARCHED_ONLY = ("p50_ms", "p95_ms", "flops_per_query", "query_tokens")
-
-
-def key(system: str, query: str) -> str:
-    """Names a sample."""
-    return f"{system}\t{query}"
 
 
 def sample(record: Record) -> RetrievalSample:
@@ -36,22 +32,21 @@ def sample(record: Record) -> RetrievalSample:
 
 
 def finish(
-    directory: RunDirectory, plan: RetrievalPlan, dataset: RetrievalDataset
+    directory: RunDirectory, plan: RetrievalPlan, dataset: RetrievalDataset, recipe: str
 ) -> dict[str, Any]:
-    """Write `metrics.json`, `run.SYSTEM.trec`, `per_query.csv`, `questions.json` and the report.
+    """Write `metrics.json`, `run.SYSTEM.trec` and `per_query.csv`.
 
     Args:
         directory: the run, its samples all there.
         plan: what was asked for.
         dataset: the whole data set; the plan's limit is heeded here.
+        recipe: that is in force; empty for none.
 
     Returns: metrics.json.
 
     Raises:
         EvalError: a system found nothing for any query, or for more than half of them.
     """
-    from eval.report import write as write_report  # draws, so it takes a second to import
-
     asked = limited(dataset, plan.limit)
     samples: dict[str, list[RetrievalSample]] = {name: [] for name in plan.names}
     for record in directory.log.read():
@@ -60,30 +55,28 @@ def finish(
     require_found(
         {system.name: samples[system.name] for system in plan.systems}, len(asked.queries)
     )
-    metrics = summarise((one for own in samples.values() for one in own), asked)
+    metrics = summarise((one for each in samples.values() for one in each), asked)
     if plan.runs is not None:
         for system in metrics["systems"].values():
             system.update(dict.fromkeys(_SEARCHED_ONLY))
     metrics |= {"queries_in_set": len(dataset.queries), "notes": list(plan.notes)}
-    metrics["published"] = expected(directory.settings().recipe, plan)
+    metrics["published"] = expected(recipe, plan)
     directory.write_json("metrics.json", metrics)
-    directory.write_json("questions.json", dict(asked.queries))
-    for name, own in samples.items():
+    for name, found in samples.items():
         run = {
             _unbroken(one.query): [(_unbroken(document), score) for document, score in one.hits]
-            for one in sorted(own, key=lambda one: one.query)
+            for one in sorted(found, key=lambda one: one.query)
         }
         trec.write(directory.path / f"run.{_file_name(name)}.trec", run, _unbroken(name))
-    (directory.path / "per_query.csv").write_text(_table(samples, asked), "utf-8")
-    write_report(directory)
+    write_text(directory.path / "per_query.csv", _table(samples, asked))
     return metrics
 
 
 def require_found(samples: Mapping[str, Sequence[RetrievalSample]], queries: int) -> None:
     """Raise EvalError where a system found nothing for most queries: something is wrong with it."""
-    for name, own in samples.items():
-        found = sum(bool(one.hits) for one in own)
-        errors = sum(one.state == "error" for one in own)
+    for name, asked in samples.items():
+        found = sum(bool(one.hits) for one in asked)
+        errors = sum(one.state == "error" for one in asked)
         if not found or queries - found - errors > _MOST_WITHOUT_HITS * queries:
             raise EvalError(
                 f"{name} found nothing for {queries - found} of {queries} queries",
@@ -106,8 +99,8 @@ def _table(samples: Mapping[str, Iterable[RetrievalSample]], dataset: RetrievalD
     text = io.StringIO()
     lines = csv.writer(text, lineterminator="\n")
     columns: list[str] = []
-    for name, own in samples.items():
-        by_query = {one.query: one for one in own}
+    for name, found in samples.items():
+        by_query = {one.query: one for one in found}
         metrics = per_query(by_query.values(), dataset.qrels)
         if not columns:
             columns = [*metrics]
@@ -115,8 +108,8 @@ def _table(samples: Mapping[str, Iterable[RetrievalSample]], dataset: RetrievalD
         for query in metrics[columns[0]]:
             one = by_query.get(query) or RetrievalSample(name, query, ())
             values = rounded([metrics[column][query] for column in columns])
-            told = [len(one.hits), one.state, one.query_tokens, one.milliseconds]
-            lines.writerow([name, query, *values, *told])
+            cost = [len(one.hits), one.state, one.query_tokens, one.milliseconds]
+            lines.writerow([name, query, *values, *cost])
     return text.getvalue()
 
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from eval import metrics
 from eval.datasets.retrieval import RetrievalDataset
-from eval.metrics import Qrels, Run
+from eval.retrieval import metrics
+from eval.retrieval.metrics import Qrels, Run
 from eval.retrieval.sample import RetrievalSample
 from eval.statistics.bootstrap import paired_difference
 from eval.statistics.holm import holm

@@ -10,7 +10,7 @@ from rank_bm25 import BM25Okapi
 
 from eval.datasets.beir import load
 from eval.datasets.corpus import passages
-from eval.metrics import mean, ndcg
+from eval.retrieval.metrics import mean, ndcg
 from retrieval.analysis import Analyzer
 from retrieval.bm25 import BM25, average
 from retrieval.sparse import SparseVector

@@ -2,7 +2,7 @@
 
 import pytest
 
-from eval.choice.arms import explicit, parse_all, retrieving
+from eval.choice.arms import parse_all, resolve, retrieving
 from eval.errors import EvalError
 from rag_app.service import DEFAULT_OPTIONS
 from rag_app.settings import load_settings, override
@@ -34,7 +34,7 @@ def test_what_an_arm_leaves_open_is_said_for_applications_with_other_settings():
     settings = load_settings(
         overrides={"retrieval": {"retriever": "dense", "weight": 0.1}, "rerank": {"kind": "rank1"}}
     )
-    usual, named = (explicit(arm, settings).options for arm in parse_all("rag,rag:bm25+qwen"))
+    usual, named = (resolve(arm, settings).options for arm in parse_all("rag,rag:bm25+qwen"))
     assert (usual.retriever, usual.weight, usual.rerank) == ("dense", 0.1, "rank1")
     assert (named.retriever, named.weight, named.rerank) == ("bm25", 0.1, "qwen")
     assert usual.encoder == named.encoder == "minilm"

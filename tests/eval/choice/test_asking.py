@@ -11,7 +11,7 @@ from eval.choice.random_passages import PassagePool
 from eval.choice.records import record_of, right, sample_of
 from eval.datasets.choice import Question
 from eval.errors import EvalError
-from eval.running.cache import ResponseCache
+from eval.runs.cache import ResponseCache
 from generation.errors import ReaderUnavailable
 from generation.multiple_choice import Chosen
 

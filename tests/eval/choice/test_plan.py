@@ -14,7 +14,10 @@ QUESTIONS = [Question(str(n), "?", ("a", "b"), 0, f"subject {n // 100}") for n i
 
 
 def test_a_plan_comes_back_from_json():
-    plan = ChoicePlan("mmlu", "closed_book,rag", ("a", "b"), 7, 1, 2, 3, "c", "d", "e", 8, 0.1)
+    plan = ChoicePlan(
+        "mmlu", "closed_book,rag", ("a", "b"), 1, 2, 3, "d", limit=7, collection="c",
+        data_dir="e", concurrency=8, max_errors=0.1,
+    )  # fmt: skip
     kept = json.loads(json.dumps(plan.as_dict()))
     assert ChoicePlan.of(kept) == plan
     assert kept["questions"] == "the first 7 by sha256 of seed and id"

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from eval import trec
 from eval.datasets.bright import TASKS, find, parse
 from eval.errors import DatasetError
+from eval.retrieval import trec
 from retrieval.encoders.registry import row
 
 PONY = 7894

@@ -12,7 +12,7 @@ from eval.choice.summary import summarise, timings
 from eval.datasets.retrieval import RetrievalDataset
 from eval.retrieval import summary
 from eval.retrieval.sample import RetrievalSample
-from eval.running.directory import RunDirectory
+from eval.runs.directory import RunDirectory
 from rag_app.settings import Settings
 
 ARMS = ("closed_book", "rag", "random", "closed_book#2")

@@ -3,7 +3,14 @@
 import json
 from pathlib import Path
 
+from eval.report import write
+from eval.retrieval.plan import RetrievalPlan
+from eval.retrieval.task import RetrievalTask
+from eval.runs.lifecycle import run
+from eval.systems import parse_all
 from tests.rag_app.support import prose
+
+NAMES = ["bm25", "dense", "hybrid"]
 
 WORDS = ["heron", "quartz", "saffron", "tundra", "walrus", "zephyr", "cobalt", "fjord"]
 FILLERS = 40
@@ -48,3 +55,14 @@ def openstax(folder: Path) -> Path:
 
 def _write(path: Path, lines: list[dict[str, object]]) -> None:
     path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+
+
+def plan(dataset: str, *systems: str, **more) -> RetrievalPlan:
+    return RetrievalPlan(dataset, tuple(parse_all(systems or NAMES)), **more)
+
+
+async def finish(directory, opened=None, command=()):
+    """All of a run as its command does it; what metrics.json holds."""
+    result = await run(directory, RetrievalTask(directory), opened=opened, command=command)
+    write(directory)
+    return result.metrics

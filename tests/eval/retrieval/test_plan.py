@@ -4,7 +4,7 @@ import pytest
 
 from eval.datasets.retrieval import RetrievalDataset
 from eval.errors import EvalError
-from eval.retrieval.plan import RetrievalPlan, collection_name, limited, with_task
+from eval.retrieval.plan import RetrievalPlan, collection_of, limited, with_task
 from eval.systems import parse, product
 from rag_app.assembly.encoders import choose
 from rag_app.settings import load_settings
@@ -29,6 +29,13 @@ def test_a_damaged_plan_is_refused() -> None:
             RetrievalPlan.of({**good, **damage})
 
 
+def test_a_plan_of_an_earlier_version_is_understood() -> None:
+    plan = RetrievalPlan("beir:x", (parse("bm25"),), needs_settings=True)
+    kept = plan.as_dict()
+    kept["own_settings"] = kept.pop("needs_settings")
+    assert RetrievalPlan.of(kept) == plan
+
+
 def test_every_length_is_a_further_run_of_every_system() -> None:
     plan = RetrievalPlan("s", (parse("bm25"), parse("dense")), lengths=(64,))
     assert plan.names == ["bm25", "bm25/len=64", "dense", "dense/len=64"]
@@ -48,11 +55,11 @@ def test_every_length_is_a_further_run_of_every_system() -> None:
     ],
 )
 def test_a_data_set_has_a_collection_of_its_own(dataset, collection) -> None:
-    assert collection_name(dataset) == collection
+    assert collection_of(dataset) == collection
 
 
 def test_names_of_collections_are_never_too_long() -> None:
-    long, other = (collection_name("beir:" + "a" * 90 + end) for end in "bc")
+    long, other = (collection_of("beir:" + "a" * 90 + end) for end in "bc")
     assert len(long) == 64
     assert long != other
 

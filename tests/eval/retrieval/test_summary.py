@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from eval import metrics
 from eval.datasets.retrieval import RetrievalDataset
+from eval.retrieval import metrics
 from eval.retrieval.sample import RetrievalSample
 from eval.retrieval.summary import per_query, summarise
 from eval.statistics.bootstrap import paired_difference

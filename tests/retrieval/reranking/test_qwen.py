@@ -7,7 +7,7 @@ from llama_index.core.base.llms.types import LogProb
 
 from eval.datasets import corpus
 from eval.datasets.beir import load
-from eval.metrics import mean, ndcg
+from eval.retrieval.metrics import mean, ndcg
 from retrieval.reranking.definitions import DEFINITIONS
 from retrieval.reranking.interpolation import interpolate, order
 from retrieval.reranking.qwen import QwenReranker, expected_grade, messages, written_grade

@@ -1,1 +1,0 @@
-"""Other programs that drive our systems."""

@@ -1,1 +1,0 @@
-"""Questions made from the user's own documents."""

@@ -1,1 +1,0 @@
-"""Runs: concurrent, resumable, each in a directory of its own."""
