@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from eval.commands.running import going_on, until_done
+from eval.commands.running import resumable, until_done
 from rag_app.commands.common import Interrupted
 
 
@@ -19,12 +19,12 @@ async def _stopped():
 
 
 def test_a_run_gives_what_it_came_to(capsys):
-    with going_on(Path("run 1")):
+    with resumable(Path("run 1")):
         assert until_done(_value()) == 7
     assert capsys.readouterr().err == "run: run 1\n"
 
 
 def test_a_run_that_is_stopped_names_the_way_on(capsys):
-    with pytest.raises(Interrupted), going_on(Path("run 1")):
+    with pytest.raises(Interrupted), resumable(Path("run 1")):
         until_done(_stopped())
     assert capsys.readouterr().err.endswith("to go on: rag-app eval resume 'run 1'\n")
