@@ -1,16 +1,17 @@
 """What a probe is: a real call with a deadline, and one line on what came of it."""
 
 import asyncio
+import socket
 import threading
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from data.errors import RagAppError
 from rag_app.errors import ApplicationError
-from rag_app.probes.containers import hint
 
 T = TypeVar("T")
 
@@ -76,7 +77,7 @@ async def judged(check: Check, answer: "asyncio.Task[str]", start: float) -> Pro
         found, ok = _result(check, answer), True
     except RagAppError as error:
         found = f"{error.message}: {error.cause}" if error.cause else error.message
-        mend, ok = hint(check.address) or error.hint, False
+        mend, ok = container_hint(check.address) or error.hint, False
     return Probe(check.role, ok, found, (time.perf_counter() - start) * 1000, mend)
 
 
@@ -128,3 +129,37 @@ def shown(url: str) -> str:
 def since(start: float) -> str:
     """Milliseconds since a moment of `time.perf_counter`, in words."""
     return f"{(time.perf_counter() - start) * 1000:.0f} ms"
+
+
+MARKS: Final = (Path("/.dockerenv"), Path("/run/.containerenv"))
+"""Files that Docker and Podman put into every container."""
+_LOCAL: Final = ("localhost", "127.0.0.1", "::1")
+_PORTS: Final = {"http": 80, "https": 443}
+
+
+def container_hint(address: str) -> str:
+    """The way out where `address` is this container and nothing listens there; else empty."""
+    if not any(mark.exists() for mark in MARKS) or not _refused(address):
+        return ""
+    return (
+        "In a container, localhost is the container itself: name the server by its service's name, "
+        "or as host.docker.internal if it runs on the machine around"
+    )
+
+
+def _refused(address: str) -> bool:
+    """Whether it is of this machine, which refuses connections; such an answer comes at once."""
+    try:
+        parts = urlsplit(address)
+        host, port = parts.hostname, parts.port or _PORTS.get(parts.scheme, 0)
+    except ValueError:
+        return False
+    if host not in _LOCAL or not port:
+        return False
+    try:
+        socket.create_connection((host, port), timeout=0.2).close()
+    except ConnectionRefusedError:
+        return True
+    except OSError:
+        return False
+    return False

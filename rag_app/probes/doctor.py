@@ -48,7 +48,7 @@ async def examine(settings: Settings, deadline: float = DEADLINE) -> Examination
             process loads itself get longer.
     """
     start = time.perf_counter()
-    from rag_app.probes.roles import load, unused  # which imports much: that counts, too
+    from rag_app.probes.checks import load, unused  # which imports much: that counts, too
 
     load(settings)
     checks = list(_checks(settings, max(_LEAST, start + deadline - time.perf_counter())))
@@ -69,20 +69,19 @@ async def examine(settings: Settings, deadline: float = DEADLINE) -> Examination
 
 
 def _checks(settings: Settings, seconds: float) -> Iterator[Check]:
-    from rag_app.probes import cluster, indexes, port, roles
-    from rag_app.probes.custody import custodian
+    from rag_app.probes import checks, machine, stores
 
     shared = settings.storage.engine == "server"
-    owner = None if shared else custodian(settings.storage.path)
-    yield roles.storage_check(settings, seconds)
-    yield roles.qdrant_check(settings, seconds, owner)
+    owner = None if shared else machine.custodian(settings.storage.path)
+    yield checks.storage_check(settings, seconds)
+    yield checks.qdrant_check(settings, seconds, owner)
     where = shown(settings.storage.url) if shared else ""
-    yield Check("index", partial(indexes.indexes, settings), where, seconds)
-    yield roles.encoder_check(settings, seconds)
-    yield from roles.model_checks(settings, seconds)
-    yield from roles.quoting_check(settings)
+    yield Check("index", partial(stores.indexes, settings), where, seconds)
+    yield checks.encoder_check(settings, seconds)
+    yield from checks.model_checks(settings, seconds)
+    yield from checks.quoting_check(settings)
     if settings.ingest.engine == "ray":
-        joining = partial(cluster.ray, settings.ray, seconds)
+        joining = partial(machine.ray, settings.ray, seconds)
         yield Check("ray", partial(in_thread, joining), settings.ray.address, seconds)
-    listening = partial(port.port, settings.server, owner, shared=shared)
+    listening = partial(machine.port, settings.server, owner, shared=shared)
     yield Check("port", partial(in_thread, listening), seconds=seconds)

@@ -83,23 +83,23 @@ def readiness(
             twice; one that is served is asked over a connection of its own.
         seconds: that a part gets to answer.
     """
-    from rag_app.probes.roles import load
+    from rag_app.probes.checks import load
 
     load(settings)
     return Readiness(_checks(settings, verify, seconds), Concealer(settings))
 
 
 def _checks(settings: Settings, verify: Callable[[], str], seconds: float) -> Iterable[Check]:
-    from rag_app.probes import roles
+    from rag_app.probes import checks
 
-    yield roles.storage_check(settings, seconds)
-    yield roles.qdrant_check(settings, seconds)
-    served = roles.encoder_check(settings, seconds)
+    yield checks.storage_check(settings, seconds)
+    yield checks.qdrant_check(settings, seconds)
+    served = checks.encoder_check(settings, seconds)
     if served.address:
         yield served
     else:
         yield Check("encoder", partial(in_thread, verify), seconds=seconds)
-    yield from roles.model_checks(settings, seconds)
+    yield from checks.model_checks(settings, seconds)
 
 
 class _Watch:

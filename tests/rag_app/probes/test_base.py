@@ -1,11 +1,12 @@
 import asyncio
+import socket
 import threading
 import time
 
 import pytest
 
-from rag_app.probes import containers
-from rag_app.probes.base import Check, Problem, in_thread, judged, shown
+from rag_app.probes import base
+from rag_app.probes.base import Check, Problem, container_hint, in_thread, judged, shown
 from tests.rag_app.probes.servers import closed_port
 
 
@@ -62,7 +63,7 @@ async def test_who_refuses_at_localhost_is_explained_in_a_container_alone(
     monkeypatch, tmp_path, inside
 ):
     mark = tmp_path / "mark"
-    monkeypatch.setattr(containers, "MARKS", (mark,))
+    monkeypatch.setattr(base, "MARKS", (mark,))
     if inside:
         mark.touch()
 
@@ -111,3 +112,36 @@ def test_a_thread_that_outlives_its_loop_ends_quietly():
 )
 def test_addresses_are_shown_without_credentials(url, told):
     assert shown(url) == told
+
+
+@pytest.fixture
+def container(tmp_path, monkeypatch):
+    """As if this were one."""
+    (tmp_path / "mark").touch()
+    monkeypatch.setattr(base, "MARKS", (tmp_path / "absent", tmp_path / "mark"))
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+def test_a_refusal_at_localhost_names_the_ways_out(container, host):
+    said = container_hint(f"http://{host}:{closed_port()}/v1")
+    assert "service's name" in said
+    assert "host.docker.internal" in said
+
+
+def test_nothing_is_said_outside_of_containers(monkeypatch, tmp_path):
+    monkeypatch.setattr(base, "MARKS", (tmp_path / "absent",))
+    assert container_hint(f"http://localhost:{closed_port()}") == ""
+
+
+def test_nothing_is_said_of_a_server_that_listens(container):
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        assert container_hint(f"http://127.0.0.1:{listener.getsockname()[1]}") == ""
+
+
+@pytest.mark.parametrize(
+    "address", ["", "http://reader:8000/v1", "http://[::1", "http://localhost:x", "localhost"]
+)
+def test_nothing_is_said_of_other_addresses(container, address):
+    assert container_hint(address) == ""

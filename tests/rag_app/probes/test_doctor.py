@@ -3,7 +3,7 @@ import time
 import pytest
 
 from rag_app.collections.ownership import Ownership
-from rag_app.probes import containers
+from rag_app.probes import base
 from rag_app.probes.base import Probe
 from rag_app.probes.doctor import examine
 from rag_app.settings import Settings, override
@@ -99,7 +99,7 @@ async def test_servers_that_hang_are_failed_probes_within_the_deadline(settings)
 
 
 async def test_in_a_container_a_refusal_at_localhost_is_explained(settings, tmp_path, monkeypatch):
-    monkeypatch.setattr(containers, "MARKS", (tmp_path,))
+    monkeypatch.setattr(base, "MARKS", (tmp_path,))
     url = f"http://localhost:{closed_port()}/v1"
     llm = {"api_base": url, "model": "m"}
     probe = (await probed(settings, reader={"kind": "llm"}, llm=llm))["reader"]

@@ -1,17 +1,21 @@
-"""Where vectors lie: the engine in this process, or a Qdrant server over each way that is used."""
+"""Where vectors lie (the embedded engine or a Qdrant server), and what indexes are there."""
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from rag_app.assembly import application as assembly
 from rag_app.collections.ownership import Owner
-from rag_app.probes.base import BEYOND, Problem, shown, since
-from rag_app.settings import Storage
+from rag_app.probes.base import BEYOND, Problem, in_thread, shown, since
+from rag_app.results import IndexInfo
+from rag_app.settings import Settings, Storage
 from retrieval.index.errors import StoreError
+from retrieval.index.fingerprint import IndexSpec
 
 if TYPE_CHECKING:
     from qdrant_client import QdrantClient
@@ -119,3 +123,61 @@ def _cluster(storage: Storage, http: Any, calls: "Calls") -> str:
     asked = {"shards": storage.shards, "replicas": storage.replicas, "confirm": confirming}
     placed = ", ".join(f"{name} {number}" for name, number in asked.items() if number)
     return f"cluster of {nodes} ({placed})" if nodes > 1 else "one node"
+
+
+async def indexes(settings: Settings) -> str:
+    """Compare the fingerprint of these settings with those of every collection's indexes.
+
+    Raises:
+        Problem: a collection has no index for them.
+        StorageInUse: another process owns the storage, and cannot be asked.
+    """
+    encoder, wanted = await in_thread(partial(_own, settings))
+    service = await in_thread(partial(assembly.open_service, settings))
+    try:
+        found = {c.name: await service.indexes(c.name) for c in await service.collections()}
+    finally:
+        await service.close()
+    lacking = {name: each for name, each in found.items() if not _whole(each, wanted)}
+    if lacking:
+        name = min(lacking)
+        raise Problem(
+            f"{', '.join(sorted(lacking))}: no index for these settings ({wanted})",
+            cause=f"{name} has {_listed(lacking[name])}",
+            hint=_hint(name, lacking[name], wanted, encoder),
+        )
+    held = [each for known in found.values() for each in known if each.fingerprint == wanted]
+    passages = sum(each.passages for each in held)
+    late = [
+        f"; {name} lacks documents: `rag-app indexes build -c {name}`"
+        for name, known in found.items()
+        if any(each.fingerprint == wanted and each.behind for each in known)
+    ]
+    return f"{len(found)} collections, {passages} passages, fingerprint {wanted}{''.join(late)}"
+
+
+def _own(settings: Settings) -> tuple[str, str]:
+    """The name of the encoder, and the fingerprint of an index built with these settings."""
+    model = assembly.encoder(settings)
+    try:
+        cut, terms = assembly.chunker(settings).identity, assembly.bm25(settings)
+        spec = IndexSpec(model.dimension, model.identity, cut, terms)
+        return model.row.name, spec.fingerprint
+    finally:
+        model.close()
+
+
+def _whole(indexes: Sequence[IndexInfo], wanted: str) -> bool:
+    return any(each.fingerprint == wanted and (each.usable or each.active) for each in indexes)
+
+
+def _listed(indexes: Sequence[IndexInfo]) -> str:
+    return ", ".join(f"{each.encoder} {each.fingerprint}" for each in indexes)
+
+
+def _hint(name: str, indexes: Sequence[IndexInfo], wanted: str, encoder: str) -> str:
+    """Of an encoder's index with other settings, the new one takes the place; else it is added."""
+    begun = any(each.fingerprint == wanted for each in indexes)
+    if not begun and any(each.encoder == encoder for each in indexes):
+        return f"`rag-app collections rebuild {name}`, or go back to the settings it was built with"
+    return f"`rag-app indexes build --encoder {encoder} -c {name}`"

@@ -1,6 +1,6 @@
 import pytest
 
-from rag_app.probes.roles import (
+from rag_app.probes.checks import (
     WEIGHTS,
     encoder_check,
     model_checks,

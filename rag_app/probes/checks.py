@@ -10,7 +10,7 @@ from rag_app.assembly import application as assembly
 from rag_app.assembly.encoders import choose
 from rag_app.collections.ownership import Owner
 from rag_app.errors import SettingsError
-from rag_app.probes import encoder, language_model, qdrant, reranker, storage
+from rag_app.probes import machine, models, stores
 from rag_app.probes.base import Check, in_thread, shown
 from rag_app.settings import LLMSettings, OwnLLM, Settings
 
@@ -35,26 +35,26 @@ def load(settings: Settings) -> None:
 
 def storage_check(settings: Settings, seconds: float) -> Check:
     """The storage folder."""
-    work = partial(storage.storage, settings.storage.path)
+    work = partial(machine.storage, settings.storage.path)
     return Check("storage", partial(in_thread, work), seconds=seconds)
 
 
 def qdrant_check(settings: Settings, seconds: float, owner: Owner | None = None) -> Check:
     """The vector store; of an embedded one, `owner` is the other process that owns it."""
-    where, work = "", partial(qdrant.embedded, settings.storage, owner)
+    where, work = "", partial(stores.embedded, settings.storage, owner)
     if settings.storage.engine == "server":
         where = shown(settings.storage.url)
-        work = partial(qdrant.server, settings.storage, seconds)
+        work = partial(stores.server, settings.storage, seconds)
     return Check("qdrant", partial(in_thread, work), where, seconds)
 
 
 def encoder_check(settings: Settings, seconds: float) -> Check:
     """The encoder; one of this process may take longer, as it is loaded first."""
     try:
-        where = encoder.address(choose(settings))
+        where = models.encoder_address(choose(settings))
     except SettingsError:  # the probe says why
         where = ""
-    work = partial(encoder.encoder, settings, seconds)
+    work = partial(models.encoder, settings, seconds)
     patience = seconds if where else max(WEIGHTS, seconds)
     return Check("encoder", partial(in_thread, work), shown(where), patience)
 
@@ -65,8 +65,8 @@ def model_checks(settings: Settings, seconds: float) -> Iterator[Check]:
         if stage.kind != "none":
             yield _asking(role, assembly.llm_of(settings, stage.llm), seconds)
     if settings.rerank.kind != "none":
-        work = partial(reranker.reranker, settings, seconds)
-        yield Check("reranker", work, shown(reranker.address(settings)), seconds)
+        work = partial(models.reranker, settings, seconds)
+        yield Check("reranker", work, shown(models.reranker_address(settings)), seconds)
     if settings.reader.kind == "llm":
         yield _asking("reader", assembly.llm_of(settings, OwnLLM()), seconds)
 
@@ -90,7 +90,7 @@ def unused(settings: Settings) -> list[str]:
 
 def _asking(role: str, chosen: LLMSettings, seconds: float) -> Check:
     def run() -> Coroutine[Any, Any, str]:
-        return language_model.language_model(chosen, seconds)
+        return models.language_model(chosen, seconds)
 
     return Check(role, run, shown(chosen.api_base), seconds)
 
