@@ -145,7 +145,7 @@ async def test_an_application_that_owns_nothing_is_known_by_its_answer(applicati
 
 
 def test_what_else_listens_is_not_taken_for_the_application(monkeypatch):
-    monkeypatch.setattr("rag_app.probes.port._SECONDS", 0.1)
+    monkeypatch.setattr("rag_app.probes.machine._SECONDS", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         with pytest.raises(Problem, match="in use"):
             port(Server(port=taken.getsockname()[1]), None, shared=True)
