@@ -11,7 +11,7 @@ from collections.abc import (
     Sequence,
 )
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -40,7 +40,7 @@ from rag_app.results import (
 from rag_app.service import DEFAULT_OPTIONS, QueryOptions
 from retrieval.index.base import PassageStore
 from retrieval.index.collections import Collections
-from retrieval.index.errors import UnknownCollection
+from retrieval.index.errors import DamagedIndex, UnknownCollection
 from retrieval.index.records import DocumentRecord
 
 T = TypeVar("T")
@@ -103,9 +103,13 @@ class Application:
         """See `Service.collections`."""
         found = []
         for name in await asyncio.to_thread(self._collections.names):
-            with suppress(UnknownCollection):  # deleted meanwhile
+            try:
                 async with self._stores.reading(name, self._spec) as store:
                     found.append(await asyncio.to_thread(self._describe, name, store))
+            except UnknownCollection:  # deleted meanwhile
+                continue
+            except DamagedIndex as error:  # the others are listed all the same
+                found.append(CollectionInfo(name, 0, 0, "", usable=False, damage=str(error)))
         return found
 
     async def drop_collection(self, name: str) -> None:

@@ -202,6 +202,7 @@ class CollectionInfo:
         passages: their passages.
         encoder: model of the dense vectors.
         usable: whether it has an index for the present settings; if not, it has to be rebuilt.
+        damage: why it cannot be opened, with the hint; empty where it can.
     """
 
     name: str
@@ -209,6 +210,7 @@ class CollectionInfo:
     passages: int
     encoder: str
     usable: bool
+    damage: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,6 +70,12 @@ class Storage(_Section):
     write_consistency: int | None = Field(
         None, ge=1, description="Server: copies that must confirm a write."
     )
+    min_free_mb: int = Field(
+        256,
+        ge=0,
+        description="Megabytes of the disk that stay free: writes that would take them are refused,"
+        " as the embedded store ends the process on a full disk.",
+    )
     hnsw_above: int = Field(
         100_000,
         ge=0,

@@ -373,10 +373,11 @@ class _Page:
         }
         if not session.turns:
             updates[self.turns] = _welcome(collection, bool(found))
-        unusable = [one.name for one in known if one.name == collection and not one.usable]
-        if unusable:
+        chosen = next((one for one in known if one.name == collection), None)
+        if chosen and not chosen.usable:
             updates[self.status] = rendering.problem(
-                f"Collection {collection} was built with other settings. "
+                chosen.damage
+                or f"Collection {collection} was built with other settings. "
                 f"Run `rag-app collections rebuild {collection}` to use it"
             )
         return updates
@@ -384,7 +385,7 @@ class _Page:
     async def _documents(
         self, collection: str, known: Sequence[CollectionInfo]
     ) -> list[DocumentInfo]:
-        if collection not in {one.name for one in known}:
+        if collection not in {one.name for one in known if not one.damage}:
             return []
         return await self._service.documents(collection)
 

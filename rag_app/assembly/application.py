@@ -131,7 +131,7 @@ def collections(settings: Settings) -> Collections:
     """Where indexes live."""
     storage = settings.storage
     if _embedded(settings):
-        return EdgeCollections(storage.path / "collections")
+        return EdgeCollections(storage.path / "collections", storage.min_free_mb * MIB)
     from retrieval.index.server_collections import Placement, ServerCollections, connect
 
     key = storage.api_key.get_secret_value() if storage.api_key else None

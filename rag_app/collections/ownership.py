@@ -1,6 +1,8 @@
 """One process owns the storage folder; others find out who it is and where it listens."""
 
+import errno
 import json
+import logging
 import os
 import secrets
 import sys
@@ -11,6 +13,8 @@ from filelock import FileLock, Timeout
 
 from data.files import write_text
 from rag_app.errors import ApplicationError, StorageInUse
+
+_LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,14 @@ class Ownership:
             self._lock.release()
 
     def _write(self, owner: Owner) -> None:
-        write_text(self._note, json.dumps(asdict(owner)), mode=0o600)
+        """Leave the note. On a full disk others are told of no owner, and searches go on."""
+        try:
+            write_text(self._note, json.dumps(asdict(owner)), mode=0o600)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            self._note.unlink(missing_ok=True)  # that of an owner who is gone
+            _LOGGER.warning("%s cannot be written: %s", self._note, error.strerror)
 
 
 class HeldByAnother(StorageInUse):

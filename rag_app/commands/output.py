@@ -118,12 +118,19 @@ def collections(listing: Document) -> None:
     _table(
         ["collection", "documents", "passages", "encoder", ""],
         [
-            [c["name"], c["documents"], c["passages"], c["encoder"],
-             "" if c["usable"] else f"built with other settings: rag-app collections rebuild "
-             f"{c['name']}"]
+            [c["name"], c["documents"], c["passages"], c["encoder"], _state(c)]
             for c in listing["collections"]
         ],
-    )  # fmt: skip
+    )
+
+
+def _state(collection: Document) -> str:
+    """Why a collection is not usable, and the command that mends it; empty where it is."""
+    if damage := collection.get("damage"):
+        return f"damaged: {damage}"
+    if collection["usable"]:
+        return ""
+    return f"built with other settings: rag-app collections rebuild {collection['name']}"
 
 
 def indexes(listing: Document) -> None:

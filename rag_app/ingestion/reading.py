@@ -145,6 +145,7 @@ class Intake:
         unchanged = record is not None and record.live == document.hash
         if not unchanged:
             yield Begin(document)
+        self._store.require_room(document.size)
         try:
             original = self._originals.keep(found.path, document)
             if unchanged:

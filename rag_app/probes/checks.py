@@ -6,6 +6,7 @@ from functools import partial
 from importlib import import_module
 from typing import Any, Final
 
+from data.limits import MIB
 from rag_app.assembly import application as assembly
 from rag_app.assembly.encoders import choose
 from rag_app.collections.ownership import Owner
@@ -37,6 +38,13 @@ def storage_check(settings: Settings, seconds: float) -> Check:
     """The storage folder."""
     work = partial(machine.storage, settings.storage.path)
     return Check("storage", partial(in_thread, work), seconds=seconds)
+
+
+def disk_check(settings: Settings, seconds: float) -> Check:
+    """Room for what is ingested; without it, questions are answered all the same."""
+    reserve = settings.storage.min_free_mb * MIB
+    work = partial(machine.disk, settings.storage.path, reserve)
+    return Check("disk", partial(in_thread, work), seconds=seconds)
 
 
 def qdrant_check(settings: Settings, seconds: float, owner: Owner | None = None) -> Check:

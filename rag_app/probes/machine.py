@@ -1,5 +1,6 @@
 """What this machine gives: the storage folder, its owner, the port, and a Ray cluster."""
 
+import errno
 import http.client
 import json
 import math
@@ -18,8 +19,8 @@ from rag_app.collections.ownership import HeldByAnother, Owner, Ownership
 from rag_app.errors import ApplicationError
 from rag_app.probes.base import Problem
 from rag_app.settings import Ray, Server
+from retrieval.index.edge_engine import require_room
 
-_ENOUGH: Final = 1 << 30
 _SAMPLE: Final = b"x" * 4096
 
 
@@ -27,13 +28,11 @@ def storage(folder: Path) -> str:
     """Write a file without a name, which is gone at once, and look at what is around it.
 
     Raises:
-        Problem: it cannot be written, or less than 1 GiB is left.
+        Problem: it cannot be written for another reason than a full disk, of which `disk` tells.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as scratch:
-            scratch.write(_SAMPLE)
-            scratch.flush()
+        _write_sample(folder)
         about = folder.stat()
     except OSError as error:
         raise Problem(
@@ -41,16 +40,35 @@ def storage(folder: Path) -> str:
             cause=f"{(error.strerror or str(error)).lower()}{_owner(folder)}",
             hint="Give it to that user (chown), or set RAG_APP_STORAGE__PATH",
         ) from error
-    free = shutil.disk_usage(folder).free
-    if free < _ENOUGH:
-        raise Problem(
-            f"{folder} has {free / 1e6:.0f} MB left",
-            hint="Free some disk space, or set RAG_APP_STORAGE__PATH",
-        )
     open_to_all = about.st_mode & stat.S_IWOTH and not about.st_mode & stat.S_ISVTX
     others = "; EVERYBODY may write it (chmod o-w)" if open_to_all else ""
     mode = f"{stat.S_IMODE(about.st_mode):04o}"
-    return f"{folder}, written as {_user()}, mode {mode}{others}, {free / 1e9:.0f} GB free"
+    return f"{folder}, written as {_user()}, mode {mode}{others}"
+
+
+def disk(folder: Path, reserve: int) -> str:
+    """Whether documents can still be ingested.
+
+    Args:
+        folder: the storage folder.
+        reserve: bytes of its disk that must stay free.
+
+    Raises:
+        DiskFull: fewer are; what is stored can still be searched.
+    """
+    require_room(folder, reserve)
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    return f"{shutil.disk_usage(there).free / 1e9:.1f} GB free of the disk of {folder}"
+
+
+def _write_sample(folder: Path) -> None:
+    try:
+        with tempfile.TemporaryFile(dir=folder) as scratch:
+            scratch.write(_SAMPLE)
+            scratch.flush()
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
 
 
 def _user() -> str:

@@ -93,6 +93,7 @@ def _checks(settings: Settings, verify: Callable[[], str], seconds: float) -> It
     from rag_app.probes import checks
 
     yield checks.storage_check(settings, seconds)
+    yield checks.disk_check(settings, seconds)
     yield checks.qdrant_check(settings, seconds)
     served = checks.encoder_check(settings, seconds)
     if served.address:

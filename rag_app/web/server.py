@@ -21,6 +21,7 @@ from rag_app.service import Service
 from rag_app.settings import Server
 from rag_app.web.api import Access, api
 from rag_app.web.openai_api import openai_api
+from retrieval.index.errors import DiskFull
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -69,7 +70,8 @@ def create_app(
 
 
 async def _explain(_: Request, error: Exception) -> JSONResponse:
-    return JSONResponse({"message": str(error)}, status_code=400)
+    status = HTTPStatus.INSUFFICIENT_STORAGE if isinstance(error, DiskFull) else 400
+    return JSONResponse({"message": str(error)}, status_code=status)
 
 
 async def _refuse(_: Request, error: Exception) -> JSONResponse:

@@ -157,6 +157,16 @@ class PassageStore(BasePydanticVectorStore):
     def flush(self) -> None:
         """Return only when all that was written would survive a power cut."""
 
+    def require_room(self, size: int) -> None:
+        """Refuse to let this machine's disk fill up, where the store lies on it.
+
+        Args:
+            size: bytes that are about to be written beside the store.
+
+        Raises:
+            DiskFull: too little would stay free.
+        """
+
     def optimize(self) -> None:
         """Build what makes searches of a large collection faster, where that is not automatic.
 

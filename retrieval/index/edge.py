@@ -1,7 +1,7 @@
 """Qdrant's engine inside this process (qdrant-edge-py), one shard a collection version."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,8 @@ from retrieval.index.base import (
     Where,
     point_ids,
 )
-from retrieval.index.errors import StoreError
+from retrieval.index.edge_engine import NEW_SHARD, RESERVE, Shard, engine_errors, require_room
+from retrieval.index.errors import DamagedIndex, StoreError
 from retrieval.index.fingerprint import IndexSpec
 from retrieval.index.records import (
     COLLECTION_POINT,
@@ -37,21 +38,27 @@ _AT_ONCE = 32
 _KEYWORDS = ("kind", "version", "source")
 
 
-def create_shard(path: Path, spec: IndexSpec) -> None:
-    """Make an empty shard in a folder that does not exist yet, with its collection record."""
+def create_shard(path: Path, spec: IndexSpec, reserve: int = RESERVE) -> None:
+    """Make an empty shard in a folder that does not exist yet, with its collection record.
+
+    Raises:
+        DiskFull: fewer than `reserve` bytes of the disk would stay free.
+    """
+    require_room(path, reserve, NEW_SHARD)
     path.mkdir(parents=True)
     config = edge.EdgeConfig(
         vectors={DENSE: _half_precision(spec)},
         sparse_vectors={SPARSE: edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)},
         payload_memory=edge.Memory.Cached,  # a search reads the texts of its hits at once
     )
-    shard = edge.EdgeShard.create(str(path), config)
-    for key in _KEYWORDS:
-        shard.update(edge.UpdateOperation.create_field_index(key, edge.KeywordIndexParams()))
-    record = CollectionRecord(spec.fingerprint, spec.identity, building=True)
-    shard.update(_upsert([edge.Point(COLLECTION_POINT, {}, record.payload())]))
-    shard.flush()
-    shard.close()
+    with engine_errors(path):
+        shard = edge.EdgeShard.create(str(path), config)
+        for key in _KEYWORDS:
+            shard.update(edge.UpdateOperation.create_field_index(key, edge.KeywordIndexParams()))
+        record = CollectionRecord(spec.fingerprint, spec.identity, building=True)
+        shard.update(_upsert([edge.Point(COLLECTION_POINT, {}, record.payload())]))
+        shard.flush()
+        shard.close()
 
 
 class EdgeStore(PassageStore):
@@ -60,35 +67,45 @@ class EdgeStore(PassageStore):
     Args:
         path: a folder that `create_shard` made.
         spec: what the index is built with.
+        reserve: bytes of the disk that writes leave free.
 
     Raises:
-        StoreError: the folder is damaged, or another process has it open.
+        DamagedIndex: its files cannot be read, or lack passages that its records name.
+        StoreError: another program has it open.
     """
 
-    _shard: Any = PrivateAttr()
+    _path: Path = PrivateAttr()
+    _shard: Shard = PrivateAttr()
     _hidden: dict[str, frozenset[str]] = PrivateAttr()
     _noting: Any = PrivateAttr()
     _deleted: bool = PrivateAttr()
 
-    def __init__(self, path: Path, spec: IndexSpec) -> None:
+    def __init__(self, path: Path, spec: IndexSpec, reserve: int = RESERVE) -> None:
         super().__init__(spec)
-        try:
-            self._shard = edge.EdgeShard.load(str(path))
-        except Exception as error:  # the engine raises nothing narrower
-            raise StoreError(
-                f"the index in {path} cannot be opened",
-                cause=str(error),
-                hint="Close the other program that uses it, or restore it from a backup",
-            ) from error
+        self._path = path
+        self._shard = Shard(path, reserve)
         self._hidden, self._noting = {}, threading.Lock()
         self._deleted = False
+        try:
+            self._check()
+        except DamagedIndex:
+            self._shard.close()
+            raise
+
+    def _check(self) -> None:
+        """Read all records: they tell what is hidden, and whether passages are gone."""
+        self.collection()
+        passages = 0
         for record in self.records():
             self._note(record)
+            passages += record.passages if record.live else 0
+        if (held := self.size()) < passages:
+            raise DamagedIndex(self._path, f"it holds {held} of {passages} passages")
 
     @property
     def client(self) -> Any:
         """The `qdrant_edge.EdgeShard`."""
-        return self._shard
+        return self._shard.engine
 
     def dense(self, vector: Vector, limit: int, where: Where = EVERYWHERE) -> list[Scored]:
         """See `PassageStore.dense`."""
@@ -105,9 +122,9 @@ class EdgeStore(PassageStore):
     def fetch(self, ids: Sequence[str]) -> list[TextNode]:
         """See `PassageStore.fetch`."""
         found = {
-            str(record.id): _node(record)
-            for record in self._shard.retrieve(point_ids(ids), with_payload=True, with_vector=False)
-            if record.payload["kind"] == PASSAGE
+            str(record.id): self._node(record)
+            for record in self._shard.retrieve(point_ids(ids))
+            if record.payload.get("kind") == PASSAGE
         }
         return [found[passage] for passage in ids if passage in found]
 
@@ -116,18 +133,18 @@ class EdgeStore(PassageStore):
         unwanted = [] if hidden else self._not_hidden()
         where = edge.Filter(must=[_is("kind", PASSAGE)], must_not=unwanted)
         for records in self._scroll(where, batch):
-            yield [_node(record) for record in records]
+            yield [self._node(record) for record in records]
 
     def dump(self, batch: int = 256) -> Iterator[list[StoredPassage]]:
         """See `PassageStore.dump`."""
         where = edge.Filter(must=[_is("kind", PASSAGE)], must_not=self._not_hidden())
         for records in self._scroll(where, batch, vectors=True):
-            yield [_stored(record) for record in records]
+            yield [self._whole(record) for record in records]
 
     def size(self) -> int:
         """See `PassageStore.size`."""
         where = edge.Filter(must=[_is("kind", PASSAGE)])
-        return int(self._shard.count(edge.CountRequest(exact=True, filter=where)))
+        return self._shard.count(where)
 
     def upsert(self, nodes: Sequence[TextNode], weights: Sequence[SparseVector]) -> None:
         """See `PassageStore.upsert`."""
@@ -160,23 +177,21 @@ class EdgeStore(PassageStore):
             edge.PointVectors(passage, {SPARSE: _sparse(weight)})
             for passage, weight in zip(ids, weights, strict=True)
         ]
-        self._shard.update(edge.UpdateOperation.update_vectors(changed))
+        self._shard.write(edge.UpdateOperation.update_vectors(changed))
 
     def stored_terms(self, ids: Sequence[str]) -> dict[str, int]:
         """See `PassageStore.stored_terms`."""
-        found = self._shard.retrieve(
-            point_ids(ids), with_payload=["kind", "terms"], with_vector=False
-        )
+        found = self._shard.retrieve(point_ids(ids), ["kind", "terms"])
         return {
-            str(record.id): int(record.payload["terms"])
+            str(record.id): int(record.payload.get("terms", 0))
             for record in found
-            if record.payload["kind"] == PASSAGE
+            if record.payload.get("kind") == PASSAGE
         }
 
     def count(self, version: str) -> int:
         """See `PassageStore.count`."""
         where = edge.Filter(must=[_is("version", version)])
-        return int(self._shard.count(edge.CountRequest(exact=True, filter=where)))
+        return self._shard.count(where)
 
     def delete_version(self, version: str) -> None:
         """See `PassageStore.delete_version`."""
@@ -189,36 +204,49 @@ class EdgeStore(PassageStore):
     def records(self) -> list[DocumentRecord]:
         """See `PassageStore.records`."""
         where = edge.Filter(must=[_is("kind", "document")])
-        found = [DocumentRecord.of(r.payload) for page in self._scroll(where, 512) for r in page]
+        found = [self._document(r.payload) for page in self._scroll(where, 512) for r in page]
         return sorted(found, key=lambda record: record.source)
 
     def record(self, source: str) -> DocumentRecord | None:
         """See `PassageStore.record`."""
-        found = self._shard.retrieve([record_point(source)], with_payload=True, with_vector=False)
-        return DocumentRecord.of(found[0].payload) if found else None
+        found = self._shard.retrieve([record_point(source)])
+        return self._document(found[0].payload) if found else None
 
     def put_records(self, records: Sequence[DocumentRecord]) -> None:
         """See `PassageStore.put_records`."""
         for record in records:
             if record.hidden:  # hide before the write that lets passages come in
                 self._note(record)
-        self._put([edge.Point(record.point, {}, record.payload()) for record in records])
+        points = [edge.Point(record.point, {}, record.payload()) for record in records]
+        try:
+            self._put(points, grows=False)
+        except StoreError:  # then what is stored counts
+            for source in [record.source for record in records]:
+                self._note(self.record(source) or DocumentRecord(source))
+            raise
         for record in records:
             self._note(record)
 
     def delete_record(self, source: str) -> None:
         """See `PassageStore.delete_record`."""
-        self._shard.update(edge.UpdateOperation.delete_points([record_point(source)]))
+        self._shard.write(edge.UpdateOperation.delete_points([record_point(source)]), grows=False)
         self._note(DocumentRecord(source))
 
     def collection(self) -> CollectionRecord:
         """See `PassageStore.collection`."""
-        found = self._shard.retrieve([COLLECTION_POINT], with_payload=True, with_vector=False)
-        return CollectionRecord.of(found[0].payload)
+        found = self._shard.retrieve([COLLECTION_POINT])
+        try:
+            return CollectionRecord.of(found[0].payload)
+        except (IndexError, KeyError, TypeError, ValueError):
+            raise DamagedIndex(self._path, "it does not say what it was built with") from None
 
     def put_collection(self, record: CollectionRecord) -> None:
         """See `PassageStore.put_collection`."""
-        self._shard.update(_upsert([edge.Point(COLLECTION_POINT, {}, record.payload())]))
+        self._shard.write(_upsert([edge.Point(COLLECTION_POINT, {}, record.payload())]))
+
+    def require_room(self, size: int) -> None:
+        """See `PassageStore.require_room`."""
+        self._shard.require_room(size)
 
     def flush(self) -> None:
         """See `PassageStore.flush`."""
@@ -230,9 +258,7 @@ class EdgeStore(PassageStore):
 
     def close(self) -> None:
         """See `PassageStore.close`."""
-        if self._shard is not None:
-            self._shard.close()
-            self._shard = None
+        self._shard.close()
 
     def _search(self, query: Any, limit: int, where: Where, params: Any) -> list[Scored]:
         request = edge.QueryRequest(
@@ -254,14 +280,32 @@ class EdgeStore(PassageStore):
         corpus = edge.Filter(must=[_is("kind", PASSAGE)], must_not=hidden)
         return edge.SearchParams(idf=edge.IdfParams(corpus=corpus))
 
-    def _put(self, points: list[Any]) -> None:
+    def _put(self, points: list[Any], *, grows: bool = True) -> None:
         for first in range(0, len(points), _AT_ONCE):
-            self._shard.update(_upsert(points[first : first + _AT_ONCE]))
+            self._shard.write(_upsert(points[first : first + _AT_ONCE]), grows=grows)
 
     def _delete(self, *conditions: Any) -> None:
         self._deleted = True
         where = edge.Filter(must=list(conditions))
-        self._shard.update(edge.UpdateOperation.delete_points_by_filter(where))
+        self._shard.write(edge.UpdateOperation.delete_points_by_filter(where), grows=False)
+
+    def _node(self, record: Any) -> TextNode:
+        try:
+            return _node(record)
+        except KeyError:
+            raise DamagedIndex(self._path, f"passage {record.id} has no text") from None
+
+    def _whole(self, record: Any) -> StoredPassage:
+        try:
+            return _stored(record)
+        except KeyError:
+            raise DamagedIndex(self._path, f"passage {record.id} has no vector") from None
+
+    def _document(self, payload: Mapping[str, Any]) -> DocumentRecord:
+        try:
+            return DocumentRecord.of(payload)
+        except (KeyError, TypeError, ValueError):
+            raise DamagedIndex(self._path, "the record of a document cannot be read") from None
 
     def _filter(self, where: Where) -> Any:
         hidden = self._not_hidden()

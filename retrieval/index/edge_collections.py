@@ -7,6 +7,7 @@ from pathlib import Path
 from data.files import write_text
 from retrieval.index.collections import Version, checked_name
 from retrieval.index.edge import EdgeStore, create_shard
+from retrieval.index.edge_engine import RESERVE
 from retrieval.index.errors import IndexInUse, UnknownCollection, UnknownIndex
 from retrieval.index.fingerprint import IndexSpec
 
@@ -24,10 +25,11 @@ class EdgeCollections:
 
     Args:
         root: folder of all collections; made when the first one is.
+        reserve: bytes of the disk that writes leave free; DiskFull is raised instead.
     """
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path, reserve: int = RESERVE) -> None:
+        self.root, self._reserve = root, reserve
 
     def names(self) -> list[str]:
         """See `Collections.names`."""
@@ -49,7 +51,7 @@ class EdgeCollections:
 
     def open(self, name: str, spec: IndexSpec, fingerprint: str | None = None) -> EdgeStore:
         """See `Collections.open`."""
-        return EdgeStore(self._version(name, fingerprint or self.active(name)), spec)
+        return self._load(self._version(name, fingerprint or self.active(name)), spec)
 
     def create(self, name: str, spec: IndexSpec) -> EdgeStore:
         """See `Collections.create`."""
@@ -65,7 +67,7 @@ class EdgeCollections:
     def stage(self, name: str, spec: IndexSpec) -> EdgeStore:
         """See `Collections.stage`."""
         version = Version(spec.fingerprint, self._active(name).edition)
-        return EdgeStore(self._make(name, spec, version), spec)
+        return self._load(self._make(name, spec, version), spec)
 
     def point(self, name: str, fingerprint: str) -> None:
         """See `Collections.point`."""
@@ -86,7 +88,7 @@ class EdgeCollections:
 
     def draft(self, name: str, spec: IndexSpec, edition: str) -> EdgeStore:
         """See `Collections.draft`."""
-        return EdgeStore(self._make(name, spec, Version(spec.fingerprint, edition)), spec)
+        return self._load(self._make(name, spec, Version(spec.fingerprint, edition)), spec)
 
     def adopt(self, name: str, edition: str, fingerprint: str) -> None:
         """See `Collections.adopt`."""
@@ -103,6 +105,9 @@ class EdgeCollections:
                 _delete(folder / str(version))
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
+
+    def _load(self, path: Path, spec: IndexSpec) -> EdgeStore:
+        return EdgeStore(path, spec, self._reserve)
 
     def _active(self, name: str) -> Version:
         alias = self.root / checked_name(name) / _ALIAS
@@ -128,7 +133,7 @@ class EdgeCollections:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._sweep(name, version.edition)
             scratch = Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=path.parent))
-            create_shard(scratch / "shard", spec)
+            create_shard(scratch / "shard", spec, self._reserve)
             (scratch / "shard").rename(path)
             scratch.rmdir()
         return path

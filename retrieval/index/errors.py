@@ -1,12 +1,38 @@
 """The errors of stores and collections."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from retrieval.errors import RetrievalError
 
 
 class StoreError(RetrievalError):
     """A store cannot do what was asked."""
+
+
+class DamagedIndex(StoreError):
+    """The files of an index cannot be read; the other indexes are not affected."""
+
+    def __init__(self, path: Path, cause: str) -> None:
+        super().__init__(
+            f"the index in {path} cannot be read",
+            cause=cause,
+            hint=f"`rag-app collections repair {path.parent.name}` builds it anew from the "
+            "originals, or restore it from a backup",
+        )
+
+
+class DiskFull(StoreError):
+    """A write was refused because too little of the disk is free; reading goes on."""
+
+    def __init__(self, folder: Path, free: int, reserve: int, needed: int = 0) -> None:
+        wanted = f"{needed / 1e6:.0f} MB are needed and " if needed else ""
+        super().__init__(
+            f"the disk of {folder} is full",
+            cause=f"{free / 1e6:.0f} MB are free, {wanted}{reserve / 1e6:.0f} MB must stay free",
+            hint="Free some disk space, delete collections, or lower storage.min_free_mb; "
+            "what is stored can still be searched",
+        )
 
 
 class UnknownCollection(StoreError):

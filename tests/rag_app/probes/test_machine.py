@@ -12,8 +12,9 @@ import pytest
 from rag_app.collections.ownership import Owner, Ownership
 from rag_app.probes import machine as probing
 from rag_app.probes.base import Problem, in_thread
-from rag_app.probes.machine import custodian, port, ray, storage
+from rag_app.probes.machine import custodian, disk, port, ray, storage
 from rag_app.settings import Ray, Server
+from retrieval.index.errors import DiskFull
 from tests.rag_app.probes.servers import closed_port, hanging
 from tests.rag_app.served import serving
 
@@ -47,7 +48,7 @@ def test_a_folder_is_made_tried_and_left_empty(tmp_path):
     folder = tmp_path / "a" / "b"
     found = storage(folder)
     assert f"{folder}, written as user {os.geteuid()}, mode 0" in found
-    assert "GB free" in found
+    assert "GB free" in disk(folder, 0)
     assert "EVERYBODY" not in found
     assert list(folder.iterdir()) == []
 
@@ -86,8 +87,9 @@ def test_a_file_in_its_place_is_named(tmp_path):
 def test_a_disk_with_no_room_is_told(tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)._replace(free=5_000_000)
     monkeypatch.setattr(probing.shutil, "disk_usage", lambda _: usage)
-    with pytest.raises(Problem, match="has 5 MB left"):
-        storage(tmp_path)
+    with pytest.raises(DiskFull, match="5 MB are free"):
+        disk(tmp_path, 6_000_000)
+    assert disk(tmp_path, 4_000_000)
 
 
 def test_nobody_owns_a_folder_that_is_free_and_it_stays_free(tmp_path):
