@@ -138,7 +138,7 @@ def test_documents_and_collections_are_listed_and_deleted(storage, folder):
 
 def test_doctor_tries_every_part(storage):
     found = document(rag_app("doctor", "--json", storage=storage, RAG_APP_SERVER__PORT="0"))
-    roles = ["storage", "qdrant", "index", "encoder", "reader", "port"]
+    roles = ["storage", "disk", "qdrant", "index", "encoder", "reader", "port"]
     assert [probe["role"] for probe in found["probes"]] == roles
     assert all(probe["ok"] for probe in found["probes"])
     assert found["unused"] == ["condenser", "rewriter", "reranker", "ray"]

@@ -27,7 +27,7 @@ async def probed(settings: Settings, **overrides) -> dict[str, Probe]:
 
 async def test_a_sound_installation_passes_every_probe(settings, encoder):
     probes = await probed(settings)
-    assert list(probes) == ["storage", "qdrant", "index", "encoder", "reader", "port"]
+    assert list(probes) == ["storage", "disk", "qdrant", "index", "encoder", "reader", "port"]
     assert all(probe.ok and probe.ms >= 0 for probe in probes.values())
     assert str(settings.storage.path) in probes["storage"].detail
     assert "32 dimensions" in probes["encoder"].detail

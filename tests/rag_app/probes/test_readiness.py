@@ -117,7 +117,7 @@ async def test_secrets_are_concealed():
 async def test_an_application_is_tried_with_its_own_encoder(settings, application, encoder):
     report = await readiness(settings, application.verify).report()
     assert report.ready
-    assert [probe.role for probe in report.probes] == ["storage", "qdrant", "encoder"]
+    assert [probe.role for probe in report.probes] == ["storage", "disk", "qdrant", "encoder"]
     assert not encoder.closed
 
 
