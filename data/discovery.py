@@ -1,6 +1,7 @@
 """Which files are meant by the paths that a person names, and what each is called."""
 
 import os
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,10 +13,15 @@ from data.loaders import SUPPORTED
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A file to read; `source` is its name within a collection."""
+    """A file to read.
+
+    `source` is its name within a collection; `origin` the place that it came from, which tells it
+    from others of its name (see `rag_app.ingestion.identity`), or empty where none is known.
+    """
 
     path: Path
     source: str
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +41,7 @@ class _Candidate:
     depth: int
 
     def source(self) -> str:
-        return "/".join(self.parts[-self.depth :])
+        return unicodedata.normalize("NFC", "/".join(self.parts[-self.depth :]))
 
 
 def discover(paths: Sequence[Path]) -> Discovery:
@@ -43,10 +49,10 @@ def discover(paths: Sequence[Path]) -> Discovery:
 
     A file is called by its name, whatever its type: reading it will tell whether it can be. The
     files of a folder are found recursively, in sorted order, and called by their path relative to
-    it; hidden ones and symbolic links are skipped, unsupported ones and folders that may not be
-    entered are listed as ignored. The same file reached twice counts once. Where two files would
-    have the same source, names of parent folders are put in front until they differ. Raises
-    DataError for a path that does not exist.
+    it; hidden ones are skipped; symbolic links, unsupported ones and folders that may not be
+    entered are listed as ignored. Names are in Unicode's NFC. The same file reached twice counts
+    once. Where two files would have the same source, names of parent folders are put in front
+    until they differ. Raises DataError for a path that does not exist.
     """
     found: dict[Path, _Candidate] = {}
     ignored: dict[Path, None] = {}
@@ -84,9 +90,16 @@ def _walk(folder: Path, ignored: dict[Path, None]) -> Iterator[Path]:
 
     for here, folders, files in os.walk(folder, onerror=denied):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        ignored.update(
+            (Path(here, name), None) for name in folders if Path(here, name).is_symlink()
+        )
         for name in sorted(files):
             path = Path(here, name)
-            if not name.startswith(".") and not path.is_symlink() and path.is_file():
+            if name.startswith("."):
+                continue
+            if path.is_symlink():
+                ignored[path] = None
+            elif path.is_file():
                 yield path
 
 

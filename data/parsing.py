@@ -39,6 +39,11 @@ class Parser:
         self._child: _Child | None = None
         self._busy = False
 
+    @property
+    def limits(self) -> Limits:
+        """Of each file."""
+        return self._limits
+
     def __enter__(self) -> Self:
         return self
 

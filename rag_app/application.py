@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import uuid
 from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
@@ -26,6 +27,7 @@ from rag_app.collections.indexes import Indexes, Kits
 from rag_app.collections.stores import OpenStores
 from rag_app.errors import ApplicationError
 from rag_app.ingestion.engine import IngestReport, OnProgress, Progress
+from rag_app.ingestion.identity import UPLOAD, origin
 from rag_app.pipeline import AskEvent, Pipeline
 from rag_app.results import (
     BackupReport,
@@ -88,6 +90,7 @@ class Application:
         self._kit = kits(None)
         self._spec = self._kit.spec
         self._own = [storage / name for name in _OWN]
+        self._uploads = storage / "uploads"
         self._release_storage = release
         self._stores = OpenStores(collections)
         self._indexes = Indexes(collections, self._stores, kits, storage / "files", graph_above)
@@ -202,9 +205,11 @@ class Application:
         paths: Sequence[Path],
         on_progress: OnProgress | None = None,
         encoder: str | None = None,
+        sync: bool = False,
     ) -> IngestReport:
         """See `Service.ingest`."""
-        return await self._change(partial(self._ingest, collection, paths, encoder), on_progress)
+        work = partial(self._ingest, collection, paths, encoder, sync)
+        return await self._change(work, on_progress)
 
     # --- questions ---------------------------------------------------------------------------
 
@@ -330,19 +335,31 @@ class Application:
         )
 
     def _ingest(
-        self, name: str, paths: Sequence[Path], encoder: str | None, on_progress: OnProgress
+        self,
+        name: str,
+        paths: Sequence[Path],
+        encoder: str | None,
+        sync: bool,
+        on_progress: OnProgress,
     ) -> IngestReport:
         discovery = discover(paths)
         files = [
-            Found(found.path, _writable(found.source))
+            Found(found.path, _writable(found.source), self._origin(found.path))
             for found in discovery.files
             if not self._is_own(found.path)
         ]
-        report = self._indexes.take_in(name, encoder, files, on_progress)
+        folders = [path for path in paths if sync and path.is_dir()]
+        report = self._indexes.take_in(name, encoder, files, on_progress, folders)
         report.ignored = [
             _writable(path.name) for path in discovery.ignored if not self._is_own(path)
         ]
         return report
+
+    def _origin(self, path: Path) -> str:
+        """Where a file came from; uploads lie here for a moment only, so each is one of its own."""
+        if path.resolve().is_relative_to(self._uploads.resolve()):
+            return f"{UPLOAD}{uuid.uuid4()}"
+        return _writable(origin(path))
 
     def _is_own(self, path: Path) -> bool:
         real = path.resolve()

@@ -154,8 +154,11 @@ class Service(Protocol):
         paths: Sequence[Path],
         on_progress: OnProgress | None = None,
         encoder: str | None = None,
+        sync: bool = False,
     ) -> IngestReport:
         """Take files and folders into a collection, which is made if need be.
+
+        With `sync`, documents that came from these folders and whose files are gone are removed.
 
         They come into the index of the encoder, None being the settings' one; `build_index` brings
         the collection's other indexes up to date.

@@ -50,6 +50,13 @@ def load(path: Path, kind: str) -> Iterator[Loaded]:
     return tidied(loaded)
 
 
+def require_size(name: str, size: int, limits: Limits) -> None:
+    """Raise UnreadableFile where a file of that name and size in bytes is too large."""
+    from data.loaders.content import check_size
+
+    check_size(size, name, LOADERS.get(Path(name).suffix.lower(), ""), limits)
+
+
 def sniff(path: Path, name: str = "", limits: Limits | None = None) -> str:
     """The kind of a file by extension and content, which must agree.
 

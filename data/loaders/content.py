@@ -44,7 +44,7 @@ _ARCHIVES = "Unpack it and add the files"
 def check(path: Path, name: str, kind: str, limits: Limits) -> None:
     """Raise UnreadableFile where the file at `path` is not safely a `kind`; `name` is shown."""
     size = path.stat().st_size
-    _check_size(size, name, kind, limits)
+    check_size(size, name, kind, limits)
     with path.open("rb") as file:
         head = file.read(_HEAD)
     if not head.strip() and size <= _HEAD:
@@ -66,7 +66,8 @@ def check(path: Path, name: str, kind: str, limits: Limits) -> None:
         )
 
 
-def _check_size(size: int, name: str, kind: str, limits: Limits) -> None:
+def check_size(size: int, name: str, kind: str, limits: Limits) -> None:
+    """Raise UnreadableFile where a file of `size` bytes is too large for its kind."""
     limit = limits.max_stream_bytes if kind == "jsonl" else limits.max_file_bytes
     if size > limit:
         raise UnreadableFile(

@@ -20,6 +20,7 @@ from data.errors import RagAppError
 from rag_app.collections.stores import OpenStores
 from rag_app.errors import ApplicationError
 from rag_app.ingestion.engine import IngestReport, OnProgress
+from rag_app.ingestion.identity import gone, identify
 from rag_app.ingestion.reading import Originals, sha256
 from rag_app.ingestion.writing import DocumentWriter, forget_unused
 from rag_app.results import IndexInfo
@@ -103,9 +104,16 @@ class Indexes:
     # --- documents ---------------------------------------------------------------------------
 
     def take_in(
-        self, name: str, encoder: str | None, files: Sequence[Found], on_progress: OnProgress
+        self,
+        name: str,
+        encoder: str | None,
+        files: Sequence[Found],
+        on_progress: OnProgress,
+        sync: Sequence[Path] = (),
     ) -> IngestReport:
         """Take files into the index of an encoder, the first one of a new collection.
+
+        Documents of the folders `sync` whose files are gone are then removed from all indexes.
 
         Raises:
             NoIndexOfEncoder: the collection has indexes of other encoders only.
@@ -113,7 +121,13 @@ class Indexes:
         """
         kit = self._kits(encoder)
         with self.writing_to(name):
-            report = self._run(name, kit, self._opened(name, kit), files, on_progress)
+            store = self._opened(name, kit)
+            records = [record for each in self.all(name) for record in each.records()]
+            report = self._run(name, kit, store, identify(files, records), on_progress)
+            for source in gone(records, sync):
+                for each in self.all(name):
+                    DocumentWriter(each).delete(source)
+                report.removed.append(source)
             self.forget_unused(name)
             return report
 
@@ -309,7 +323,7 @@ class Indexes:
         """The originals of documents. Raises ApplicationError if one is gone or damaged."""
         originals = Originals(self._originals / name)
         files = [
-            Found(originals.path(str(record.live), record.suffix), record.source)
+            Found(originals.path(str(record.live), record.suffix), record.source, record.origin)
             for record in records
         ]
         lost = [

@@ -35,6 +35,9 @@ def ingest(
     engine: Annotated[
         str | None, typer.Option(help="Where the work is done: local, or ray (a cluster).")
     ] = None,
+    sync: Annotated[
+        bool, typer.Option("--sync", help="Remove documents of these folders that are gone there.")
+    ] = False,
     accept_license: Accept = False,
     as_json: AsJson = False,
 ) -> None:
@@ -43,7 +46,9 @@ def ingest(
     settings = override(settings, {"ingest": {"engine": engine}})
     name = collection or settings.collection
     with output.progress() as tell:
-        report = with_service(settings, lambda service: service.ingest(name, paths, tell, encoder))
+        report = with_service(
+            settings, lambda service: service.ingest(name, paths, tell, encoder, sync)
+        )
     output.show(report.as_dict(name), as_json, output.ingest_report)
     if report.failures:
         raise typer.Exit(3)

@@ -98,8 +98,13 @@ def ingest_report(report: Document) -> None:
              "for BM25 only")  # fmt: skip
     for failure in report["failures"]:
         _out(f"failed: {failure['source']}: {failure['reason']}")
+    for warning in report["warnings"]:
+        page = f" (page {warning['page']})" if warning["page"] else ""
+        _out(f"warning: {warning['source']}{page}: {warning['reason']}")
+    for name in report["removed"]:
+        _out(f"removed: {name}: its file is gone")
     for name in report["ignored"]:
-        _out(f"ignored: {name}: its type is not supported")
+        _out(f"ignored: {name}: its type is not supported, or it is a symbolic link")
 
 
 def documents(listing: Document) -> None:

@@ -13,6 +13,8 @@ from data.blocks import Block, Loaded, LoadWarning
 from data.discovery import Found
 from data.errors import DataError
 from data.files import replacing
+from data.limits import Limits
+from data.loaders import require_size
 from data.parsing import Parser
 from data.splitting import Splitter
 from retrieval.index.base import PassageStore
@@ -28,12 +30,14 @@ class Document:
         hash: SHA-256 of its bytes, hexadecimal; empty for a file that could not be opened.
         size: in bytes.
         suffix: ending of its source, in lower case and with the dot.
+        origin: see `data.discovery.Found`.
     """
 
     source: str
     hash: str
     size: int
     suffix: str
+    origin: str = ""
 
     @property
     def version(self) -> str:
@@ -137,9 +141,10 @@ class Intake:
 
     def _file(self, found: Found) -> Iterator[Item]:
         try:
-            document = _document(found)
+            document = _document(found, self._parser.limits)
         except (OSError, DataError) as error:
-            yield Failed(Document(found.source, "", 0, _suffix(found)), reason(error))
+            unread = Document(found.source, "", 0, _suffix(found), found.origin)
+            yield Failed(unread, reason(error))
             return
         record = self._store.record(document.source)
         unchanged = record is not None and record.live == document.hash
@@ -187,11 +192,12 @@ def _without_warnings(loaded: Iterable[Loaded], warnings: list[LoadWarning]) -> 
             warnings.append(one)
 
 
-def _document(found: Found) -> Document:
+def _document(found: Found, limits: Limits) -> Document:
     status = found.path.stat()
     if not stat.S_ISREG(status.st_mode):  # a pipe or a device might never end
         raise DataError("it is not a regular file")
-    return Document(found.source, sha256(found.path), status.st_size, _suffix(found))
+    require_size(found.source, status.st_size, limits)  # before it is hashed and copied
+    return Document(found.source, sha256(found.path), status.st_size, _suffix(found), found.origin)
 
 
 def _suffix(found: Found) -> str:

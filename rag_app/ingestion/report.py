@@ -40,6 +40,7 @@ class IngestReport:
         added: documents that were not there before.
         updated: documents whose content had changed.
         unchanged: documents that were there already.
+        removed: names of documents whose files are gone, removed by `sync`.
         passages: passages written in this run.
         truncated: those of them that were longer than the encoder reads.
         seconds: wall time.
@@ -51,6 +52,7 @@ class IngestReport:
     added: int = 0
     updated: int = 0
     unchanged: int = 0
+    removed: list[str] = field(default_factory=list)
     passages: int = 0
     truncated: int = 0
     seconds: float = 0.0
@@ -71,6 +73,7 @@ class IngestReport:
                 "added": self.added,
                 "updated": self.updated,
                 "unchanged": self.unchanged,
+                "removed": len(self.removed),
                 "failed": len(self.failures),
             },
             "passages": self.passages,
@@ -83,6 +86,7 @@ class IngestReport:
                 {"source": warning.source, "page": warning.page, "reason": warning.reason}
                 for warning in self.warnings
             ],
+            "removed": self.removed,
             "ignored": self.ignored,
         }
 

@@ -35,15 +35,18 @@ class DocumentWriter:
         """Announce a new version; searches do not see it yet. Remains of older attempts go."""
         record = self._record(document)
         self._delete_remains(record, document.hash)
-        self._put(replace(record, pending=document.hash, retired=None, suffix=document.suffix))
+        pending = replace(record, pending=document.hash, retired=None, suffix=document.suffix)
+        self._put(replace(pending, origin=document.origin or record.origin))
         self._passages = self._terms = 0
 
     def unchanged(self, document: Document) -> None:
         """Note that the live version is the file's present content. Remains of attempts go."""
         record = self._record(document)
-        if not record.settled or record.failure:
+        origin = document.origin or record.origin
+        if not record.settled or record.failure or origin != record.origin:
             self._delete_remains(record)
-            self._put(replace(record, pending=None, retired=None, failure=""))
+            settled = replace(record, pending=None, retired=None, failure="", origin=origin)
+            self._put(settled)
 
     def passages(self, nodes: Sequence[TextNode], stored: dict[str, int]) -> int:
         """Write passages of the document begun last.
@@ -84,6 +87,7 @@ class DocumentWriter:
             terms=self._terms,
             size=document.size,
             suffix=document.suffix,
+            origin=document.origin,
             since=datetime.now(UTC).isoformat(timespec="microseconds"),
         )
         self._put(live)
@@ -97,7 +101,8 @@ class DocumentWriter:
         """Note why a document could not be read; an older version stays as it was."""
         record = self._record(document)
         self._delete_remains(record)
-        self._put(replace(record, pending=None, retired=None, failure=reason))
+        origin = document.origin or record.origin
+        self._put(replace(record, pending=None, retired=None, failure=reason, origin=origin))
 
     def delete(self, source: str) -> bool:
         """Delete a document with its passages; False where there is none."""

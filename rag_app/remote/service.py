@@ -129,9 +129,11 @@ class RemoteService:
         paths: Sequence[Path],
         on_progress: OnProgress | None = None,
         encoder: str | None = None,
+        sync: bool = False,
     ) -> IngestReport:
         """See `Service.ingest`; the other process reads the files, so it must be able to."""
-        body = {"paths": [_sendable(path.resolve()) for path in paths], "encoder": encoder}
+        absolute = [_sendable(path.resolve()) for path in paths]
+        body = {"paths": absolute, "encoder": encoder, "sync": sync}
         return await self._run(_path(collection, "ingest"), body, on_progress)
 
     async def search(

@@ -88,6 +88,7 @@ class IngestBody(_Body):
 
     paths: list[Path]
     encoder: str | None = None
+    sync: bool = False
 
 
 class IndexBody(_Body):
@@ -178,7 +179,7 @@ def _changing(service: Service) -> APIRouter:
 
     @router.post(_COLLECTION + "/ingest")
     async def ingest(name: str, body: IngestBody) -> StreamingResponse:
-        work = partial(service.ingest, name, body.paths, encoder=body.encoder)
+        work = partial(service.ingest, name, body.paths, encoder=body.encoder, sync=body.sync)
         return _streamed(_progressing(work))
 
     @router.post(_COLLECTION + "/rebuild")

@@ -34,6 +34,8 @@ class DocumentRecord:
         suffix: ending of the original's name, with the dot.
         failure: why the newest content could not be read; empty when it could.
         updated: when the record last changed, ISO 8601 in UTC.
+        origin: the place that its file came from, which makes it this document and no other of its
+            name; empty for documents that were stored before places were.
         since: when the live content became it, to the microsecond; of two indexes of a collection,
             the one with the later `since` has the document's newer content.
     """
@@ -49,6 +51,7 @@ class DocumentRecord:
     failure: str = ""
     updated: str = ""
     since: str = ""
+    origin: str = ""
 
     @property
     def point(self) -> str:

@@ -1,0 +1,105 @@
+"""Which document of a collection a file is.
+
+A document is known by the place its file came from (`DocumentRecord.origin`), not by its name: two
+files of one name in two folders are two documents, in whatever runs they come. The name, `source`,
+is what people see and cite; where another document has it, names of parent folders are put in
+front, and an upload, which has no folder, gets a number.
+"""
+
+import os
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path, PurePath
+
+from data.discovery import Found
+from rag_app.ingestion.reading import sha256
+from retrieval.index.records import DocumentRecord
+
+UPLOAD = "upload:"
+"""How the origin of a file begins that was uploaded, and so has no place of its own."""
+
+
+def origin(path: Path) -> str:
+    """The place of a file, as documents are known by: its absolute path in Unicode's NFC."""
+    return unicodedata.normalize("NFC", str(path.parent.resolve() / path.name))
+
+
+def identify(files: Sequence[Found], records: Iterable[DocumentRecord]) -> list[Found]:
+    """The files under the names of the documents that they are.
+
+    A file that came before from the same place keeps its document. One from elsewhere is the
+    document of its name where that has the same content, or none that is whole; or where it was
+    stored before places were. Otherwise it is a new document.
+    """
+    known: dict[str, str] = {}
+    taken: dict[str, DocumentRecord | None] = {}
+    for record in records:
+        taken[record.source] = record
+        if record.origin:
+            known[record.origin] = record.source
+    found = []
+    for file in files:
+        source = known.get(file.origin) or _name(file, taken)
+        taken[source] = None
+        known[file.origin] = source
+        found.append(replace(file, source=source))
+    return found
+
+
+def gone(records: Iterable[DocumentRecord], folders: Iterable[Path]) -> list[str]:
+    """The documents that came from these folders, or from below, and whose files are gone."""
+    places = [PurePath(origin(folder)) for folder in folders]
+    return sorted(
+        {
+            record.source
+            for record in records
+            if any(PurePath(record.origin).is_relative_to(place) for place in places)
+            and _is_gone(record.origin)
+        }
+    )
+
+
+def _is_gone(path: str) -> bool:
+    """Whether nothing is there; a place that cannot be looked at may hold it still."""
+    for form in (path, unicodedata.normalize("NFD", path)):
+        try:
+            os.lstat(form)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError:
+            return False
+        return False
+    return True
+
+
+def _name(file: Found, taken: dict[str, DocumentRecord | None]) -> str:
+    """A name that no other document has."""
+    names = _longer_names(file)
+    while (name := next(names)) in taken:
+        record = taken[name]
+        if record is not None and _is_same(file, record):
+            break
+    return name
+
+
+def _is_same(file: Found, record: DocumentRecord) -> bool:
+    if not record.origin or not (record.live or record.pending):
+        return True
+    try:
+        return sha256(file.path) in {record.live, record.pending}
+    except OSError:
+        return False
+
+
+def _longer_names(file: Found) -> Iterator[str]:
+    yield file.source
+    if not file.origin.startswith(UPLOAD):
+        parts = [part for part in PurePath(file.origin).parts if part.strip("/\\")]
+        for depth in range(len(PurePath(file.source).parts) + 1, len(parts) + 1):
+            yield "/".join(parts[-depth:])
+    name = PurePath(file.source)
+    number = 2
+    while True:
+        yield str(name.with_name(f"{name.stem} ({number}){name.suffix}"))
+        number += 1
