@@ -316,9 +316,14 @@ class Server(_Section):
     port: int = Field(7860, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     user: str = Field("admin", description="Name for the log-in where a password is set.")
     password: SecretStr | None = Field(
-        None, description="Password; required on any address but loopback."
+        None,
+        description="Password of 8 characters or more; required on any address but loopback.",
     )
-    upload_mb: int = Field(200, gt=0, description="Largest upload, in megabytes.")
+    upload_mb: int = Field(200, gt=0, description="Largest file of an upload, in megabytes.")
+    concurrent: int = Field(64, ge=1, description="Requests that one user may have under way.")
+    data_dir: Path | None = Field(
+        None, description="Folder of data sets that the evaluation page may read; none by default."
+    )
 
 
 class Settings(BaseSettings):
