@@ -195,7 +195,7 @@ def test_a_vector_without_a_direction_is_refused(server, calls, spoilt):
         lambda _: 0,
         lambda at: at + 1,
         lambda at: -at,
-        lambda at: float(at),
+        float,
         bool,
         str,
         lambda _: None,
