@@ -379,7 +379,10 @@ def recipes() -> list[str]:
 
 
 def read_recipe(name: str) -> dict[str, Any]:
-    """The file of a recipe, unchecked: settings, and beside them the table `recipe`.
+    """The file of a recipe over those that it inherits, unchecked.
+
+    Returns:
+        Settings, and beside them the table `recipe` of that file itself.
 
     Raises:
         SettingsError: there is no such recipe.
@@ -388,11 +391,21 @@ def read_recipe(name: str) -> dict[str, Any]:
         raise SettingsError(
             f"recipe {name!r} is unknown", hint="`rag-app recipes list` shows those there are"
         )
-    return tomllib.loads((_PROFILES / "recipes" / f"{name}.toml").read_text("utf-8"))
+    tree: dict[str, Any] = {}
+    while name:
+        text = (_PROFILES / "recipes" / f"{name}.toml").read_text("utf-8")
+        top = tomllib.loads(text)
+        name = top.pop("inherits", "")
+        if tree:
+            top.pop("recipe", None)
+        tree = _merge(top, tree)
+    return tree
 
 
 def _shipped(folder: Traversable) -> list[str]:
-    return sorted(p.name[:-5] for p in folder.iterdir() if p.name.endswith(".toml"))
+    """Names of the files in a folder but for those that only others inherit."""
+    names = (path.name for path in folder.iterdir())
+    return sorted(n[:-5] for n in names if n.endswith(".toml") and not n.startswith("_"))
 
 
 def load_settings(
