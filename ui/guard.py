@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ui.evaluation_rendering import REPORTS
@@ -27,7 +28,7 @@ HEADERS: Final = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    "Referrer-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
 }
 REPORT_HEADERS: Final = {
     **HEADERS,
@@ -41,7 +42,11 @@ REPORT_HEADERS: Final = {
 
 
 class BrowserGuard:
-    """ASGI middleware: sends the headers above with every response."""
+    """ASGI middleware: refuses what another site's page sends, and sends the headers above.
+
+    A page of another site can post to a server on loopback without asking first. Browsers say in
+    `Sec-Fetch-Site` where a request comes from; following a link to us is all that others may do.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -59,4 +64,15 @@ class BrowserGuard:
                 MutableHeaders(scope=message).update(headers)
             await send(message)
 
-        await self._app(scope, receive, with_headers)
+        app = _REFUSAL if _foreign(scope) else self._app
+        await app(scope, receive, with_headers)
+
+
+_REFUSAL: Final = PlainTextResponse("requests from other sites are refused", status_code=403)
+
+
+def _foreign(scope: Scope) -> bool:
+    headers = Headers(scope=scope)
+    if headers.get("sec-fetch-site", "none") in {"none", "same-origin"}:
+        return False
+    return scope["method"] != "GET" or headers.get("sec-fetch-mode") != "navigate"

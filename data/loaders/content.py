@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath
 
 from data.errors import UnreadableFile
 from data.limits import MIB, Limits
-from data.loaders.text import looks_binary
+from data.loaders.encodings import looks_binary
 
 _HEAD = 8192
 _FREE_EXPANSION = 32 * MIB
@@ -27,7 +27,7 @@ _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"GIF89a", "a GIF image"),
     (b"II*\x00", "a TIFF image"),
     (b"MM\x00*", "a TIFF image"),
-    (b"{\\rtf", "an RTF document"),
+    (b"{\\rtf", "rtf"),
     (b"\x7fELF", "a program"),
     (b"SQLite format 3\x00", "a SQLite database"),
 )
@@ -38,7 +38,6 @@ _ZIPPED: tuple[tuple[str, str, bytes], ...] = (
     ("odt", "mimetype", b"application/vnd.oasis.opendocument.text"),
     ("epub", "mimetype", b"application/epub+zip"),
 )
-_PICTURES = frozenset({"a PNG image", "a JPEG image", "a TIFF image"})
 _ARCHIVES = "Unpack it and add the files"
 
 
@@ -53,13 +52,17 @@ def check(path: Path, name: str, kind: str, limits: Limits) -> None:
     found = _content(head, path)
     if found == "zip":
         found = _open_container(path, name, size, limits)
+    if found == "ole" and kind == "msg":
+        return
+    if found == "rtf":
+        found = "text" if kind == "rtf" else "an RTF document"
     if found == "ole":
         raise UnreadableFile(
             f"cannot read {name}",
             cause="it is an Office file of the old binary kind, or protected by a password",
             hint="Save it as .docx, .pptx or .xlsx without a password",
         )
-    if found != _family(kind) and not (kind == "images" and found in _PICTURES):
+    if found != _family(kind):
         raise UnreadableFile(
             f"cannot read {name}",
             cause=f"its content is {_described(found)}, which is not what its extension says",

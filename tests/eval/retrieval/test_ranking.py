@@ -3,8 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as some
 
-from eval.retrieval.ranking import by_passage, hits_wanted, ranking
-from eval.runs.collections import degraded
+from eval.retrieval.ranking import by_passage, degraded, hits_wanted, ranking
 from rag_app.results import Hit, Trace
 
 
