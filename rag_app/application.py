@@ -21,6 +21,7 @@ from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.schema import NodeWithScore
 
 from data.discovery import Found, discover
+from data.text import well_formed
 from rag_app.collections.backup import Backups
 from rag_app.collections.context import PassageGone, passage_context
 from rag_app.collections.indexes import Indexes, Kits
@@ -373,7 +374,7 @@ def _interrupted() -> ApplicationError:
 def _asked(question: str) -> str:
     if not question.strip():
         raise ApplicationError("the question is empty", hint="Type a question")
-    return question.strip()
+    return well_formed(question.strip())
 
 
 def _writable(name: str) -> str:

@@ -5,23 +5,19 @@ ranked passages. Its table ``recipe`` says what the settings cannot: which queri
 it is for, what it needs, what was published for it and by whom, and where our run differs.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from functools import cache
 from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rag_app.assembly.encoders import choose
 from rag_app.errors import SettingsError
 from rag_app.settings import Settings, override, read_recipe, recipes
-from retrieval.reranking.definitions import STACK_EXCHANGE
-
-TASKS: Final = (
-    *STACK_EXCHANGE, "leetcode", "pony", "aops", "theoremqa_questions", "theoremqa_theorems",
-)  # fmt: skip
-"""BRIGHT's, in the order of its leaderboard and of the lists ``tasks`` in the files."""
+from retrieval import published
+from retrieval.published import TASKS
 
 _STAGES: Final = (("retrieval", "retriever"), ("rewrite", "kind"), ("rerank", "kind"))
 """What a recipe must name, so that no other layer of settings decides it."""
@@ -31,34 +27,25 @@ class _Checked(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Expected(_Checked):
-    """A published number."""
+@dataclass(frozen=True)
+class Expected:
+    """A published number, see `retrieval.published`.
 
-    dataset: str = Field(description="as evaluation calls it; `bright` is the mean of all tasks")
-    metric: Literal["ndcg@10"] = Field(description="as evaluation calls it")
-    value: float = Field(gt=0, lt=1, description="a share of 1")
-    source: str = Field(min_length=1, description="where it was seen")
-    note: str = Field("", description="how far it is to be trusted")
-    comparable: bool = Field(True, description="whether it is of the recipe itself, not a relative")
+    Attributes:
+        dataset: as evaluation calls it; ``bright`` is the mean of all tasks.
+        value: nDCG@10, a share of 1.
+        source: where it was seen.
+        note: how far it is to be trusted.
+        comparable: whether it is of the recipe itself, not of a relative.
+        metric: as evaluation calls it.
+    """
 
-
-class _Published(Expected):
-    """A mean over BRIGHT, with the tasks it is the mean of."""
-
-    tasks: tuple[float, ...] = Field((), description="the numbers of `TASKS`, if published")
-
-    @model_validator(mode="after")
-    def _mean_of_its_tasks(self) -> "_Published":
-        if self.tasks and len(self.tasks) != len(TASKS):
-            raise ValueError(f"tasks has {len(self.tasks)} numbers, not {len(TASKS)}")
-        return self
-
-    def each(self) -> list[Expected]:
-        """The mean, then the tasks."""
-        mean = self.model_dump(exclude={"tasks"})
-        values = zip(TASKS, self.tasks, strict=True) if self.tasks else ()
-        rows = [{"dataset": f"{self.dataset}:{task}", "value": value} for task, value in values]
-        return [Expected(**{**mean, **row}) for row in ({}, *rows)]
+    dataset: str
+    value: float
+    source: str
+    note: str
+    comparable: bool
+    metric: str = "ndcg@10"
 
 
 class _About(_Checked):
@@ -68,7 +55,6 @@ class _About(_Checked):
     queries: str = Field(min_length=1)
     needs: tuple[str, ...] = Field(min_length=1)
     differs: str = Field(min_length=1)
-    expected: tuple[_Published, ...] = Field(min_length=1)
 
 
 @dataclass(frozen=True)
@@ -150,7 +136,7 @@ class Recipe:
             "stages": [
                 {"stage": one.stage, "kind": one.kind, **one.details} for one in self.stages()
             ],
-            "expected": [one.model_dump() for one in self.expected],
+            "expected": [asdict(one) for one in self.expected],
             "needs": list(self.needs),
             "differs": self.differs,
             "run": self.command,
@@ -201,10 +187,16 @@ def parse(name: str, tree: Mapping[str, Any]) -> Recipe:
         title=about.title,
         settings=MappingProxyType(settings),
         queries=about.queries,
-        expected=tuple(each for mean in about.expected for each in mean.each()),
+        expected=tuple(_expected(name)),
         needs=about.needs,
         differs=" ".join(about.differs.split()),
     )
+
+
+def _expected(name: str) -> Iterator[Expected]:
+    for one in published.of_recipe(name):
+        for dataset, value in one.values.items():
+            yield Expected(dataset, value, one.source, one.note, one.comparable)
 
 
 def for_task(settings: Settings, task: str) -> Settings:

@@ -316,9 +316,14 @@ class Server(_Section):
     port: int = Field(7860, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     user: str = Field("admin", description="Name for the log-in where a password is set.")
     password: SecretStr | None = Field(
-        None, description="Password; required on any address but loopback."
+        None,
+        description="Password of 8 characters or more; required on any address but loopback.",
     )
-    upload_mb: int = Field(200, gt=0, description="Largest upload, in megabytes.")
+    upload_mb: int = Field(200, gt=0, description="Largest file of an upload, in megabytes.")
+    concurrent: int = Field(64, ge=1, description="Requests that one user may have under way.")
+    data_dir: Path | None = Field(
+        None, description="Folder of data sets that the evaluation page may read; none by default."
+    )
 
 
 class Settings(BaseSettings):
@@ -374,7 +379,10 @@ def recipes() -> list[str]:
 
 
 def read_recipe(name: str) -> dict[str, Any]:
-    """The file of a recipe, unchecked: settings, and beside them the table `recipe`.
+    """The file of a recipe over those that it inherits, unchecked.
+
+    Returns:
+        Settings, and beside them the table `recipe` of that file itself.
 
     Raises:
         SettingsError: there is no such recipe.
@@ -383,11 +391,21 @@ def read_recipe(name: str) -> dict[str, Any]:
         raise SettingsError(
             f"recipe {name!r} is unknown", hint="`rag-app recipes list` shows those there are"
         )
-    return tomllib.loads((_PROFILES / "recipes" / f"{name}.toml").read_text("utf-8"))
+    tree: dict[str, Any] = {}
+    while name:
+        text = (_PROFILES / "recipes" / f"{name}.toml").read_text("utf-8")
+        top = tomllib.loads(text)
+        name = top.pop("inherits", "")
+        if tree:
+            top.pop("recipe", None)
+        tree = _merge(top, tree)
+    return tree
 
 
 def _shipped(folder: Traversable) -> list[str]:
-    return sorted(p.name[:-5] for p in folder.iterdir() if p.name.endswith(".toml"))
+    """Names of the files in a folder but for those that only others inherit."""
+    names = (path.name for path in folder.iterdir())
+    return sorted(n[:-5] for n in names if n.endswith(".toml") and not n.startswith("_"))
 
 
 def load_settings(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.schema import NodeWithScore, QueryBundle
 
+from data.text import well_formed
 from retrieval.encoders.base import Encoder
 from retrieval.fusion import Fusion, Scored
 from retrieval.index.base import EVERYWHERE, PassageStore, Where
@@ -44,10 +45,10 @@ class PassageRetriever(BaseRetriever, ABC):
         return await asyncio.to_thread(self.find, query)
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        return self.find(query_bundle.query_str).hits
+        return self.find(well_formed(query_bundle.query_str)).hits
 
     async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        return (await self.afind(query_bundle.query_str)).hits
+        return (await self.afind(well_formed(query_bundle.query_str))).hits
 
 
 class DenseRetriever(PassageRetriever):

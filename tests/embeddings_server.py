@@ -59,6 +59,7 @@ class EmbeddingsServer:
         delay: seconds that an answer takes.
         requests: bodies of all embeddings requests.
         tokenized: prompts of all others.
+        number: what an answer gives as the index of a vector.
         most_at_once: embeddings requests that were there together.
     """
 
@@ -81,6 +82,7 @@ class EmbeddingsServer:
         self.failing: tuple[str, dict[str, str]] = ("scripted failure", {})
         self.stop_after: int | None = None
         self.change: Callable[[NDArray[np.float32]], NDArray[np.float32]] = lambda vectors: vectors
+        self.number: Callable[[int], Any] = lambda at: at
         self.delay = 0.0
         self.requests: list[dict[str, Any]] = []
         self.tokenized: list[str] = []
@@ -199,6 +201,8 @@ class EmbeddingsServer:
             {"object": "embedding", "index": at, "embedding": self._sent(vector, body)}
             for at, vector in enumerate(self.change(vectors).astype("<f4"))
         ]
+        for each in data:
+            each["index"] = self.number(each["index"])
         tokens = sum(map(len, prompts))
         usage = {"prompt_tokens": tokens, "total_tokens": tokens}
         return JSONResponse({"object": "list", "data": data[::-1], "usage": usage})

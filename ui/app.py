@@ -5,17 +5,19 @@ made in `ui.rendering`, what one tab has asked lives in its own `ui.session.Sess
 a person's is kept on shared objects.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from importlib import resources
-from pathlib import Path
 from typing import Any, Final, get_args
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI
+from starlette.requests import HTTPConnection
 from starlette.routing import Mount
 
 from data.errors import RagAppError
 from rag_app.assembly.application import silence_telemetry
+from rag_app.errors import ApplicationError
 from rag_app.ingestion.engine import IngestReport
 from rag_app.results import CollectionInfo, DocumentInfo
 from rag_app.service import QueryOptions, Service
@@ -27,13 +29,15 @@ from rag_app.settings import (
     RewriterName,
     Settings,
 )
+from rag_app.web.access import Access
 from retrieval.index.collections import checked_name
 from ui import rendering
 from ui.answering import answer
 from ui.evaluation_runs import EvaluationRuns
 from ui.first_start import EXAMPLES, SAMPLES, FirstStart
+from ui.page_guard import PageGuard
 from ui.session import Session, Turn
-from ui.uploads import take_in
+from ui.uploads import Uploads, ingest
 
 silence_telemetry()
 import gradio as gr  # noqa: E402 - telemetry has to be off before this import
@@ -53,18 +57,18 @@ _ANOTHER: Final = "+"
 """Stands among the collections for one that is still to be named."""
 
 
-def mount(
-    app: FastAPI, service: Service, settings: Settings, start: FirstStart, runs: EvaluationRuns
-) -> None:
-    """Put the pages at `/`, closed to the outside: no links, no shared files, no history."""
-    server = settings.server
+def mount(app: FastAPI, page: "Page", settings: Settings, access: Access) -> None:
+    """Put the pages at `/`, closed to the outside: no links, no shared files, no history.
+
+    `rag_app.web.gate` has asked for the password before, where one is set.
+    """
+    server, blocks = settings.server, page.blocks
     gr.mount_gradio_app(
         app,
-        build(service, settings, start, runs),
+        blocks,
         path="/",
         server_name=server.host,
         server_port=server.port,
-        auth=(server.user, server.password.get_secret_value()) if server.password else None,
         allowed_paths=[],
         show_error=False,
         max_file_size=server.upload_mb * 1024 * 1024,
@@ -78,32 +82,37 @@ def mount(
         css=_shipped("theme.css"),
     )
 
-
-def signed_in(app: FastAPI, request: Request) -> bool:
-    """Whether the request comes from a browser that may see the pages mounted on `app`."""
-    mounted = (one.app for one in app.routes if isinstance(one, Mount))
-    pages: Any = next(one for one in mounted if isinstance(one, gr.routes.App))
-    if not pages.blocks.auth:
-        return True
-    names = (f"access-token-{pages.cookie_id}", f"access-token-unsecure-{pages.cookie_id}")
-    return any(pages.tokens.get(request.cookies.get(name)) for name in names)
+    blocks.has_launched = (
+        True  # Gradio checks the paths of files only where `launch` has been called
+    )
+    pages = next(one for one in app.routes if isinstance(one, Mount) and one.path == "")
+    inputs = {index: len(event.inputs) for index, event in blocks.fns.items()}
+    pages.app = PageGuard(pages.app, inputs, access.visitor)
 
 
-def build(
-    service: Service, settings: Settings, start: FirstStart, runs: EvaluationRuns
-) -> gr.Blocks:
-    """The page. `start` is watched until the samples, if any, are in."""
-    blocks: gr.Blocks = _Page(service, settings, start, runs).blocks
-    return blocks
+class Page:
+    """The components, and what they do; holds nothing that belongs to a visitor.
 
-
-class _Page:
-    """The components, and what they do; holds nothing that belongs to a visitor."""
+    Args:
+        service: answers.
+        settings: what a person can choose begins with these.
+        start: watched until the samples, if any, are in.
+        runs: the evaluations.
+        uploads: the files that browsers have sent.
+        access: who may change something.
+    """
 
     def __init__(
-        self, service: Service, settings: Settings, start: FirstStart, runs: EvaluationRuns
+        self,
+        service: Service,
+        settings: Settings,
+        start: FirstStart,
+        runs: EvaluationRuns,
+        uploads: Uploads,
+        access: Access,
     ) -> None:
         self._service, self._settings, self._start = service, settings, start
+        self._uploads, self._access = uploads, access
         with gr.Blocks(
             title="rag-app", analytics_enabled=False, fill_width=True, fill_height=True
         ) as self.blocks:
@@ -118,7 +127,7 @@ class _Page:
                 with gr.Column(elem_id="evidence", min_width=0):
                     self._evidence()
             scripts = {name: _shipped(name) for name in ("acts.js", "report.js")}
-            self.evaluation = EvaluationPage(runs, service, settings, scripts)
+            self.evaluation = EvaluationPage(runs, service, settings, scripts, self.require_right)
             self._wire()
             self.evaluation.wire(header)
 
@@ -135,7 +144,7 @@ class _Page:
                 self.files = gr.File(
                     file_count="multiple", show_label=False, height=92, elem_id="files"
                 )
-                self.names = gr.JSON(visible=False)
+                self.sent = gr.JSON(visible=False)
                 self.status = gr.HTML(elem_id="status")
                 self.documents = gr.HTML(js_on_load=_shipped("acts.js"), elem_id="documents")
             with gr.Tab("Settings"):
@@ -227,8 +236,8 @@ class _Page:
             clicked.select(self._act, session, shown, **_AT_ONCE)
         self.picker.input(self._pick, [self.picker, *session], listed, **_AT_ONCE)
         self.fresh_name.submit(self._name, [self.fresh_name, *session], listed, **_AT_ONCE)
-        added = [self.files, self.names, *session]
-        self.files.upload(self._add, added, listed, js=_NAMES, **_STREAMED)
+        added = [self.files, self.sent, *session]
+        self.files.upload(self._add, added, listed, js=_SENT, **_STREAMED)
         self.documents.select(self._delete, session, listed, **_AT_ONCE)
         self.fresh.click(self._clear, session, shown, **_AT_ONCE)
         saved = self.export.click(self._export, session, [self.exported], **_AT_ONCE)
@@ -390,16 +399,17 @@ class _Page:
         return await self._service.documents(collection)
 
     async def _add(
-        self, files: list[str] | None, names: list[str] | None, session: Session
+        self, _: Any, sent: Any, session: Session, request: gr.Request
     ) -> AsyncGenerator[Updates, None]:
-        if not files:
-            yield {self.files: gr.skip()}
-            return
+        """Files have been uploaded; `sent` is the id and the name of each."""
         status, collection = "", session.collection
         yield {self.files: None, self.status: rendering.hint("Reading…")}
-        work = take_in(self._service, collection, [Path(name) for name in files], names or [])
         try:
-            async with aclosing(work):
+            self.require_right(request)
+            ids, names = _ids_and_names(sent)
+            visitor = self._access.visitor(_connection(request))
+            folder, files = await asyncio.to_thread(self._uploads.take, visitor, ids, names)
+            async with aclosing(ingest(self._service, collection, folder, files)) as work:
                 async for news in work:
                     if isinstance(news, IngestReport):
                         status = rendering.report(news)
@@ -409,15 +419,27 @@ class _Page:
             status = rendering.problem(error)
         yield await self._listing(session.collection, session) | {self.status: status}
 
-    async def _delete(self, event: gr.EventData, session: Session) -> Updates:
+    async def _delete(self, event: gr.EventData, session: Session, request: gr.Request) -> Updates:
         try:
+            self.require_right(request)
             await self._service.delete_document(session.collection, _said(event, "source"))
         except RagAppError as error:
             return {self.status: rendering.problem(error)}
         return {self.status: ""} | await self._listing(session.collection, session)
 
+    def require_right(self, request: gr.Request) -> None:
+        """Raise ApplicationError for a browser that may look but not change."""
+        if not self._access.may_change(_connection(request)):
+            raise ApplicationError(
+                "this browser may read, but not change anything",
+                hint="Open the whole address that rag-app printed at its start",
+            )
 
-_NAMES: Final = "(files, names, ...rest) => [files, files.map((f) => f.orig_name || ''), ...rest]"
+
+_SENT: Final = (
+    "(files, sent, ...rest) => [null, files.map((f) => [f.path, f.orig_name || '']), ...rest]"
+)
+"""What the event says of files: never the files themselves."""
 _SAVE: Final = """(text) => {
   const link = document.createElement('a');
   link.href = URL.createObjectURL(new Blob([text], {type: 'text/markdown'}));
@@ -435,6 +457,20 @@ def _options(
         retriever=retriever, top_k=int(top_k), fusion=fusion, weight=float(weight), reader=reader,
         rewrite=rewrite, rerank=rerank, sources=tuple(sources or ()),
     )  # fmt: skip
+
+
+def _connection(request: gr.Request) -> HTTPConnection:
+    assert request.request is not None  # noqa: S101 - events come over HTTP
+    return request.request
+
+
+def _ids_and_names(sent: Any) -> tuple[list[str], list[str]]:
+    """Raises ApplicationError for what is no list of pairs of texts."""
+    pairs = sent if isinstance(sent, list) else []
+    whole = [one for one in pairs if isinstance(one, list) and list(map(type, one)) == [str, str]]
+    if not whole or len(whole) < len(pairs):
+        raise ApplicationError("the upload names no files", hint="Upload them again")
+    return [one[0] for one in whole], [one[1] for one in whole]
 
 
 def _welcome(collection: str, filled: bool) -> str:

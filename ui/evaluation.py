@@ -4,6 +4,9 @@ A run is a child process (`ui.evaluation_runs`); nothing is measured in here.
 """
 
 import asyncio
+import re
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 import gradio as gr
@@ -41,6 +44,8 @@ _ABOUT: Final = {
     _CHOICE: "Answers questions with known answers, with and without passages.",
 }
 _ITS_OWN: Final = "the data set's own documents"
+_KNOWN: Final = frozenset({"mmlu", "mmlu_pro", "gpqa_diamond", "gpqa_main", "openstax"})
+_WORD: Final = re.compile(r"[a-z0-9_]+")
 _NOTHING: Final = "Open a run's report to read it here."
 
 
@@ -48,9 +53,15 @@ class EvaluationPage:
     """The components, and what they do; made inside the page's `gr.Blocks`."""
 
     def __init__(
-        self, runs: EvaluationRuns, service: Service, settings: Settings, scripts: dict[str, str]
+        self,
+        runs: EvaluationRuns,
+        service: Service,
+        settings: Settings,
+        scripts: dict[str, str],
+        require_right: Callable[[gr.Request], None],
     ) -> None:
         self._runs, self._service, self._settings = runs, service, settings
+        self._require_right = require_right
         self.watch = gr.Timer(_PAUSE, active=False)
         with gr.Row(elem_id="evaluation", equal_height=False):
             with gr.Column(elem_id="runs", min_width=0):
@@ -70,10 +81,6 @@ class EvaluationPage:
                 [], label="Collection", filterable=False, elem_id="measured"
             )
             self.dataset = gr.Textbox(visible=False, max_lines=1, elem_id="dataset")
-            self.data_dir = gr.Textbox(
-                label="Data folder", info="on this machine; empty asks the hub", max_lines=1,
-                visible=False, elem_id="data-dir",
-            )  # fmt: skip
             self.retrievers = gr.CheckboxGroup(
                 _RETRIEVERS, value=_RETRIEVERS, label="Retrievers", elem_id="retrievers"
             )
@@ -92,7 +99,7 @@ class EvaluationPage:
         listed = [self.now, self.past, self.watch, self.status]
         header.select(self._open, [self.subject], [*listed, self.collection], **_AT_ONCE)
         self.watch.tick(self._look, None, listed, **_AT_ONCE)
-        fields = [self.collection, self.dataset, self.data_dir, self.retrievers, self.arms]
+        fields = [self.collection, self.dataset, self.retrievers, self.arms]
         self.subject.input(self._choose, [self.subject], [self.subject, *fields], **_AT_ONCE)
         self.go.click(self._start, [self.subject, *fields, self.limit], listed, **_AT_ONCE)
         self.now.select(self._act, None, [*listed, self.report], **_AT_ONCE)
@@ -137,16 +144,19 @@ class EvaluationPage:
         if subject == _CHOICE:
             dataset = {
                 "label": "Questions",
-                "info": "mmlu, gpqa_diamond or a JSONL file",
+                "info": "mmlu, gpqa_diamond or a JSONL file of the data folder",
                 "value": "mmlu",
             }
         else:
-            dataset = {"label": "Data set", "info": "a BEIR folder, or bright:biology", "value": ""}
+            dataset = {
+                "label": "Data set",
+                "info": "a BEIR folder of the data folder, or bright:biology",
+                "value": "",
+            }
         return {
             self.subject: gr.update(info=_ABOUT.get(subject, "")),
             self.collection: await self._collections(subject),
             self.dataset: gr.update(visible=named, **dataset),
-            self.data_dir: gr.update(visible=named),
             self.retrievers: gr.update(visible=searches),
             self.arms: gr.update(visible=not searches),
         }
@@ -156,10 +166,10 @@ class EvaluationPage:
         subject: str,
         collection: str | None,
         dataset: str | None,
-        data_dir: str | None,
         retrievers: list[str],
         arms: list[str],
         limit: float | None,
+        request: gr.Request,
     ) -> Updates:
         most = int(limit) if limit else None
         options: dict[str, Option] = {"limit": most}
@@ -169,11 +179,12 @@ class EvaluationPage:
             options |= {"retrievers": retrievers}
         if subject == _OWN:
             options |= {"collection": collection, "questions": most}
-        else:
-            options |= {"data_dir": (data_dir or "").strip()}
+        elif folder := self._settings.server.data_dir:
+            options |= {"data_dir": str(folder.absolute())}
         kind: Kind = "choice" if subject == _CHOICE else "retrieval"
-        named = _named(subject, (dataset or "").strip())
         try:
+            self._require_right(request)
+            named = _named(subject, (dataset or "").strip(), self._settings.server.data_dir)
             if not (arms if subject == _CHOICE else retrievers):
                 raise ApplicationError("nothing is chosen to compare")
             if subject == _OWN and not collection:
@@ -183,7 +194,7 @@ class EvaluationPage:
             return await self._shown(problem(error))
         return await self._shown("")
 
-    async def _act(self, event: gr.EventData) -> Updates:
+    async def _act(self, event: gr.EventData, request: gr.Request) -> Updates:
         """A click on a run's button."""
         data = event._data if isinstance(event._data, dict) else {}
         act, name = str(data.get("act", "")), str(data.get("run", ""))
@@ -194,17 +205,40 @@ class EvaluationPage:
         work = {"stop": self._runs.stop, "resume": self._runs.resume}.get(act)
         try:
             if work:
+                self._require_right(request)
                 await asyncio.to_thread(work, name)
         except RagAppError as error:
             return await self._shown(problem(error))
         return await self._shown("")
 
 
-def _named(subject: str, dataset: str) -> str:
-    """A data set by its full name, where a person has named a file or a folder alone."""
+def _named(subject: str, dataset: str, folder: Path | None) -> str:
+    """A data set by its full name, as the command line takes it.
+
+    A file or a folder is looked for below the configured folder, and nowhere else: whoever may use
+    the page may not read the machine.
+
+    Raises:
+        ApplicationError: it is none of the known data sets, and there is nothing of its name.
+    """
     if subject == _OWN:
         return _OWN
-    if subject == _CHOICE:
-        return f"jsonl:{dataset}" if dataset.endswith(".jsonl") else dataset
-    known = not dataset or dataset.partition(":")[0] in {"beir", "bright", "openstax"}
-    return dataset if known else f"beir:{dataset}"
+    kind, _, rest = dataset.rpartition(":")
+    if dataset in _KNOWN or (kind == "bright" and _WORD.fullmatch(rest)):
+        return dataset
+    path = _below(folder, rest)
+    kind = "jsonl" if subject == _CHOICE else "beir"
+    return f"{kind}:{path}"
+
+
+def _below(folder: Path | None, name: str) -> Path:
+    if folder is None:
+        raise ApplicationError(
+            f"there is no data set {name!r}",
+            cause="server.data_dir, the folder that data sets are looked for in, is not set",
+            hint="Set RAG_APP_SERVER__DATA_DIR, or use `rag-app eval`",
+        )
+    path = (folder / name).resolve()
+    if "\x00" in name or not name or not path.is_relative_to(folder.resolve()) or not path.exists():
+        raise ApplicationError(f"there is no data set {name!r} in the folder of data sets")
+    return path

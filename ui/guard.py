@@ -2,8 +2,7 @@
 
 from typing import Final
 
-from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse
+from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ui.evaluation_rendering import REPORTS
@@ -28,7 +27,7 @@ HEADERS: Final = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",
 }
 REPORT_HEADERS: Final = {
     **HEADERS,
@@ -42,11 +41,7 @@ REPORT_HEADERS: Final = {
 
 
 class BrowserGuard:
-    """ASGI middleware: refuses what another site's page sends, and sends the headers above.
-
-    A page of another site can post to a server on loopback without asking first. Browsers say in
-    `Sec-Fetch-Site` where a request comes from; following a link to us is all that others may do.
-    """
+    """ASGI middleware: sends the headers above with every response."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -64,15 +59,4 @@ class BrowserGuard:
                 MutableHeaders(scope=message).update(headers)
             await send(message)
 
-        app = _REFUSAL if _foreign(scope) else self._app
-        await app(scope, receive, with_headers)
-
-
-_REFUSAL: Final = PlainTextResponse("requests from other sites are refused", status_code=403)
-
-
-def _foreign(scope: Scope) -> bool:
-    headers = Headers(scope=scope)
-    if headers.get("sec-fetch-site", "none") in {"none", "same-origin"}:
-        return False
-    return scope["method"] != "GET" or headers.get("sec-fetch-mode") != "navigate"
+        await self._app(scope, receive, with_headers)

@@ -17,18 +17,23 @@ from typing import Any, Final
 
 import uvicorn
 
+from data.limits import MIB
 from rag_app.application import Application
 from rag_app.assembly import application as assembly
 from rag_app.collections.ownership import Ownership
 from rag_app.errors import SettingsError
 from rag_app.probes.readiness import readiness
 from rag_app.settings import Server, Settings
-from rag_app.web.api import Access
+from rag_app.web.access import Access, stored_secret
+from rag_app.web.gate import LOG_IN
+from rag_app.web.protocol import SteadyProtocol, raise_open_files
 from rag_app.web.server import create_app, require_safe_host
 from ui.evaluation_runs import EvaluationRuns
 from ui.first_start import FirstStart
 from ui.guard import BrowserGuard
+from ui.log_in import log_in_routes
 from ui.reports import reports
+from ui.uploads import Uploads, upload_route
 
 _GRACE: Final = 0.5
 """Seconds that open connections get when the server stops."""
@@ -50,21 +55,23 @@ def serve(settings: Settings, *, samples: bool = False, browser: bool = False) -
     """
     server = settings.server
     require_safe_host(server)
+    os.umask(0o077)  # what is stored is for this user alone
     application, ownership = assembly.open_application(settings)
     try:
         listener = bind(server)
         address = address_of(server.host, listener.getsockname()[1])
-        token = ownership.announce(address) if ownership else ""
+        access = _access(settings, ownership.announce(address) if ownership else "")
         start = FirstStart(application, samples)
-        uploads = settings.storage.path / "uploads"
+        folder = settings.storage.path / "uploads"
         runs = EvaluationRuns(settings.storage.path / "evaluations", settings)
-        with _uploads(uploads), closing(runs):
-            app = web_app(application, settings, token, start, runs)
+        with _emptied(folder), closing(runs):
+            uploads = Uploads(folder, server.upload_mb * MIB)
+            app = web_app(application, settings, access, start, runs, uploads)
             uvicorn_server = _Server(
                 _config(app),
-                ready=lambda: _ready(address, browser),
+                ready=lambda: _ready(address, access.key, browser),
                 leaving=runs.close,
-                overdue=lambda: _give_up(uploads, ownership),
+                overdue=lambda: _give_up(folder, ownership),
             )
             _run(uvicorn_server, listener, start)
     finally:
@@ -80,7 +87,8 @@ def bind(server: Server) -> socket.socket:
         SettingsError: the port is taken, or the address is not this machine's.
     """
     family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # with its protocol's number, or asyncio leaves Nagle's algorithm on: 40 ms for each response
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((server.host, server.port))
@@ -102,18 +110,22 @@ def address_of(host: str, port: int) -> str:
 
 
 def web_app(
-    service: Application, settings: Settings, token: str, start: FirstStart, runs: EvaluationRuns
+    service: Application,
+    settings: Settings,
+    access: Access,
+    start: FirstStart,
+    runs: EvaluationRuns,
+    uploads: Uploads,
 ) -> Any:
     """API, probes and pages as one ASGI application."""
-    server = settings.server
-    password = server.password.get_secret_value() if server.password else ""
-    access = Access(token, server.user, password)
-    app = create_app(service, access, server, readiness(settings, service.verify))
+    app = create_app(service, access, settings.server, readiness(settings, service.verify))
     app.add_middleware(BrowserGuard)
-    from ui.app import mount, signed_in
+    from ui.app import Page, mount
 
-    app.include_router(reports(runs, lambda ask: access.knows(ask) or signed_in(app, ask)))
-    mount(app, service, settings, start, runs)
+    app.include_router(reports(runs))
+    app.include_router(upload_route(uploads, access))
+    app.include_router(log_in_routes(access))
+    mount(app, Page(service, settings, start, runs, uploads, access), settings, access)
     return app
 
 
@@ -164,8 +176,14 @@ class _Server(uvicorn.Server):
 
 
 def _config(app: Any) -> uvicorn.Config:
+    SteadyProtocol.most = raise_open_files()
     config = uvicorn.Config(
-        app, log_level="warning", access_log=False, server_header=False, ws="none"
+        app,
+        http=SteadyProtocol,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        ws="none",
     )
     config.timeout_graceful_shutdown = _GRACE  # type: ignore[assignment]  # any number of seconds
     return config
@@ -185,23 +203,33 @@ def _run(server: _Server, listener: socket.socket, start: FirstStart) -> None:
     asyncio.new_event_loop().run_until_complete(both())
 
 
+def _access(settings: Settings, token: str) -> Access:
+    server = settings.server
+    password = server.password.get_secret_value() if server.password else ""
+    return Access(token, server.user, password, stored_secret(settings.storage.path))
+
+
 @contextmanager
-def _uploads(folder: Path) -> Iterator[None]:
+def _emptied(folder: Path) -> Iterator[None]:
     """A folder of ours for what browsers send, empty at the start and gone at the end."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, mode=0o700)
-    os.environ["GRADIO_TEMP_DIR"] = str(folder.resolve())
+    os.environ["GRADIO_TEMP_DIR"] = str(folder.resolve() / "gradio")
     try:
         yield
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _ready(address: str, browser: bool) -> None:
+def _ready(address: str, key: str, browser: bool) -> None:
+    """Say where; with the key, which makes a browser of this user known."""
+    whole = f"{address}{LOG_IN}?key={key}" if key else address
     sys.stderr.write(f"rag-app is ready at {address}\n")
+    if key:
+        sys.stderr.write(f"Open {whole} in a browser\n")
     sys.stderr.flush()
     if browser:
-        asyncio.get_running_loop().run_in_executor(None, open_page, address)
+        asyncio.get_running_loop().run_in_executor(None, open_page, whole)
 
 
 def _give_up(uploads: Path, ownership: Ownership | None) -> None:

@@ -1,25 +1,193 @@
-"""Files that a browser sent: kept under their own names, in a folder of ours, for a moment."""
+"""Files that a browser sent: known by an id, kept in a folder of their visitor, for a moment.
+
+A page never names a path. It sends files to `UPLOAD`, gets an id for each, and names that id in its
+next event; only the browser that sent a file can name it.
+"""
 
 import asyncio
 import re
+import secrets
 import shutil
-import tempfile
+import time
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO, Final
 
+from fastapi import APIRouter, HTTPException, Request, Response
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.requests import ClientDisconnect
+
+from data.limits import MIB
+from rag_app.errors import ApplicationError
 from rag_app.ingestion.engine import IngestReport, Progress
 from rag_app.service import Service
+from rag_app.web.access import Access
+from rag_app.web.gate import UNKNOWN, UPLOAD
 
-_LONGEST = 200
-_TELL = 0.2
-_NOT_IN_NAMES = re.compile(r"[\x00-\x1f\x7f]")
+_LONGEST: Final = 200
+_MOST: Final = 1000
+"""Files of one upload."""
+_KEPT: Final = 3600.0
+"""Seconds that an upload waits for the event that names it."""
+_TELL: Final = 0.2
+_NOT_IN_NAMES: Final = re.compile(r"[\x00-\x1f\x7f]")
+_ID: Final = re.compile(r"[0-9a-f]{32}")
+
+
+class Uploads:
+    """The uploads of all visitors, each in a folder of its own.
+
+    Args:
+        folder: where they lie; made if need be.
+        most_bytes: largest file.
+    """
+
+    def __init__(self, folder: Path, most_bytes: int) -> None:
+        self._folder, self._most = folder.resolve(), most_bytes
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    async def receive(self, visitor: str, request: Request) -> list[str]:
+        """Keep the parts of a multipart request as files; returns their ids.
+
+        Raises:
+            ApplicationError: the request is no upload, or a file of it is too large.
+            ClientDisconnect: the browser left before the end.
+        """
+        self.sweep()
+        folder = self._of(visitor)
+        folder.mkdir(exist_ok=True, mode=0o700)
+        parts = _Parts(folder, self._most)
+        try:
+            parser = parts.parser(request.headers.get("content-type", ""))
+            async for piece in request.stream():
+                await asyncio.to_thread(parser.write, piece)
+            return parts.whole()
+        except FormParserError as error:
+            raise ApplicationError("the upload cannot be read", cause=str(error)) from None
+        finally:
+            parts.close()
+
+    def take(
+        self, visitor: str, ids: Sequence[str], names: Sequence[str]
+    ) -> tuple[Path, list[Path]]:
+        """Move uploads into a new folder, under the names their owner gave them.
+
+        A name that is missing or empty becomes ``document``. Returns the folder, which the caller
+        deletes, and the files in it, each in a folder of its own so that equal names do not meet.
+
+        Raises:
+            ApplicationError: this visitor has no such upload (any longer).
+        """
+        found = [self._file(visitor, one) for one in ids]
+        folder = self._folder / f"taken-{secrets.token_hex(16)}"
+        folder.mkdir(mode=0o700)
+        taken = []
+        for i, file in enumerate(found):
+            place = folder / str(i + 1)
+            place.mkdir()
+            taken.append(file.rename(place / safe_name(names[i] if i < len(names) else "")))
+        return folder, taken
+
+    def sweep(self, age: float = _KEPT) -> None:
+        """Delete what no event has named in time."""
+        oldest = time.time() - age
+        for path in self._folder.glob("visitor-*/*"):
+            if path.lstat().st_mtime < oldest:
+                path.unlink(missing_ok=True)
+
+    def _of(self, visitor: str) -> Path:
+        return self._folder / f"visitor-{visitor if _ID.fullmatch(visitor) else 'local'}"
+
+    def _file(self, visitor: str, name: str) -> Path:
+        path = self._of(visitor) / name
+        if not _ID.fullmatch(name) or path.is_symlink() or not path.is_file():
+            raise ApplicationError("an upload is not here any longer", hint="Upload it again")
+        return path
+
+
+class _Parts:
+    """The parts of one multipart request, written to files as they come; headers are not read."""
+
+    def __init__(self, folder: Path, most: int) -> None:
+        self._folder, self._most = folder, most
+        self._ids: list[str] = []
+        self._file: BinaryIO | None = None
+        self._complete = False
+
+    def parser(self, content_type: str) -> MultipartParser:
+        """What takes the body's bytes. Raises FormParserError for another type."""
+        kind, options = parse_options_header(content_type.encode())
+        if kind != b"multipart/form-data" or not options.get(b"boundary"):
+            raise FormParserError("it is no multipart/form-data")
+        callbacks = {
+            "on_part_begin": self._begin,
+            "on_part_data": self._write,
+            "on_part_end": self._end,
+            "on_end": self._finish,
+        }
+        return MultipartParser(options[b"boundary"], callbacks)  # type: ignore[arg-type]
+
+    def whole(self) -> list[str]:
+        """The ids, once all has come. Raises FormParserError where the end is missing."""
+        if not self._complete:
+            raise FormParserError("its end is missing")
+        kept, self._ids = self._ids, []
+        return kept
+
+    def close(self) -> None:
+        """Delete what does not belong to a whole upload."""
+        self._end()
+        for one in self._ids:
+            (self._folder / one).unlink(missing_ok=True)
+
+    def _begin(self) -> None:
+        if len(self._ids) >= _MOST:
+            raise FormParserError(f"it has more than {_MOST} files")
+        self._ids.append(secrets.token_hex(16))
+        self._file = (self._folder / self._ids[-1]).open("xb")
+
+    def _write(self, data: bytes, start: int, end: int) -> None:
+        assert self._file  # noqa: S101 - a part has begun
+        if self._file.tell() + end - start > self._most:
+            raise FormParserError(f"a file is larger than {self._most // MIB} MB")
+        self._file.write(data[start:end])
+
+    def _end(self) -> None:
+        if self._file:
+            self._file.close()
+            self._file = None
+
+    def _finish(self) -> None:
+        self._complete = True
+
+
+def upload_route(uploads: Uploads, access: Access) -> APIRouter:
+    """The route that takes files; it stands in the way of Gradio's own."""
+    router = APIRouter()
+
+    @router.post(UPLOAD, include_in_schema=False)
+    async def upload(request: Request) -> list[str]:
+        if not access.may_change(request):
+            raise HTTPException(401, UNKNOWN)
+        try:
+            return await uploads.receive(access.visitor(request), request)
+        except ClientDisconnect:  # nobody reads this
+            raise HTTPException(400, "the upload did not come to its end") from None
+
+    @router.get(f"{UPLOAD}_progress", include_in_schema=False)
+    async def progress() -> Response:
+        """The page listens here; it needs no numbers, for a line of ours says when it is read."""
+        return Response('data: {"msg": "done"}\n\n', media_type="text/event-stream")
+
+    return router
 
 
 def safe_name(name: str) -> str:
     """The last part of a name, fit to be a file's: no folders, no control characters, not empty."""
     last = _NOT_IN_NAMES.sub("", re.split(r"[/\\]", name)[-1]).strip()
+    last = last.encode("utf-8", "replace").decode()
     stem, suffix = Path(last).stem, Path(last).suffix
     while len(f"{stem}{suffix}".encode()) > _LONGEST and (stem or suffix):
         stem, suffix = (stem[:-1], suffix) if stem else ("", suffix[:-1])
@@ -27,36 +195,17 @@ def safe_name(name: str) -> str:
     return "document" if kept in {"", ".", ".."} else kept
 
 
-def stage(files: Sequence[Path], names: Sequence[str]) -> tuple[Path, list[Path]]:
-    """Move uploads into a new folder beside them, under the names their owner gave them.
-
-    A name that is missing or empty is the file's own. Returns the folder, which the caller
-    deletes, and the files in it, each in a folder of its own so that equal names do not meet.
-    """
-    folder = Path(tempfile.mkdtemp(prefix="upload-", dir=files[0].parent.parent))
-    staged = []
-    for i, file in enumerate(files):
-        own = folder / str(i + 1)
-        own.mkdir()
-        name = names[i] if i < len(names) and names[i] else file.name
-        staged.append(Path(shutil.move(file, own / safe_name(name))))
-        with suppress(OSError):
-            file.parent.rmdir()
-    return folder, staged
-
-
-async def take_in(
-    service: Service, collection: str, files: Sequence[Path], names: Sequence[str]
+async def ingest(
+    service: Service, collection: str, folder: Path, files: Sequence[Path]
 ) -> AsyncGenerator[Progress | IngestReport, None]:
-    """Ingest uploads and delete them: yields where it stands, then the report.
+    """Ingest uploads and delete their folder: yields where it stands, then the report.
 
     Goes on, and tidies up, when the generator is dropped, as a tab is closed.
 
     Raises: as `Service.ingest`.
     """
-    folder, staged = await asyncio.to_thread(stage, files, names)
     latest: deque[Progress] = deque(maxlen=1)
-    work = asyncio.create_task(service.ingest(collection, staged, latest.append))
+    work = asyncio.create_task(service.ingest(collection, files, latest.append))
     work.add_done_callback(lambda _: shutil.rmtree(folder, ignore_errors=True))
     while not work.done():
         await asyncio.wait({work}, timeout=_TELL)

@@ -38,6 +38,7 @@ _ZIPPED: tuple[tuple[str, str, bytes], ...] = (
     ("odt", "mimetype", b"application/vnd.oasis.opendocument.text"),
     ("epub", "mimetype", b"application/epub+zip"),
 )
+_PICTURES = frozenset({"a PNG image", "a JPEG image", "a TIFF image"})
 _ARCHIVES = "Unpack it and add the files"
 
 
@@ -62,7 +63,7 @@ def check(path: Path, name: str, kind: str, limits: Limits) -> None:
             cause="it is an Office file of the old binary kind, or protected by a password",
             hint="Save it as .docx, .pptx or .xlsx without a password",
         )
-    if found != _family(kind):
+    if found != _family(kind) and not (kind == "images" and found in _PICTURES):
         raise UnreadableFile(
             f"cannot read {name}",
             cause=f"its content is {_described(found)}, which is not what its extension says",

@@ -1,15 +1,17 @@
-"""PDF by PDFium: the text of each page; no text recognition."""
+"""PDF by PDFium: text, tables, form fields and remarks of each page, as blocks."""
 
-import re
-import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from data.blocks import Block
-from data.cleaning import clean
+from data.blocks import Loaded, LoadWarning
 from data.errors import UnreadableFile
+from data.loaders.assembling import Assembler
+from data.loaders.ocr import INSTALL, MissingOcr, PictureReader
+from data.loaders.page import Page
+from data.loaders.pdf_forms import PdfForms
 from data.loaders.pdf_outline import PdfOutline
+from data.loaders.pdf_page import has_graphics, read_page, render_page
 
 if TYPE_CHECKING:
     import pypdfium2
@@ -17,39 +19,25 @@ if TYPE_CHECKING:
 _WRONG_PASSWORD = 4
 """FPDF_ERR_PASSWORD of PDFium's fpdfview.h."""
 
-_ALEF_LAM = re.compile("[\u0622\u0623\u0625\u0627]\u0644")
-_UNFOLDED = range(0xFB00, 0xFF00)
-"""Ligatures and Arabic presentation forms: shapes of letters rather than letters."""
+_FEW_WORDS = 40
+"""A page that a picture mostly covers and that has fewer words is read as a picture."""
+
+_COVERED = 0.5
 
 
-def load(path: Path) -> Iterator[Block]:
-    """The blocks of each page that has text, in page order; `page` counts from 1.
+def load(path: Path) -> Iterator[Loaded]:
+    """The blocks of each page in reading order; `page` counts from 1.
 
-    A page is one paragraph, or several where the document's outline (bookmarks) names headings
-    on it.
-
-    Invisible text (a text-recognition layer) is text. PDFium marks a word that is parted at a
-    line's end with U+FFFE in place of hyphen and line feed; the mark is dropped, so the word is
-    whole. Offsets count characters of the text given out here. Lines stay lines, tables are not
-    rebuilt. Raises UnreadableFile for an
-    encrypted or damaged file and for one without any text.
+    Headings are found by their type and by the document's outline (bookmarks). Running heads,
+    feet and page numbers are blocks of their own kind. A paragraph that runs over a page break is
+    a block on each page, the second with a joint; a table that does is one that continues.
+    Invisible text (a text-recognition layer) is text. Pages without text are read as pictures
+    where the extra `ocr` is installed. Raises UnreadableFile for an encrypted or damaged file
+    and for one without any text.
     """
     document = _open(path)
     try:
-        pages = len(document)
-        outline = PdfOutline(document)
-        found = False
-        for number in range(1, pages + 1):
-            text = _page_text(document, number)
-            if text:
-                found = True
-                yield from outline.blocks(number, text)
-        if not found:
-            raise UnreadableFile(
-                f"cannot read {path.name}",
-                cause=f"no text layer: its {pages} page(s) hold images only, as a scan does",
-                hint="OCR it first, for instance with ocrmypdf",
-            )
+        yield from _Reader(document, path.name).read()
     finally:
         document.close()
 
@@ -71,49 +59,73 @@ def _open(path: Path) -> "pypdfium2.PdfDocument":
         ) from error
 
 
-def _page_text(document: "pypdfium2.PdfDocument", number: int) -> str:
-    """The text of one page; empty for a page that cannot be loaded, as viewers show it."""
-    import pypdfium2
+class _Reader:
+    """Reads a document page by page; pages without text as pictures."""
 
-    try:
-        page = document[number - 1]
-    except pypdfium2.PdfiumError:
-        return ""
-    try:
-        content = page.get_textpage()
+    def __init__(self, document: "pypdfium2.PdfDocument", name: str) -> None:
+        self._document, self._name = document, name
+        self._forms = PdfForms(document)
+        self._outline = PdfOutline(document)
+        self._pictures: PictureReader | None = None
+        self._missing = False
+
+    def read(self) -> Iterator[Loaded]:
+        """Blocks and warnings of all pages."""
+        assembler = Assembler()
+        for number in range(1, len(self._document) + 1):
+            yield from self._page(number, assembler)
+        yield from assembler.end()
+        if not assembler.found:
+            raise self._empty()
+
+    def _page(self, number: int, assembler: Assembler) -> Iterator[Loaded]:
+        import pypdfium2
+
         try:
-            text = _part_ligatures(content, content.get_text_range())
-        finally:
-            content.close()
-    finally:
-        page.close()
-    return _letters(clean(text)).strip()
+            page, extra = read_page(self._document, number, self._forms)
+            if self._is_picture(page):
+                picture = self._read_picture(number)
+                if picture is not None:
+                    page = picture
+                elif self._missing:
+                    yield LoadWarning(
+                        f"the page is a picture, and text recognition is not installed: {INSTALL}",
+                        number,
+                    )
+        except pypdfium2.PdfiumError:
+            yield LoadWarning("the page is damaged and was left out", number)
+            return
+        if not page.words and page.pictures and not self._missing:
+            yield LoadWarning("no text was found in the page's picture", number)
+        yield from assembler.add(page, self._outline.titles(number), extra)
 
+    def _is_picture(self, page: Page) -> bool:
+        if not page.words:
+            return page.pictures > 0 or has_graphics(self._document, page.number)
+        return page.pictures >= _COVERED and len(page.words) < _FEW_WORDS
 
-def _part_ligatures(content: "pypdfium2.PdfTextPage", text: str) -> str:
-    """Text with the two letters of each Arabic lam-alef ligature in reading order.
+    def _read_picture(self, number: int) -> Page | None:
+        """The page as its picture shows it; None without the extra or where nothing is read."""
+        if self._missing:
+            return None
+        try:
+            self._pictures = self._pictures or PictureReader()
+        except MissingOcr:
+            self._missing = True
+            return None
+        pixels, points = render_page(self._document, number)
+        page = self._pictures.read(pixels, number, points)
+        return page if page.words else None
 
-    PDFium turns lines that run from right to left around letter by letter, and the letters of a
-    ligature with them. Two letters that come of one glyph have the same box on the page.
-    """
-    from pypdfium2 import raw
-
-    letters = list(text)
-    for match in _ALEF_LAM.finditer(text):
-        at = match.start()
-        aligned = [raw.FPDFText_GetUnicode(content, i) for i in (at, at + 1)] == [
-            ord(letter) for letter in match[0]
-        ]
-        if aligned and content.get_charbox(at) == content.get_charbox(at + 1):
-            letters[at : at + 2] = reversed(match[0])
-    return "".join(letters)
-
-
-def _letters(text: str) -> str:
-    """Text with ligatures and presentation forms as the letters they stand for (NFKC)."""
-    if not any(ord(character) in _UNFOLDED for character in set(text)):
-        return text
-    return "".join(
-        unicodedata.normalize("NFKC", character) if ord(character) in _UNFOLDED else character
-        for character in text
-    )
+    def _empty(self) -> UnreadableFile:
+        pages = len(self._document)
+        if self._missing:
+            return UnreadableFile(
+                f"cannot read {self._name}",
+                cause=f"no text layer: its {pages} page(s) hold images only, as a scan does, and "
+                "text recognition is not installed",
+                hint=f"Install it with {INSTALL}",
+            )
+        return UnreadableFile(
+            f"cannot read {self._name}", cause=f"no text was found on its {pages} page(s)"
+        )

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from eval.commands.running import DataDir, Out, Printing, default_out, execute
+from eval.datasets.catalogue import CHOICE, listed
 from rag_app.commands.common import Accept, AsJson, InCollection, accepted
 from rag_app.settings import Settings
 
@@ -18,9 +19,7 @@ def register(group: typer.Typer) -> None:
 
 def choice(  # noqa: PLR0913, PLR0917 - one parameter a flag
     context: typer.Context,
-    dataset: Annotated[
-        str, typer.Argument(help="mmlu, mmlu_pro, gpqa_main, gpqa_diamond, openstax or jsonl:PATH.")
-    ],
+    dataset: Annotated[str, typer.Argument(help=f"{listed(CHOICE)}.")],
     arms: Annotated[
         str,
         typer.Option(help="closed_book, rag, rag:SYSTEM, random; #2 asks an arm a second time."),

@@ -1,4 +1,4 @@
-"""`rag-app eval report` and `rag-app eval compare`."""
+"""`rag-app eval report`, `rag-app eval compare` and `rag-app eval gate`."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +15,7 @@ def register(group: typer.Typer) -> None:
     """Add the commands."""
     group.command()(report)
     group.command()(compare)
+    group.command()(gate)
 
 
 def report(directory: _Run, as_json: AsJson = False) -> None:
@@ -47,3 +48,22 @@ def compare(
         out.write_text(write(made), encoding="utf-8")
         typer.echo(f"written: {out}", err=True)
     output.show(found.as_dict(), as_json, lambda _: terminal.show(made))
+
+
+def gate(
+    baseline: Annotated[Path, typer.Argument(metavar="BASELINE_DIR", help="A run to hold to.")],
+    new: Annotated[Path, typer.Argument(metavar="NEW_DIR", help="A new run over the same data.")],
+    tolerance: Annotated[
+        float, typer.Option(min=0, max=100, help="Points of 100 that may be lost.")
+    ] = 0.0,
+    as_json: AsJson = False,
+) -> None:
+    """Exit with 1 where a new run is worse than a baseline, beyond chance."""
+    from eval.report.gate import gate as compared
+    from eval.runs.directory import RunDirectory
+
+    found = compared(RunDirectory.open(baseline), RunDirectory.open(new), tolerance)
+    lines = "\n".join(map(output.harmless, found.lines()))
+    output.show(found.as_dict(), as_json, lambda _: typer.echo(lines))
+    if not found.passed:
+        raise typer.Exit(1)

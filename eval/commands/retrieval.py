@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from eval.commands.running import DataDir, Out, Printing, default_out, execute, until_done
+from eval.datasets.catalogue import RETRIEVAL, listed
 from rag_app.commands.common import Accept, AsJson, InCollection, accepted
 from rag_app.errors import SettingsError
 from rag_app.settings import Settings
@@ -24,7 +25,7 @@ def register(group: typer.Typer) -> None:
 def retrieval(  # noqa: PLR0913, PLR0917 - one parameter a flag
     context: typer.Context,
     dataset: Annotated[
-        str, typer.Argument(help="beir:PATH, bright:TASK, openstax, or own: your own documents.")
+        str, typer.Argument(help=f"{listed(RETRIEVAL)}, or own: your own documents.")
     ],
     retrievers: Annotated[
         str, typer.Option(help="dense, bm25, hybrid, rank_bm25, with commas between them.")

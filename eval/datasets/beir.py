@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from eval.datasets import hub
+from eval.datasets.asked import Asked
 from eval.datasets.corpus import check
 from eval.datasets.reading import bad, identifier, records, revision, rows
 from eval.datasets.retrieval import RetrievalDataset
@@ -17,6 +18,11 @@ from eval.errors import DatasetError
 
 _HINT = "Give a folder with corpus.jsonl, queries.jsonl and qrels/<split>.tsv"
 _COLUMNS = ("query-id", "corpus-id", "score")
+
+
+def load_asked(asked: Asked) -> RetrievalDataset:
+    """The data set that is asked for; raises as `find`."""
+    return find(asked.argument, asked.data_dir, asked.cache, asked.split)
 
 
 def find(text: str, data_dir: Path | None, cache: Path, split: str = "test") -> RetrievalDataset:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.datasets import hub
+from eval.datasets.asked import Asked
 from eval.datasets.corpus import check
 from eval.datasets.reading import bad, records, revision
 from eval.datasets.retrieval import RetrievalDataset
@@ -35,6 +36,11 @@ class Task:
     queries: int
     documents: frozenset[int]
     long: bool = False
+
+
+def load_asked(asked: Asked) -> RetrievalDataset:
+    """The data set that is asked for; raises as `find`."""
+    return find(asked.argument, asked.data_dir, asked.cache, asked.queries)
 
 
 def _task(queries: int, *documents: int, long: bool = False) -> Task:
@@ -61,7 +67,7 @@ _HINT = "Each line must have id, query, gold_ids, gold_ids_long and excluded_ids
 
 
 @dataclass(frozen=True)
-class Asked:
+class Selection:
     """What a name asks for.
 
     Attributes:
@@ -86,7 +92,7 @@ class Asked:
         return "long_documents" if self.long else "documents"
 
 
-def parse(text: str, queries: str = "original") -> Asked:
+def parse(text: str, queries: str = "original") -> Selection:
     """What ``TASK[-long][@QUERIES]`` asks for.
 
     Raises:
@@ -95,7 +101,7 @@ def parse(text: str, queries: str = "original") -> Asked:
     task, _, named = text.partition("@")
     slug = task.replace("-", "_").lower()
     long = slug.endswith("_long")
-    asked = Asked(slug.removesuffix("_long"), long, _table(named or queries))
+    asked = Selection(slug.removesuffix("_long"), long, _table(named or queries))
     if asked.slug not in TASKS:
         raise DatasetError(f"BRIGHT has no task {task!r}", hint=f"It has {', '.join(TASKS)}")
     if long and not TASKS[asked.slug].long:
@@ -152,7 +158,7 @@ class _Example:
     cut: bool
 
 
-def _examples(asked: Asked, folders: list[Path]) -> list[_Example]:
+def _examples(asked: Selection, folders: list[Path]) -> list[_Example]:
     """Those of the first copy with no list cut off, else of the first copy, else the hub's."""
     copies = [copy for folder in folders if (copy := _first([folder], "", asked.slug))]
     if not copies:
@@ -170,7 +176,7 @@ def _examples(asked: Asked, folders: list[Path]) -> list[_Example]:
     return examples
 
 
-def _read(path: Path, asked: Asked) -> Iterator[_Example]:
+def _read(path: Path, asked: Selection) -> Iterator[_Example]:
     for number, row in records(path, _HINT):
         try:
             gold = _ids(row["gold_ids_long" if asked.long else "gold_ids"])
@@ -191,7 +197,9 @@ def _ids(listed: Any) -> tuple[str, ...]:
     return tuple(str(one) for one in listed if one != "N/A")
 
 
-def _rewritten(asked: Asked, folders: list[Path], original: Mapping[str, str]) -> dict[str, str]:
+def _rewritten(
+    asked: Selection, folders: list[Path], original: Mapping[str, str]
+) -> dict[str, str]:
     """The rewritten text of every query."""
     path = _first(folders, asked.queries, asked.slug)
     path = path or _fetch(asked.queries, asked.slug, folders[-1])
@@ -206,12 +214,12 @@ def _rewritten(asked: Asked, folders: list[Path], original: Mapping[str, str]) -
     return {query: found[query] for query in original}
 
 
-def _corpus(asked: Asked, folders: list[Path], *, fetch: bool) -> Path | None:
+def _corpus(asked: Selection, folders: list[Path], *, fetch: bool) -> Path | None:
     found = _first(folders, asked.documents, asked.slug)
     return found or (_fetch(asked.documents, asked.slug, folders[-1]) if fetch else None)
 
 
-def _check(asked: Asked, corpus: Path, qrels: Mapping[str, Mapping[str, int]]) -> None:
+def _check(asked: Selection, corpus: Path, qrels: Mapping[str, Mapping[str, int]]) -> None:
     size, known = check(asked.name, corpus, qrels), TASKS[asked.slug].documents
     if not asked.long and size not in known:
         raise DatasetError(
@@ -221,7 +229,7 @@ def _check(asked: Asked, corpus: Path, qrels: Mapping[str, Mapping[str, int]]) -
         )
 
 
-def _refuse_cut(asked: Asked, examples: list[_Example], folder: Path) -> None:
+def _refuse_cut(asked: Selection, examples: list[_Example], folder: Path) -> None:
     cut = sum(example.cut for example in examples)
     if cut:
         raise DatasetError(

@@ -1,33 +1,50 @@
-"""Every data set by its name, whether it lies at hand or on the hub."""
+"""The registry of evaluation data sets: every one by its name, local or on the hub.
 
-from collections.abc import Mapping, Sequence
+A row names a function that takes `eval.datasets.asked.Asked` and returns the data set. To add one,
+write its module and its row here.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from eval.datasets import beir, bright, choice_jsonl, gpqa, mmlu, mmlu_pro, openstax
+from data.registry import Row, registry
+from eval.datasets.asked import Asked
 from eval.datasets.choice import ChoiceDataset
 from eval.datasets.retrieval import RetrievalDataset
 from eval.errors import DatasetError
 
-RETRIEVAL = {
-    "beir:PATH": "a folder in BEIR's form",
-    "beir:NAME": "the folder beir/NAME of the data folder",
-    "beir:OWNER/NAME": "a data set of the hub in BEIR's form, such as beir:mteb/scifact",
-    "bright:TASK": "a task of BRIGHT, such as bright:biology; bright:biology-long has the long"
-    " documents, bright:biology@gpt4_reason the rewritten queries",
-    "openstax": "end-of-section questions of college textbooks, judged by the module they end",
-}
-"""What `retrieval` knows, and what it is."""
-
-CHOICE = {
-    "mmlu": "57 subjects, 14,042 questions",
-    "mmlu_pro": "up to ten choices, 12,032 questions",
-    "gpqa_main": "448 questions of graduate level; gated",
-    "gpqa_diamond": "the 198 best of them; gated",
-    "openstax": "2,805 end-of-section questions of college textbooks",
-    "jsonl:PATH": "your own: a JSON object a line, with id, question, choices, answer_idx, subject",
-}
-"""What `choice` knows, and what it is."""
+_BEIR, _GPQA = "eval.datasets.beir:load_asked", "eval.datasets.gpqa:load_asked"
+RETRIEVAL = registry(
+    Row("beir:PATH", _BEIR, "a folder in BEIR's form"),
+    Row("beir:NAME", _BEIR, "the folder beir/NAME of the data folder"),
+    Row("beir:OWNER/NAME", _BEIR, "one of the hub in BEIR's form, such as beir:mteb/scifact"),
+    Row(
+        "bright:TASK", "eval.datasets.bright:load_asked",
+        "a task of BRIGHT, such as bright:biology; bright:biology-long has the long documents, "
+        "bright:biology@gpt4_reason the rewritten queries",
+    ),
+    Row(
+        "openstax", "eval.datasets.openstax:load_retrieval",
+        "end-of-section questions of college textbooks, judged by the module they end",
+    ),
+)  # fmt: skip
+"""What `eval retrieval` measures on."""
+CHOICE = registry(
+    Row("mmlu", "eval.datasets.mmlu:load_asked", "57 subjects, 14,042 questions"),
+    Row("mmlu_pro", "eval.datasets.mmlu_pro:load_asked", "up to ten choices, 12,032 questions"),
+    Row("gpqa_main", _GPQA, "448 questions of graduate level; gated"),
+    Row("gpqa_diamond", _GPQA, "the 198 best of them; gated"),
+    Row(
+        "openstax", "eval.datasets.openstax:load_choice",
+        "2,805 end-of-section questions of college textbooks",
+    ),
+    Row(
+        "jsonl:PATH", "eval.datasets.choice_jsonl:load_asked",
+        "your own: a JSON object a line, with id, question, choices, answer_idx, subject",
+    ),
+)  # fmt: skip
+"""What `eval choice` asks."""
 
 
 def retrieval(
@@ -38,31 +55,19 @@ def retrieval(
     queries: str = "original",
     split: str = "test",
 ) -> RetrievalDataset:
-    """A retrieval data set.
-
-    Args:
-        name: one of `RETRIEVAL`.
-        data_dir: local copies, laid out as docs/evaluation.md says.
-        cache: folder for what is fetched from the hub.
-        queries: `original`, or whose rewriting of BRIGHT's queries, such as `gpt4_reason`.
-        split: whose judgements, where there are several.
+    """A retrieval data set; the arguments are those of `Asked`.
 
     Raises:
         DatasetError: the name is unknown, or the data set is missing, incomplete or malformed; the
-            way out is the command that gets it.
+            hint is the command that gets it.
     """
-    kind, _, rest = name.partition(":")
-    if queries != "original" and kind != "bright":
+    if queries != "original" and not name.startswith("bright:"):
         raise DatasetError(
             f"{name} has no {queries} queries", hint="Only BRIGHT has rewritten ones"
         )
-    if kind == "beir" and rest:
-        return beir.find(rest, data_dir, cache, split)
-    if kind == "bright" and rest:
-        return bright.find(rest, data_dir, cache, queries)
-    if name == "openstax":
-        return openstax.retrieval(data_dir)
-    raise _unknown(name, RETRIEVAL, CHOICE, "choice")
+    row = _row(name, RETRIEVAL, CHOICE, "choice")
+    dataset: RetrievalDataset = row.load()(Asked(name, data_dir, cache, split, queries))
+    return dataset
 
 
 def choice(
@@ -73,32 +78,44 @@ def choice(
     subjects: Sequence[str] = (),
     split: str = "test",
 ) -> ChoiceDataset:
-    """A multiple-choice data set.
+    """A multiple-choice data set; the other arguments are those of `Asked`.
 
     Args:
         name: one of `CHOICE`.
-        data_dir: local copies, laid out as docs/evaluation.md says.
-        cache: folder for what is fetched from the hub.
+        data_dir: local copies.
+        cache: for what is fetched.
         subjects: only these; all where none is given.
         split: `test`, or `dev` for what settings are tuned on.
 
     Raises:
         DatasetError: as `retrieval`; or a subject is unknown.
     """
-    kind, _, rest = name.partition(":")
-    if name == "mmlu":
-        dataset = mmlu.find(data_dir, cache, split)
-    elif name == "mmlu_pro":
-        dataset = mmlu_pro.find(data_dir, cache, split)
-    elif name in ("gpqa_main", "gpqa_diamond"):
-        dataset = gpqa.find(name, data_dir)
-    elif name == "openstax":
-        dataset = openstax.choice(data_dir)
-    elif kind == "jsonl" and rest:
-        dataset = choice_jsonl.find(rest, data_dir)
-    else:
-        raise _unknown(name, CHOICE, RETRIEVAL, "retrieval")
+    row = _row(name, CHOICE, RETRIEVAL, "retrieval")
+    dataset: ChoiceDataset = row.load()(Asked(name, data_dir, cache, split))
     return _only(dataset, subjects)
+
+
+def listed(rows: Iterable[str]) -> str:
+    """The names of a registry in a line, for help and messages."""
+    return ", ".join(rows)
+
+
+def _find(name: str, rows: Mapping[str, Row]) -> Row | None:
+    kind, colon, rest = name.partition(":")
+    if not colon:
+        return rows.get(name)
+    return next((row for key, row in rows.items() if rest and key.startswith(f"{kind}:")), None)
+
+
+def _row(name: str, rows: Mapping[str, Row], others: Mapping[str, Row], elsewhere: str) -> Row:
+    found = _find(name, rows)
+    if found:
+        return found
+    if _find(name, others):
+        raise DatasetError(
+            f"{name} is a data set of `eval {elsewhere}`", hint=f"Here: {listed(rows)}"
+        )
+    raise DatasetError(f"There is no data set {name!r}", hint=f"There are {listed(rows)}")
 
 
 def _only(dataset: ChoiceDataset, subjects: Sequence[str]) -> ChoiceDataset:
@@ -118,14 +135,3 @@ def _only(dataset: ChoiceDataset, subjects: Sequence[str]) -> ChoiceDataset:
 
 def _plain(subject: str) -> str:
     return subject.lower().replace("-", "_").replace(" ", "_")
-
-
-def _unknown(
-    name: str, known: Mapping[str, str], others: Mapping[str, str], elsewhere: str
-) -> DatasetError:
-    names = ", ".join(known)
-    if name in others or f"{name.partition(':')[0]}:" in {
-        f"{n.partition(':')[0]}:" for n in others
-    }:
-        return DatasetError(f"{name} is a data set of `eval {elsewhere}`", hint=f"Here: {names}")
-    return DatasetError(f"There is no data set {name!r}", hint=f"There are {names}")

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from eval.datasets.asked import Asked
 from eval.datasets.choice import ChoiceDataset, Question
 from eval.datasets.reading import bad, records, revision
 from eval.errors import DatasetError
@@ -18,6 +19,11 @@ _HINT = (
     'Each line must look like {"id": "1", "question": "...", "choices": ["...", "..."], '
     '"answer_idx": 0, "subject": "optional"}'
 )
+
+
+def load_asked(asked: Asked) -> ChoiceDataset:
+    """The data set that is asked for; raises as `find`."""
+    return find(asked.argument, asked.data_dir)
 
 
 def find(text: str, data_dir: Path | None) -> ChoiceDataset:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.datasets import hub
+from eval.datasets.asked import Asked
 from eval.datasets.choice import ChoiceDataset
 from eval.datasets.choice_jsonl import read, whole
 from eval.errors import DatasetError
@@ -23,6 +24,11 @@ COUNTS = {"gpqa_main": 448, "gpqa_diamond": 198}
 HUB = "Idavidrein/gpqa"
 _PUBLISHED = b"deserted-untie-orchid"
 _LARGEST = 64 * 1024 * 1024
+
+
+def load_asked(asked: Asked) -> ChoiceDataset:
+    """The data set that is asked for; raises as `find`."""
+    return find(asked.name, asked.data_dir)
 
 
 def find(name: str, data_dir: Path | None) -> ChoiceDataset:

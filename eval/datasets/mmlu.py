@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.datasets import hub
+from eval.datasets.asked import Asked
 from eval.datasets.choice import ChoiceDataset, Question
 from eval.datasets.choice_jsonl import read, whole
 from eval.datasets.reading import records
@@ -21,6 +22,11 @@ HUB = "cais/mmlu"
 _HINT = "Get it again"
 
 _Numbered = Iterable[tuple[int, dict[str, Any]]]
+
+
+def load_asked(asked: Asked) -> ChoiceDataset:
+    """The data set that is asked for; raises as `find`."""
+    return find(asked.data_dir, asked.cache, asked.split)
 
 
 def find(data_dir: Path | None, cache: Path, split: str = "test") -> ChoiceDataset:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.datasets import hub
+from eval.datasets.asked import Asked
 from eval.datasets.choice import ChoiceDataset
 from eval.datasets.choice_jsonl import read, whole
 from eval.datasets.reading import records
@@ -16,6 +17,11 @@ from eval.errors import DatasetError
 COUNTS = {"test": 12_032, "validation": 70}
 HUB = "TIGER-Lab/MMLU-Pro"
 _HINT = "Get it again"
+
+
+def load_asked(asked: Asked) -> ChoiceDataset:
+    """The data set that is asked for; raises as `find`."""
+    return find(asked.data_dir, asked.cache, asked.split)
 
 
 def find(data_dir: Path | None, cache: Path, split: str = "test") -> ChoiceDataset:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from eval.datasets import choice_jsonl
+from eval.datasets.asked import Asked
 from eval.datasets.choice import ChoiceDataset
 from eval.datasets.corpus import check, passages
 from eval.datasets.reading import bad, records, revision
@@ -16,6 +17,16 @@ from eval.datasets.retrieval import RetrievalDataset
 from eval.errors import DatasetError
 
 _HINT = "Give the folder that holds openstax/mcq.jsonl and openstax/passages.jsonl with --data-dir"
+
+
+def load_retrieval(asked: Asked) -> RetrievalDataset:
+    """The data set that is asked for; raises as `retrieval`."""
+    return retrieval(asked.data_dir)
+
+
+def load_choice(asked: Asked) -> ChoiceDataset:
+    """The data set that is asked for; raises as `choice`."""
+    return choice(asked.data_dir)
 
 
 def retrieval(data_dir: Path | None) -> RetrievalDataset:

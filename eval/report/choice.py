@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from eval.report import answers, plots, published, verdict
+from eval.report import answers, plots, verdict
 from eval.report.document import Block, Cases, Plot, Report, Section, Table, Text
 from eval.report.wording import (
     amount,
@@ -15,6 +15,7 @@ from eval.report.wording import (
     signed,
     signed_percent,
 )
+from retrieval import published
 
 Metrics = Mapping[str, Any]
 
@@ -136,13 +137,13 @@ def _gains(metrics: Metrics) -> list[Block]:
 
 
 def _published(metrics: Metrics, pair: tuple[str, str, str] | None) -> list[Block]:
-    others = published.choice(metrics["dataset"])
+    others = published.gains(metrics["dataset"])
     if not (others and pair):
         return []
     delta = metrics["delta"][pair[0]]
     rows = [[f"{pair[1]}, here", signed(delta["points"]),
              signed_percent(delta["relative_percent"]), "this run"]]  # fmt: skip
-    rows += [[f"{one.system} ▵", "–", signed_percent(one.value), one.source] for one in others]
+    rows += [[f"{one.system} ▵", "–", signed_percent(value), one.source] for value, one in others]
     blocks: list[Block] = [
         Table(
             "Gain over a closed book",
@@ -155,7 +156,7 @@ def _published(metrics: Metrics, pair: tuple[str, str, str] | None) -> list[Bloc
             "relative gain also depends on how much the reader knows without passages."
         ),
     ]
-    blocks += [Text(f"{one.system}: {' '.join(one.differs)}") for one in others if one.differs]
+    blocks += [Text(f"{one.system}: {' '.join(one.differs)}") for _, one in others if one.differs]
     return blocks
 
 

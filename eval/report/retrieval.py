@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
-from eval.report import plots, published, verdict
+from eval.report import plots, verdict
 from eval.report.document import Block, Case, Cases, Plot, Report, Section, Table, Text
 from eval.report.wording import (
     NONE,
@@ -18,6 +18,7 @@ from eval.report.wording import (
     probability,
     signed,
 )
+from retrieval import published
 
 SHOWN = 10
 """Queries that a report shows each way."""
@@ -133,13 +134,13 @@ def _pairs(metrics: Metrics) -> list[Block]:
 def _published(metrics: Metrics, encoder: str) -> list[Block]:
     systems, dataset = metrics["systems"], metrics["dataset"]
     rows = []
-    for one in published.retrieval(dataset):
-        same = [name for name in systems if published.is_same(one, name, encoder, dataset)]
+    for value, one in published.of_dataset(dataset):
+        same = [name for name in systems if one.is_of(name, encoder, dataset)]
         best = max(same, key=lambda name: systems[name]["ndcg@10"]) if same else None
         rows.append([
-            one.system + (" ▵" if one.differs else ""), decimal(one.value),
+            one.system + (" ▵" if one.differs else ""), decimal(value),
             decimal(systems[best]["ndcg@10"]) if best else NONE, best or "",
-            one.source + (f". Differs: {'; '.join(one.differs)}" if one.differs else ""),
+            one.source + (f". Differs: {one.differs}" if one.differs else ""),
         ])  # fmt: skip
     rows += [
         [f"{one['system']}, by its recipe", decimal(one["value"]),

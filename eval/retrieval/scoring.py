@@ -89,7 +89,13 @@ def expected(recipe: str, plan: RetrievalPlan) -> list[dict[str, Any]]:
     """What was published for the recipe in force on this data set, if one is."""
     numbers = recipes.load(recipe).expected_for(plan.asked) if recipe else []
     return [
-        {"system": plan.systems[0].name, **one.model_dump(exclude={"dataset", "comparable"})}
+        {
+            "system": plan.systems[0].name,
+            "metric": one.metric,
+            "value": one.value,
+            "source": one.source,
+            "note": one.note,
+        }
         for one in numbers
     ]
 

@@ -1,17 +1,14 @@
 """The application's HTTP API: one route a method of `Service`, streams as lines of JSON."""
 
 import asyncio
-import base64
-import binascii
-import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
+from fastapi import APIRouter, HTTPException, Query, Request, Response
 from fastapi.responses import StreamingResponse
+from fastapi.routing import APIRoute
 from llama_index.core.base.llms.types import ChatMessage, MessageRole
 from pydantic import BaseModel, ConfigDict
 from starlette.requests import ClientDisconnect
@@ -27,38 +24,10 @@ from rag_app.results import (
 )
 from rag_app.service import QueryOptions, Service
 from rag_app.web import wire
+from rag_app.web.access import Access
+from rag_app.web.gate import UNKNOWN
 
 _COLLECTION = "/collections/{name}"
-
-
-@dataclass(frozen=True)
-class Access:
-    """Who may call the API.
-
-    Attributes:
-        token: of local commands, from the storage folder; empty where there is none.
-        user: name for HTTP basic authentication.
-        password: its password; empty lets local callers read and ask without one.
-    """
-
-    token: str = ""
-    user: str = ""
-    password: str = ""
-
-    def knows(self, request: Request) -> bool:
-        """Whether the request carries the token or the password.
-
-        Both may be sent as a bearer's; clients of OpenAI's API send the key they are given so.
-        """
-        scheme, _, value = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() == "bearer":
-            told = value.encode("latin-1")  # as it came
-            known = [secret.encode() for secret in (self.token, self.password) if secret]
-            return any(secrets.compare_digest(told, secret) for secret in known)
-        if scheme.lower() == "basic" and self.password:
-            expected = f"{self.user}:{self.password}".encode()
-            return secrets.compare_digest(_decoded(value), expected)
-        return False
 
 
 class _Body(BaseModel):
@@ -110,22 +79,28 @@ class UseBody(_Body):
 
 
 def api(service: Service, access: Access) -> APIRouter:
-    """All routes. Reading needs the password where one is set; changing anything, and taking all
-    of it away in a backup, needs it or the token, always.
+    """All routes. `rag_app.web.gate` asks for the right to read; changing anything, and taking all
+    of it away in a backup, needs the right to change, always.
     """
 
-    async def may_read(request: Request) -> None:
-        if access.password and not access.knows(request):
-            raise HTTPException(401, headers={"WWW-Authenticate": "Basic"})
+    class Changing(APIRoute):
+        """Asks for the right before it reads a body."""
 
-    async def may_change(request: Request) -> None:
-        if not access.knows(request):
-            raise HTTPException(401, headers={"WWW-Authenticate": "Basic"})
+        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+            handler = super().get_route_handler()
 
-    router = APIRouter()
-    router.include_router(_reading(service), dependencies=[Depends(may_read)])
-    router.include_router(_changing(service), dependencies=[Depends(may_change)])
-    router.include_router(_copying(service), dependencies=[Depends(may_change)])
+            async def handle(request: Request) -> Response:
+                if not access.may_change(request):
+                    raise HTTPException(401, UNKNOWN, headers={"WWW-Authenticate": "Basic"})
+                return await handler(request)
+
+            return handle
+
+    router, changing = APIRouter(), APIRouter(route_class=Changing)
+    _changing(changing, service)
+    _copying(changing, service)
+    router.include_router(_reading(service))
+    router.include_router(changing)
     return router
 
 
@@ -165,9 +140,7 @@ def _reading(service: Service) -> APIRouter:
     return router
 
 
-def _changing(service: Service) -> APIRouter:
-    router = APIRouter()
-
+def _changing(router: APIRouter, service: Service) -> None:
     @router.delete(_COLLECTION)
     async def drop(name: str) -> dict[str, bool]:
         await service.drop_collection(name)
@@ -200,12 +173,8 @@ def _changing(service: Service) -> APIRouter:
         await service.drop_index(name, index)
         return {"deleted": True}
 
-    return router
 
-
-def _copying(service: Service) -> APIRouter:
-    router = APIRouter()
-
+def _copying(router: APIRouter, service: Service) -> None:
     @router.post("/backup")
     async def backup(body: BackupBody) -> StreamingResponse:
         return _streamed(service.backup(body.collections))
@@ -224,8 +193,6 @@ def _copying(service: Service) -> APIRouter:
         finally:
             async for _ in pieces:  # else whoever still sends would not read why it failed
                 pass
-
-    return router
 
 
 def _streamed(events: AsyncGenerator[Any, None]) -> StreamingResponse:
@@ -259,10 +226,3 @@ async def _progressing(
         yield await task
     finally:
         task.cancel()  # nobody listens any more: the work stops, and can be taken up again
-
-
-def _decoded(value: str) -> bytes:
-    try:
-        return base64.b64decode(value, validate=True)
-    except (binascii.Error, ValueError):
-        return b""

@@ -14,7 +14,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 import orjson
-from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from llama_index.core.base.llms.types import ChatMessage
@@ -27,7 +27,6 @@ from rag_app.errors import ApplicationError
 from rag_app.pipeline import AskEvent
 from rag_app.results import Answer, Trace
 from rag_app.service import Service
-from rag_app.web.api import Access
 from rag_app.web.openai_requests import AnswerRequest, ChatRequest, CompletionRequest
 from rag_app.web.stop_sequences import StopSequences
 from retrieval.encoders.errors import EncoderUnavailableError
@@ -76,18 +75,13 @@ _CHAT: Final = _Form("chat.completion", "chat.completion.chunk", "chatcmpl", cha
 _COMPLETION: Final = _Form("text_completion", "text_completion", "cmpl", chat=False)
 
 
-def openai_api(service: Service, access: Access) -> FastAPI:
+def openai_api(service: Service) -> FastAPI:
     """The routes below `/v1`, with errors in OpenAI's form.
 
-    Asking needs what reading needs in `rag_app.web.api`: the password where one is set, as basic
-    authentication or as the API key.
+    `rag_app.web.gate` asks for the password where one is set: as the API key, or as basic
+    authentication.
     """
-
-    async def may_read(request: Request) -> None:
-        if access.password and not access.knows(request):
-            raise HTTPException(401, headers={"WWW-Authenticate": "Bearer"})
-
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(may_read)])
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.add_exception_handler(RagAppError, _explain)
     app.add_exception_handler(StarletteHTTPException, _refuse)
     app.add_exception_handler(RequestValidationError, _correct)
@@ -287,9 +281,6 @@ async def _explain(_: Request, error: Exception) -> JSONResponse:
 async def _refuse(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, StarletteHTTPException)  # noqa: S101 - registered for these alone
     body = _body(str(error.detail), "invalid_request_error")
-    if error.status_code == HTTPStatus.UNAUTHORIZED:
-        message = "the API key is not the application's password"
-        body = _body(message, "invalid_request_error", "invalid_api_key")
     return JSONResponse(body, status_code=error.status_code, headers=error.headers)
 
 

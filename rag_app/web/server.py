@@ -4,14 +4,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 import prometheus_client
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from data.errors import RagAppError
 from rag_app.errors import SettingsError
@@ -19,15 +18,18 @@ from rag_app.probes.base import Check
 from rag_app.probes.readiness import Readiness
 from rag_app.service import Service
 from rag_app.settings import Server
-from rag_app.web.api import Access, api
+from rag_app.web.access import Access
+from rag_app.web.api import api
+from rag_app.web.gate import LOOPBACK, Gate
 from rag_app.web.openai_api import openai_api
 from retrieval.index.errors import DiskFull
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_SHORTEST: Final = 8
+"""Characters of a password."""
 
 
 def require_safe_host(server: Server) -> None:
-    """Refuse to listen on other addresses than loopback without a password.
+    """Refuse to listen on other addresses than loopback without a password, and weak passwords.
 
     Raises:
         SettingsError: naming the settings.
@@ -37,6 +39,12 @@ def require_safe_host(server: Server) -> None:
             f"server.host = {server.host} would open the application to others",
             cause="no password is set",
             hint="Set RAG_APP_SERVER__PASSWORD, or listen on 127.0.0.1",
+        )
+    if server.password and len(server.password.get_secret_value()) < _SHORTEST:
+        raise SettingsError(
+            "server.password is too short",
+            cause=f"it has fewer than {_SHORTEST} characters",
+            hint="Set a longer RAG_APP_SERVER__PASSWORD",
         )
 
 
@@ -58,14 +66,13 @@ def create_app(
         await service.close()
 
     app = FastAPI(title="rag-app", lifespan=lifespan, docs_url=None, redoc_url=None)
-    if server.host in LOOPBACK:  # a web page elsewhere must not reach us by a name of its own
-        app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]"])
+    app.add_middleware(Gate, access=access, server=server)
     app.add_exception_handler(RagAppError, _explain)
     app.add_exception_handler(HTTPException, _refuse)
     app.add_exception_handler(RequestValidationError, _correct)
     app.include_router(_probes(readiness or _listing(service), access))
     app.include_router(api(service, access), prefix="/api")
-    app.mount("/v1", openai_api(service, access))
+    app.mount("/v1", openai_api(service))
     return app
 
 
@@ -76,10 +83,8 @@ async def _explain(_: Request, error: Exception) -> JSONResponse:
 
 async def _refuse(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for these alone
-    message = str(error.detail)
-    if error.status_code == HTTPStatus.UNAUTHORIZED:
-        message = "this needs the password, or the token of a local command"
-    return JSONResponse({"message": message}, status_code=error.status_code, headers=error.headers)
+    body = {"message": str(error.detail)}
+    return JSONResponse(body, status_code=error.status_code, headers=error.headers)
 
 
 async def _correct(_: Request, error: Exception) -> JSONResponse:
@@ -115,7 +120,7 @@ def _probes(readiness: Readiness, access: Access) -> APIRouter:
             "failed": report.failed,
             "degraded": report.degraded,
         }
-        if not access.password or access.knows(request):
+        if access.may_read(request):
             document["probes"] = [asdict(probe) for probe in report.probes]
         return JSONResponse(document, status_code=200 if report.ready else 503)
 

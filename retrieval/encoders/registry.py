@@ -12,6 +12,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from retrieval import published
 from retrieval.encoders.errors import UnknownEncoderError
 
 Pooling = Literal["mean", "cls", "last", "unpublished"]
@@ -113,6 +114,9 @@ def built_in() -> Mapping[str, EncoderRow]:
     for name, fields in shelf.items():
         table = fields.pop("instructions", None)
         instructions = {} if table is None else shared[table]
+        number = published.of_encoder(name)
+        if number:
+            fields["bright"], fields["bright_source"] = number
         rows[name] = EncoderRow(name=name, instructions=instructions, **fields)
     return MappingProxyType(rows)
 

@@ -1,5 +1,6 @@
 """A cross-encoder behind a `/rerank` address: vLLM, text-embeddings-inference, Jina and others."""
 
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Final
@@ -8,6 +9,7 @@ import httpx
 from llama_index.core.bridge.pydantic import PrivateAttr
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
+from data.text import well_formed
 from retrieval.reranking.cutting import CountTokens, estimate_tokens
 from retrieval.reranking.interpolation import Normalise
 from retrieval.reranking.pointwise import Graded, PointwiseReranker
@@ -21,6 +23,8 @@ _FORMS: Final[Sequence[_Form]] = (
 """How passages are named: by vLLM, told to cut what is too long; by Jina; by TEI, told the same."""
 _ATTEMPTS: Final = 3
 _LONGEST_WAIT: Final = 4.0
+_LARGEST_ANSWER: Final = 16 << 20
+"""Bytes; some servers send all passages back with their scores."""
 
 
 class CrossEncoderReranker(PointwiseReranker):
@@ -87,7 +91,7 @@ class CrossEncoderReranker(PointwiseReranker):
         self._batch = batch
 
     async def _grade(self, query: str, passages: Sequence[str]) -> list[Graded]:
-        scores = await self._scores(query, list(passages))
+        scores = await self._scores(well_formed(query), [well_formed(one) for one in passages])
         return [Graded(score, "missing" if score is None else "ok") for score in scores]
 
     def _calibrated(self, grades: Sequence[float | None]) -> Sequence[float | None]:
@@ -118,14 +122,30 @@ class CrossEncoderReranker(PointwiseReranker):
             reraise=True,
         ):
             with attempt:
-                response = await self._connections.post(
-                    f"{self._url}/rerank", json=body, headers=self._headers, timeout=self._deadline
-                )
+                async with self._connections.stream(
+                    "POST",
+                    f"{self._url}/rerank",
+                    json=body,
+                    headers=self._headers,
+                    timeout=self._deadline,
+                ) as response:
+                    answer = await _limited(response)
                 if response.is_error:
-                    told = f"HTTP {response.status_code}: {response.text}"
+                    told = answer.decode(errors="replace")
+                    told = f"HTTP {response.status_code}: {told}"
                     raise httpx.HTTPStatusError(told, request=response.request, response=response)
-                return response.json()
+                return json.loads(answer)
         raise AssertionError("the last attempt raises")
+
+
+async def _limited(response: httpx.Response) -> bytes:
+    """The body of an answer. Raises ValueError where it is larger than any of its kind."""
+    held = bytearray()
+    async for piece in response.aiter_bytes():
+        held += piece
+        if len(held) > _LARGEST_ANSWER:
+            raise ValueError(f"the answer has more than {_LARGEST_ANSWER >> 20} MiB")
+    return bytes(held)
 
 
 def _by_index(answered: Any, size: int) -> list[float | None]:
@@ -134,15 +154,21 @@ def _by_index(answered: Any, size: int) -> list[float | None]:
     A score that is no finite number, or of no passage, is left out.
 
     Raises:
-        ValueError: the answer is of another form.
+        ValueError: the answer is of another form, or scores a passage twice.
     """
     scores: list[float | None] = [None] * size
+    seen: set[int] = set()
     try:
         for result in answered["results"] if isinstance(answered, dict) else answered:
             at, score = result["index"], result.get("relevance_score", result.get("score"))
-            if at in range(size) and isinstance(score, int | float) and math.isfinite(score):
+            if type(at) is not int or not 0 <= at < size:
+                continue
+            if at in seen:
+                raise ValueError(f"the answer scores passage {at} twice")
+            seen.add(at)
+            if isinstance(score, int | float) and math.isfinite(score):
                 scores[at] = float(score)
-    except (AttributeError, KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError, OverflowError) as error:
         raise ValueError("the answer is not of the API's form") from error
     return scores
 

@@ -12,7 +12,7 @@ from rag_app.probes.readiness import Readiness
 from rag_app.remote.service import RemoteService
 from rag_app.service import Service
 from rag_app.settings import Server
-from rag_app.web.api import Access
+from rag_app.web.access import Access
 from rag_app.web.server import create_app
 
 TOKEN = "the-token"

@@ -13,7 +13,7 @@ import pytest
 
 from rag_app.assembly import application as assembly
 from rag_app.collections.ownership import Ownership
-from rag_app.web.api import Access
+from rag_app.web.access import Access
 from tests.rag_app.command import MAIN, environment, rag_app, require_clean
 from tests.rag_app.served import address_of, listening, serving
 from tests.rag_app.support import prose, write

@@ -7,10 +7,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
+
 READY = re.compile(r"rag-app is ready at (http://\S+)")
+_OPEN = re.compile(r"Open (http://\S+) in a browser")
+PASSWORD = "RAG_APP_SERVER__PASSWORD"
 _PATIENCE = 60.0
 
 
@@ -40,13 +45,15 @@ class RunningApp:
     """A started application; `address` is known once it has said that it is ready.
 
     Attributes:
+        page: the address for a person's browser, which may change things once it has been there.
         seconds: from the start of the process to its ready line.
     """
 
     def __init__(self, storage: Path, arguments: Sequence[str], **settings: str) -> None:
         self.storage = storage
         self.lines: list[str] = []
-        self.address = ""
+        self._settings = settings
+        self.address = self.page = ""
         self._ready = threading.Event()
         start = time.monotonic()
         self.process = subprocess.Popen(
@@ -62,6 +69,13 @@ class RunningApp:
             self.process.kill()
             raise AssertionError(f"the application did not get ready: {self.lines}")
         self.seconds = time.monotonic() - start
+
+    @contextmanager
+    def browser(self) -> Iterator[httpx.Client]:
+        """A client that has opened the printed page, as a browser does."""
+        with httpx.Client(base_url=self.address, trust_env=False, timeout=60) as client:
+            client.get(self.page)
+            yield client
 
     def stop(self, number: int = signal.SIGTERM) -> float:
         """Send a signal; returns the seconds until the process was gone."""
@@ -82,6 +96,10 @@ class RunningApp:
         for line in self.process.stderr:
             self.lines.append(line)
             if found := READY.search(line):
-                self.address = found[1]
+                self.address = self.page = found[1]
+                if PASSWORD in self._settings:
+                    self._ready.set()
+            elif found := _OPEN.search(line):
+                self.page = found[1]
                 self._ready.set()
         self._ready.set()

@@ -56,7 +56,7 @@ def browse(app: RunningApp, tmp_path: Path) -> Iterator[Callable[..., Browser]]:
 
     def start(size: tuple[int, int] = WIDE, *, dark: bool = False, address: str = "") -> Browser:
         browsers.append(Browser(tmp_path / f"profile-{len(browsers)}", size, dark=dark))
-        browsers[-1].open(address or app.address)
+        browsers[-1].open(address or app.page)
         return browsers[-1]
 
     yield start
@@ -321,7 +321,7 @@ def test_without_a_model_the_page_says_so_and_quotes(
 ) -> None:
     own = RunningApp(tmp_path / "storage", ["ui", "--no-open", "--port", "0"])
     try:
-        page = browse(address=own.address)
+        page = browse(address=own.page)
         assert "No language model is connected" in page.text("#banner")
         page.click("#banner summary")
         assert "RAG_APP_LLM__MODEL" in page.text("#banner")
@@ -333,7 +333,7 @@ def test_without_a_model_the_page_says_so_and_quotes(
         page.click("#turns .cite")
         page.until(lambda: page.all("mark"))
         page.screenshot("chat")
-        dark = browse(address=own.address, dark=True)
+        dark = browse(address=own.page, dark=True)
         dark.until(lambda: dark.all(".offer"))
         dark.click(".offer")
         dark.wait_for_answers(1)

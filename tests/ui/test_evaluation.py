@@ -44,7 +44,7 @@ def browse(app: RunningApp, tmp_path: Path) -> Iterator[Callable[..., Browser]]:
     def start(size: tuple[int, int] = WIDE, *, dark: bool = False) -> Browser:
         browsers.append(Browser(tmp_path / f"profile-{len(browsers)}", size, dark=dark))
         page = browsers[-1]
-        page.open(app.address)
+        page.open(app.page)
         page.until(lambda: page.all(".offer"), "the samples did not come", 60)
         page.click("[data-view=evaluation]")
         page.until(lambda: page.one("#measured input").get_attribute("value") == "samples")

@@ -41,7 +41,7 @@ def test_a_question_and_a_follow_up_travel_through_all_stages(
 ) -> None:
     page = Browser(tmp_path / "profile", WIDE)
     try:
-        page.open(app.address)
+        page.open(app.page)
         page.until(lambda: page.all(".offer"), "the samples did not come")
         for asked, question in enumerate(["What is wet stacking?", "And why?"], start=1):
             page.ask(question)

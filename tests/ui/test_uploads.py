@@ -1,12 +1,17 @@
+from os import mkfifo, utime
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.requests import Request
+from starlette.types import Message
 
 from rag_app.assembly.application import open_application
+from rag_app.errors import ApplicationError
 from rag_app.ingestion.engine import IngestReport
 from rag_app.settings import load_settings
-from ui.uploads import safe_name, stage, take_in
+from ui.uploads import Uploads, ingest, safe_name
 
 
 @given(st.text() | st.sampled_from(["../../etc/passwd", "..", "a/..", "C:\\x\\y.pdf", "\x00", "."]))
@@ -27,46 +32,111 @@ def test_a_long_name_keeps_its_extension() -> None:
     assert safe_name("ü" * 300 + ".pdf").endswith("ü.pdf")
 
 
-def uploaded(folder: Path, name: str, text: str) -> Path:
-    own = folder / name
-    own.mkdir(parents=True)
-    file = own / "blob"
-    file.write_text(text)
-    return file
+VISITOR = "a" * 32
 
 
-def test_files_are_moved_under_their_owners_names(tmp_path: Path) -> None:
-    files = [uploaded(tmp_path, "h1", "one"), uploaded(tmp_path, "h2", "two")]
-    folder, staged = stage(files, ["../notes.md", "notes.md"])
-    assert [(path.name, path.read_text()) for path in staged] == [
-        ("notes.md", "one"),
-        ("notes.md", "two"),
+def multipart(*contents: bytes, end: bytes = b"--b--\r\n") -> bytes:
+    head = b'--b\r\nContent-Disposition: form-data; name="files"; filename="../x"\r\n\r\n'
+    return b"".join(head + content + b"\r\n" for content in contents) + end
+
+
+def request(body: bytes, kind: str = "multipart/form-data; boundary=b") -> Request:
+    pieces = [body[i : i + 7] for i in range(0, len(body), 7)] or [b""]
+
+    async def receive() -> Message:
+        piece = pieces.pop(0)
+        return {"type": "http.request", "body": piece, "more_body": bool(pieces)}
+
+    return Request({"type": "http", "headers": [(b"content-type", kind.encode())]}, receive)
+
+
+@pytest.fixture
+def uploads(tmp_path: Path) -> Uploads:
+    return Uploads(tmp_path / "uploads", most_bytes=100)
+
+
+async def test_uploads_are_taken_under_their_owners_names(uploads: Uploads) -> None:
+    ids = await uploads.receive(VISITOR, request(multipart(b"one", b"two", b"")))
+    folder, files = uploads.take(VISITOR, ids, ["../notes.md", "notes.md"])
+    assert [(path.name, path.read_bytes()) for path in files] == [
+        ("notes.md", b"one"),
+        ("notes.md", b"two"),
+        ("document", b""),
     ]
-    assert all(path.is_relative_to(folder) for path in staged)
-    assert not any(file.exists() for file in files)
+    assert all(path.is_relative_to(folder) for path in files)
+    with pytest.raises(ApplicationError, match="not here any longer"):
+        uploads.take(VISITOR, ids, [])
 
 
-def test_a_file_without_a_name_keeps_its_own(tmp_path: Path) -> None:
-    _, staged = stage([uploaded(tmp_path, "h1", "one")], [])
-    assert staged[0].name == "blob"
+async def test_an_upload_belongs_to_its_visitor(uploads: Uploads) -> None:
+    ids = await uploads.receive(VISITOR, request(multipart(b"one")))
+    for other in ("b" * 32, "", "../" + VISITOR):
+        with pytest.raises(ApplicationError, match="not here any longer"):
+            uploads.take(other, ids, [])
+    assert uploads.take(VISITOR, ids, [])
+
+
+@pytest.mark.parametrize("kind", ["link", "folder", "pipe"])
+def test_only_regular_files_are_taken(uploads: Uploads, tmp_path: Path, kind: str) -> None:
+    place = tmp_path / "uploads" / f"visitor-{VISITOR}" / ("0" * 32)
+    place.parent.mkdir()
+    target = tmp_path / "target"
+    target.write_text("theirs")
+    {
+        "link": lambda: place.symlink_to(target),
+        "folder": place.mkdir,
+        "pipe": lambda: mkfifo(place),
+    }[kind]()
+    with pytest.raises(ApplicationError, match="not here any longer"):
+        uploads.take(VISITOR, [place.name], [])
+    assert target.read_text() == "theirs"
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "reason"),
+    [
+        (multipart(b"x" * 101), "multipart/form-data; boundary=b", "larger than 0 MB"),
+        (multipart(b"one", end=b""), "multipart/form-data; boundary=b", "its end is missing"),
+        (multipart(b"one"), "multipart/form-data; boundary=c", "cannot be read"),
+        (multipart(b"one"), "multipart/form-data", "no multipart/form-data"),
+        (b"one", "text/plain", "no multipart/form-data"),
+        (b"", "multipart/form-data; boundary=b", "its end is missing"),
+    ],
+)
+async def test_a_bad_upload_leaves_nothing_behind(
+    uploads: Uploads, tmp_path: Path, body: bytes, kind: str, reason: str
+) -> None:
+    with pytest.raises(ApplicationError, match=reason):
+        await uploads.receive(VISITOR, request(body, kind))
+    assert list((tmp_path / "uploads").glob("*/*")) == []
+
+
+async def test_what_no_event_names_is_swept(uploads: Uploads, tmp_path: Path) -> None:
+    old, new = [(await uploads.receive(VISITOR, request(multipart(b"one"))))[0] for _ in range(2)]
+    utime(tmp_path / "uploads" / f"visitor-{VISITOR}" / old, (0, 0))
+    await uploads.receive("c" * 32, request(multipart(b"two")))
+    with pytest.raises(ApplicationError):
+        uploads.take(VISITOR, [old], [])
+    assert uploads.take(VISITOR, [new], [])
 
 
 async def test_uploads_are_ingested_and_deleted(tmp_path: Path) -> None:
     settings = load_settings(overrides={"storage": {"path": tmp_path / "storage"}})
     application, _ = open_application(settings)
-    uploads = tmp_path / "uploads"
-    files = [
-        uploaded(uploads, "h1", "The ferry leaves the north quay at seven."),
-        uploaded(uploads, "h2", "nothing that can be read"),
-    ]
+    uploads = Uploads(tmp_path / "uploads", 1000)
+    body = multipart(b"The ferry leaves the north quay at seven.", b"nothing that can be read")
+    ids = await uploads.receive(VISITOR, request(body))
+    folder, files = uploads.take(VISITOR, ids, ["ferry.md", "x.exe"])
     try:
-        news = [one async for one in take_in(application, "c", files, ["ferry.md", "x.exe"])]
+        news = [one async for one in ingest(application, "c", folder, files)]
         report = news[-1]
         assert isinstance(report, IngestReport)
         assert report.added == 1
         assert [failure.source for failure in report.failures] == ["x.exe"]
         found = await application.documents("c")
         assert [one.source for one in found if one.state == "ready"] == ["ferry.md"]
-        assert list(uploads.iterdir()) == []
+        assert list((tmp_path / "uploads").rglob("*")) == [
+            tmp_path / "uploads" / f"visitor-{VISITOR}"
+        ]
     finally:
         await application.close()

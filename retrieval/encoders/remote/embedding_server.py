@@ -20,6 +20,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
+from data.text import well_formed
 from retrieval.encoders.base import Vectors
 from retrieval.encoders.errors import (
     EncoderError,
@@ -32,6 +33,10 @@ Inputs = Sequence[str | list[int]]
 """What one request embeds: texts alone, or token ids alone, with all special tokens."""
 
 _LONGEST_WAIT = 30.0
+_LARGEST_ANSWER = 256 << 20
+"""Bytes; 1,000 vectors of 4,096 numbers in decimal are about 90 MB."""
+_KEPT = ("content-type", "retry-after")
+"""Headers that are looked at."""
 _TOO_LONG = re.compile(
     r"too (long|large)|context (length|size)|less than \d+ tokens|tokens.* exceeds?", re.IGNORECASE
 )
@@ -118,23 +123,27 @@ class EmbeddingServer:
             ModelMismatchError: the model is unknown, or the answer holds no usable vectors.
             EncoderUnavailableError: no answer; names the address, the reason and the way out.
         """
-        body: dict[str, Any] = {"model": self.model, "input": inputs, "encoding_format": "base64"}
+        sent = [well_formed(each) if isinstance(each, str) else each for each in inputs]
+        body: dict[str, Any] = {"model": self.model, "input": sent, "encoding_format": "base64"}
         if raw:
             body["use_activation"] = False
         try:
             answer = orjson.loads(self._call("POST", self._below("embeddings"), body, stop).content)
-            data = sorted(answer["data"], key=lambda each: each["index"])
-            vectors = [_floats(each["embedding"]) for each in data]
-            tokens = (answer.get("usage") or {}).get("prompt_tokens")
+            places = [each["index"] for each in answer["data"]]
+            vectors = [_floats(each["embedding"]) for each in answer["data"]]
+            tokens = _count((answer.get("usage") or {}).get("prompt_tokens"))
         except httpx.HTTPStatusError as error:
             raise self._refused(error.response) from error
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise self._foreign(f"its answer holds no vectors ({error!r})") from error
         if len(vectors) != len(inputs):
             raise self._foreign(f"it gave {len(vectors)} vectors for {len(inputs)} texts")
+        if any(type(at) is not int for at in places) or {*places} != {*range(len(inputs))}:
+            raise self._foreign(f"its vectors are not numbered from 0 to {len(inputs) - 1}")
         if len({len(vector) for vector in vectors}) != 1:
             raise self._foreign("it gave vectors of different dimensions")
-        return Embedded(self._usable(np.stack(vectors)), tokens)
+        ordered = [vectors[at] for at in np.argsort(places)]
+        return Embedded(self._usable(np.stack(ordered)), tokens)
 
     def tokenize(self, text: str, stop: threading.Event | None = None) -> list[int] | None:
         """The ids of `text`, special tokens included; None where the server cannot tell.
@@ -147,13 +156,17 @@ class EmbeddingServer:
         """
         if self._tokenizes is False:
             return None
-        body = {"model": self.model, "prompt": text}
+        body = {"model": self.model, "prompt": well_formed(text)}
         answer = self._optional("POST", self._beside("tokenize"), body, stop)
         ids = answer.get("tokens")
-        known = isinstance(ids, list) and answer.get("count") == len(ids)
+        known = (
+            isinstance(ids, list)
+            and answer.get("count") == len(ids)
+            and all(_count(each) is not None for each in ids)
+        )
         if self._tokenizes and not known:
             raise self._foreign("it does not tokenize any more")
-        self._tokenizes, self.max_length = known, answer.get("max_model_len")
+        self._tokenizes, self.max_length = known, _count(answer.get("max_model_len"))
         return ids if known else None
 
     @property
@@ -229,8 +242,19 @@ class EmbeddingServer:
 
     def _send(self, method: str, url: httpx.URL, content: bytes | None) -> httpx.Response:
         headers = {"content-type": "application/json"} if content else {}
-        response = self._open().request(method, url, content=content, headers=headers)
-        return response.raise_for_status()
+        with self._open().stream(method, url, content=content, headers=headers) as response:
+            held = bytearray()
+            for piece in response.iter_bytes():
+                held += piece
+                if len(held) > _LARGEST_ANSWER:
+                    raise self._foreign(f"its answer has more than {_LARGEST_ANSWER >> 20} MiB")
+        whole = httpx.Response(
+            response.status_code,
+            headers={k: v for k, v in response.headers.items() if k in _KEPT},
+            content=bytes(held),
+            request=response.request,
+        )
+        return whole.raise_for_status()
 
     def _open(self) -> httpx.Client:
         with self._lock:
@@ -328,6 +352,11 @@ def _is_transient(failure: BaseException | httpx.Response) -> bool:
             return True
         return status >= 500 and status != HTTPStatus.NOT_IMPLEMENTED
     return isinstance(failure, httpx.TransportError)
+
+
+def _count(value: object) -> int | None:
+    """A number of things, where it is one."""
+    return value if type(value) is int and value >= 0 else None
 
 
 def _floats(embedding: str | list[float]) -> Vectors:

@@ -53,6 +53,17 @@ def test_compare_as_json_is_one_document(tmp_path):
     }.items()
 
 
+def test_a_gate_tells_by_its_exit_status(tmp_path):
+    good, bad = choice_run(tmp_path / "a", gain=0.6), choice_run(tmp_path / "b", gain=0.0)
+    assert called("gate", good.path, good.path).exit_code == 0
+    closed = called("gate", good.path, bad.path)
+    assert closed.exit_code == 1
+    assert "worse  rag, accuracy" in closed.stdout
+    document = json.loads(called("gate", good.path, bad.path, "--json").stdout)
+    assert document["passed"] is False
+    assert called("gate", good.path, bad.path, "--tolerance", "100").exit_code == 0
+
+
 def test_a_folder_without_a_run_is_named(tmp_path):
     with pytest.raises(EvalError, match="holds no run"):
         called("report", tmp_path)

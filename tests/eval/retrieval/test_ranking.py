@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as some
 
-from eval.retrieval.ranking import by_passage, degraded, hits_wanted, ranking
+from eval.retrieval.ranking import by_passage, hits_wanted, ranking
+from eval.runs.collections import degraded
 from rag_app.results import Hit, Trace
 
 

@@ -17,7 +17,7 @@ from rag_app.errors import StorageInUse
 from rag_app.probes.base import Problem
 from rag_app.probes.stores import embedded, indexes, server
 from rag_app.settings import Storage, override
-from rag_app.web.api import Access
+from rag_app.web.access import Access
 from retrieval.index.errors import StoreError
 from tests.rag_app.probes.servers import closed_port, hanging
 from tests.rag_app.served import address_of, listening, serving

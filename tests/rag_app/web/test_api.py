@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from rag_app.application import Application
-from rag_app.web.api import Access
+from rag_app.web.access import Access, Throttle
 from tests.rag_app.served import TOKEN, Served, serving
 from tests.rag_app.support import prose, write
 
@@ -71,7 +71,8 @@ async def test_without_password_anyone_here_may_read_but_only_the_token_changes(
 
 async def test_with_a_password_nobody_reads_without_it(application, folder):
     await application.ingest("c", [folder])
-    async with serving(application, Access(TOKEN, "admin", "pässword")) as served:
+    access = Access(TOKEN, "admin", "pässword", throttle=Throttle(free=1000))
+    async with serving(application, access) as served:
         address = f"{served.address}/api"
         async with httpx.AsyncClient(base_url=address, trust_env=False) as client:
             refused = await client.get("/collections")
@@ -96,7 +97,12 @@ async def test_with_a_password_nobody_reads_without_it(application, folder):
 
 
 @pytest.mark.parametrize(
-    "access", [Access(), Access("", "admin", ""), Access("", "admin", "password")]
+    "access",
+    [
+        Access(),
+        Access("", "admin", ""),
+        Access("", "admin", "password", throttle=Throttle(free=1000)),
+    ],
 )
 async def test_an_empty_token_or_password_opens_nothing(application, access):
     async with serving(application, access) as served:

@@ -8,7 +8,7 @@ import pytest
 
 from rag_app.assembly import application as assembly
 from rag_app.settings import override
-from rag_app.web.api import Access
+from rag_app.web.access import Access
 from tests.openai_server import Reply
 from tests.rag_app.served import TOKEN, Served, serving
 from tests.rag_app.support import prose, write

@@ -9,7 +9,7 @@ from rag_app.errors import SettingsError
 from rag_app.probes.base import Check
 from rag_app.probes.readiness import Readiness
 from rag_app.settings import Server
-from rag_app.web.api import Access
+from rag_app.web.access import Access
 from rag_app.web.server import require_safe_host
 from tests.encoders import HashingEncoder
 from tests.rag_app.served import TOKEN, Served, serving
@@ -36,7 +36,7 @@ def test_loopback_needs_no_password(host):
 def test_other_addresses_need_a_password(host):
     with pytest.raises(SettingsError, match="RAG_APP_SERVER__PASSWORD"):
         require_safe_host(Server(host=host))
-    require_safe_host(Server(host=host, password="secret"))
+    require_safe_host(Server(host=host, password="long-enough"))
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/api/collections", "/metrics"])
@@ -48,7 +48,7 @@ async def test_a_name_that_a_foreign_page_gave_us_is_refused(client, path):
 
 
 async def test_an_open_address_answers_to_any_name(application):
-    server = Server(host="0.0.0.0", password="secret")
+    server = Server(host="0.0.0.0", password="long-enough")
     async with serving(application, server=server) as served:
         async with httpx.AsyncClient(base_url=served.address, trust_env=False) as client:
             answer = await client.get("/healthz", headers={"Host": "rag.example.org"})

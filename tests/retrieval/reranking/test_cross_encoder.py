@@ -114,6 +114,26 @@ async def test_scores_of_no_passage_and_no_number_are_left_out(rerank_server, re
     assert ids(reranked.nodes) == ["p2", "p0", "p1"]
 
 
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ('[{"index": 0, "score": 0.5}, {"index": 0, "score": 0.9}]', "scores passage 0 twice"),
+        ('[{"index": 0, "score": 1' + "0" * 400 + "}]", "not of the API's form"),
+        ('{"results": [' + " " * (17 << 20) + "]}", "more than 16 MiB"),
+    ],
+)
+async def test_answers_that_lie_leave_the_order_and_say_why(rerank_server, reranker, body, told):
+    rerank_server.failures = [Reply(body=body)]
+    reranked = await reranker().rerank("q", passages(["a", "b"]))
+    assert ids(reranked.nodes) == ["p0", "p1"]
+    assert told in reranked.notes["error"]
+
+
+async def test_lone_surrogates_are_sent_as_unknown_characters(rerank_server, reranker):
+    reranked = await reranker().rerank("q\ud800", passages(["a\udfff", "b"]))
+    assert "error" not in reranked.notes
+
+
 @pytest.mark.parametrize(("argument", "value"), [("batch", 0), ("url", "localhost:8000")])
 def test_arguments_out_of_range_are_refused(connections, argument, value):
     arguments = {"url": "http://unused/v1", "model": "m", argument: value}

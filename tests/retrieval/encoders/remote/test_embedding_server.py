@@ -13,6 +13,7 @@ from retrieval.encoders.errors import (
     ModelMismatchError,
     TextTooLongError,
 )
+from retrieval.encoders.remote import embedding_server
 from retrieval.encoders.remote.embedding_server import EmbeddingServer
 from tests.embeddings_server import (
     DIMENSION,
@@ -186,6 +187,35 @@ def test_a_vector_without_a_direction_is_refused(server, calls, spoilt):
     server.change = spoil
     with pytest.raises(ModelMismatchError, match="not finite, or zero"):
         calls.embed(["a text", "another"])
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        lambda _: 0,
+        lambda at: at + 1,
+        lambda at: -at,
+        float,
+        bool,
+        str,
+        lambda _: None,
+    ],
+)
+def test_vectors_that_are_not_numbered_by_their_texts_are_refused(server, calls, number):
+    server.number = number
+    with pytest.raises(EncoderUnavailableError, match="not numbered from 0 to 2"):
+        calls.embed(["a", "b", "c"])
+
+
+def test_lone_surrogates_are_sent_as_unknown_characters(server, calls):
+    calls.embed(["a\ud800", "\ud83d\ude00"])
+    assert server.requests[-1]["input"] == ["a\ufffd", "\N{GRINNING FACE}"]
+
+
+def test_an_answer_without_end_is_given_up(server, calls, monkeypatch):
+    monkeypatch.setattr(embedding_server, "_LARGEST_ANSWER", 100)
+    with pytest.raises(EncoderUnavailableError, match="its answer has more than"):
+        calls.embed(["a"])
 
 
 def test_answers_with_too_few_vectors_are_refused(server, calls):
