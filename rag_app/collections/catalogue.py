@@ -27,9 +27,8 @@ def catalogue_path(originals: Path) -> Path:
 def write_catalogue(originals: Path, records: Iterable[DocumentRecord]) -> None:
     """Note the live documents, where the note says something else."""
     path = catalogue_path(originals)
-    lines = {
-        json.dumps({key: getattr(record, key) for key in _KEYS}) for record in records if record.live
-    }
+    live = (record for record in records if record.live)
+    lines = {json.dumps({key: getattr(record, key) for key in _KEYS}) for record in live}
     text = "".join(f"{line}\n" for line in sorted(lines))
     try:
         if originals.is_dir() and not (path.exists() and path.read_text("utf-8") == text):
@@ -54,7 +53,7 @@ def read_catalogue(originals: Path) -> list[DocumentRecord]:
         raise ApplicationError(
             f"the list of documents {path} is damaged",
             cause=str(error),
-            hint="Delete it to repair with the originals under their own names, or restore a backup",
+            hint="Restore a backup, or delete it: then the originals keep the names of their files",
         ) from error
 
 
@@ -63,4 +62,6 @@ def _record(line: str) -> DocumentRecord:
     known = {key: str(told[key]) for key in _KEYS}
     if not _SHA256.fullmatch(known["live"]) or "/" in known["suffix"]:
         raise ValueError(f"{line[:80]!r} names no document")
-    return DocumentRecord(**known)
+    return DocumentRecord(
+        known["source"], live=known["live"], suffix=known["suffix"], origin=known["origin"]
+    )

@@ -1,8 +1,8 @@
 """What killed work leaves in the storage folder: scratch files, and originals of no collection."""
 
-import os
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from rag_app.collections.catalogue import catalogue_path
@@ -33,8 +33,8 @@ def drop_originals(originals: Path) -> None:
 def sweep(storage: Path, collections: Collections) -> None:
     """Delete what killed work has left; only where this process owns the storage folder.
 
-    Originals go where their collection was being dropped or restored. Others that have no collection stay:
-    whoever has moved the indexes away may bring them back.
+    Originals go where their collection was being dropped or restored. Others that have no
+    collection stay: whoever has moved the indexes away may bring them back.
     """
     collections.sweep()
     names = set(collections.names())
@@ -69,10 +69,7 @@ def _folders(files: Path) -> Iterator[Path]:
 def _size(path: Path) -> int:
     """Bytes on the disk below a path; files that vanish meanwhile do not count."""
     total = 0
-    for folder, _, names in os.walk(path) if path.is_dir() else [(path.parent, [], [path.name])]:
-        for name in names:
-            try:
-                total += (Path(folder) / name).lstat().st_blocks * 512
-            except FileNotFoundError:
-                continue
+    for one in (path, *path.rglob("*")):
+        with suppress(FileNotFoundError):
+            total += one.lstat().st_blocks * 512
     return total

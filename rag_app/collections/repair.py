@@ -85,7 +85,7 @@ class Repairs:
                 damage[fingerprint] = error.cause
         return whole, damage
 
-    def _mend(  # noqa: PLR0913 - what `repair` has found out
+    def _mend(
         self,
         name: str,
         kit: Kit,
@@ -126,9 +126,7 @@ class Repairs:
             self._collections.adopt(name, edition, kit.spec.fingerprint)
         return report
 
-    def _files(
-        self, name: str, records: Iterable[DocumentRecord]
-    ) -> tuple[list[Found], list[str]]:
+    def _files(self, name: str, records: Iterable[DocumentRecord]) -> tuple[list[Found], list[str]]:
         """The originals of documents, and the documents whose originals are gone or damaged."""
         originals = Originals(self._originals / name)
         files, lost = [], []

@@ -188,7 +188,7 @@ def _versions(folder: Path) -> list[Version]:
 
 
 def _unnamed(folder: Path) -> bool:
-    """Whether a collection lies there whose alias is lost; drafts, which have none, do not count."""
+    """Whether a collection lies there whose alias is lost; drafts, which have none, are none."""
     return any(not version.edition for version in _versions(folder))
 
 
