@@ -192,6 +192,9 @@ def table(
     while len(body) > 2 and (label := _single(body[0])):
         title = f"{title}: {label}" if title else label
         body, header_rows = body[1:], max(0, header_rows - 1)
+    if len(body) == 1:
+        yield paragraph(" | ".join(filter(None, (title, *body[0]))), page)
+        return
     count = min(max(header_rows, guessed_header(body)), len(body) - 1)
     under = list(_labelled(body[count:]))
     yield from cut_table(Table(tuple(body[:count] + under), count, 1, inline(title)), page)

@@ -46,7 +46,8 @@ def _open(path: Path) -> "pypdfium2.PdfDocument":
     import pypdfium2
 
     try:
-        return pypdfium2.PdfDocument(path)
+        attached = str(path).startswith("/proc/self/fd/")  # a name that PDFium cannot follow
+        return pypdfium2.PdfDocument(path.read_bytes() if attached else path)
     except pypdfium2.PdfiumError as error:
         if getattr(error, "err_code", None) == _WRONG_PASSWORD:
             raise UnreadableFile(

@@ -44,6 +44,8 @@ def _slide(slide: Any) -> Iterator[Block]:
     title = slide.shapes.title
     if title is not None and title.has_text_frame:
         yield heading(1, title.text_frame.text)
+    if title is None or not title.has_text_frame or not title.text_frame.text.strip():
+        yield Block("heading", "", level=1, joint="")  # what follows is not of the slide before
     skipped = None if title is None else title.shape_id
     for shape in _leaves(slide.shapes):
         if shape.shape_id != skipped:
