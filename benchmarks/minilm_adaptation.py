@@ -269,7 +269,6 @@ def by_module(
 def by_qrels(encoder: Encoder, one: Mapping[str, Any]) -> list[float]:
     """nDCG@10 of each judged query of a data set."""
     import torch
-
     from eval.metrics import ndcg
 
     keys = [key for key, _ in one["corpus"]]
