@@ -269,7 +269,8 @@ def by_module(
 def by_qrels(encoder: Encoder, one: Mapping[str, Any]) -> list[float]:
     """nDCG@10 of each judged query of a data set."""
     import torch
-    from eval.metrics import ndcg
+
+    from eval.retrieval.metrics import ndcg
 
     keys = [key for key, _ in one["corpus"]]
     vectors = encoder.vectors([text for _, text in one["corpus"]])
