@@ -9,7 +9,7 @@ what is written is the plain form, which FlagEmbedding and `datasets` read too. 
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -111,7 +111,7 @@ def texts(examples: Iterable[Example]) -> Iterator[str]:
         yield from example.neg
 
 
-def _is_pair(value: Any) -> bool:
+def _is_pair(value: Any) -> TypeGuard[list[str]]:
     return (
         isinstance(value, list) and len(value) == 2 and all(isinstance(one, str) for one in value)
     )
