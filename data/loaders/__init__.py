@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
-from data.blocks import Loaded
+from data.blocks import Loaded, Scan
 from data.errors import UnreadableFile
 from data.limits import Limits
 from data.loaders.making import captioned, tidied
@@ -95,7 +95,7 @@ STREAMED: frozenset[str] = frozenset({"jsonl"})
 """Kinds that are read line by line, so that the file may be larger than memory."""
 
 
-def load(path: Path, kind: str) -> Iterator[Loaded]:
+def load(path: Path, kind: str) -> Iterator[Loaded | Scan]:
     """The blocks of a file, and warnings about it, by the loader of its kind (see `sniff`).
 
     Raises UnreadableFile as the loader does, and ValueError for a kind that does not exist. A
@@ -103,7 +103,7 @@ def load(path: Path, kind: str) -> Iterator[Loaded]:
     """
     if kind not in LOADERS.values():
         raise ValueError(f"kind must be one of {sorted(set(LOADERS.values()))}, got {kind!r}")
-    loaded: Iterator[Loaded] = import_module(f"data.loaders.{kind}").load(path)
+    loaded: Iterator[Loaded | Scan] = import_module(f"data.loaders.{kind}").load(path)
     return captioned(tidied(loaded))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from data.blocks import Loaded, LoadWarning
+from data.blocks import Loaded, LoadWarning, Scan
 from data.cleaning import inline
 from data.errors import UnreadableFile
 from data.limits import MIB
@@ -55,7 +55,7 @@ def _load(name: str, raw: bytes, attachments: Attachments, depth: int) -> Iterat
 
             yield from message(raw, name, attachments, depth + 1)
         else:
-            yield from load(path, kind)
+            yield from (one for one in load(path, kind) if not isinstance(one, Scan))
 
 
 @contextlib.contextmanager

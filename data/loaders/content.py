@@ -83,7 +83,7 @@ def check_size(size: int, name: str, kind: str, limits: Limits) -> None:
 
 
 def _family(kind: str) -> str:
-    return kind if kind in {"pdf", *(row[0] for row in _ZIPPED)} else "text"
+    return kind if kind in {"pdf", "images", *(row[0] for row in _ZIPPED)} else "text"
 
 
 def _content(head: bytes, path: Path) -> str:

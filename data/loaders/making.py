@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice, pairwise
 
-from data.blocks import Block, Loaded, LoadWarning, Table
+from data.blocks import Block, Loaded, Scan, Table
 from data.cleaning import clean, inline
 from data.tables import table_block
 
@@ -53,13 +53,13 @@ def line(text: str, page: int | None = None) -> Block:
     return Block("line", text, page)
 
 
-def tidied(loaded: Iterable[Loaded]) -> Iterator[Loaded]:
+def tidied(loaded: Iterable[Loaded | Scan]) -> Iterator[Loaded | Scan]:
     """The blocks without controls and without white space around them; empty ones are dropped.
 
     Blocks with a `joint` are left as they are: their loaders account for every character.
     """
     for one in loaded:
-        if isinstance(one, LoadWarning):
+        if not isinstance(one, Block):
             yield one
             continue
         if (one.joint, one.table, one.passage_id) == (None, None, None):
@@ -71,11 +71,11 @@ def tidied(loaded: Iterable[Loaded]) -> Iterator[Loaded]:
         yield one
 
 
-def captioned(loaded: Iterable[Loaded]) -> Iterator[Loaded]:
+def captioned(loaded: Iterable[Loaded | Scan]) -> Iterator[Loaded | Scan]:
     """The blocks, where a caption right above a table has become its title."""
     held: Block | None = None
     for one in loaded:
-        titled = one
+        titled: Loaded | Scan = one
         if held is not None and isinstance(one, Block):
             if one.table is not None and one.joint is None and not one.table.title:
                 named = replace(one.table, title=inline(held.text))
