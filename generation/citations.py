@@ -7,11 +7,26 @@ that was given, so that a citation can never point at anything else.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from llama_index.core.schema import MetadataMode, NodeWithScore
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """A piece of a passage that an answer rests on.
+
+    Attributes:
+        text: The piece as it stands in the passage.
+        start: Where it begins in the passage's ``text``, in characters.
+        end: Where it ends, exclusive.
+    """
+
+    text: str
+    start: int
+    end: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +41,11 @@ class Citation:
         char_start: Where the passage begins in the page (or document), in characters.
         char_end: Where it ends, exclusive.
         text: The passage as it was given to the reader.
+        title: The heading above the passage, or the name of its sheet; empty where there is none.
+        place: Where it stands, for a person: "page 3", "slide 4", "sheet Pumps", or the title and
+            id of a record; empty where the document has no such parts.
+        boxes: Where it stands on its pages, as page, left, top, right, bottom in points.
+        quotes: What the answer rests on, the best first; none where that is the whole passage.
     """
 
     n: int
@@ -35,10 +55,14 @@ class Citation:
     char_start: int
     char_end: int
     text: str
+    title: str = ""
+    place: str = ""
+    boxes: tuple[tuple[float, ...], ...] = ()
+    quotes: tuple[Quote, ...] = ()
 
     @classmethod
-    def of(cls, n: int, node: NodeWithScore) -> "Citation":
-        """Cite ``node`` as passage ``n``.
+    def of(cls, n: int, node: NodeWithScore, spans: Sequence[tuple[int, int]] = ()) -> "Citation":
+        """Cite ``node`` as passage ``n``; ``spans`` are the ranges of its text that are quoted.
 
         Reads ``source``, ``page``, ``char_start`` and ``char_end`` from the node's metadata. A node
         from elsewhere that lacks them gets its document id (or its own) as source, no page, and
@@ -55,15 +79,42 @@ class Citation:
         if start is None:
             start = _as_int(getattr(node.node, "start_char_idx", None)) or 0
         end = _as_int(metadata.get("char_end"))
+        source = str(metadata.get("source") or node.node.ref_doc_id or node.node.node_id)
+        page = _as_int(metadata.get("page"))
+        headings = metadata.get("headings") or ()
+        title = str(headings[-1]) if headings else ""
         return cls(
             n=n,
             passage_id=node.node.node_id,
-            source=str(metadata.get("source") or node.node.ref_doc_id or node.node.node_id),
-            page=_as_int(metadata.get("page")),
+            source=source,
+            page=page,
             char_start=start,
             char_end=start + len(text) if end is None else end,
             text=text,
+            title=title,
+            place=describe_place(source, page, title, metadata.get("passage_id")),
+            boxes=tuple(map(tuple, metadata.get("boxes") or ())),
+            quotes=tuple(Quote(text[a:b], a, b) for a, b in spans),
         )
+
+
+def describe_place(source: str, page: int | None, title: str, record_id: object = None) -> str:
+    """Say where in its document a passage stands, as a person would.
+
+    Args:
+        source: Name of the document.
+        page: Its page, slide or sheet, from 1.
+        title: The innermost heading above the passage.
+        record_id: A pre-cut passage's own id.
+    """
+    if record_id:
+        return f"{title} ({record_id})" if title else str(record_id)
+    kind = source.rpartition(".")[2].lower()
+    if page is None:
+        return ""
+    if kind in {"xlsx", "xlsm", "xls", "ods"}:
+        return f"sheet {title or page}"
+    return f"{'slide' if kind in {'pptx', 'ppt', 'odp'} else 'page'} {page}"
 
 
 def _as_int(value: Any) -> int | None:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse
@@ -11,16 +11,21 @@ from llama_index.core.llms import LLM
 from llama_index.core.schema import NodeWithScore
 
 from generation.abstention import ABSTAINED, AbstentionFilter
+from generation.answerability import answerability
 from generation.budget import TokenBudget
 from generation.citations import Citation, CitationResolver
 from generation.coverage import citation_coverage
 from generation.errors import GenerationError
+from generation.evidence import EvidenceFinder
+from generation.marking import find_quotes
 from generation.prompts import Numbered, build_messages, new_tag
 from generation.reading import Reading, ReadingEvent, TextDelta, ThinkingDelta
 from generation.server_errors import explain_failure, server_address
 from generation.thinking import ThinkingFilter
 
 INCLUDE_USAGE: Final[Mapping[str, Any]] = {"stream_options": {"include_usage": True}}
+_PASSAGES_WEIGHED: Final = 8
+"""As many as the weights of `generation.answerability` were fitted with."""
 _LOGGER: Final = logging.getLogger(__name__)
 
 
@@ -93,6 +98,8 @@ class LLMReader:
         deadline: Seconds that the whole answer may take, above 0.
         starts_thinking: Whether the model's text begins inside a reasoning block (see
             ``ThinkingFilter``).
+        finder: Estimates whether the passages hold an answer, and finds the sentences that the
+            answer rests on; without one, citations mark whole passages.
         call_arguments: Passed to every ``astream_chat``. By default an OpenAI-style model is asked
             for token usage and given ``budget.max_answer_tokens`` as ``max_tokens``; any other
             gets none.
@@ -111,6 +118,7 @@ class LLMReader:
         *,
         deadline: float = 120.0,
         starts_thinking: bool = False,
+        finder: EvidenceFinder | None = None,
         call_arguments: Mapping[str, Any] | None = None,
     ) -> None:
         if deadline <= 0:
@@ -125,6 +133,7 @@ class LLMReader:
         self._budget = budget
         self._deadline = deadline
         self._starts_thinking = starts_thinking
+        self._finder = finder
         if call_arguments is None:
             call_arguments = _default_arguments(llm, budget)
         self._call_arguments = dict(call_arguments)
@@ -159,7 +168,8 @@ class LLMReader:
             yield event
         if not parser.text.strip():
             raise self._no_answer(facts)
-        yield self._reading(messages, used, len(passages), facts, parser)
+        reading = self._reading(messages, used, len(passages), facts, parser)
+        yield await asyncio.to_thread(self._with_evidence, reading, question, used)
 
     def _fit(
         self, question: str, passages: Sequence[NodeWithScore], tag: str
@@ -201,6 +211,15 @@ class LLMReader:
             raise explained from error
         finally:
             pieces.put_nowait(None)
+
+    def _with_evidence(self, reading: Reading, question: str, used: Numbered) -> Reading:
+        """Add which sentences are cited, and how likely the passages hold an answer at all."""
+        if self._finder is None or not used:
+            return reading
+        spans = find_quotes(reading.text, used, self._finder.terms)
+        citations = [Citation.of(c.n, used[c.n], spans.get(c.n, ())) for c in reading.citations]
+        evidence = self._finder.find(question, list(used.values())[:_PASSAGES_WEIGHED])
+        return replace(reading, citations=citations, answerability=answerability(evidence))
 
     def _no_answer(self, facts: _Facts) -> GenerationError:
         """The error of a model that wrote nothing, since an error is never an answer."""

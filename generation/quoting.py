@@ -1,265 +1,287 @@
 """The reader that needs no language model: it quotes.
 
-The sentences of the passages are scored against the question and the best ones are shown as they
-stand, each with the number of its passage. Nothing is written that is not in a document, except one
-line that says so.
+The best sentence of the passages comes first, then what adds to it. Nothing is written that is not
+in a document, except a line that says that there is probably no answer.
 """
 
 import asyncio
-import logging
-import math
-import re
-from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 from llama_index.core.schema import MetadataMode, NodeWithScore
 
-from data.sentences import split_sentences
-from data.text import QUESTION_STOP_WORDS, Stems
+from data.tables import cells, markdown_row
+from generation.answerability import answerability, is_answered
 from generation.citations import Citation, defuse_markers
+from generation.evidence import FEATURES, Array, Evidence, EvidenceFinder, Vectors
+from generation.fitted_weights import QUOTING
+from generation.passage_units import Span, Unit, header_rows, plain
 from generation.reading import Reading, ReadingEvent, TextDelta
 
-Vector = npt.NDArray[np.float32]
+NO_PASSAGE: Final = "No passage was found for your question."
+NOTHING_RELEVANT: Final = "No passage that was found seems to answer your question."
+CLOSEST: Final = "Closest, but probably not an answer:"
+MORE: Final = "More:"
 
-LEAD_IN: Final = "No language model is connected. The passages closest to your question say:"
-NO_PASSAGE: Final = "No passage was found for your question, and no language model is connected."
-NOTHING_RELEVANT: Final = (
-    "No passage that was found seems to answer your question, and no language model is connected."
-)
-
-_WORD: Final = re.compile(r"\w+")
-_LOGGER: Final = logging.getLogger(__name__)
+_MOST_ROWS: Final = 8
+_SHARE_OF_BEST: Final = 0.005
+"""Odds, against those of the best quotation, below which nothing more is quoted."""
+_REPEATS: Final = 0.9
+"""Cosine or share of common terms from which a sentence says the same as one that is quoted."""
+_LONGEST_TERMS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
-class _Sentence:
-    """A sentence of a passage: ``text`` as it stands, ``n`` from 1, ``position`` from 0."""
+class Quotation:
+    """Adjoining units of one passage, quoted together.
+
+    Attributes:
+        n: Number of the passage, from 1.
+        units: What was chosen, in the passage's order.
+        best: The unit that was chosen first.
+    """
 
     n: int
-    position: int
-    text: str
-    terms: frozenset[str]
+    units: tuple[Unit, ...]
+    best: Unit
+
+    @property
+    def spans(self) -> list[Span]:
+        """The ranges of the passage that are quoted: one, or one for each row of a table."""
+        if self.best.table is not None:
+            return [unit.core for unit in self.units]
+        return [(min(u.span[0] for u in self.units), max(u.span[1] for u in self.units))]
 
 
 class QuotingReader:
-    """Quotes the sentences of the passages that come closest to the question.
+    """Quotes what in the passages comes closest to the question, the best first.
 
-    A sentence's score is a weighted mean of two numbers between 0 and 1, plus a small bonus for
-    sentences of passages that the retriever ranked high:
+    Each sentence, list item and row of a table is scored by a weighted sum of its evidence (see
+    `generation.evidence`); `generation.fitted_weights` tells what the weights were fitted on. A
+    sentence that leans on the one before ("It ...") brings it, a lead-in brings its list, and
+    chosen sentences that adjoin are quoted as one. Where the passages probably hold no answer
+    (`generation.answerability`) the text says so and shows the closest ones.
 
-    - lexical: the idf of the question's terms that the sentence has, over the idf of all of the
-      question's terms; idf as in BM25 (Robertson and Spärck Jones), counted over the candidate
-      sentences, stop words left out;
-    - dense, with an encoder: the cosine of question and sentence. Only the ``embedded_sentences``
-      lexically best sentences are encoded, to bound the time.
-
-    Sentences are then picked by maximal marginal relevance (Carbonell and Goldstein, SIGIR 1998)
-    and put back into the order of the passages. Of a picked sentence, white space is joined to
-    single blanks and a bracketed number of its own (``[3]``, a reference of the document) is shown
-    as ``(3)``, since ``[3]`` would cite our passage 3; all else is verbatim.
-
-    The defaults were chosen on 300 questions of XQuAD (English), each with the six best passages of
-    BM25, 98.3 % of which hold the answer: the quotes hold it for 95.3 % with four sentences (93.7 %
-    without an encoder) and for 84.3 % with one (80.3 %), at 45 ms a question with MiniLM on two
-    cores.
+    Of a quotation white space is joined, and a bracketed number of its own (``[3]``, a reference of
+    the document) is shown as ``(3)``, since ``[3]`` would cite our passage 3; all else is verbatim.
 
     Args:
-        sentences: How many sentences to quote at most, at least 1.
+        sentences: How many sentences to choose at most, at least 1.
         passages: How many of the best passages to look at, at least 1.
-        embed: Encodes texts: ``n`` texts to a float array ``(n, dimension)`` of unit rows.
-        embed_query: Encodes the question to a float array ``(dimension,)`` of unit length.
-        dense_weight: Share of the dense score where there is one, from 0 to 1.
-        diversity: Share of the redundancy penalty in picking, from 0 to 1.
-        min_similarity: Cosine from which a sentence counts as relevant although it shares no term
-            with the question; the default suits the bundled MiniLM.
-        embedded_sentences: How many sentences are encoded at most, at least 1.
-        language: Snowball stemmer for both sides.
+        finder: Finds the evidence; by words alone where it has no encoder.
 
     Raises:
-        ValueError: A number is out of its range, or only one of the two encoders is given.
+        ValueError: A number is out of its range.
     """
 
     name = "quote"
 
-    def __init__(  # noqa: PLR0913 - independent, named and optional
-        self,
-        *,
-        sentences: int = 4,
-        passages: int = 8,
-        embed: Callable[[list[str]], Vector] | None = None,
-        embed_query: Callable[[str], Vector] | None = None,
-        dense_weight: float = 0.6,
-        diversity: float = 0.2,
-        min_similarity: float = 0.35,
-        embedded_sentences: int = 40,
-        language: str = "english",
+    def __init__(
+        self, *, sentences: int = 3, passages: int = 8, finder: EvidenceFinder | None = None
     ) -> None:
-        for label, count in (
-            ("sentences", sentences),
-            ("passages", passages),
-            ("embedded_sentences", embedded_sentences),
-        ):
+        for label, count in (("sentences", sentences), ("passages", passages)):
             if count < 1:
                 raise ValueError(f"{label} must be at least 1, got {count}")
-        for label, share in (("dense_weight", dense_weight), ("diversity", diversity)):
-            if not 0 <= share <= 1:
-                raise ValueError(f"{label} must be from 0 to 1, got {share}")
-        if (embed is None) != (embed_query is None):
-            raise ValueError("embed and embed_query must be given together")
-        self._stems = Stems(language, QUESTION_STOP_WORDS)
-        self._sentences = sentences
-        self._passages = passages
-        self._embed = embed
-        self._embed_query = embed_query
-        self._dense_weight = dense_weight
-        self._diversity = diversity
-        self._min_similarity = min_similarity
-        self._embedded_sentences = embedded_sentences
+        self._sentences, self._passages = sentences, passages
+        self._finder = finder or EvidenceFinder()
 
     async def read(
         self, question: str, passages: Sequence[NodeWithScore]
     ) -> AsyncGenerator[ReadingEvent, None]:
-        """Stream the quotations, one delta a sentence, then the ``Reading``.
+        """Stream the quotations, one delta each, then the ``Reading``.
 
-        Where nothing relevant was found the text says so, ``grounded`` is False and ``abstained``
-        is True. Each quoted sentence is cited, so the coverage is 1 where there is one.
+        Where nothing fits, the text says so, ``grounded`` is False and ``abstained`` is True. Each
+        quoted sentence is cited, so the coverage is 1 where there is one.
         """
         used = passages[: self._passages]
-        answerable = bool(used) and bool(question.strip())
-        picked = await asyncio.to_thread(self._pick, question, used) if answerable else []
-        pieces = list(_compose(picked, found=bool(used)))
-        for piece in pieces:
+        quotations: list[Quotation] = []
+        probability: float | None = 0.0 if used else None
+        asked = ""
+        if used and question.strip():
+            quotations, probability, asked = await asyncio.to_thread(self._choose, question, used)
+        abstained = not quotations or not is_answered(probability)
+        pieces = []
+        for piece in _compose(quotations, used, asked, abstained=abstained):
+            pieces.append(piece)
             yield TextDelta(piece)
-        cited = dict.fromkeys(sentence.n for sentence in picked)
         yield Reading(
             text="".join(pieces),
-            citations=[Citation.of(n, used[n - 1]) for n in cited],
+            citations=_cite(quotations, used),
             passages_used=len(used),
             passages_given=len(passages),
             unknown_citations=0,
             model="",
             prompt_tokens=0,
             completion_tokens=0,
-            grounded=bool(picked),
-            coverage=1.0 if picked else None,
-            abstained=not picked,
+            grounded=not abstained,
+            coverage=None if abstained else 1.0,
+            abstained=abstained,
+            answerability=probability,
         )
 
-    def _pick(self, question: str, passages: Sequence[NodeWithScore]) -> list[_Sentence]:
-        """Choose the sentences to quote, in reading order."""
-        candidates = list(_candidates(passages, self._stems))
-        wanted = _terms(question, self._stems)
-        lexical = _coverage(wanted, candidates)
-        bonus = np.array([0.1 / sentence.n for sentence in candidates], dtype=np.float32)
-        best_first = np.argsort(-(lexical + bonus), kind="stable")
-        kept = best_first[: self._embedded_sentences]
-        candidates = [candidates[i] for i in kept]
-        lexical, bonus = lexical[kept], bonus[kept]
-        if not candidates:
-            return []
-        vectors, dense = self._similarities(question, candidates)
-        relevant = lexical > 0 if dense is None else (lexical > 0) | (dense >= self._min_similarity)
-        if not relevant.any():
-            return []
-        score = lexical if dense is None else _mix(dense, lexical, self._dense_weight)
-        score = np.where(relevant, score + bonus, -np.inf)
-        redundancy = _overlap(candidates) if vectors is None else vectors @ vectors.T
-        chosen = _diverse(score, redundancy, self._sentences, self._diversity)
-        return sorted((candidates[i] for i in chosen), key=lambda s: (s.n, s.position))
-
-    def _similarities(
-        self, question: str, candidates: Sequence[_Sentence]
-    ) -> tuple[Vector | None, Vector | None]:
-        """Encode: sentence vectors ``(n, dimension)`` and their cosines ``(n,)``, or two None."""
-        if self._embed is None or self._embed_query is None:
-            return None, None
-        vectors = np.asarray(self._embed([s.text for s in candidates]), dtype=np.float32)
-        query = np.asarray(self._embed_query(question), dtype=np.float32).reshape(-1)
-        if vectors.shape != (len(candidates), query.shape[0]):
-            _LOGGER.warning(
-                "sentence vectors of shape %s do not fit the question's %s; not used",
-                vectors.shape,
-                query.shape,
-            )
-            return None, None
-        return vectors, vectors @ query
+    def _choose(
+        self, question: str, passages: Sequence[NodeWithScore]
+    ) -> tuple[list[Quotation], float | None, str]:
+        """What to quote, best first; the probability that it answers; what was looked for."""
+        evidence = self._finder.find(question, passages)
+        scores = evidence.features @ weights_of(QUOTING)
+        relevant = evidence.features[:, :2].max(axis=1, initial=0) > 0
+        chosen = pick(evidence, np.where(relevant, scores, -np.inf), self._sentences)
+        rarest = sorted(evidence.wanted, key=lambda term: -evidence.wanted[term])
+        asked = ", ".join(self._finder.words(question, rarest[:_LONGEST_TERMS]))
+        return join_units(evidence, chosen, passages), answerability(evidence), asked
 
 
-def _terms(text: str, stems: Stems) -> frozenset[str]:
-    """Stems of the text's words without stop words."""
-    return frozenset(filter(None, (stems[word.lower()] for word in _WORD.findall(text))))
+def weights_of(weights: Mapping[str, float]) -> Array:
+    """Weights by name as an array in the order of ``FEATURES``."""
+    return np.array([weights[name] for name in FEATURES])
 
 
-def _candidates(passages: Sequence[NodeWithScore], stems: Stems) -> Iterator[_Sentence]:
-    """Yield the passages' sentences of three words and more, repeated ones once, no headings."""
-    seen: set[str] = set()
-    for n, passage in enumerate(passages, start=1):
-        text = passage.node.get_content(MetadataMode.NONE)
-        headings = passage.node.metadata.get("headings") or ()
-        for position, (start, end) in enumerate(split_sentences(text)):
-            quote = defuse_markers(" ".join(text[start:end].split()))
-            if quote.lstrip("# ") in headings:
-                continue
-            if len(_WORD.findall(quote)) >= 3 and quote not in seen:
-                seen.add(quote)
-                yield _Sentence(n, position, quote, _terms(quote, stems))
+def pick(evidence: Evidence, scores: Array, count: int) -> list[int]:
+    """Indices of up to ``count`` candidates, best first, none that repeats another.
 
-
-def _coverage(wanted: frozenset[str], sentences: Sequence[_Sentence]) -> Vector:
-    """Score ``(n,)``: the idf-weighted share of ``wanted`` that each sentence has, from 0 to 1."""
-    frequency = Counter(term for sentence in sentences for term in sentence.terms & wanted)
-    idf = {
-        term: math.log1p((len(sentences) - frequency[term] + 0.5) / (frequency[term] + 0.5))
-        for term in wanted
-    }
-    total = math.fsum(idf.values()) or 1.0
-    return np.array(
-        [sum(idf[term] for term in sentence.terms & wanted) / total for sentence in sentences],
-        dtype=np.float32,
-    )
-
-
-def _mix(dense: Vector, lexical: Vector, weight: float) -> Vector:
-    """Return the weighted mean of the cosine (negative counts as 0) and the lexical score."""
-    return (weight * np.clip(dense, 0, 1) + (1 - weight) * lexical).astype(np.float32)
-
-
-def _overlap(sentences: Sequence[_Sentence]) -> Vector:
-    """Return ``(n, n)``: the Jaccard similarity of the sentences' terms."""
-    matrix = [
-        [len(a.terms & b.terms) / (len(a.terms | b.terms) or 1) for b in sentences]
-        for a in sentences
-    ]
-    return np.array(matrix, dtype=np.float32)
-
-
-def _diverse(score: Vector, redundancy: Vector, count: int, diversity: float) -> list[int]:
-    """Pick up to ``count`` indices by maximal marginal relevance.
-
-    Picking stops at sentences that score below a third of the best one.
+    It ends where the odds of the next fall below a share of the best one's. Scores of ``-inf`` are
+    never picked.
     """
-    floor = float(score.max()) / 3
     chosen: list[int] = []
-    open_indices = [i for i in range(len(score)) if score[i] >= floor]
-    while open_indices and len(chosen) < count:
-        gains = [
-            (1 - diversity) * score[i]
-            - diversity * max((redundancy[i, j] for j in chosen), default=0)
-            for i in open_indices
-        ]
-        chosen.append(open_indices.pop(int(np.argmax(gains))))
+    for i in np.argsort(-scores, kind="stable"):
+        if len(chosen) == count or not np.isfinite(scores[i]):
+            break
+        if chosen and scores[i] < scores[chosen[0]] + np.log(_SHARE_OF_BEST):
+            break
+        if not any(_repeats(evidence, int(i), other) for other in chosen):
+            chosen.append(int(i))
     return chosen
 
 
-def _compose(picked: Sequence[_Sentence], *, found: bool) -> Iterator[str]:
-    """Yield the pieces of the text: the lead-in, then a list item for each sentence."""
-    if not picked:
-        yield NOTHING_RELEVANT if found else NO_PASSAGE
+def _repeats(evidence: Evidence, one: int, other: int) -> bool:
+    a, b = evidence.terms[one], evidence.terms[other]
+    common = len(a & b) / (len(a | b) or 1)
+    vectors: Vectors | None = evidence.vectors
+    if common >= _REPEATS or vectors is None:
+        return common >= _REPEATS
+    return common > 0.5 and float(vectors[one] @ vectors[other]) >= _REPEATS
+
+
+def join_units(
+    evidence: Evidence, chosen: Sequence[int], passages: Sequence[NodeWithScore]
+) -> list[Quotation]:
+    """Put chosen units that adjoin, and rows of one table, into one quotation each."""
+    quotations: list[Quotation] = []
+    for i in chosen:
+        candidate = evidence.candidates[i]
+        for k, known in enumerate(quotations):
+            if known.n == candidate.n and _adjoin(passages, known, candidate.unit):
+                units = sorted((*known.units, candidate.unit), key=lambda unit: unit.core)
+                quotations[k] = replace(known, units=tuple(units))
+                break
+        else:
+            quotations.append(Quotation(candidate.n, (candidate.unit,), candidate.unit))
+    return quotations
+
+
+def _adjoin(passages: Sequence[NodeWithScore], known: Quotation, unit: Unit) -> bool:
+    """Whether ``unit`` is a row of the same table, or lies in or next to what is quoted."""
+    if unit.table is not None or known.best.table is not None:
+        return unit.table is not None and unit.table == known.best.table
+    ((start, end),) = known.spans
+    if unit.span[0] <= end and start <= unit.span[1]:
+        return True
+    text = passages[known.n - 1].node.get_content(MetadataMode.NONE)
+    gap = text[end : unit.span[0]] if unit.span[0] > end else text[unit.span[1] : start]
+    return not gap.strip() and gap.count("\n") <= 1
+
+
+def _cite(quotations: Sequence[Quotation], passages: Sequence[NodeWithScore]) -> list[Citation]:
+    spans: dict[int, list[Span]] = {}
+    for one in quotations:
+        spans.setdefault(one.n, []).extend(one.spans)
+    return [Citation.of(n, passages[n - 1], found) for n, found in spans.items()]
+
+
+def _compose(
+    quotations: Sequence[Quotation],
+    passages: Sequence[NodeWithScore],
+    asked: str,
+    *,
+    abstained: bool,
+) -> Iterator[str]:
+    """Yield the pieces of the text: the best quotation, then the others as a list."""
+    if not quotations:
+        looked = f" I looked for: {asked}." if asked else ""
+        yield (NOTHING_RELEVANT + looked) if passages else NO_PASSAGE
         return
-    yield f"{LEAD_IN}\n"
-    for sentence in picked:
-        yield f"\n- {sentence.text} [{sentence.n}]"
+    if abstained:
+        looked = f" I looked for: {asked}." if asked else ""
+        yield f"{NOTHING_RELEVANT}{looked}\n\n{CLOSEST}\n"
+    for i, one in enumerate(quotations):
+        text = passages[one.n - 1].node.get_content(MetadataMode.NONE)
+        if i == 0 and not abstained:
+            yield _best(text, one)
+            continue
+        if i == 1 and not abstained:
+            yield f"\n\n{MORE}\n"
+        yield f"\n{_further(text, one)}"
+
+
+def _best(text: str, one: Quotation) -> str:
+    """The first quotation: its best sentence in bold among its neighbours."""
+    if one.best.table is not None:
+        return f"{_table(text, one)}\n\n[{one.n}]"
+    ((start, end),) = one.spans
+    core = one.best.core
+    parts = (_prose(text[start : core[0]]), _prose(text[core[0] : core[1]]))
+    before, best = parts
+    behind = _lines(text[core[1] : end])
+    bold = f"**{best}**" if best else ""
+    head = f"{before} {bold}".strip()
+    if behind and "\n" in behind:
+        return f"{head}\n\n{behind} [{one.n}]"
+    return f"{head} {behind}".rstrip() + f" [{one.n}]"
+
+
+def _further(text: str, one: Quotation) -> str:
+    """A further quotation as a list item, indented where it has lines of its own."""
+    if one.best.table is not None:
+        body = f"{_table(text, one)}\n\n[{one.n}]"
+    else:
+        ((start, end),) = one.spans
+        body = f"{_lines(text[start:end])} [{one.n}]"
+    return "- " + body.replace("\n", "\n  ")
+
+
+def _prose(text: str) -> str:
+    return defuse_markers(plain(text)).replace("*", "\\*") if text.strip() else ""
+
+
+def _lines(text: str) -> str:
+    """Prose in one line, and list items behind it as a list."""
+    from generation.passage_units import parse_blocks
+
+    blocks = parse_blocks(text)
+    if sum(block.kind == "item" for block in blocks) < 2:
+        return _prose(text)
+    shown = []
+    for block in blocks:
+        words = _prose(text[block.start : block.end])
+        shown.append(f"- {words}" if block.kind == "item" else f"{words}\n")
+    return "\n".join(shown)
+
+
+def _table(text: str, one: Quotation) -> str:
+    """The header of a table with the rows that were chosen."""
+    block = one.best.table
+    assert block is not None  # noqa: S101 - callers have looked
+    lines = [line for line in text[block.start : block.end].splitlines() if line.strip()]
+    top = header_rows(lines)
+    rows = [cells(text[slice(*unit.core)]) for unit in one.units[:_MOST_ROWS]]
+    width = max(map(len, rows))
+    names = cells(lines[top - 2]) if top > 1 else [""] * width
+    used = [k for k in range(width) if any(k < len(row) and row[k] for row in rows)]
+
+    def shown(row: Sequence[str]) -> str:
+        return markdown_row(defuse_markers(row[k]) if k < len(row) else "" for k in used)
+
+    return "\n".join([shown(names), markdown_row(["---"] * len(used)), *map(shown, rows)])

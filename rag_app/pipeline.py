@@ -110,6 +110,7 @@ class Pipeline:
                         trace=trace,
                         truncated=event.truncated,
                         abstained=event.abstained,
+                        answerability=event.answerability,
                     )
 
     async def _search(

@@ -137,6 +137,8 @@ class Answer:
         trace: how it came about.
         truncated: whether it broke off, at the token limit or with the connection.
         abstained: whether the reader found no answer in the passages; the text says so.
+        answerability: the probability that the passages hold an answer, from 0 to 1, estimated
+            without a language model; None where it was not.
     """
 
     text: str
@@ -146,6 +148,7 @@ class Answer:
     trace: Trace
     truncated: bool = False
     abstained: bool = False
+    answerability: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The command line's JSON document."""
@@ -154,7 +157,9 @@ class Answer:
             "grounded": self.grounded,
             "truncated": self.truncated,
             "abstained": self.abstained,
+            "answerability": self.answerability,
             "citations": [asdict(citation) for citation in self.citations],
+            "hits": [asdict(hit) for hit in self.hits],
             "trace": asdict(self.trace),
         }
 

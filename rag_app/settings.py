@@ -290,7 +290,7 @@ class ReaderSettings(_Section):
 
     kind: ReaderName = Field("quote", description="Quote passages (no LLM), or let an LLM answer.")
     passages: int = Field(6, ge=0, le=100, description="Passages handed to the reader.")
-    sentences: int = Field(5, ge=1, le=20, description="Sentences the quoting reader shows.")
+    sentences: int = Field(3, ge=1, le=20, description="Sentences the quoting reader shows.")
 
 
 class LLMSettings(_Section):

@@ -18,13 +18,14 @@ from data.parsing import Parser
 from data.splitting import Splitter
 from generation.choosing import Chooser, LLMChooser
 from generation.condensing import Condenser, LLMCondenser, NoCondenser
+from generation.evidence import EvidenceFinder
 from generation.quoting import QuotingReader
 from generation.reading import Reader
+from generation.vector_memory import VectorMemory
 from rag_app import telemetry
 from rag_app.application import Application
 from rag_app.assembly.encoders import EncoderChoice, choose
 from rag_app.collections.indexes import AwaitReaders, Kit, TakesIn
-from rag_app.collections.leftovers import sweep
 from rag_app.collections.ownership import HeldByAnother, Ownership
 from rag_app.errors import SettingsError
 from rag_app.ingestion.engine import Ingestor
@@ -65,6 +66,9 @@ from retrieval.retriever import (
 from retrieval.rewriting import LLMRewriter, NoRewriter, Rewriter
 
 silence_telemetry = telemetry.silence
+
+_SENTENCES = 50_000
+"""Sentences whose vectors are remembered for an encoder, at 2 kB each for 384 dimensions."""
 
 
 def open_service(settings: Settings) -> Service:
@@ -111,9 +115,6 @@ def open_application(
 def _application(settings: Settings, ownership: Ownership | None, may_block: bool) -> Application:
     kits = _Kits(settings)
     pipelines = _Pipelines(settings, kits.encoder)
-    places = collections(settings)
-    if ownership:
-        sweep(settings.storage.path, places)
 
     async def release() -> None:
         await pipelines.close()
@@ -122,7 +123,7 @@ def _application(settings: Settings, ownership: Ownership | None, may_block: boo
             ownership.release()
 
     return Application(
-        places,
+        collections(settings),
         kits,
         pipelines,
         settings.storage.path,
@@ -307,13 +308,13 @@ def llm(
     )
 
 
-def llm_reader(settings: LLMSettings, client: LLM) -> Reader:
-    """Answers with an LLM, within its context window."""
+def llm_reader(settings: LLMSettings, client: LLM, finder: EvidenceFinder | None = None) -> Reader:
+    """Answers with an LLM, within its context window; `finder` marks the sentences it cites."""
     from generation.budget import TokenBudget
     from generation.llm_reader import LLMReader
 
     budget = TokenBudget(settings.context_window, settings.max_tokens)
-    return LLMReader(client, budget, deadline=settings.timeout)
+    return LLMReader(client, budget, deadline=settings.timeout, finder=finder)
 
 
 @asynccontextmanager
@@ -445,6 +446,7 @@ class _Pipelines:
         self._models: dict[tuple[LLMSettings, bool], LLM] = {}
         self._rewriters: dict[object, Rewriter] = {}
         self._rerankers: dict[object, Reranker] = {}
+        self._finders: dict[str, EvidenceFinder] = {}
         self._reference: tuple[object, BaseRetriever] | None = None
 
     def __call__(self, store: PassageStore, options: QueryOptions) -> Pipeline:
@@ -587,21 +589,32 @@ class _Pipelines:
         return self._reference[1]
 
     def _reader(self, settings: Settings) -> Reader:
-        chosen, model = settings.reader, self._encoders(settings.encoder.name)
+        chosen = settings.reader
         makers: dict[str, Callable[[], Reader]] = {
             "quote": lambda: QuotingReader(
                 sentences=chosen.sentences,
                 passages=max(1, chosen.passages),
-                embed=lambda texts: model.encode_passages(texts).vectors,
-                embed_query=model.encode_query,
-                language=settings.bm25.language,
+                finder=self._finder(settings),
             ),
             "llm": lambda: self._llm_reader(settings),
         }
         return makers[chosen.kind]()
 
+    def _finder(self, settings: Settings) -> EvidenceFinder:
+        """With the bundled encoder, whichever one searches: its weights were fitted to that.
+
+        Kept for all questions, since it remembers the vectors of sentences.
+        """
+        language = settings.bm25.language
+        if language not in self._finders:
+            model = self._encoders("minilm")
+            vectors = VectorMemory(lambda texts: model.encode_passages(texts).vectors, _SENTENCES)
+            self._finders[language] = EvidenceFinder(language, vectors, model.encode_query)
+        return self._finders[language]
+
     def _llm_reader(self, settings: Settings) -> Reader:
-        return llm_reader(settings.llm, self._model(settings, OwnLLM()))
+        model = self._model(settings, OwnLLM())
+        return llm_reader(settings.llm, model, self._finder(settings))
 
 
 def _retro_star(chosen: Rerank, model: LLM, **graded: Any) -> Reranker:

@@ -5,7 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from llama_index.core.schema import NodeWithScore, TextNode
 
-from generation.citations import Citation, CitationResolver, defuse_markers
+from generation.citations import (
+    Citation,
+    CitationResolver,
+    Quote,
+    defuse_markers,
+    describe_place,
+)
 from tests.generation.support import passage
 
 MARKERS = ["[1]", "[2]", "[9]", "[1, 2]", "[1-3]", "【1】", "【2†L1-L4】", "[passage 3]", "[^1]"]
@@ -152,7 +158,9 @@ def test_defused_text_cites_nothing(text):
 def test_citation_reads_the_position_of_its_passage():
     node = passage("Water boils.", source="a.pdf", page=4)
     citation = Citation.of(2, node)
-    assert citation == Citation(2, node.node.node_id, "a.pdf", 4, 10, 22, "Water boils.")
+    assert citation == Citation(
+        2, node.node.node_id, "a.pdf", 4, 10, 22, "Water boils.", place="page 4"
+    )
 
 
 def test_citation_of_a_foreign_node_falls_back_to_what_it_has():
@@ -163,3 +171,23 @@ def test_citation_of_a_foreign_node_falls_back_to_what_it_has():
 def test_citations_are_numbered_from_one():
     with pytest.raises(ValueError, match="at least 1"):
         Citation.of(0, passage("Water."))
+
+
+@pytest.mark.parametrize(
+    ("source", "page", "title", "record", "place"),
+    [
+        ("a.pdf", 3, "Scope", None, "page 3"),
+        ("a.pptx", 4, "Pumps", None, "slide 4"),
+        ("a.xlsx", 2, "Pumps", None, "sheet Pumps"),
+        ("a.md", None, "Scope", None, ""),
+        ("a.jsonl", None, "The weir", "p12", "The weir (p12)"),
+        ("a.jsonl", None, "", "p12", "p12"),
+    ],
+)
+def test_a_place_is_named_as_a_person_would(source, page, title, record, place):
+    assert describe_place(source, page, title, record) == place
+
+
+def test_quotes_are_ranges_of_the_passage():
+    cited = Citation.of(1, passage("Water boils. It is hot."), [(13, 23)])
+    assert cited.quotes == (Quote("It is hot.", 13, 23),)

@@ -261,7 +261,8 @@ async def test_results_are_the_documents_of_the_command_line(store):
     assert contract <= set(told["hits"][0])
     told = answer.as_dict()
     assert {"answer", "citations", "trace"} <= set(told)
-    contract = {"n", "passage_id", "source", "page", "char_start", "char_end", "text"}
+    contract = {"n", "passage_id", "source", "title", "page", "boxes", "char_start", "char_end"}
+    contract |= {"quotes", "text", "place"}
     assert contract == set(told["citations"][0])
 
 

@@ -1,1 +1,0 @@
-"""Whether answers stand by their citations: precision and recall, faithfulness, abstention."""

@@ -1,0 +1,265 @@
+"""What of a passage can be quoted: sentences, list items and rows of tables, each with its place.
+
+Headings, lines of a mail's header, captions, header rows and code are recognised and left out: they
+say what something is about, and answer nothing. So are questions, whose answer stands behind them.
+"""
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import Final
+
+from data.sentences import split_sentences
+from data.tables import cells, named_row
+
+Span = tuple[int, int]
+"""A half-open range of characters."""
+
+_HEADING: Final = re.compile(r"[ \t]*#{1,6}[ \t]")
+_MAIL_HEADER: Final = re.compile(
+    r"(?:from|to|cc|bcc|date|sent|subject|reply-to|message-id|attachments?|von|an|datum|gesendet|"
+    r"betreff|de|para|fecha|asunto|à|objet|fra|til|dato|emne|received|content-type)[ \t]*:[ \t]*\S",
+    re.IGNORECASE,
+)
+_CAPTION: Final = re.compile(
+    r"[*_]*(?:figure|fig\.|table|abbildung|abb\.|tabelle|tab\.|figura|tabla|tableau|exhibit|图|表|図)"
+    r"[ \t]*[A-Z]?\d+(?:[.\-–]\d+)*[a-z]?(?=[ \t]*[:.–—-]|[ \t]*$|[ \t]+[A-ZÀ-Ý])",
+    re.IGNORECASE,
+)
+_ITEM: Final = re.compile(
+    r"[ \t]*(?:[-*•‣▪–+]|\(?\d{1,3}(?:\.\d{1,3})*[.)]|\(?[a-z][.)])[ \t]+(?=\S)"
+)
+_RULE: Final = re.compile(r"[ \t]*\|?(?:[ \t]*:?-+:?[ \t]*\|)+[ \t]*(?::?-+:?)?[ \t]*")
+_FENCE: Final = re.compile(r"[ \t]*(?:```|~~~)")
+_RECORD: Final = re.compile(r"(?:[^\n:;|]{1,60}:[ \t][^\n;]*;[ \t]+){2,}[^\n:;|]{1,60}:[ \t]")
+_LETTER: Final = re.compile(r"[^\W_]")
+_IDEOGRAPH: Final = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
+_WORD: Final = re.compile(rf"[{_IDEOGRAPH}]{{2}}|[^\W_]+(?:['’-][^\W_]+)*")
+_LEANING: Final = re.compile(
+    # words that begin a sentence which is not understood without the one before
+    r"[\"'“„(]*(?:it|its|they|them|their|this|these|that|those|he|him|his|she|her|such|then|"
+    r"thus|therefore|hence|however|but|instead|otherwise|also|so|and|or|nor|yet|"
+    r"er|sie|es|dies|diese|dieser|dieses|deren|dessen|dort|dabei|damit|dadurch|daher|deshalb|"
+    r"aber|jedoch|danach|il|elle|ils|elles|cela|ceci|ce|cette|ces|celui-ci|mais|donc|ensuite|alors|"
+    r"ello|esto|esta|este|estos|estas|ellos|ellas|pero|además|entonces|han|hun|dette|"
+    r"disse|men|derfor|dog|这|那|它|他|她|其|それ|これ|その|この|しかし)(?:['’][a-z]+)?(?![^\W_])",
+    re.IGNORECASE,
+)
+_FEWEST_WORDS: Final = 3
+_LONGEST_LIST: Final = 900
+_LONGEST_TITLE: Final = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Lines of a passage that belong together; ``kind`` is the name that it has in Markdown."""
+
+    kind: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What can be quoted by itself.
+
+    Attributes:
+        core: The sentence, list item or row of a table.
+        span: It, and as much around it as it needs to be understood: the sentence before one that
+            begins with "It", the list behind a lead-in, the question before its answer.
+        text: ``core`` in words, as it is scored; a row with the names of its columns.
+        context: ``span`` in words.
+        table: The block of the table that a row belongs to; None for all else.
+    """
+
+    core: Span
+    span: Span
+    text: str
+    context: str
+    table: Block | None = None
+
+
+def parse_blocks(text: str, headings: Collection[str] = ()) -> list[Block]:
+    """Divide a passage's text into blocks, in time that grows with its length.
+
+    Args:
+        text: Markdown, or plain text.
+        headings: The titles above the passage; a line that repeats one is a heading.
+
+    Returns:
+        Blocks in order: ``heading``, ``mail_header``, ``caption``, ``code``, ``table``, ``item``,
+        ``record`` (a line of ``name: value`` pairs) and ``paragraph``.
+    """
+    titles = {" ".join(title.split()) for title in headings}
+    blocks: list[Block] = []
+    fenced = False
+    joinable = False
+    at = 0
+    for line in text.splitlines(keepends=True):
+        start, at = at, at + len(line)
+        end = start + len(line.rstrip())
+        if end == start:
+            joinable = False
+            continue
+        kind = _kind(line, titles, fenced=fenced)
+        if _FENCE.match(line):
+            fenced = not fenced
+        if kind == "paragraph" and joinable and blocks[-1].kind in {"paragraph", "item"}:
+            blocks[-1] = Block(blocks[-1].kind, blocks[-1].start, end)
+        elif kind in {"table", "code"} and joinable and blocks[-1].kind == kind:
+            blocks[-1] = Block(kind, blocks[-1].start, end)
+        elif kind == "caption" and joinable and blocks[-1].kind == "paragraph":
+            blocks[-1] = Block("paragraph", blocks[-1].start, end)  # "as is shown in / Figure 3."
+        else:
+            blocks.append(Block(kind, start, end))
+        joinable = True
+    return [
+        Block("heading", block.start, block.end) if _is_title(text, block, rest) else block
+        for block, rest in zip_longest(blocks, blocks[1:])
+    ]
+
+
+def _is_title(text: str, block: Block, following: Block | None) -> bool:
+    """Whether a paragraph is a title: a few words without a verb's full stop, set apart."""
+    words = text[block.start : block.end]
+    return (
+        block.kind == "paragraph"
+        and following is not None
+        and following.kind != "record"
+        and "\n\n" in text[block.end : following.start]
+        and words[:1].isupper()
+        and words[-1].isalpha()
+        and ":" not in words
+        and not any(map(str.isdigit, words))
+        and len(words.split()) <= _LONGEST_TITLE
+    )
+
+
+def _kind(line: str, titles: Collection[str], *, fenced: bool) -> str:
+    if fenced or _FENCE.match(line):
+        return "code"
+    if _HEADING.match(line) or " ".join(line.split()) in titles:
+        return "heading"
+    if line.lstrip().startswith("|"):
+        return "table"
+    for kind, pattern in (
+        ("mail_header", _MAIL_HEADER),
+        ("caption", _CAPTION),
+        ("record", _RECORD),
+        ("item", _ITEM),
+    ):
+        if pattern.match(line):
+            return kind
+    return "paragraph"
+
+
+def find_units(text: str, headings: Collection[str] = ()) -> list[Unit]:
+    """Return what can be quoted of a passage, in its order.
+
+    Args:
+        text: The passage.
+        headings: The titles above it.
+    """
+    units: list[Unit] = []
+    blocks = parse_blocks(text, headings)
+    mail = sum(block.kind == "mail_header" for block in blocks) > 1
+    previous: Span | None = None
+    for i, block in enumerate(blocks):
+        if block.kind == "table":
+            units.extend(_rows(text, block))
+            previous = None
+        elif block.kind == "record":
+            quote = " ".join(text[block.start : block.end].split())
+            units.append(Unit((block.start, block.end), (block.start, block.end), quote, quote))
+            previous = None
+        elif block.kind in {"paragraph", "item"} or (block.kind == "mail_header" and not mail):
+            sentences = _sentences(text, block)
+            units.extend(_of_sentences(text, sentences, previous, _list_behind(blocks, i)))
+            previous = sentences[-1] if sentences else None
+        elif block.kind != "caption":
+            previous = None
+    return units
+
+
+def _sentences(text: str, block: Block) -> list[Span]:
+    """The spans of a block's sentences; one that is a number alone goes with the next."""
+    found: list[Span] = []
+    for start, end in split_sentences(text[block.start : block.end]):
+        span = (block.start + start, block.start + end)
+        if found and not _WORD.search(_without_mark(text[slice(*found[-1])])):
+            found[-1] = (found[-1][0], span[1])
+        else:
+            found.append(span)
+    return found
+
+
+def _list_behind(blocks: Sequence[Block], i: int) -> int | None:
+    """Where the list or the records behind block ``i`` end, as far as they are quoted with it."""
+    end = None
+    for block in blocks[i + 1 :]:
+        if block.kind not in {"item", "record"} or block.end - blocks[i].end > _LONGEST_LIST:
+            break
+        end = block.end
+    return end
+
+
+def _of_sentences(
+    text: str, sentences: Sequence[Span], previous: Span | None, list_end: int | None
+) -> Iterator[Unit]:
+    for i, (start, end) in enumerate(sentences):
+        words = plain(text[start:end])
+        is_last = i == len(sentences) - 1
+        leads = words.endswith((":", "：")) and (list_end is not None) and is_last
+        if not words.endswith(("?", "？", "؟")) and (leads or is_sayable(words)):
+            begin, stop = start, end
+            if previous and (_leans(words) or text[previous[1] - 1] in "?？؟:："):
+                begin = previous[0]
+            if leads and list_end is not None:
+                stop = list_end
+            yield Unit((start, end), (begin, stop), words, plain(text[begin:stop]))
+        previous = (start, end)
+
+
+def _leans(words: str) -> bool:
+    return bool(_LEANING.match(words))
+
+
+def is_sayable(words: str) -> bool:
+    """Whether a text says something: three words, or as many characters of a script without."""
+    return len(_WORD.findall(words)) >= _FEWEST_WORDS
+
+
+def plain(text: str) -> str:
+    """A piece of a passage in words: white space joined, list marks and emphasis taken out."""
+    lines = (_without_mark(line) for line in text.splitlines())
+    return re.sub(r"(\*\*|__|`)(?=\S)|(?<=\S)(\*\*|__|`)", "", " ".join(" ".join(lines).split()))
+
+
+def _without_mark(line: str) -> str:
+    bullet = re.match(r"[ \t]*(?:[-*•‣▪–+]|>)[ \t]+", line)
+    return line[bullet.end() :] if bullet else line
+
+
+def header_rows(lines: Sequence[str]) -> int:
+    """How many of a table's first lines are its header with the rule below it; 0 for none."""
+    for i, line in enumerate(lines[:4]):
+        if _RULE.fullmatch(line.strip()):
+            return i + 1
+    return 0
+
+
+def _rows(text: str, block: Block) -> Iterator[Unit]:
+    lines = text[block.start : block.end].splitlines(keepends=True)
+    skipped = header_rows([line.strip() for line in lines])
+    names = cells(lines[skipped - 2]) if skipped > 1 else []
+    at = block.start
+    for i, line in enumerate(lines):
+        start, at = at, at + len(line)
+        values = cells(line)
+        if i < skipped or not any(_LETTER.search(value) for value in values):
+            continue
+        words = " ".join(named_row(names, values).split())
+        begin = start + len(line) - len(line.lstrip())
+        span = (begin, begin + len(line.strip()))
+        yield Unit(span, span, words, words, block)
