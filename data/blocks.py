@@ -100,8 +100,19 @@ class LoadWarning:
     page: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """Page `page` (from 1) of `pages` will now be read as a picture, which takes seconds.
+
+    The parser gives the file more time for it (`data.limits`) and hands it to nobody.
+    """
+
+    page: int
+    pages: int
+
+
 Loaded = Block | LoadWarning
-"""What a loader yields."""
+"""What a document consists of."""
 
 
 def gap(before: Block | None, block: Block) -> str:

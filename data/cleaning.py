@@ -25,3 +25,24 @@ def clean(text: str) -> str:
 def inline(text: str) -> str:
     """Text on one line: every run of white space becomes one space."""
     return " ".join(clean(text).split())
+
+
+_DATA_URL = re.compile(r"data:[\w/+.-]{0,80}(?:;[\w=-]{0,40}){0,4};base64,[A-Za-z0-9+/=_-]{40,}+")
+_BLOB = re.compile(
+    r"(?<![A-Za-z0-9+/])(?:[A-Za-z0-9+/]{60,100}+\r?\n){3,}+[A-Za-z0-9+/]{0,100}+={0,2}"
+)
+_LONG_BLOB = re.compile(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{400,}+={0,2}")
+
+
+def without_blobs(text: str) -> str:
+    """Text without what is encoded as base64 in it: pictures, keys, attachments."""
+    text = _DATA_URL.sub("", text)
+    text = _BLOB.sub("", text)
+    return _LONG_BLOB.sub(lambda match: "" if _is_blob(match[0]) else match[0], text)
+
+
+def _is_blob(text: str) -> bool:
+    """Whether letters of both cases and digits are mixed as no word mixes them."""
+    some = text[:2000]
+    kinds = (str.islower, str.isupper, str.isdigit)
+    return all(sum(map(kind, some)) > len(some) // 40 for kind in kinds)

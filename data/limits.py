@@ -17,7 +17,8 @@ class Limits:
 
     The parser may be silent for `seconds + seconds_per_mib * size of the file` in all, counted
     only while somebody waits for it: a slow consumer costs a file nothing. The same number
-    bounds its processor time. `memory_bytes` bounds its address space.
+    bounds its processor time, and each page that is read as a picture adds `seconds_per_scan`, at
+    most `max_scans` times. `memory_bytes` bounds its address space.
 
     Raises ValueError for a limit that is not above zero.
     """
@@ -31,6 +32,8 @@ class Limits:
     max_members: int = 10_000
     seconds: float = 120.0
     seconds_per_mib: float = 5.0
+    seconds_per_scan: float = 20.0
+    max_scans: int = 2000
     memory_bytes: int = 2048 * MIB
 
     def __post_init__(self) -> None:

@@ -10,12 +10,13 @@ is a job, each line of standard output an answer, all JSON (no pickle: the child
 
 A block is [kind, text, page, boxes, level, table, joint, title, passage_id], where a box is [page,
 left, top, right, bottom] and a table [rows, header_rows, label_columns, title]; a warning is
-[reason, page].
+[reason, page], and a page that will be read as a picture [page, pages], for more time.
 
 An exception that no loader expects ends the process: the hook for uncaught ones reports a
 damaged file first, and the parent starts a new child for the next file.
 """
 
+import math
 import os
 import signal
 import sys
@@ -27,7 +28,7 @@ from typing import Any, BinaryIO
 
 import orjson
 
-from data.blocks import Block, Loaded, LoadWarning
+from data.blocks import Block, Loaded, LoadWarning, Scan
 from data.errors import UnreadableFile
 from data.limits import Limits
 from data.loaders import STREAMED, load, sniff
@@ -72,7 +73,8 @@ def _serve(path: Path, name: str, limits: Limits, answers: BinaryIO) -> dict[str
         for one in _loaded(path, name, limits):
             rows.append(row(one))
             size += len(one.text) if isinstance(one, Block) else 0
-            if size >= _BATCH_CHARACTERS or time.monotonic() - sent > _BATCH_SECONDS:
+            scan = isinstance(one, Scan)
+            if scan or size >= _BATCH_CHARACTERS or time.monotonic() - sent > _BATCH_SECONDS:
                 _send(answers, {"loaded": rows})
                 rows, size, sent = [], 0, time.monotonic()
     except UnreadableFile as error:
@@ -84,8 +86,10 @@ def _serve(path: Path, name: str, limits: Limits, answers: BinaryIO) -> dict[str
     return last
 
 
-def row(one: Loaded) -> list[Any]:
-    """A block or a warning as JSON has it."""
+def row(one: Loaded | Scan) -> list[Any]:
+    """A block, a warning or a scan as JSON has it."""
+    if isinstance(one, Scan):
+        return [one.page, one.pages]
     if isinstance(one, LoadWarning):
         return [one.reason, one.page]
     table = one.table and [
@@ -108,11 +112,18 @@ def row(one: Loaded) -> list[Any]:
     ]
 
 
-def _loaded(path: Path, name: str, limits: Limits) -> Iterator[Loaded]:
+def _loaded(path: Path, name: str, limits: Limits) -> Iterator[Loaded | Scan]:
     """The file's blocks as long as they are within the limits, and at least one with text."""
     kind = sniff(path, name, limits)
     characters, warnings = 0, 0
+    scans = 0
     for one in load(path, kind):
+        if isinstance(one, Scan):
+            scans += 1
+            if scans <= limits.max_scans:
+                _add_processor_time(limits.seconds_per_scan)
+            yield one
+            continue
         if isinstance(one, LoadWarning):
             warnings += 1
             if warnings <= MAX_WARNINGS:
@@ -182,6 +193,17 @@ def _confine(limits: Limits, path: Path) -> None:
     bound(resource.RLIMIT_CORE, 0)
     if sys.platform == "linux":
         bound(resource.RLIMIT_AS, limits.memory_bytes)
+
+
+def _add_processor_time(seconds: float) -> None:
+    """Raise the bound on processor time, on all cores, by so many seconds of one clock."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    more = soft + math.ceil(seconds * (os.cpu_count() or 1))
+    resource.setrlimit(
+        resource.RLIMIT_CPU, (more if hard == resource.RLIM_INFINITY else min(more, hard), hard)
+    )
 
 
 def _worn(limits: Limits) -> bool:

@@ -16,7 +16,7 @@ from typing import Any, Self, cast
 
 import orjson
 
-from data.blocks import KINDS, Block, Box, Kind, Loaded, LoadWarning, Table
+from data.blocks import KINDS, Block, Box, Kind, Loaded, LoadWarning, Scan, Table
 from data.errors import UnreadableFile
 from data.limits import MIB, Limits
 from data.parser_child import OUT_OF_MEMORY
@@ -80,8 +80,13 @@ class Parser:
             answered = False
             child.send({"path": str(path.absolute()), "name": name, "limits": asdict(self._limits)})
             budget = self._limits.budget(size)
+            scans = 0
             while "loaded" in (answer := self._answer(child, name, budget)):
-                yield from answer["loaded"]
+                for one in answer["loaded"]:
+                    if not isinstance(one, Scan):
+                        yield one
+                    elif (scans := scans + 1) <= self._limits.max_scans:
+                        budget += self._limits.seconds_per_scan
             answered = not answer["leaving"]
             if "error" in answer:
                 raise self._refused(name, *answer["error"])
@@ -224,7 +229,7 @@ def _checked(answer: object) -> dict[str, Any]:
     raise ValueError("not an answer")
 
 
-def _one(row: object) -> Loaded:
+def _one(row: object) -> Loaded | Scan:
     match row:
         case [
             str(kind),
@@ -250,6 +255,8 @@ def _one(row: object) -> Loaded:
             )
         case [str(reason), int() | None as page]:
             return LoadWarning(reason, page)
+        case [int(number), int(pages)]:
+            return Scan(number, pages)
     raise ValueError("not a block")
 
 

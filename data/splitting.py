@@ -42,7 +42,8 @@ class _Unit:
 
     Units of one `group` (0: none) stay in one passage where they fit. `prefix` is repeated where a
     passage begins with this unit. A unit that is `apart` shares its passage with no other one,
-    and only one that `overlaps` is repeated at the start of the next passage.
+    and only one that `overlaps` is repeated at the start of the next passage; one that `sticks` is
+    always, if it is short.
     """
 
     start: int
@@ -53,6 +54,7 @@ class _Unit:
     group: int = 0
     overlaps: bool = True
     apart: bool = False
+    sticks: bool = False
 
 
 _LONGEST_SEGMENT = 65_536
@@ -305,6 +307,8 @@ class _Run:
             return stop
         room = min(self.overlap, self.limit - self.units[stop].cost)
         begin = stop
+        if self.units[stop - 1].sticks:  # an answer stays with the line that it answers
+            room = max(room, min(self.units[stop - 1].cost, self.limit // 3))
         while begin > 1 and self.units[begin - 1].cost <= room:
             unit = self.units[begin - 1]
             if not unit.overlaps or unit.apart:
@@ -372,7 +376,9 @@ class _Run:
         room = self.limit - (self.cost(prefix) if prefix else 0)
         cost = self.cost(text)
         if cost <= room:
-            self._put([_Unit(begin, begin + len(text), cost, True, prefix, group)])
+            unit = _Unit(begin, begin + len(text), cost, True, prefix, group)
+            unit.sticks = block.kind == "line"
+            self._put([unit])
             return
         for unit in self._sentences(block.text, start):
             unit.group = group

@@ -64,7 +64,7 @@ def index_text(text: str) -> str:
     shown: list[str] = []
     names: list[str] | None = None
     for line in lines:
-        if shown and "|" in shown[-1] and _is_separator(line):
+        if shown and "|" in shown[-1] and is_separator(line):
             names = cells(shown.pop())
         elif names is not None and "|" in line:
             shown.append(named_row(names, cells(line)))
@@ -109,7 +109,8 @@ def cell_spans(line: str) -> list[tuple[int, int]]:
     ]
 
 
-def _is_separator(line: str) -> bool:
+def is_separator(line: str) -> bool:
+    """Whether a line parts the header of a Markdown table from its rows."""
     return "|" in line and "-" in line and all(map(_DASHES.fullmatch, cells(line)))
 
 

@@ -26,8 +26,11 @@ def citation_coverage(text: str) -> float | None:
     Returns:
         A number from 0 to 1; None where no sentence counts.
     """
+    found = claims(text)
+    return sum(bool(_CITATION.search(claim)) for claim in found) / len(found) if found else None
+
+
+def claims(text: str) -> list[str]:
+    """The sentences of an answer that claim something, each with its citations ``[n]`` inside."""
     text = _BEHIND.sub(r"\g<cited>\g<stop> ", text)
-    claims = [s for start, end in split_sentences(text) if _CLAIM.fullmatch(s := text[start:end])]
-    if not claims:
-        return None
-    return sum(1 for claim in claims if _CITATION.search(claim)) / len(claims)
+    return [s for start, end in split_sentences(text) if _CLAIM.fullmatch(s := text[start:end])]

@@ -25,6 +25,7 @@ from data.text import well_formed
 from rag_app.collections.backup import Backups
 from rag_app.collections.context import PassageGone, passage_context
 from rag_app.collections.indexes import Indexes, Kits
+from rag_app.collections.repair import Repairs
 from rag_app.collections.stores import OpenStores
 from rag_app.errors import ApplicationError
 from rag_app.ingestion.engine import IngestReport, OnProgress, Progress
@@ -98,6 +99,7 @@ class Application:
         self._backups = Backups(
             collections, self._stores, self._indexes, storage / "files", self._spec.bm25
         )
+        self._repairs = Repairs(collections, self._stores, self._indexes, kits, storage / "files")
         self._writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="write")
         self._closing = threading.Event()
 
@@ -125,6 +127,12 @@ class Application:
     ) -> IngestReport:
         """See `Service.rebuild_collection`."""
         return await self._change(partial(self._indexes.rebuild, name), on_progress)
+
+    async def repair_collection(
+        self, name: str, on_progress: OnProgress | None = None
+    ) -> IngestReport:
+        """See `Service.repair_collection`."""
+        return await self._change(partial(self._repairs.repair, name), on_progress)
 
     async def backup(
         self, collections: Sequence[str] = ()

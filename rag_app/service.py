@@ -91,6 +91,12 @@ class Service(Protocol):
         """
         ...
 
+    async def repair_collection(
+        self, name: str, on_progress: OnProgress | None = None
+    ) -> IngestReport:
+        """Read all of a collection, and build what is damaged anew from the originals."""
+        ...
+
     def backup(self, collections: Sequence[str] = ()) -> AsyncGenerator[bytes | BackupReport, None]:
         """The bytes of a backup of these collections, or of all; last comes what it holds.
 

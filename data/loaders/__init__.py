@@ -4,12 +4,14 @@ from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
-from data.blocks import Loaded
+from data.blocks import Loaded, Scan
 from data.errors import UnreadableFile
 from data.limits import Limits
-from data.loaders.making import tidied
+from data.loaders.making import captioned, tidied
 
 LOADERS: dict[str, str] = {
+    ".csv": "csv",
+    ".docm": "docx",
     ".docx": "docx",
     ".eml": "email",
     ".epub": "epub",
@@ -17,22 +19,72 @@ LOADERS: dict[str, str] = {
     ".html": "html",
     ".jpeg": "images",
     ".jpg": "images",
+    ".json": "json",
     ".jsonl": "jsonl",
     ".log": "text",
     ".markdown": "markdown",
     ".md": "markdown",
+    ".msg": "msg",
     ".ndjson": "jsonl",
     ".odt": "odt",
     ".pdf": "pdf",
     ".png": "images",
+    ".pptm": "pptx",
     ".pptx": "pptx",
     ".rst": "text",
+    ".rtf": "rtf",
     ".text": "text",
     ".tif": "images",
     ".tiff": "images",
+    ".tsv": "csv",
     ".txt": "text",
     ".xhtml": "html",
+    ".xlsm": "xlsx",
     ".xlsx": "xlsx",
+    ".xml": "xml",
+    **dict.fromkeys(
+        [
+            ".bash",
+            ".c",
+            ".cc",
+            ".cfg",
+            ".conf",
+            ".cpp",
+            ".cs",
+            ".css",
+            ".go",
+            ".h",
+            ".hpp",
+            ".ini",
+            ".java",
+            ".jl",
+            ".js",
+            ".jsx",
+            ".kt",
+            ".lua",
+            ".mjs",
+            ".php",
+            ".pl",
+            ".properties",
+            ".ps1",
+            ".py",
+            ".pyi",
+            ".r",
+            ".rb",
+            ".rs",
+            ".scala",
+            ".sh",
+            ".sql",
+            ".swift",
+            ".tex",
+            ".toml",
+            ".ts",
+            ".tsx",
+            ".yaml",
+            ".yml",
+        ],
+        "code",
+    ),
 }
 """File name extension -> kind, which is the name of the loader's module."""
 
@@ -43,7 +95,7 @@ STREAMED: frozenset[str] = frozenset({"jsonl"})
 """Kinds that are read line by line, so that the file may be larger than memory."""
 
 
-def load(path: Path, kind: str) -> Iterator[Loaded]:
+def load(path: Path, kind: str) -> Iterator[Loaded | Scan]:
     """The blocks of a file, and warnings about it, by the loader of its kind (see `sniff`).
 
     Raises UnreadableFile as the loader does, and ValueError for a kind that does not exist. A
@@ -51,8 +103,8 @@ def load(path: Path, kind: str) -> Iterator[Loaded]:
     """
     if kind not in LOADERS.values():
         raise ValueError(f"kind must be one of {sorted(set(LOADERS.values()))}, got {kind!r}")
-    loaded: Iterator[Loaded] = import_module(f"data.loaders.{kind}").load(path)
-    return tidied(loaded)
+    loaded: Iterator[Loaded | Scan] = import_module(f"data.loaders.{kind}").load(path)
+    return captioned(tidied(loaded))
 
 
 def require_size(name: str, size: int, limits: Limits) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath
 
 from data.errors import UnreadableFile
 from data.limits import MIB, Limits
-from data.loaders.text import looks_binary
+from data.loaders.encodings import looks_binary
 
 _HEAD = 8192
 _FREE_EXPANSION = 32 * MIB
@@ -27,7 +27,7 @@ _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"GIF89a", "a GIF image"),
     (b"II*\x00", "a TIFF image"),
     (b"MM\x00*", "a TIFF image"),
-    (b"{\\rtf", "an RTF document"),
+    (b"{\\rtf", "rtf"),
     (b"\x7fELF", "a program"),
     (b"SQLite format 3\x00", "a SQLite database"),
 )
@@ -53,6 +53,10 @@ def check(path: Path, name: str, kind: str, limits: Limits) -> None:
     found = _content(head, path)
     if found == "zip":
         found = _open_container(path, name, size, limits)
+    if found == "ole" and kind == "msg":
+        return
+    if found == "rtf":
+        found = "text" if kind == "rtf" else "an RTF document"
     if found == "ole":
         raise UnreadableFile(
             f"cannot read {name}",
@@ -79,7 +83,7 @@ def check_size(size: int, name: str, kind: str, limits: Limits) -> None:
 
 
 def _family(kind: str) -> str:
-    return kind if kind in {"pdf", *(row[0] for row in _ZIPPED)} else "text"
+    return kind if kind in {"pdf", "images", *(row[0] for row in _ZIPPED)} else "text"
 
 
 def _content(head: bytes, path: Path) -> str:

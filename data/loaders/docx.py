@@ -1,31 +1,39 @@
-"""Word documents: headings, paragraphs, lists, tables and text boxes, in document order."""
+"""Word documents: headings, paragraphs, lists, tables and what stands beside them, in order."""
 
 import re
 import zipfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from data.blocks import Block
+from data.blocks import Block, Loaded, LoadWarning
 from data.cleaning import inline
 from data.errors import UnreadableFile
-from data.loaders.making import Cell, grid, heading, item, paragraph, table
+from data.loaders.docx_numbering import Numbering
+from data.loaders.making import Cell, grid, heading, item, note, paragraph, raised, table
 
 _HEADING = re.compile(r"heading (\d)$", re.IGNORECASE)
 _LIST = re.compile(r"List (?:Bullet|Number) (\d)$")
 _DEEPEST = 8
-_SKIPPED = frozenset({"Fallback", "txbxContent", "del", "moveFrom", "pPr", "instrText"})
+_SKIPPED = frozenset({"Fallback", "txbxContent", "del", "moveFrom", "pPr", "instrText", "rPr"})
 _BREAKS = {"tab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-"}
 _WRAPPERS = frozenset({"sdt", "sdtContent", "customXml", "ins", "moveTo", "smartTag"})
+_NOTES = {"footnoteReference": "footnotes", "endnoteReference": "endnotes"}
+_PAGE_FIELDS = re.compile(
+    r"\b(?:page|seite|side|sida|página|pagina)?\s*\d*\s*(?:of|von|/|av|de)?\s*\d*"
+)
+_W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 
 
-def load(path: Path) -> Iterator[Block]:
-    """Blocks in document order; the file has no pages, so offsets count in the document's text.
+def load(path: Path) -> Iterator[Loaded]:
+    """Blocks in document order; the file has no pages.
 
     Headings are paragraphs of a style "Heading 1" to "Heading 9" or "Title" (level 0), or with an
-    outline level; list items get "- " and two spaces a level; a table row is a line. Inserted
-    text counts, deleted text does not. Headers, footers and notes are left out. Raises
-    UnreadableFile for a damaged file.
+    outline level. List items and numbered headings have the marks that Word counts, bullets are
+    "- ". Headers and footers with text come first, foot- and endnotes and comments behind the
+    paragraph that refers to them. Inserted text counts, deleted and hidden text does not, which a
+    warning says. Raises UnreadableFile for a damaged file.
     """
     import docx
     from docx.opc.exceptions import PackageNotFoundError
@@ -37,8 +45,10 @@ def load(path: Path) -> Iterator[Block]:
         raise UnreadableFile(
             f"cannot read {path.name}", cause="it is damaged or not a Word document"
         ) from e
-    styles = {style.style_id: style for style in document.styles}
-    yield from _blocks(document.element.body, styles)
+    reader = _Reader(document)
+    yield from reader.running_heads(document)
+    yield from reader.blocks(document.element.body)
+    yield from reader.warnings()
 
 
 def _tag(element: Any) -> str:
@@ -46,46 +56,228 @@ def _tag(element: Any) -> str:
     return element.tag.rpartition("}")[2] if isinstance(element.tag, str) else ""
 
 
-def _blocks(parent: Any, styles: dict[str, Any]) -> Iterator[Block]:
-    for element in parent:
-        tag = _tag(element)
-        if tag == "p":
-            yield _paragraph(element, styles)
-            for box in _boxes(element):
-                yield from _blocks(box, styles)
-        elif tag == "tbl":
-            yield from table(*grid(_rows(element)))
-        elif tag in _WRAPPERS:
-            yield from _blocks(element, styles)
+class _Reader:
+    """Reads a document's body with its styles, its lists and its notes."""
+
+    def __init__(self, document: Any) -> None:
+        self._styles = {style.style_id: style for style in document.styles}
+        self._numbering = Numbering(_part(document, "numbering"))
+        self._notes = {
+            reference: _numbered(_part(document, name)) for reference, name in _NOTES.items()
+        } | {"commentReference": _numbered(_part(document, "comments"))}
+        self._left_out: Counter[str] = Counter()
+
+    def running_heads(self, document: Any) -> Iterator[Block]:
+        """What headers and footers say, once each, page numbers apart."""
+        seen: set[str] = set()
+        for section in document.sections:
+            for part in (
+                section.header, section.first_page_header, section.even_page_header,
+                section.footer, section.first_page_footer, section.even_page_footer,
+            ):  # fmt: skip
+                if part.is_linked_to_previous:
+                    continue
+                for block in self.blocks(part._element):
+                    text = inline(block.text)
+                    if text and text not in seen and not _PAGE_FIELDS.fullmatch(text):
+                        seen.add(text)
+                        yield block if block.table else note(text)
+
+    def warnings(self) -> Iterator[LoadWarning]:
+        """What was left out."""
+        for what, count in self._left_out.items():
+            yield LoadWarning(f"{what} is left out ({count} {'place' if count == 1 else 'places'})")
+
+    def blocks(self, parent: Any) -> Iterator[Block]:
+        """The blocks below an element."""
+        for element in parent:
+            tag = _tag(element)
+            if tag == "p":
+                yield self._paragraph(element)
+                yield from self._beside(element)
+                for box in _boxes(element):
+                    yield from self.blocks(box)
+            elif tag == "tbl":
+                yield from self._table(element)
+            elif tag in _WRAPPERS:
+                yield from self.blocks(element)
+            elif tag in {"del", "moveFrom"}:
+                self._left_out["deleted text"] += 1
+
+    def _paragraph(self, element: Any) -> Block:
+        text = self._text(element)
+        properties = element.pPr
+        style = self._styles.get(properties.style) if properties is not None else None
+        level = _heading_level(properties, style)
+        mark, indent = self._mark(properties, style) if text.strip() else ("", None)
+        if level is not None:
+            return heading(level, f"{mark} {text}" if mark not in {"", "-"} else text)
+        if indent is not None:
+            return item(f"{'  ' * indent}{mark} {inline(text)}".rstrip(), level=indent)
+        if style is not None and (style.name or "").lower() == "caption":
+            return Block("caption", text.strip())
+        return paragraph(text.strip())
+
+    def _mark(self, properties: Any, style: Any) -> tuple[str, int | None]:
+        """The mark of a list item and how deep it is; None for what is no list item."""
+        numbering, level = _numbering(properties, style)
+        if numbering is None:
+            return "", None
+        return self._numbering.mark(str(numbering), level), min(level, _DEEPEST)
+
+    def _text(self, element: Any) -> str:
+        """The text of a paragraph with inserted runs, links and formulas, without its boxes."""
+        parts: list[str] = []
+        todo = [(element, False)]
+        while todo:
+            node, high = todo.pop()
+            tag = _tag(node)
+            if tag == "t":
+                parts.append(raised(node.text or "") if high else node.text or "")
+            elif tag in _BREAKS:
+                parts.append(_BREAKS[tag])
+            elif tag == "sym":
+                parts.append(_symbol(node))
+            elif tag in {"del", "moveFrom"}:
+                self._left_out["deleted text"] += 1
+            elif tag == "f":  # a fraction of a formula
+                parts.append(self._fraction(node))
+            elif tag == "r" and _is_hidden(node):
+                self._left_out["hidden text"] += any(_tag(child) == "t" for child in node)
+            elif tag in {"sSup", "sSubSup"}:
+                todo.extend((child, _tag(child) == "sup") for child in reversed(node))
+            elif tag not in _SKIPPED:
+                high = high or _is_raised(node)
+                todo.extend((child, high) for child in reversed(node))
+        return "".join(parts)
+
+    def _fraction(self, node: Any) -> str:
+        halves = [self._text(child) for child in node if _tag(child) in {"num", "den"}]
+        return "/".join(f"({half})" if " " in half or "+" in half else half for half in halves)
+
+    def _beside(self, element: Any) -> Iterator[Block]:
+        """The notes and comments that a paragraph refers to."""
+        for node in element.iter():
+            notes = self._notes.get(_tag(node))
+            if notes is not None:
+                body = notes.get(node.get(f"{_W}id", ""))
+                if body is None:
+                    continue
+                parts = [self._text(each) for each in body.iter(f"{_W}p")]
+                text = inline(" ".join(parts))
+                if text:
+                    kind = "Comment" if _tag(node) == "commentReference" else "Note"
+                    yield note(f"{kind}: {text}")
+
+    def _table(self, element: Any) -> Iterator[Block]:
+        rows: list[list[Cell]] = []
+        heads = 0
+        nested: list[Any] = []
+        beside: list[Block] = []
+        above: dict[int, tuple[int, int]] = {}  # column -> row and place of the cell that goes on
+        for row in _within(element, "tr"):
+            if any(
+                _tag(child) == "del" for child in row.iter() if _tag(child) == "del"
+            ) and _deleted(row):
+                self._left_out["a deleted row"] += 1
+                continue
+            cells: list[Cell] = []
+            column = 0
+            properties = next(_within(row, "trPr"), None)
+            if properties is not None:
+                before = next((n for n in properties if _tag(n) == "gridBefore"), None)
+                for _ in range(int(before.get(f"{_W}val", "0")) if before is not None else 0):
+                    cells.append(Cell(""))
+                    column += 1
+                if len(rows) == heads and any(_tag(n) == "tblHeader" for n in properties):
+                    heads += 1
+            for cell in _within(row, "tc"):
+                width, merge = _spans(cell)
+                if merge == "continue" and column in above:
+                    at, place = above[column]
+                    old = rows[at][place]
+                    rows[at][place] = Cell(old.text, old.columns, old.rows + 1, old.header)
+                else:
+                    above[column] = (len(rows), len(cells))
+                    cells.append(Cell(self._cell(cell), width))
+                    nested += list(cell.iter(f"{_W}tbl"))
+                    for each in _paragraphs(cell):
+                        beside += self._beside(each)
+                column += width
+            rows.append(cells)
+        yield from table(grid(rows)[0], heads)
+        yield from beside
+        for inner in nested:
+            yield from self._table(inner)
+
+    def _cell(self, cell: Any) -> str:
+        return " ".join(self._text(each) for each in _paragraphs(cell))
 
 
-def _paragraph(element: Any, styles: dict[str, Any]) -> Block:
-    text = _text(element)
-    properties = element.pPr
-    style = styles.get(properties.style) if properties is not None else None
-    level = _heading_level(properties, style)
-    if level is not None:
-        return heading(level, text)
-    indent = _list_level(properties, style)
-    if indent is not None and text.strip():
-        return item(f"{'  ' * indent}- {inline(text)}", level=indent)
-    return paragraph(text.strip())
+def _part(document: Any, name: str) -> Any | None:
+    """The root element of a part of the document, such as its footnotes."""
+    from lxml import etree
+
+    for relation in document.part.rels.values():
+        if relation.reltype.rpartition("/")[2] == name and not relation.is_external:
+            parser = etree.XMLParser(resolve_entities=False, no_network=True)
+            return etree.fromstring(relation.target_part.blob, parser)
+    return None
 
 
-def _text(element: Any) -> str:
-    """The text of a paragraph with inserted runs, links and formulas, without its boxes."""
-    parts: list[str] = []
-    todo = [element]
-    while todo:
-        node = todo.pop()
-        tag = _tag(node)
-        if tag == "t":
-            parts.append(node.text or "")
-        elif tag in _BREAKS:
-            parts.append(_BREAKS[tag])
-        elif tag not in _SKIPPED:
-            todo.extend(reversed(node))
-    return "".join(parts)
+def _numbered(part: Any | None) -> dict[str, Any]:
+    """The notes of a part by their ids; separators are no notes."""
+    if part is None:
+        return {}
+    return {
+        node.get(f"{_W}id", ""): node
+        for node in part
+        if _tag(node) in {"footnote", "endnote", "comment"} and not node.get(f"{_W}type")
+    }
+
+
+def _spans(cell: Any) -> tuple[int, str]:
+    """How many columns a cell covers, and whether it goes on from the row above."""
+    width, merge = 1, ""
+    for properties in _within(cell, "tcPr"):
+        for node in properties:
+            value = node.get(f"{_W}val", "")
+            if _tag(node) == "gridSpan" and value.isdigit():
+                width = min(int(value), 1000)
+            elif _tag(node) == "vMerge":
+                merge = value or "continue"
+    return width, merge
+
+
+def _deleted(row: Any) -> bool:
+    """Whether a tracked change deletes the row."""
+    return any(_tag(node) == "del" for part in row if _tag(part) == "trPr" for node in part)
+
+
+def _run_property(node: Any, name: str) -> str | None:
+    for properties in node:
+        if _tag(properties) == "rPr":
+            for each in properties:
+                if _tag(each) == name:
+                    return str(each.get(f"{_W}val", "true"))
+    return None
+
+
+def _is_hidden(run: Any) -> bool:
+    return _run_property(run, "vanish") not in {None, "0", "false"}
+
+
+def _is_raised(node: Any) -> bool:
+    return _tag(node) == "r" and _run_property(node, "vertAlign") == "superscript"
+
+
+def _symbol(node: Any) -> str:
+    code = node.get(f"{_W}char", "")
+    try:
+        point = int(code, 16)
+    except ValueError:
+        return ""
+    return chr(point) if 0x20 <= point < 0xE000 or 0xF900 <= point < 0xFFFE else "-"
 
 
 def _boxes(element: Any) -> Iterator[Any]:
@@ -98,11 +290,6 @@ def _boxes(element: Any) -> Iterator[Any]:
             yield node
         elif tag != "Fallback":
             todo.extend(reversed(node))
-
-
-def _rows(table: Any) -> Iterator[list[Cell]]:
-    for row in _within(table, "tr"):
-        yield [Cell(" ".join(map(_text, _paragraphs(cell)))) for cell in _within(row, "tc")]
 
 
 def _within(parent: Any, tag: str) -> Iterator[Any]:
@@ -151,14 +338,25 @@ def _outline(properties: Any) -> int | None:
     return None
 
 
-def _list_level(properties: Any, style: Any) -> int | None:
-    """The depth of a list item, from 0; None for what is no list item."""
+def _numbering(properties: Any, style: Any) -> tuple[int | None, int]:
+    """The list of a paragraph, by its own properties or its style's, and its depth from 0."""
     numbering = properties.numPr if properties is not None else None
-    if numbering is None and style is not None and style.element.pPr is not None:
-        numbering = style.element.pPr.numPr
-    if numbering is None or numbering.numId is None or numbering.numId.val == 0:
-        return None
-    if numbering.ilvl is not None:
-        return min(int(numbering.ilvl.val), _DEEPEST)
+    level = (
+        int(numbering.ilvl.val) if numbering is not None and numbering.ilvl is not None else None
+    )
+    number = (
+        int(numbering.numId.val) if numbering is not None and numbering.numId is not None else None
+    )
+    seen: set[str] = set()
     named = _LIST.match(style.name or "") if style is not None else None
-    return int(named[1]) - 1 if named else 0
+    while number is None and style is not None and style.style_id not in seen:
+        seen.add(style.style_id)
+        base = style.element.pPr.numPr if style.element.pPr is not None else None
+        if base is not None and base.numId is not None:
+            number = int(base.numId.val)
+        if base is not None and base.ilvl is not None and level is None:
+            level = int(base.ilvl.val)
+        style = style.base_style
+    if level is None:
+        level = int(named[1]) - 1 if named else 0
+    return (number or None), level

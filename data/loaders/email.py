@@ -1,72 +1,138 @@
-"""E-mail messages (RFC 5322 with MIME): who, when, what; attachments are named, not opened."""
+"""E-mail messages (RFC 5322 with MIME): who, when, what, and what is attached."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from email import message_from_bytes, policy
 from email.errors import MessageError
 from email.message import EmailMessage
 from pathlib import Path
 
-from data.blocks import Block
+from data.blocks import Loaded, LoadWarning
 from data.cleaning import inline
 from data.errors import UnreadableFile
+from data.loaders.attachments import DEEPEST, Attachments
+from data.loaders.encodings import decode
 from data.loaders.html import blocks, parse
 from data.loaders.making import heading, line, paragraph
-from data.loaders.text import decode
 
 _HEADERS = ("From", "To", "Cc", "Date")
 _NEEDED = frozenset({"from", "to", "subject", "date", "received", "message-id", "return-path"})
+_STUB_WORDS = 12
+"""A plain part with fewer words than this, and a third of the HTML part's, is a stub."""
 
 
-def load(path: Path) -> Iterator[Block]:
+def load(path: Path) -> Iterator[Loaded]:
     """Blocks of one message: subject (the heading), sender, receivers, date, body, attachments.
 
-    The plain body is preferred to the HTML one. Offsets count in the text given out. Raises
-    UnreadableFile for a file without any header of a message.
+    The plain body is preferred to the HTML one unless it is empty or a stub. Forwarded messages
+    and attachments of readable kinds are read below headings of their own. Raises UnreadableFile
+    for a file without any header of a message.
     """
-    message = message_from_bytes(path.read_bytes(), policy=policy.default)
-    if not isinstance(message, EmailMessage) or _NEEDED.isdisjoint(map(str.lower, message.keys())):
+    yield from message(path.read_bytes(), path.name, Attachments(), 0)
+
+
+def message(raw: bytes, name: str, attachments: Attachments, depth: int) -> Iterator[Loaded]:
+    """The blocks of a message, `depth` messages below the file's own."""
+    parsed = message_from_bytes(raw, policy=policy.default)
+    if not isinstance(parsed, EmailMessage) or _NEEDED.isdisjoint(map(str.lower, parsed.keys())):
         raise UnreadableFile(
-            f"cannot read {path.name}", cause="it has none of the headers of an e-mail message"
+            f"cannot read {name}", cause="it has none of the headers of an e-mail message"
         )
-    yield from _blocks(message)
+    yield from _blocks(parsed, attachments, depth)
 
 
-def _blocks(message: EmailMessage) -> Iterator[Block]:
-    yield heading(1, _header(message, "Subject"))
+def _blocks(parsed: EmailMessage, attachments: Attachments, depth: int) -> Iterator[Loaded]:
+    yield heading(1, _header(parsed, "Subject"))
     for name in _HEADERS:
-        value = inline(_header(message, name))
+        value = inline(_header(parsed, name))
         if value:
             yield line(f"{name}: {value}")
-    body = message.get_body(("plain", "html"))
-    if isinstance(body, EmailMessage):
-        yield from _body(body)
-    for part in message.iter_attachments() if message.is_multipart() else ():
-        yield line(f"Attachment: {_attachment(part)}")
+    taken = yield from _body(parsed)
+    for part in _rest(parsed, taken):
+        yield from _attached(part, attachments, depth)
 
 
-def _header(message: EmailMessage, name: str) -> str:
+def _header(parsed: EmailMessage, name: str) -> str:
     """A header as text; a malformed one as far as it can be read."""
     try:
-        return str(message.get(name, ""))
+        return str(parsed.get(name, ""))
     except (ValueError, IndexError, MessageError):
-        raw = next((value for key, value in message.raw_items() if key.lower() == name.lower()), "")
+        raw = next((value for key, value in parsed.raw_items() if key.lower() == name.lower()), "")
         return str(raw)
 
 
-def _body(part: EmailMessage) -> Iterator[Block]:
+def _body(parsed: EmailMessage) -> Generator[Loaded, None, list[EmailMessage]]:
+    """The blocks of the body; returns the parts that are it."""
+    plain, html = parsed.get_body(("plain",)), parsed.get_body(("html",))
+    parts = [part for part in (plain, html) if isinstance(part, EmailMessage)]
+    text, warnings = _text(plain) if isinstance(plain, EmailMessage) else ("", ())
+    shown = list(_page(html)) if isinstance(html, EmailMessage) else []
+    words = sum(len(one.text.split()) for one in shown if not isinstance(one, LoadWarning))
+    few = len(text.split()) < _STUB_WORDS and 3 * len(text.split()) < words
+    if shown and (not text.strip() or few):
+        yield from shown
+    else:
+        yield from warnings
+        yield from map(paragraph, text.split("\n\n"))
+    return parts
+
+
+def _page(part: EmailMessage) -> Iterator[Loaded]:
     content = part.get_payload(decode=True)
     raw = content if isinstance(content, bytes) else b""
-    if part.get_content_subtype() == "html":
-        yield from blocks(parse(raw, part.get_content_charset()))
-        return
+    yield from blocks(parse(raw, part.get_content_charset()))
+
+
+def _text(part: EmailMessage) -> tuple[str, tuple[LoadWarning, ...]]:
+    content = part.get_payload(decode=True)
+    raw = content if isinstance(content, bytes) else b""
     try:
-        text = raw.decode(part.get_content_charset() or "utf-8")
+        return raw.decode(part.get_content_charset() or "utf-8").replace("\r\n", "\n"), ()
     except (LookupError, UnicodeDecodeError):
-        text = decode(raw, "the body") if raw else ""
-    yield from map(paragraph, text.replace("\r\n", "\n").split("\n\n"))
+        decoded = decode(raw, "the body") if raw else None
+        return (decoded.text, decoded.warnings) if decoded else ("", ())
 
 
-def _attachment(part: object) -> str:
-    if not isinstance(part, EmailMessage):
-        return "without a name"
-    return f"{inline(part.get_filename() or 'without a name')} ({part.get_content_type()})"
+def _rest(parsed: EmailMessage, taken: list[EmailMessage]) -> Iterator[EmailMessage]:
+    """The parts beside the body, in order; a message in the message is one part."""
+    todo: list[EmailMessage] = [parsed]
+    alternative: set[int] = set()
+    while todo:
+        part = todo.pop()
+        if part.get_content_type() == "message/rfc822":
+            yield part
+        elif part.is_multipart():
+            children = [child for child in part.get_payload() if isinstance(child, EmailMessage)]
+            if part.get_content_type() == "multipart/alternative":
+                alternative.update(id(child) for child in children)
+            todo.extend(reversed(children))
+        elif not any(part is each for each in taken) and id(part) not in alternative:
+            yield part
+
+
+def _attached(part: EmailMessage, attachments: Attachments, depth: int) -> Iterator[Loaded]:
+    if part.get_content_type() == "message/rfc822":
+        inner = part.get_payload()
+        first = inner[0] if isinstance(inner, list) and inner else None
+        if not isinstance(first, EmailMessage):
+            return
+        if depth >= DEEPEST:
+            yield LoadWarning("a forwarded message is not read: it lies too deep")
+            return
+        yield heading(2, "Forwarded message")
+        yield from _blocks(first, attachments, depth + 1)
+        return
+    content = part.get_payload(decode=True)
+    raw = content if isinstance(content, bytes) else b""
+    name = part.get_filename() or ""
+    if not name and part.get_content_maintype() == "text":
+        kind = part.get_content_subtype()
+        if kind == "html":
+            yield from _page(part)
+        else:
+            text, warnings = _text(part)
+            yield from warnings
+            yield from map(paragraph, text.split("\n\n"))
+        return
+    if part.get_content_disposition() == "inline" and part.get_content_maintype() == "image":
+        return
+    yield from attachments.blocks(name or f"without a name ({part.get_content_type()})", raw, depth)

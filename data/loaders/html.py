@@ -8,42 +8,58 @@ from pathlib import Path
 from bs4 import BeautifulSoup, XMLParsedAsHTMLWarning
 from bs4.element import CData, NavigableString, PageElement, Tag
 
-from data.blocks import Block
+from data.blocks import Block, Loaded
 from data.cleaning import clean, inline
-from data.loaders.making import Cell, grid, heading, item, paragraph, table
+from data.loaders.encodings import decode
+from data.loaders.making import Cell, grid, heading, item, paragraph, raised, table
 
 _SPACE = re.compile(r"\s+")
 # fmt: off
 _DROPPED = frozenset({
     "script", "style", "nav", "template", "noscript", "head", "iframe", "svg", "canvas", "object",
-    "button", "select", "textarea", "dialog", "audio", "video",
+    "select", "textarea", "audio", "video", "math-field",
 })
 _FLOW = frozenset({
-    "address", "article", "aside", "blockquote", "body", "caption", "center", "dd", "details",
-    "div", "dl", "dt", "fieldset", "figcaption", "figure", "footer", "form", "header", "hgroup",
-    "hr", "html", "legend", "li", "main", "ol", "p", "section", "summary", "table", "tbody", "td",
-    "tfoot", "th", "thead", "tr", "ul",
+    "address", "article", "aside", "blockquote", "body", "button", "caption", "center", "dd",
+    "details", "dialog", "div", "dl", "dt", "fieldset", "figcaption", "figure", "footer", "form",
+    "header", "hgroup", "hr", "html", "legend", "li", "main", "ol", "p", "section", "summary",
+    "table", "tbody", "td", "tfoot", "th", "thead", "tr", "ul",
 })
 # fmt: on
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _LISTS = frozenset({"ul", "ol", "menu"})
+_UNSEEN_ROLES = frozenset({"navigation", "menubar", "banner search", "search"})
 
 
-def load(path: Path) -> Iterator[Block]:
+def load(path: Path) -> Iterator[Loaded]:
     """Blocks in document order, headings (h1 to h6); offsets count in the text given out.
 
-    Scripts, styles, navigation, forms and hidden elements are dropped. The page's title stands in
-    for a heading where there is none. The encoding is found as browsers do (mark, declaration,
-    then statistics).
+    Scripts, styles, navigation and templates are dropped; what a page folds away until it is
+    clicked is kept. The page's title stands in for a heading where there is none. The encoding is
+    the one that the page declares, else it is found as that of plain text.
     """
-    soup = parse(path.read_bytes())
+    raw = path.read_bytes()
+    if _declared(raw):
+        soup = parse(raw)
+    else:
+        decoded = decode(raw, path.name)
+        yield from decoded.warnings
+        soup = parse(decoded.text)
     title = inline(soup.title.get_text()) if soup.title else ""
     if title and not soup.find(list(_HEADINGS)):
         yield heading(0, title)
     yield from blocks(soup)
 
 
-def parse(raw: bytes, encoding: str | None = None) -> BeautifulSoup:
+def _declared(raw: bytes) -> bool:
+    """Whether the page says its encoding: by a mark, or in its first bytes."""
+    from bs4.dammit import EncodingDetector
+
+    _, marked = EncodingDetector.strip_byte_order_mark(raw)
+    return bool(marked or EncodingDetector.find_declared_encoding(raw, is_html=True))
+
+
+def parse(raw: bytes | str, encoding: str | None = None) -> BeautifulSoup:
     """The tree of a page. lxml's HTML parser fetches nothing and expands no entities."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", XMLParsedAsHTMLWarning)
@@ -59,14 +75,14 @@ def blocks(root: Tag) -> Iterator[Block]:
         if not isinstance(node, Tag):
             flow.say(node)
         elif done:
-            yield from flow.leave(node.name)
+            yield from flow.leave(node)
         elif _is_hidden(node):
             continue
         elif whole := _whole(node):
             yield from flow.flush()
             yield from whole
         else:
-            yield from flow.enter(node.name)
+            yield from flow.enter(node)
             todo.append((node, True))
             todo.extend((child, False) for child in reversed(node.contents))
 
@@ -76,31 +92,43 @@ class _Flow:
 
     def __init__(self) -> None:
         self._text: list[str] = []
-        self._depth = 0
-        self._bullet = False
+        self._numbers: list[int | None] = []
+        self._bullet = ""
 
     def say(self, node: PageElement) -> None:
         """Take a piece of text; comments, doctypes and the like are no text."""
         if type(node) in {NavigableString, CData}:
-            self._text.append(_SPACE.sub(" ", str(node)))
+            text = str(node)
+            if node.parent is not None and node.parent.name == "sup":
+                text = raised(text)
+            self._text.append(_SPACE.sub(" ", text))
 
-    def enter(self, name: str) -> Iterator[Block]:
+    def enter(self, tag: Tag) -> Iterator[Block]:
         """Begin an element: what it parts from what came before."""
+        name = tag.name
         if name in _FLOW:
             yield from self.flush()
         if name in _LISTS:
-            self._depth += 1
+            self._numbers.append(_number(tag, "start", 1) if name == "ol" else None)
         elif name == "li":
-            self._bullet = True
+            self._bullet = self._mark(tag)
         elif name == "br":
             self._text.append("\n")
 
-    def leave(self, name: str) -> Iterator[Block]:
+    def _mark(self, tag: Tag) -> str:
+        number = self._numbers[-1] if self._numbers else None
+        if number is None:
+            return "- "
+        number = _number(tag, "value", number)
+        self._numbers[-1] = number + 1
+        return f"{number}. "
+
+    def leave(self, tag: Tag) -> Iterator[Block]:
         """End an element."""
-        if name in _FLOW:
+        if tag.name in _FLOW:
             yield from self.flush()
-        if name in _LISTS:
-            self._depth -= 1
+        if tag.name in _LISTS and self._numbers:
+            self._numbers.pop()
 
     def flush(self) -> Iterator[Block]:
         """The text gathered so far as a paragraph, or inside a list as an item."""
@@ -109,34 +137,65 @@ class _Flow:
         self._text.clear()
         if not text:
             return
-        if self._depth == 0:
+        depth = len(self._numbers)
+        if depth == 0:
             yield paragraph(text)
             return
-        indent = "  " * min(self._depth - 1, 8)
-        yield item(f"{indent}{'- ' if self._bullet else '  '}{text}")
-        self._bullet = False
+        indent = "  " * min(depth - 1, 8)
+        yield item(f"{indent}{self._bullet or '  '}{text}", level=depth - 1)
+        self._bullet = ""
+
+
+def _number(tag: Tag, attribute: str, otherwise: int) -> int:
+    value = str(tag.get(attribute, ""))
+    return int(value) if value.isascii() and value.isdigit() and len(value) < 9 else otherwise
 
 
 def _is_hidden(tag: Tag) -> bool:
-    style = str(tag.get("style", "")).replace(" ", "").lower()
-    navigation = tag.get("role") == "navigation"
-    return tag.name in _DROPPED or navigation or tag.has_attr("hidden") or "display:none" in style
+    role = str(tag.get("role", ""))
+    return tag.name in _DROPPED or role in _UNSEEN_ROLES or _is_control(tag)
+
+
+def _is_control(tag: Tag) -> bool:
+    """Whether a button does something rather than say what it unfolds."""
+    return tag.name == "button" and str(tag.get("type", "")) in {"submit", "reset"}
 
 
 def _whole(tag: Tag) -> list[Block] | None:
     """The blocks that a tag makes with all below it; None for a tag to walk into."""
     if tag.name in _HEADINGS:
-        return [heading(_HEADINGS[tag.name], tag.get_text())]
+        return [heading(_HEADINGS[tag.name], _shown(tag))]
     if tag.name == "pre":
-        return [Block("code", clean(tag.get_text()))]
+        return [Block("code", clean(_shown(tag)))]
     if tag.name == "table" and not tag.find(["table", "pre", *_HEADINGS]):
-        return list(table(*grid(_rows(tag))))
+        caption = tag.find("caption")
+        title = inline(_shown(caption)) if isinstance(caption, Tag) else ""
+        return list(table(*grid(_rows(tag)), title))
     return None
 
 
+def _shown(tag: Tag) -> str:
+    """The text of a tag, where a break is a line feed and inline tags part no words."""
+    parts: list[str] = []
+    for node in tag.descendants:
+        if isinstance(node, Tag):
+            if node.name == "br" or node.name in _FLOW:
+                parts.append("\n")
+        elif type(node) in {NavigableString, CData}:
+            raise_it = node.parent is not None and node.parent.name == "sup"
+            parts.append(raised(str(node)) if raise_it else str(node))
+    return "".join(parts)
+
+
 def _rows(table: Tag) -> Iterator[list[Cell]]:
-    caption = table.find("caption")
-    if caption is not None:
-        yield [Cell(caption.get_text(" "))]
     for row in table.find_all("tr"):
-        yield [Cell(cell.get_text(" ")) for cell in row.find_all(["td", "th"])]
+        head = row.parent is not None and row.parent.name == "thead"
+        yield [
+            Cell(
+                _shown(cell),
+                _number(cell, "colspan", 1),
+                _number(cell, "rowspan", 1) or 65_534,  # 0: to the end of the table
+                head or cell.name == "th",
+            )
+            for cell in row.find_all(["td", "th"])
+        ]

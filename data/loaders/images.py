@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data.blocks import Loaded, LoadWarning
+from data.blocks import Loaded, LoadWarning, Scan
 from data.errors import UnreadableFile
 from data.loaders.assembling import Assembler
 from data.loaders.ocr import INSTALL, MissingOcr, PictureReader
@@ -17,7 +17,7 @@ _DPI = 150.0
 """What a picture without a plausible resolution is taken to have."""
 
 
-def load(path: Path) -> Iterator[Loaded]:
+def load(path: Path) -> Iterator[Loaded | Scan]:
     """The blocks of a picture; of a TIFF with several pages, those of each, counted from 1.
 
     The camera's note on how it was held (EXIF) is heeded. Raises UnreadableFile for a damaged or
@@ -36,7 +36,9 @@ def load(path: Path) -> Iterator[Loaded]:
         ) from error
     with _opened(path) as picture:
         assembler = Assembler()
-        for number in range(1, getattr(picture, "n_frames", 1) + 1):
+        frames = _frames(picture, path.name)
+        for number in range(1, frames + 1):
+            yield Scan(number, frames)
             pixels, points = _frame(picture, number, path.name)
             page = reader.read(pixels, number, points)
             if not page.words:
@@ -52,6 +54,14 @@ def _opened(path: Path) -> "Image.Image":
         return Image.open(path, formats=("PNG", "JPEG", "TIFF", "MPO"))
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise _damaged(path.name) from error
+
+
+def _frames(picture: "Image.Image", name: str) -> int:
+    """How many pages a picture has; a TIFF is counted by reading its directories."""
+    try:
+        return int(getattr(picture, "n_frames", 1)) if picture.format == "TIFF" else 1
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise _damaged(name) from error
 
 
 def _damaged(name: str) -> UnreadableFile:

@@ -1,4 +1,4 @@
-"""JSON lines of passages that are cut already: BEIR corpora and the like."""
+"""JSON lines: passages that are cut already, as in BEIR corpora, or objects of any shape."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,22 +8,43 @@ from data.blocks import Block
 from data.cleaning import clean, inline
 from data.errors import UnreadableFile
 from data.limits import MIB
+from data.loaders.records import records
 
 _MAX_LINE = 16 * MIB
 
 
 def load(path: Path) -> Iterator[Block]:
-    """One block a line `{"_id" or "id": ..., "title"?: ..., "text": ...}`, streamed.
+    """Passages, where the first line is one; else what the objects say, a line each.
 
-    The document's text is the passages' texts in order, parted by two line feeds; `title` becomes
-    the heading path; other fields are ignored (the layout is that of BEIR, Thakur et al. 2021).
-    A passage without text is its title; one with neither is skipped, as are blank lines. Raises
-    UnreadableFile that names the line for anything else.
+    A passage is `{"_id" or "id": ..., "title"?: ..., "text": ...}` (the layout of BEIR, Thakur et
+    al. 2021): the document's text is the passages' texts in order, parted by two line feeds, and
+    other fields are ignored. One without text is its title; one with neither is skipped, as are
+    blank lines. Raises UnreadableFile that names the line for anything else. Streamed.
     """
+    first = next((line for _, line in _lines(path)), b"")
+    if not _is_passage(first):
+        yield from objects(path)
+        return
     for number, line in _lines(path):
         block = _block(line, path.name, number)
         if block.text:
             yield block
+
+
+def objects(path: Path) -> Iterator[Block]:
+    """What the objects of a file say, one or more lines each."""
+    for number, line in _lines(path):
+        yield from records(_value(line, path.name, number))
+
+
+def _is_passage(line: bytes) -> bool:
+    import orjson
+
+    try:
+        record = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return True  # whose error names the line
+    return isinstance(record, dict) and ("_id" in record or "id" in record) and "text" in record
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
@@ -39,13 +60,17 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
                 yield number, line
 
 
-def _block(line: bytes, name: str, number: int) -> Block:
+def _value(line: bytes, name: str, number: int) -> Any:
     import orjson
 
     try:
-        record = orjson.loads(line)
+        return orjson.loads(line)
     except orjson.JSONDecodeError as error:
         raise _bad(name, number, f"it is not JSON ({error})") from error
+
+
+def _block(line: bytes, name: str, number: int) -> Block:
+    record = _value(line, name, number)
     if not isinstance(record, dict):
         raise _bad(name, number, "it is not a JSON object")
     passage_id = _identifier(record, name, number)

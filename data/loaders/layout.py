@@ -5,6 +5,7 @@ running text, which are read one after the other, or into the columns of a table
 without lines (`data.loaders.grids` finds those with lines first).
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -16,8 +17,10 @@ from data.loaders.page import Page, Piece, is_right_to_left, pieces_of
 _GAP = 0.5
 """White space of this many letter heights parts pieces of a line."""
 
-_MAX_PIECES = 4000
+_MAX_PIECES = 1500
 """A page of more pieces (a map, a drawing) is read from top to bottom, without columns."""
+
+_MAX_GUTTERS = 150
 
 Item = Piece | Grid
 
@@ -151,7 +154,8 @@ def _best_cut(items: Sequence[Item]) -> _Cut | None:
         return None
     ordered = sorted(items, key=lambda item: (item.middle, item.left))
     best: tuple[float, float, int, int, float] | None = None
-    for x in sorted({round(item.left) - 1.5 for item in ordered}):
+    edges = Counter(round(item.left) for item in ordered)
+    for x in sorted(left - 1.5 for left, _ in edges.most_common(_MAX_GUTTERS)):
         for begin, end in _runs(ordered, x):
             score = _score(ordered[begin:end], x)
             if score is not None and (best is None or score > best[:2]):

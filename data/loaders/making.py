@@ -1,10 +1,11 @@
 """Making blocks out of what the libraries for file formats give."""
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import islice, pairwise
 
-from data.blocks import Block, Loaded, Table
+from data.blocks import Block, Loaded, Scan, Table
 from data.cleaning import clean, inline
 from data.tables import table_block
 
@@ -24,6 +25,7 @@ class Cell:
 
 _MOST_COLUMNS = 1000
 _MOST_ROWS = 100_000
+_MOST_CELLS = 1_000_000
 
 
 def heading(level: int, text: str, page: int | None = None) -> Block:
@@ -51,18 +53,55 @@ def line(text: str, page: int | None = None) -> Block:
     return Block("line", text, page)
 
 
-def tidied(loaded: Iterable[Loaded]) -> Iterator[Loaded]:
+def tidied(loaded: Iterable[Loaded | Scan]) -> Iterator[Loaded | Scan]:
     """The blocks without controls and without white space around them; empty ones are dropped.
 
     Blocks with a `joint` are left as they are: their loaders account for every character.
     """
     for one in loaded:
-        if isinstance(one, Block) and (one.joint, one.table, one.passage_id) == (None, None, None):
-            text = clean(one.text).strip("\n").rstrip()
-            if text:
-                yield one if text == one.text else replace(one, text=text)
-        else:
+        if not isinstance(one, Block):
             yield one
+            continue
+        if (one.joint, one.table, one.passage_id) == (None, None, None):
+            text = clean(one.text).strip("\n").rstrip()
+            if not text:
+                continue
+            yield one if text == one.text else replace(one, text=text)
+            continue
+        yield one
+
+
+def captioned(loaded: Iterable[Loaded | Scan]) -> Iterator[Loaded | Scan]:
+    """The blocks, where a caption right above a table has become its title."""
+    held: Block | None = None
+    for one in loaded:
+        titled: Loaded | Scan = one
+        if held is not None and isinstance(one, Block):
+            if one.table is not None and one.joint is None and not one.table.title:
+                named = replace(one.table, title=inline(held.text))
+                titled = table_block(named, one.page, one.boxes)
+            else:
+                yield held
+            held = None
+        if isinstance(titled, Block) and titled.joint is None and _is_caption(titled):
+            held = titled
+        else:
+            yield titled
+    if held is not None:
+        yield held
+
+
+_CAPTION = re.compile(
+    r"(?:table|tab\.|tabelle|tableau|tabla|tabella|tabela|tabel|tabell|taulukko|表)\s*[\dIVX]+\b",
+    re.IGNORECASE,
+)
+
+
+def _is_caption(block: Block) -> bool:
+    if block.kind == "caption":
+        return True
+    short = block.kind == "paragraph" and len(block.text) <= 200
+    return short and _CAPTION.match(block.text) is not None
 
 
 def slices(text: str) -> Iterator[Block]:
@@ -80,7 +119,10 @@ def grid(rows: Iterable[Iterable[Cell]]) -> tuple[tuple[tuple[str, ...], ...], i
     filled: list[list[str]] = []
     hanging = _Hanging()
     header_rows, only_headers = 0, True
+    cells = 0
     for row in islice(rows, _MOST_ROWS):
+        if cells > _MOST_CELLS:
+            break
         line: list[str] = []
         hanging.next_row()
         for cell in row:
@@ -94,6 +136,7 @@ def grid(rows: Iterable[Iterable[Cell]]) -> tuple[tuple[tuple[str, ...], ...], i
         if line:
             header_rows += only_headers
             filled.append(line)
+            cells += len(line)
     width = max(map(len, filled), default=0)
     return tuple(tuple(line + [""] * (width - len(line))) for line in filled), header_rows
 
@@ -137,31 +180,105 @@ def table(
 ) -> Iterator[Block]:
     """A grid as a table, without its empty rows and columns; nothing where all are empty.
 
-    Unless known, the header is what `guessed_header` says.
+    A first row that is one cell is the table's title, one further down the label of the rows below
+    it. Unless known (0 counts as unknown), the header is what `guessed_header` says.
     """
     kept = [at for at in range(len(rows[0]) if rows else 0) if any(row[at] for row in rows)]
-    above = rows[: header_rows or 0]
+    header_rows = sum(any(row) for row in rows[: header_rows or 0])
     body = [tuple(row[at] for at in kept) for row in rows if any(row)]
-    if not body:
-        return
-    count = sum(any(row) for row in above) if header_rows is not None else guessed_header(body)
-    if count >= len(body):
-        count = max(0, len(body) - 1)
-    if len(body[0]) == 1:  # a frame around text
+    if len(kept) < 2:
         yield from (paragraph(row[0], page) for row in body)
-    else:
-        yield table_block(Table(tuple(body), count, 1, inline(title)), page)
+        return
+    while len(body) > 2 and (label := _single(body[0])):
+        title = f"{title}: {label}" if title else label
+        body, header_rows = body[1:], max(0, header_rows - 1)
+    if len(body) == 1:
+        yield paragraph(" | ".join(filter(None, (title, *body[0]))), page)
+        return
+    count = min(max(header_rows, guessed_header(body)), len(body) - 1)
+    under = list(_labelled(body[count:]))
+    yield from cut_table(Table(tuple(body[:count] + under), count, 1, inline(title)), page)
 
 
-def guessed_header(rows: list[tuple[str, ...]]) -> int:
-    """How many of the first rows name the columns."""
-    first = rows[0]
-    if len(rows) < 2 or not all(first) or any(map(is_value, first)):
-        return 1 if len(rows) > 1 and not any(map(is_value, first)) else 0
-    return 1
+_ROWS_A_BLOCK = 500
+
+
+def cut_table(whole: Table, page: int | None = None) -> Iterator[Block]:
+    """A table in blocks of at most `_ROWS_A_BLOCK` rows, so that long ones flow."""
+    header, rows = whole.rows[: whole.header_rows], whole.rows[whole.header_rows :]
+    for at in range(0, len(rows), _ROWS_A_BLOCK):
+        part = replace(whole, rows=header + rows[at : at + _ROWS_A_BLOCK])
+        yield table_block(part, page, continues=at > 0)
+    if not rows:
+        yield table_block(whole, page)
+
+
+def _single(row: Sequence[str]) -> str:
+    """The text of a row that is one cell over all columns, or that has text in its first alone."""
+    if len(set(row)) == 1 and len(row) > 1:
+        return row[0]
+    return ""
+
+
+def _labelled(rows: Iterable[tuple[str, ...]]) -> Iterator[tuple[str, ...]]:
+    """The rows, with what a row of one merged cell says in front of the labels below it."""
+    above = ""
+    for row in rows:
+        label = _single(row)
+        if label and not is_value(label):
+            above = label
+        elif above and row[0] and row[0] != above:
+            yield (f"{above} / {row[0]}", *row[1:])
+        else:
+            yield (above or row[0], *row[1:])
+
+
+def guessed_header(rows: Sequence[Sequence[str]]) -> int:
+    """How many of the first rows name the columns.
+
+    A row names columns where no cell but the first is a value (or a year, as in "2024 | 2025") and
+    there are values, or longer texts, below. A header goes on in the next row where one of its
+    cells spans several columns.
+    """
+    if len(rows) < 2 or not _names(rows[0], rows[1:]):
+        return 0
+    count = 1
+    while count < min(len(rows) - 1, 4) and _spans(rows[count - 1]) and _names(rows[count], ()):
+        count += 1
+    return count
+
+
+def _names(row: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
+    if sum(map(bool, row)) < 2 and len(row) > 2:
+        return False
+    years = all(not is_value(cell) or _YEAR.fullmatch(cell) for cell in row)
+    if not years:
+        return False
+    valued = any(is_value(cell) for other in below[:20] for cell in other)
+    labels = not any(_YEAR.fullmatch(cell) for cell in row)
+    if below and not valued and len(row) == 2 and row[0].rstrip().endswith(":"):
+        return False
+    return labels or not below or valued
+
+
+def _spans(row: Sequence[str]) -> bool:
+    """Whether a cell stands in several columns, but not in all."""
+    return len(set(row)) > 1 and any(a and a == b for a, b in pairwise(row))
+
+
+_YEAR = re.compile(r"(?:19|20)\d\d(?:[/-]\d\d)?")
 
 
 def is_value(text: str) -> bool:
     """Whether a cell holds a number, a date or the like rather than words."""
     digits = sum(character.isdigit() for character in text)
     return digits > 0 and 2 * digits >= sum(character.isalnum() for character in text)
+
+
+_RAISED = str.maketrans("0123456789+-−=()n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁼⁽⁾ⁿ")
+
+
+def raised(text: str) -> str:
+    """A superscript: 10 and 6 make 10⁶, not 106. Words stay words."""
+    kept = text.strip()
+    return text.translate(_RAISED) if kept and set(kept) <= set("0123456789+-−=()n") else text

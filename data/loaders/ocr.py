@@ -31,6 +31,9 @@ _SLIGHT = 0.08
 """Degrees of tilt that make no difference."""
 
 _MAX_SIDE = 2500
+_FINDING_SIDE = 1280
+"""The size to which pages are scaled for finding lines; they are read at their full size."""
+
 _MIN_RULE = 1 / 40
 """The shortest ruled line, as a share of the page's longer side."""
 
@@ -58,6 +61,9 @@ class PictureReader:
                 "Global.log_level": "critical",
                 "Global.max_side_len": _MAX_SIDE,
                 "Global.use_cls": False,
+                "Det.limit_type": "max",
+                "Det.limit_side_len": _FINDING_SIDE,
+                "Rec.rec_batch_num": 1,
                 "EngineConfig.onnxruntime.intra_op_num_threads": min(4, threads),
                 "EngineConfig.onnxruntime.inter_op_num_threads": 1,
             }

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from data.blocks import Loaded, LoadWarning
+from data.blocks import Loaded, LoadWarning, Scan
 from data.errors import UnreadableFile
 from data.loaders.assembling import Assembler
 from data.loaders.ocr import INSTALL, MissingOcr, PictureReader
@@ -25,7 +25,7 @@ _FEW_WORDS = 40
 _COVERED = 0.5
 
 
-def load(path: Path) -> Iterator[Loaded]:
+def load(path: Path) -> Iterator[Loaded | Scan]:
     """The blocks of each page in reading order; `page` counts from 1.
 
     Headings are found by their type and by the document's outline (bookmarks). Running heads,
@@ -46,7 +46,8 @@ def _open(path: Path) -> "pypdfium2.PdfDocument":
     import pypdfium2
 
     try:
-        return pypdfium2.PdfDocument(path)
+        attached = str(path).startswith("/proc/self/fd/")  # a name that PDFium cannot follow
+        return pypdfium2.PdfDocument(path.read_bytes() if attached else path)
     except pypdfium2.PdfiumError as error:
         if getattr(error, "err_code", None) == _WRONG_PASSWORD:
             raise UnreadableFile(
@@ -69,7 +70,7 @@ class _Reader:
         self._pictures: PictureReader | None = None
         self._missing = False
 
-    def read(self) -> Iterator[Loaded]:
+    def read(self) -> Iterator[Loaded | Scan]:
         """Blocks and warnings of all pages."""
         assembler = Assembler()
         for number in range(1, len(self._document) + 1):
@@ -78,12 +79,14 @@ class _Reader:
         if not assembler.found:
             raise self._empty()
 
-    def _page(self, number: int, assembler: Assembler) -> Iterator[Loaded]:
+    def _page(self, number: int, assembler: Assembler) -> Iterator[Loaded | Scan]:
         import pypdfium2
 
         try:
             page, extra = read_page(self._document, number, self._forms)
             if self._is_picture(page):
+                if not self._missing:
+                    yield Scan(number, len(self._document))
                 picture = self._read_picture(number)
                 if picture is not None:
                     page = picture

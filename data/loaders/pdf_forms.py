@@ -12,7 +12,7 @@ from data.loaders.paragraphs import Draft
 if TYPE_CHECKING:
     import pypdfium2
 
-_MAX_ITEMS = 5000
+_MAX_ITEMS = 1000
 _MAX_CHARACTERS = 100_000
 _REMARKS = {
     1: "Comment",

@@ -1,4 +1,4 @@
-"""PowerPoint: one page a slide, with its tables and the speaker's notes."""
+"""PowerPoint: one page a slide, with its tables, charts, comments and the speaker's notes."""
 
 import zipfile
 from collections.abc import Iterable, Iterator
@@ -6,17 +6,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from data.blocks import Block
+from data.blocks import Block, Loaded, LoadWarning
 from data.cleaning import inline
 from data.errors import UnreadableFile
-from data.loaders.making import Cell, grid, heading, item, note, paragraph, table
+from data.loaders.making import Cell, grid, heading, item, note, paragraph, raised, table
+from data.loaders.number_format import shown
+
+_A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
 
 
-def load(path: Path) -> Iterator[Block]:
-    """Blocks of each slide, whose number is the page; offsets count in the slide's text.
+def load(path: Path) -> Iterator[Loaded]:
+    """Blocks of each visible slide, whose number is the page.
 
-    The slide's title is its heading; paragraphs below level 0 become list items; groups are
-    entered; notes stand at the end behind "Notes:". Raises UnreadableFile for a damaged file.
+    The slide's title is its heading; of several paragraphs in a box each is a list item; groups
+    are entered, a chart is the table of its values. Comments and notes stand at the end. Hidden
+    slides are left out with a warning. Raises UnreadableFile for a damaged file.
     """
     import pptx
     from lxml import etree
@@ -29,6 +33,9 @@ def load(path: Path) -> Iterator[Block]:
             f"cannot read {path.name}", cause="it is damaged or not a presentation"
         ) from e
     for number, slide in enumerate(presentation.slides, start=1):
+        if slide._element.get("show") in {"0", "false"}:
+            yield LoadWarning("the hidden slide is left out", number)
+            continue
         for block in _slide(slide):
             yield replace(block, page=number)
 
@@ -37,10 +44,14 @@ def _slide(slide: Any) -> Iterator[Block]:
     title = slide.shapes.title
     if title is not None and title.has_text_frame:
         yield heading(1, title.text_frame.text)
+    if title is None or not title.has_text_frame or not title.text_frame.text.strip():
+        yield Block("heading", "", level=1, joint="")  # what follows is not of the slide before
     skipped = None if title is None else title.shape_id
     for shape in _leaves(slide.shapes):
         if shape.shape_id != skipped:
-            yield from _shape(shape)
+            yield from _shape(shape, slide)
+    for text in _comments(slide):
+        yield note(f"Comment: {text}")
     if slide.has_notes_slide:
         frame = slide.notes_slide.notes_text_frame
         if frame is not None and frame.text.strip():
@@ -58,14 +69,91 @@ def _leaves(shapes: Iterable[Any]) -> Iterator[Any]:
             yield shape
 
 
-def _shape(shape: Any) -> Iterator[Block]:
+def _shape(shape: Any, slide: Any) -> Iterator[Block]:
     if getattr(shape, "has_table", False):
-        yield from table(*grid([Cell(cell.text) for cell in row.cells] for row in shape.table.rows))
+        rows = (
+            [_cell(cell) for cell in row.cells if not cell.is_spanned] for row in shape.table.rows
+        )
+        yield from table(grid(rows)[0], int(bool(shape.table.first_row)))
+    elif getattr(shape, "has_chart", False):
+        yield from _chart(shape.chart)
     elif shape.has_text_frame:
         paragraphs = shape.text_frame.paragraphs
         for each in paragraphs:
-            text = inline(each.text)
+            text = inline(_text(each))
             if text and len(paragraphs) > 1:
                 yield item(f"{'  ' * each.level}- {text}", level=each.level)
             else:
                 yield paragraph(text)
+    else:
+        yield from _diagram(shape, slide)
+
+
+def _text(each: Any) -> str:
+    """A paragraph's text with its fields and breaks, superscripts raised."""
+    parts: list[str] = []
+    for node in each._p:
+        name = node.tag.rpartition("}")[2] if isinstance(node.tag, str) else ""
+        if name == "br":
+            parts.append("\n")
+        elif name in {"r", "fld"}:
+            text = "".join(leaf.text or "" for leaf in node.iter(f"{_A}t"))
+            properties = node.find(f"{_A}rPr")
+            base = properties.get("baseline", "0") if properties is not None else "0"
+            high = base.isdigit() and int(base) > 0
+            parts.append(raised(text) if high else text)
+    return "".join(parts)
+
+
+def _cell(cell: Any) -> Cell:
+    text = " ".join(_text(each) for each in cell.text_frame.paragraphs)
+    return Cell(text, cell.span_width or 1, cell.span_height or 1)
+
+
+def _chart(chart: Any) -> Iterator[Block]:
+    title = (
+        chart.chart_title.text_frame.text
+        if chart.has_title and chart.chart_title.has_text_frame
+        else ""
+    )
+    for plot in chart.plots:
+        series = list(plot.series)
+        categories = [inline(str(label)) for label in plot.categories]
+        rows = [("", *(inline(each.name or "") for each in series))]
+        values = [list(each.values) for each in series]
+        for at, label in enumerate(categories):
+            cells = (column[at] if at < len(column) else None for column in values)
+            rows.append((label, *("" if cell is None else shown(cell) for cell in cells)))
+        yield from table(tuple(rows), 1, title)
+
+
+def _diagram(shape: Any, slide: Any) -> Iterator[Block]:
+    """The words of a SmartArt graphic, a list item each."""
+    from lxml import etree
+
+    for node in shape._element.iter():
+        if isinstance(node.tag, str) and node.tag.endswith("}relIds"):
+            key = next((value for name, value in node.attrib.items() if name.endswith("}dm")), "")
+            if key in slide.part.rels:
+                parser = etree.XMLParser(resolve_entities=False, no_network=True)
+                root = etree.fromstring(slide.part.related_part(key).blob, parser)
+                for each in root.iter(f"{_A}p"):
+                    text = inline("".join(leaf.text or "" for leaf in each.iter(f"{_A}t")))
+                    if text:
+                        yield item(f"- {text}")
+
+
+def _comments(slide: Any) -> Iterator[str]:
+    """The texts of the comments on a slide, of both kinds that PowerPoint writes."""
+    from lxml import etree
+
+    for relation in slide.part.rels.values():
+        if relation.reltype.endswith("/comments") and not relation.is_external:
+            parser = etree.XMLParser(resolve_entities=False, no_network=True)
+            root = etree.fromstring(relation.target_part.blob, parser)
+            for node in root.iter():
+                name = node.tag.rpartition("}")[2] if isinstance(node.tag, str) else ""
+                if name == "text" and (node.text or "").strip():
+                    yield inline(node.text)
+                elif name == "txBody":
+                    yield inline("".join(leaf.text or "" for leaf in node.iter(f"{_A}t")))

@@ -1,53 +1,54 @@
-"""Plain text: UTF-8, UTF-16 or UTF-32 with a byte-order mark, or a Western single-byte code."""
+"""Plain text, and text of lines: logs and chats."""
 
-import codecs
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from data.blocks import Loaded
-from data.cleaning import clean
-from data.errors import UnreadableFile
+from data.blocks import Block, Loaded
+from data.loaders.encodings import decode
 from data.loaders.making import slices
 
-_MARKS = (  # UTF-32 first: its little-endian mark begins with that of UTF-16
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
+_STAMP = re.compile(
+    r"[\[(<]?\s?(?:\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|\d{1,2}:\d{2}|(?:[A-Z][a-z]{2}\s+){1,2}\d{1,2}\b|\d{10,13}\b"
+    r"|(?:DEBUG|INFO|WARN(?:ING)?|ERROR|FATAL|TRACE)\b)"
 )
-_CONTROLS = bytes(set(range(32)) - set(b"\t\n\r\f\v\x1b\x08"))
-_MAX_CONTROLS = 0.02
-
-
-def looks_binary(head: bytes) -> bool:
-    """Whether the first bytes of a file cannot be text: NULs, or many control characters."""
-    if any(head.startswith(mark) for mark, _ in _MARKS):
-        return False
-    controls = len(head) - len(head.translate(None, _CONTROLS))
-    return b"\0" in head or controls > _MAX_CONTROLS * len(head)
-
-
-def decode(raw: bytes, name: str) -> str:
-    """The text of a file's bytes, cleaned, with line feeds as line ends.
-
-    A byte-order mark decides; else UTF-8, else Windows-1252 (as the WHATWG reads "latin-1"),
-    else Latin-1, which accepts every byte. Raises UnreadableFile for binary content or a wrong
-    byte-order mark; `name` is used in its message.
-    """
-    if looks_binary(raw[:8192]):
-        raise UnreadableFile(f"cannot read {name}", cause="its content is binary, not text")
-    marked = next((code for mark, code in _MARKS if raw.startswith(mark)), None)
-    for encoding in (marked,) if marked else ("utf-8", "cp1252", "latin-1"):
-        try:
-            return clean(raw.decode(encoding))
-        except UnicodeDecodeError:
-            continue
-    raise UnreadableFile(
-        f"cannot read {name}", cause=f"its byte-order mark says {marked}, its bytes do not"
-    )
+_SPEAKER = re.compile(r"[^\W\d_][\w .'’-]{0,30}(?:\s\(.{1,20}\))?: \S")
+_SAMPLE_LINES = 400
 
 
 def load(path: Path) -> Iterator[Loaded]:
-    """Adjacent paragraphs that cover the whole file; offsets count characters after decoding."""
-    yield from slices(decode(path.read_bytes(), path.name))
+    """Adjacent paragraphs, or lines, that cover the whole file.
+
+    A log or a chat, where most lines begin with a time or a speaker, is read line by line; lines
+    without either go on the one before. Offsets count characters after decoding.
+    """
+    decoded = decode(path.read_bytes(), path.name)
+    yield from decoded.warnings
+    yield from lines_or_slices(decoded.text)
+
+
+def lines_or_slices(text: str) -> Iterator[Block]:
+    """Blocks that are `text` exactly: one a message of a log or a chat, else large slices."""
+    begins = _line_start(text)
+    if begins is None:
+        yield from slices(text)
+        return
+    start = position = 0
+    for line in text.splitlines(keepends=True):
+        if begins.match(line) and position > start:
+            yield Block("line", text[start:position], joint="")
+            start = position
+        position += len(line)
+    if start < len(text):
+        yield Block("line", text[start:], joint="")
+
+
+def _line_start(text: str) -> re.Pattern[str] | None:
+    """What the lines of a log or a chat begin with; None for other text."""
+    sample = [line for line in text[:60_000].split("\n")[:_SAMPLE_LINES] if line.strip()]
+    if len(sample) < 4:
+        return None
+    for pattern, share in ((_STAMP, 0.6), (_SPEAKER, 0.8)):
+        if sum(pattern.match(line) is not None for line in sample) >= share * len(sample):
+            return pattern
+    return None

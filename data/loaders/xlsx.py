@@ -1,127 +1,267 @@
-"""Excel workbooks: one page a sheet, one line a row."""
+"""Excel workbooks: one page a sheet, its tables with merged cells and formats resolved."""
 
-import datetime
+import re
 import zipfile
-from collections.abc import Iterator
-from dataclasses import replace
-from itertools import chain, pairwise
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from data.blocks import Block
+from data.blocks import Block, Loaded, LoadWarning, Table
 from data.cleaning import inline
 from data.errors import UnreadableFile
-from data.loaders.making import heading, line, paragraph
+from data.limits import MIB
+from data.loaders.making import (
+    cut_table,
+    guessed_header,
+    heading,
+    is_value,
+    line,
+    note,
+    paragraph,
+    table,
+)
+from data.loaders.number_format import shown
 
-Row = dict[int, tuple[str, bool]]
-"""The cells of a row that have a value, by column index from 0: text, and whether it is one."""
+Row = dict[int, str]
+"""The cells of a row that have a text, by column from 0."""
+
+_WHOLE_BYTES = 24 * MIB
+"""Sheets of larger XML are read row by row, without merged cells, comments and hidden rows."""
+_FORMULA = re.compile(
+    rb'<c\b[^>]*?\br="([A-Z]{1,3}\d{1,7})"[^>]*>\s*<f\b[^>]*?(?:/>|>([^<]*)</f>)\s*(?:<v\s*/>|<v>\s*</v>)?\s*</c>'
+)
+_NAMED = 5
+_LONGEST_RUN = 2000
 
 
-def load(path: Path) -> Iterator[Block]:
-    """Blocks of each worksheet, numbered as in the workbook; the sheet's name is the heading.
+def load(path: Path) -> Iterator[Loaded]:
+    """Blocks of each visible worksheet, numbered as in the workbook; its name is the heading.
 
-    A run of neighbouring cells that are all texts and all differ names its columns where a table
-    can begin: at the top, after an empty row, or above columns without names when values stand
-    right below. Rows beneath become lines "column: value; column: value", without names cells are
-    parted by " | ". Formulas count by their stored values. Raises UnreadableFile for a damaged
-    file.
+    Tables are regions of cells between empty rows and columns. Values look as their formats show
+    them, with dates as ISO 8601; comments follow their sheet. Hidden sheets, rows and columns are
+    left out, and formulas without a stored value shown as formulas, which warnings say. Raises
+    UnreadableFile for a damaged file.
     """
     import openpyxl
     from openpyxl.utils.exceptions import InvalidFileException
 
+    whole = _largest_sheet(path) <= _WHOLE_BYTES
     try:
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True, keep_links=False)
+        book = openpyxl.load_workbook(path, read_only=not whole, data_only=True, keep_links=False)
     except (InvalidFileException, zipfile.BadZipFile, KeyError, ValueError, TypeError) as error:
         raise UnreadableFile(
             f"cannot read {path.name}", cause="it is damaged or not a workbook"
         ) from error
     try:
+        formulas = _Formulas(path)
         for number, name in enumerate(book.sheetnames, start=1):
             sheet = book[name]
-            if hasattr(sheet, "iter_rows"):  # a chart sheet has no rows
-                yield from _sheet(sheet, number, inline(name))
+            if not hasattr(sheet, "iter_rows"):  # a chart sheet has no rows
+                continue
+            if sheet.sheet_state != "visible":
+                yield LoadWarning(f'the hidden sheet "{inline(name)}" is left out', number)
+                continue
+            yield from _sheet(sheet, number, inline(name), formulas.of(number), whole=whole)
     finally:
         book.close()
 
 
-def _sheet(sheet: Any, number: int, name: str) -> Iterator[Block]:
-    sheet.reset_dimensions()  # what the file says about its extent may be wrong
-    rows = (
-        {
-            at: (text, isinstance(value, str))
-            for at, value in enumerate(row)
-            if value is not None and (text := _shown(value))
-        }
-        for row in sheet.iter_rows(values_only=True)
-    )
-    yield heading(1, name, number)
-    for block in _lines(rows):
-        yield replace(block, page=number)
+def _largest_sheet(path: Path) -> int:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            sizes = [m.file_size for m in archive.infolist() if "worksheets/" in m.filename]
+    except (zipfile.BadZipFile, OSError):
+        return 0
+    return max(sizes, default=0)
 
 
-def _lines(rows: Iterator[Row]) -> Iterator[Block]:
-    """A line for each row that is not empty; a line of column names begins a new block."""
-    columns: dict[int, str] = {}
-    above: Row = {}
-    for row, below in pairwise(chain(rows, [{}])):
-        if not row:
-            above = row
-            continue
-        starts = not above or (len(above) == 1 and not columns)
-        named = {
-            at: row[at][0]
-            for group in _groups(row)
-            if _names_columns(group, row, below, columns, starts=starts)
-            for at in group
-        }
-        if starts and not (named or row.keys() <= columns.keys()):
-            columns = {}
-        columns = columns | named
-        text = _line(row, {at: name for at, name in columns.items() if at not in named})
-        yield paragraph(text) if named.keys() == row.keys() else line(text)
-        above = row
+class _Formulas:
+    """The formulas of each sheet that have no stored value: a program wrote the file, not Excel."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def of(self, number: int) -> dict[str, str]:
+        """Coordinate to formula, for the sheet of that number."""
+        try:
+            with zipfile.ZipFile(self._path) as archive:
+                raw = archive.read(f"xl/worksheets/sheet{number}.xml")
+        except (KeyError, zipfile.BadZipFile):
+            return {}
+        if b"<f" not in raw:
+            return {}
+        found = {}
+        for match in islice(_FORMULA.finditer(raw), 100_000):
+            formula = (match[2] or b"").decode("utf-8", "replace")
+            found[match[1].decode()] = f"={formula}" if formula else "(formula)"
+        return found
 
 
-def _groups(row: Row) -> Iterator[list[int]]:
-    """Neighbouring columns that have a value, as lists of indices."""
-    group: list[int] = []
-    for at in row:
-        if group and at != group[-1] + 1:
-            yield group
-            group = []
-        group.append(at)
-    yield group
+def _sheet(
+    sheet: Any, number: int, name: str, formulas: dict[str, str], *, whole: bool
+) -> Iterator[Loaded]:
+    if not whole:
+        sheet.reset_dimensions()  # what the file says about its extent may be wrong
+        yield LoadWarning(
+            "the sheet is large: merged cells, comments and hidden rows are as they are stored",
+            number,
+        )
+    if formulas:
+        some = ", ".join(list(formulas)[:_NAMED]) + (" ..." if len(formulas) > _NAMED else "")
+        yield LoadWarning(f"formulas without a stored value: {some}", number)
+    reader = _Rows(sheet, formulas, whole=whole)
+    blocks = _Regions(number, name).blocks(reader.rows())
+    first = next(blocks, None)
+    if first is not None or reader.comments:
+        yield heading(1, name, number)
+    if first is not None:
+        yield first
+        yield from blocks
+    for text in reader.comments:
+        yield note(text, number)
+    if reader.hidden:
+        yield LoadWarning(f"hidden {' and '.join(sorted(reader.hidden))} are left out", number)
 
 
-def _names_columns(
-    group: list[int], row: Row, below: Row, columns: dict[int, str], *, starts: bool
-) -> bool:
-    if len(group) < 2 or not all(row[at][1] for at in group):
-        return False
-    if len({row[at][0] for at in group}) < len(group):
-        return False
-    if starts and columns.keys().isdisjoint(group):
-        return True
-    valued = any(at in below and not below[at][1] for at in group)
-    return valued and (starts or columns.keys().isdisjoint(group))
+class _Rows:
+    """The visible rows of a sheet as texts, and the comments on them."""
+
+    def __init__(self, sheet: Any, formulas: dict[str, str], *, whole: bool) -> None:
+        self._sheet, self._formulas, self._whole = sheet, formulas, whole
+        self.comments: list[str] = []
+        self.hidden: set[str] = set()
+
+    def rows(self) -> Iterator[Row]:
+        """Each row, empty ones too, merged cells in every place that they cover."""
+        merged = self._merged() if self._whole else {}
+        columns = self._hidden_columns() if self._whole else frozenset()
+        label = ""
+        for cells in self._sheet.iter_rows():
+            if not cells:
+                yield {}
+                continue
+            at = next((cell.row for cell in cells if getattr(cell, "row", None)), 0)
+            if (
+                self._whole
+                and at in self._sheet.row_dimensions
+                and self._sheet.row_dimensions[at].hidden
+            ):
+                self.hidden.add("rows")
+                continue
+            row: Row = {}
+            for place, cell in enumerate(cells):
+                if place in columns:
+                    if cell.value is not None:
+                        self.hidden.add("columns")
+                    continue
+                text = merged.get((at, place)) or self._text(cell)
+                if text:
+                    row[place] = text
+                    merged_from = getattr(cell, "comment", None)
+                    if merged_from is not None and self._whole:
+                        label = next(iter(row.values())) if len(row) > 1 else ""
+                        about = f" ({label})" if label else ""
+                        said = inline(str(merged_from.text))
+                        self.comments.append(
+                            f"Comment on {cell.coordinate}{about} = {text}: {said}"
+                        )
+            yield row
+
+    def _text(self, cell: Any) -> str:
+        value = getattr(cell, "value", None)
+        if value is None:
+            if not self._formulas or not hasattr(cell, "coordinate"):
+                return ""
+            return self._formulas.get(cell.coordinate, "")
+        return inline(shown(value, getattr(cell, "number_format", "General")))
+
+    def _merged(self) -> dict[tuple[int, int], str]:
+        places: dict[tuple[int, int], str] = {}
+        for area in islice(self._sheet.merged_cells.ranges, 20_000):
+            top, left = area.min_row, area.min_col
+            text = self._text(self._sheet.cell(top, left))
+            if text and area.size["rows"] * area.size["columns"] <= _LONGEST_RUN:
+                for row in range(top, area.max_row + 1):
+                    for column in range(left, area.max_col + 1):
+                        places[row, column - 1] = text
+        return places
+
+    def _hidden_columns(self) -> frozenset[int]:
+        hidden: set[int] = set()
+        for dimension in self._sheet.column_dimensions.values():
+            if dimension.hidden and dimension.min and dimension.max:
+                hidden.update(range(dimension.min - 1, min(dimension.max, 16_384)))
+        return frozenset(hidden)
 
 
-def _line(row: Row, columns: dict[int, str]) -> str:
-    if columns.keys().isdisjoint(row):
-        return " | ".join(text for text, _ in row.values())
-    return "; ".join(
-        f"{columns[at]}: {text}" if at in columns else text for at, (text, _) in row.items()
-    )
+class _Regions:
+    """Finds the tables of a sheet: bands of rows, and in them groups of columns."""
+
+    def __init__(self, page: int, sheet: str) -> None:
+        self._page, self._sheet = page, sheet
+        self._header: dict[tuple[int, int], tuple[tuple[str, ...], ...]] = {}
+
+    def blocks(self, rows: Iterator[Row]) -> Iterator[Block]:
+        """The blocks of the rows, in order."""
+        band: list[Row] = []
+        for row in rows:
+            if row:
+                band.append(row)
+            elif band:
+                yield from self._band(band)
+                band = []
+        if band:
+            yield from self._band(band)
+
+    def _band(self, band: Sequence[Row]) -> Iterator[Block]:
+        used = sorted({column for row in band for column in row})
+        groups: list[list[int]] = []
+        for column in used:
+            if groups and column == groups[-1][-1] + 1:
+                groups[-1].append(column)
+            else:
+                groups.append([column])
+        for group in groups:
+            rows = [tuple(row.get(column, "") for column in group) for row in band]
+            yield from self._region([row for row in rows if any(row)], group)
+
+    def _region(self, rows: list[tuple[str, ...]], group: list[int]) -> Iterator[Block]:
+        if len(group) == 1:
+            for (text,) in rows:
+                yield line(text, self._page) if len(rows) > 1 else paragraph(text, self._page)
+            return
+        title = ""
+        while len(rows) > 1 and _only(rows[0]):
+            title = f"{title}: {_only(rows[0])}" if title else _only(rows[0])
+            rows = rows[1:]
+        extent = (group[0], group[-1])
+        count = guessed_header(rows)
+        known = self._known(extent)
+        if known and (not count or not any(is_value(cell) for cell in sum(rows[count:], ()))):
+            first = group[0] - known[1]
+            names = tuple(row[first : first + len(group)] for row in known[0])
+            if title:
+                yield paragraph(title, self._page)
+            whole = Table(names + tuple(rows), len(names), 1)
+            yield from cut_table(whole, self._page)
+            return
+        if count:
+            self._header[extent] = tuple(rows[:count])
+        if len(rows) == 1:
+            yield paragraph(" | ".join(cell for cell in rows[0] if cell), self._page)
+            return
+        yield from table(tuple(rows), count, title, self._page)
+
+    def _known(self, extent: tuple[int, int]) -> tuple[tuple[tuple[str, ...], ...], int] | None:
+        """The header above these columns, and the column where it begins."""
+        for (left, right), header in reversed(self._header.items()):
+            if left <= extent[0] and extent[1] <= right:
+                return header, left
+        return None
 
 
-def _shown(value: Any) -> str:
-    """A cell as text: whole numbers without ".0", dates as ISO 8601."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return str(value)
-    if isinstance(value, float):
-        return f"{value:.15g}"
-    if isinstance(value, datetime.datetime) and value.time() == datetime.time():
-        value = value.date()
-    return inline(str(value))
+def _only(row: Sequence[str]) -> str:
+    """The text of a row that has but one, in one cell or merged over several."""
+    texts = {cell for cell in row if cell}
+    return texts.pop() if len(texts) == 1 else ""

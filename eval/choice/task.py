@@ -34,8 +34,6 @@ from rag_app.service import Service
 from rag_app.settings import Settings, override
 
 KIND = "choice"
-_CONCURRENT_WITHOUT_LLM = 2
-"""Questions under way at once where no server answers them: the processors are the limit."""
 _PASSAGES_WITHOUT_LLM = 10
 """Passages of each search where no language model reads; what its weights were fitted with."""
 
@@ -51,11 +49,6 @@ def begin(path: Path, plan: ChoicePlan, settings: Settings) -> RunDirectory:
     dataset = load(plan, settings)
     select(dataset.questions, plan.limit, plan.seed)
     return lifecycle.begin(path, KIND, plan, dataset, settings)
-
-
-def usual_concurrency(settings: Settings) -> int:
-    """Questions under way at once where nothing is said."""
-    return settings.llm.concurrency if settings.reader.kind == "llm" else _CONCURRENT_WITHOUT_LLM
 
 
 def load(plan: ChoicePlan, settings: Settings) -> ChoiceDataset:

@@ -2,9 +2,9 @@
 
 import typer
 
-from eval.commands import choice, directories, reports, retrieval
+from eval.commands import answers, choice, directories, reports, retrieval
 
-_MODULES = (choice, directories, reports, retrieval)
+_MODULES = (answers, choice, directories, reports, retrieval)
 """Each adds its commands with `register(group)`."""
 
 

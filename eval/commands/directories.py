@@ -5,11 +5,15 @@ from typing import Annotated
 
 import typer
 
-from eval.commands import choice, retrieval
+from eval.commands import answers, choice, retrieval
 from eval.commands.running import execute
 from rag_app.commands.common import AsJson
 
-_PRINTING = {"choice": choice.PRINTING, "retrieval": retrieval.PRINTING}
+_PRINTING = {
+    "answers": answers.PRINTING,
+    "choice": choice.PRINTING,
+    "retrieval": retrieval.PRINTING,
+}
 
 
 def register(group: typer.Typer) -> None:

@@ -29,6 +29,7 @@ DataDir = Annotated[
 ]
 Out = Annotated[Path | None, typer.Option(help="Folder of the run; a new one under the storage.")]
 TASKS = registry(
+    Row("answers", "eval.answers.task:AnswersTask", "quotations and citations of free answers"),
     Row("choice", "eval.choice.task:ChoiceTask", "answers to multiple-choice questions"),
     Row("retrieval", "eval.retrieval.task:RetrievalTask", "rankings of a data set's queries"),
 )

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from data.registry import Row, registry
+from eval.datasets.answers_jsonl import OpenDataset
 from eval.datasets.asked import Asked
 from eval.datasets.choice import ChoiceDataset
 from eval.datasets.retrieval import RetrievalDataset
@@ -45,6 +46,14 @@ CHOICE = registry(
     ),
 )  # fmt: skip
 """What `eval choice` asks."""
+
+ANSWERS = registry(
+    Row(
+        "jsonl:PATH", "eval.datasets.answers_jsonl:load_asked",
+        "your own: a JSON object a line, with id, question, and maybe answerable and document",
+    ),
+)  # fmt: skip
+"""What `eval answers` asks."""
 
 
 def retrieval(
@@ -93,6 +102,13 @@ def choice(
     row = _row(name, CHOICE, RETRIEVAL, "retrieval")
     dataset: ChoiceDataset = row.load()(Asked(name, data_dir, cache, split))
     return _only(dataset, subjects)
+
+
+def answers(name: str, data_dir: Path | None, cache: Path) -> OpenDataset:
+    """Questions to be answered in free words; raises as `retrieval`."""
+    row = _row(name, ANSWERS, CHOICE, "choice")
+    dataset: OpenDataset = row.load()(Asked(name, data_dir, cache))
+    return dataset
 
 
 def listed(rows: Iterable[str]) -> str:

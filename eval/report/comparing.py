@@ -140,6 +140,12 @@ def _require_comparable(a: RunDirectory, b: RunDirectory) -> None:
             f"{a.path} and {b.path} cannot be compared",
             cause=f"the first is an evaluation of {a.kind}, the second of {b.kind}",
         )
+    if a.kind not in _KINDS:
+        raise EvalError(
+            f"{a.path} and {b.path} cannot be compared",
+            cause=f"runs of kind {a.kind} have no paired test here",
+            hint="Put their reports side by side",
+        )
     if a.dataset["revision"] != b.dataset["revision"]:
         told = [f"{one.dataset['name']}, revision {one.dataset['revision']}" for one in (a, b)]
         raise EvalError(

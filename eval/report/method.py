@@ -17,6 +17,14 @@ _PROTOCOL = {
         "test is over the questions that both arms answered; where each is asked several times, it "
         "is of the first time, and an arm's interval is bootstrapped over questions.",
     ),
+    "answers": (
+        "Every question is asked as a person asks it, through all stages that the settings name. "
+        "Answers are cut into sentences; what a sentence quotes is looked up in the passages that "
+        "it cites, and in all that were found.",
+        "A sentence without quotation marks that stands in a passage is its own quotation. Shares "
+        "are means over answers, intervals are bootstrapped over questions; a request that failed "
+        "is no answer and counted apart.",
+    ),
     "retrieval": (
         "Every system searches the whole collection for every judged query; documents that the "
         "data set excludes for a query are taken out of its ranking.",

@@ -8,7 +8,7 @@ from typing import Any
 
 from data.files import write_text
 from eval.errors import EvalError
-from eval.report import choice, method, rendering, retrieval
+from eval.report import choice, free_answers, method, rendering, retrieval
 from eval.report.document import Report
 from eval.runs.directory import RunDirectory
 
@@ -45,6 +45,8 @@ def report(directory: RunDirectory) -> Report:
     private = bool(directory.dataset.get("private"))
     texts = {} if private else optional_json(directory, "questions.json")
     end = method.sections(directory.kind, directory.plan, optional_json(directory, "env.json"))
+    if directory.kind == "answers":
+        return free_answers.report(metrics, end)
     if directory.kind == "choice":
         return choice.report(
             metrics,

@@ -29,6 +29,8 @@ from rag_app.service import Service
 from rag_app.settings import Settings
 
 OpenService = Callable[[Settings], Service]
+_CONCURRENT_WITHOUT_LLM = 2
+"""Questions under way at once where no server answers them: the processors are the limit."""
 
 
 class Dataset(Protocol):
@@ -127,6 +129,11 @@ class Result:
     finished: int
     errors: int
     metrics: Mapping[str, Any]
+
+
+def usual_concurrency(settings: Settings) -> int:
+    """Questions under way at once where nothing is said."""
+    return settings.llm.concurrency if settings.reader.kind == "llm" else _CONCURRENT_WITHOUT_LLM
 
 
 def begin(path: Path, kind: str, plan: Plan, dataset: Dataset, settings: Settings) -> RunDirectory:

@@ -26,6 +26,7 @@ from rag_app import telemetry
 from rag_app.application import Application
 from rag_app.assembly.encoders import EncoderChoice, choose
 from rag_app.collections.indexes import AwaitReaders, Kit, TakesIn
+from rag_app.collections.leftovers import sweep
 from rag_app.collections.ownership import HeldByAnother, Ownership
 from rag_app.errors import SettingsError
 from rag_app.ingestion.engine import Ingestor
@@ -115,6 +116,9 @@ def open_application(
 def _application(settings: Settings, ownership: Ownership | None, may_block: bool) -> Application:
     kits = _Kits(settings)
     pipelines = _Pipelines(settings, kits.encoder)
+    places = collections(settings)
+    if ownership:
+        sweep(settings.storage.path, places)
 
     async def release() -> None:
         await pipelines.close()
@@ -123,7 +127,7 @@ def _application(settings: Settings, ownership: Ownership | None, may_block: boo
             ownership.release()
 
     return Application(
-        collections(settings),
+        places,
         kits,
         pipelines,
         settings.storage.path,

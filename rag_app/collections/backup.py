@@ -39,6 +39,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from rag_app.collections.archive import ArchiveWriter, DamagedBackup, Member, members
 from rag_app.collections.indexes import Indexes
+from rag_app.collections.leftovers import mark_provisional
 from rag_app.collections.stores import OpenStores
 from rag_app.errors import ApplicationError
 from rag_app.ingestion.engine import OnProgress, Progress
@@ -369,6 +370,7 @@ class _Draft:
         if not paths:
             raise DamagedBackup(f"no document has the content {content}")
         self._originals.folder.mkdir(parents=True, exist_ok=True)
+        mark_provisional(self._originals.folder)
         scratch = self._originals.folder / f".{content}.part"
         try:
             with scratch.open("wb") as file:

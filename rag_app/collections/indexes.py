@@ -6,7 +6,6 @@ bring it up to the newest content of all. An index that is built for the first t
 before it is whole (`CollectionRecord.building`).
 """
 
-import shutil
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -17,6 +16,8 @@ from typing import Protocol
 
 from data.discovery import Found
 from data.errors import RagAppError
+from rag_app.collections.catalogue import write_catalogue
+from rag_app.collections.leftovers import drop_originals, mark_provisional
 from rag_app.collections.stores import OpenStores
 from rag_app.errors import ApplicationError
 from rag_app.ingestion.engine import IngestReport, OnProgress
@@ -123,7 +124,7 @@ class Indexes:
         with self.writing_to(name):
             store = self._opened(name, kit)
             records = [record for each in self.all(name) for record in each.records()]
-            report = self._run(name, kit, store, identify(files, records), on_progress)
+            report = self.run(name, kit, store, identify(files, records), on_progress)
             for source in gone(records, sync):
                 for each in self.all(name):
                     DocumentWriter(each).delete(source)
@@ -144,8 +145,9 @@ class Indexes:
     def drop_collection(self, name: str) -> None:
         """Delete a collection with all its indexes and originals."""
         with self.writing_to(name), self._stores.closed(name):
+            mark_provisional(self._originals / name)
             self._collections.drop(name)
-            shutil.rmtree(self._originals / name, ignore_errors=True)
+            drop_originals(self._originals / name)
 
     # --- indexes -----------------------------------------------------------------------------
 
@@ -260,7 +262,9 @@ class Indexes:
     def forget_unused(self, name: str) -> None:
         """Delete the originals that no index of a collection has any use for."""
         with suppress(StoreError):  # an index that cannot be opened may need any of them
-            forget_unused(Originals(self._originals / name), self.all(name))
+            stores = self.all(name)
+            forget_unused(Originals(self._originals / name), stores)
+            write_catalogue(self._originals / name, newest(stores).values())
 
     # --- taking in ---------------------------------------------------------------------------
 
@@ -293,11 +297,11 @@ class Indexes:
         if store.collection().building:
             for source in held.keys() - documents.keys():
                 store.delete(source)
-        report = self._run(name, kit, store, files, on_progress)
+        report = self.run(name, kit, store, files, on_progress)
         report.unchanged += len(documents) - len(missing)
         return store, report
 
-    def _run(
+    def run(
         self,
         name: str,
         kit: Kit,
@@ -305,6 +309,7 @@ class Indexes:
         files: Sequence[Found],
         on_progress: OnProgress,
     ) -> IngestReport:
+        """Ingest files into an index, by whoever holds `writing_to`."""
         await_readers = partial(self._stores.await_readers, name, kit.spec.fingerprint)
         report = kit.ingestor(store, self._originals / name, await_readers).run(files, on_progress)
         if report.passages:

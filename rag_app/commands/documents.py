@@ -109,6 +109,18 @@ def delete_collection(
     output.show({"deleted": [name], "missing": []}, as_json, output.deleted)
 
 
+@_collections.command("repair")
+def repair_collection(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="Collection to repair.")],
+    as_json: AsJson = False,
+) -> None:
+    """Read all of a damaged collection, and build what is damaged anew from its originals."""
+    with output.progress() as tell:
+        report = with_service(context.obj, lambda service: service.repair_collection(name, tell))
+    output.show(report.as_dict(name), as_json, output.ingest_report)
+
+
 @_collections.command("rebuild")
 def rebuild_collection(
     context: typer.Context,

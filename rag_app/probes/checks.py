@@ -43,7 +43,9 @@ def storage_check(settings: Settings, seconds: float) -> Check:
 def disk_check(settings: Settings, seconds: float) -> Check:
     """Room for what is ingested; without it, questions are answered all the same."""
     reserve = settings.storage.min_free_mb * MIB
-    work = partial(machine.disk, settings.storage.path, reserve)
+    embedded = settings.storage.engine == "embedded"
+    held = assembly.collections(settings) if embedded else None
+    work = partial(machine.disk, settings.storage.path, reserve, held)
     return Check("disk", partial(in_thread, work), seconds=seconds)
 
 

@@ -15,10 +15,12 @@ from pathlib import Path
 from tempfile import gettempdir
 from typing import Final
 
+from rag_app.collections.leftovers import leftovers
 from rag_app.collections.ownership import HeldByAnother, Owner, Ownership
 from rag_app.errors import ApplicationError
 from rag_app.probes.base import Problem
 from rag_app.settings import Ray, Server
+from retrieval.index.collections import Collections
 from retrieval.index.edge_engine import require_room
 
 _SAMPLE: Final = b"x" * 4096
@@ -46,19 +48,24 @@ def storage(folder: Path) -> str:
     return f"{folder}, written as {_user()}, mode {mode}{others}"
 
 
-def disk(folder: Path, reserve: int) -> str:
-    """Whether documents can still be ingested.
+def disk(folder: Path, reserve: int, collections: Collections | None = None) -> str:
+    """Whether documents can still be ingested, and what killed work has left behind.
 
     Args:
         folder: the storage folder.
         reserve: bytes of its disk that must stay free.
+        collections: those that lie in it.
 
     Raises:
         DiskFull: fewer are; what is stored can still be searched.
     """
     require_room(folder, reserve)
     there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    return f"{shutil.disk_usage(there).free / 1e9:.1f} GB free of the disk of {folder}"
+    room = f"{shutil.disk_usage(there).free / 1e9:.1f} GB free of the disk of {folder}"
+    size, orphans = leftovers(folder, collections) if collections else (0, [])
+    left = f"; {size / 1e6:.1f} MB left by killed work go at the next start" if size else ""
+    lost = f"; no collection has the originals in {', '.join(orphans)}" if orphans else ""
+    return room + left + lost
 
 
 def _write_sample(folder: Path) -> None:

@@ -64,6 +64,12 @@ class RemoteService:
         """See `Service.rebuild_collection`."""
         return await self._run(_path(name, "rebuild"), {}, on_progress)
 
+    async def repair_collection(
+        self, name: str, on_progress: OnProgress | None = None
+    ) -> IngestReport:
+        """See `Service.repair_collection`."""
+        return await self._run(_path(name, "repair"), {}, on_progress)
+
     async def backup(
         self, collections: Sequence[str] = ()
     ) -> AsyncGenerator[bytes | BackupReport, None]:

@@ -159,6 +159,10 @@ def _changing(router: APIRouter, service: Service) -> None:
     async def rebuild(name: str) -> StreamingResponse:
         return _streamed(_progressing(partial(service.rebuild_collection, name)))
 
+    @router.post(_COLLECTION + "/repair")
+    async def repair(name: str) -> StreamingResponse:
+        return _streamed(_progressing(partial(service.repair_collection, name)))
+
     @router.post(_COLLECTION + "/indexes")
     async def build(name: str, body: IndexBody) -> StreamingResponse:
         return _streamed(_progressing(partial(service.build_index, name, body.encoder)))

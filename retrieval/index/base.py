@@ -4,6 +4,7 @@ import re
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -82,6 +83,11 @@ class PassageStore(BasePydanticVectorStore):
     def spec(self) -> IndexSpec:
         """What the index is built with, or what it was opened with to be listed or emptied."""
         return self._spec
+
+    @property
+    def place(self) -> Path:
+        """Where it lies, for a person."""
+        return Path()
 
     def follow(self, spec: IndexSpec) -> None:
         """Go on with the spec that the index was built with, where it was opened with another."""

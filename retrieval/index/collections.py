@@ -107,6 +107,10 @@ class Collections(Protocol):
         """Delete the drafts of an edition, which must be closed; not one that was adopted."""
         ...
 
+    def sweep(self) -> None:
+        """Delete what killed processes have left, where no other process can be at work on it."""
+        ...
+
 
 def checked_name(name: str) -> str:
     """The name, if it is allowed; raises BadCollectionName."""

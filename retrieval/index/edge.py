@@ -61,6 +61,18 @@ def create_shard(path: Path, spec: IndexSpec, reserve: int = RESERVE) -> None:
         shard.close()
 
 
+def is_building(path: Path) -> bool:
+    """Whether the version in a folder is not whole yet. Raises DamagedIndex, StoreError."""
+    shard = Shard(path)
+    try:
+        (found,) = shard.retrieve([COLLECTION_POINT]) or [None]
+        if found is None:
+            raise DamagedIndex(path, "it does not say what it was built with")
+        return bool(found.payload.get("building", False))
+    finally:
+        shard.close()
+
+
 class EdgeStore(PassageStore):
     """A collection version in a folder of its own. One process owns it; its threads may share it.
 
@@ -101,6 +113,11 @@ class EdgeStore(PassageStore):
             passages += record.passages if record.live else 0
         if (held := self.size()) < passages:
             raise DamagedIndex(self._path, f"it holds {held} of {passages} passages")
+
+    @property
+    def place(self) -> Path:
+        """See `PassageStore.place`."""
+        return self._path
 
     @property
     def client(self) -> Any:

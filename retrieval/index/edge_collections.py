@@ -2,13 +2,14 @@
 
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from data.files import write_text
 from retrieval.index.collections import Version, checked_name
-from retrieval.index.edge import EdgeStore, create_shard
+from retrieval.index.edge import EdgeStore, create_shard, is_building
 from retrieval.index.edge_engine import RESERVE
-from retrieval.index.errors import IndexInUse, UnknownCollection, UnknownIndex
+from retrieval.index.errors import DamagedIndex, IndexInUse, UnknownCollection, UnknownIndex
 from retrieval.index.fingerprint import IndexSpec
 
 _ALIAS = "active"
@@ -33,8 +34,8 @@ class EdgeCollections:
 
     def names(self) -> list[str]:
         """See `Collections.names`."""
-        folders = (alias.parent.name for alias in self.root.glob(f"*/{_ALIAS}"))
-        return sorted(name for name in folders if not name.startswith("."))
+        folders = (path for path in self.root.glob("[!.]*") if path.is_dir())
+        return sorted(each.name for each in folders if (each / _ALIAS).exists() or _unnamed(each))
 
     def versions(self, name: str) -> list[str]:
         """See `Collections.versions`."""
@@ -83,7 +84,8 @@ class EdgeCollections:
 
     def drop(self, name: str) -> None:
         """See `Collections.drop`."""
-        self.active(name)
+        if checked_name(name) not in self.names():
+            raise UnknownCollection(name, self.names())
         _delete(self.root / name)
 
     def draft(self, name: str, spec: IndexSpec, edition: str) -> EdgeStore:
@@ -106,16 +108,34 @@ class EdgeCollections:
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
 
+    def sweep(self) -> None:
+        """See `Collections.sweep`."""
+        for scratch in self.root.glob(f"{_SCRATCH}*"):
+            shutil.rmtree(scratch)
+        names = self.names()
+        for folder in (path for path in self.root.glob("[!.]*") if path.is_dir()):
+            if folder.name not in names:
+                _sweep_drafts(folder)
+                continue
+            with suppress(DamagedIndex):  # then it cannot be told which version is needed
+                self._sweep(folder.name, self._active(folder.name).edition)
+            for unfinished in folder.glob(f".{_ALIAS}.*"):
+                unfinished.unlink()
+
     def _load(self, path: Path, spec: IndexSpec) -> EdgeStore:
         return EdgeStore(path, spec, self._reserve)
 
     def _active(self, name: str) -> Version:
         alias = self.root / checked_name(name) / _ALIAS
-        try:
-            told = alias.read_text("ascii").strip()
-        except FileNotFoundError:
-            raise UnknownCollection(name, self.names()) from None
-        return Version.parse(told) or Version(told)
+        if not alias.exists() and not _unnamed(alias.parent):
+            raise UnknownCollection(name, self.names())
+        told = alias.read_text("ascii", "replace").strip() if alias.exists() else ""
+        if (version := Version.parse(told)) and (alias.parent / str(version)).is_dir():
+            return version
+        left = _versions(alias.parent)  # the alias is lost or damaged
+        if len(left) == 1:
+            return left[0]
+        raise DamagedIndex(alias, f"the name points at {told!r}, which is not there")
 
     def _exists(self, name: str) -> bool:
         return (self.root / checked_name(name) / _ALIAS).is_file()
@@ -143,7 +163,13 @@ class EdgeCollections:
         folder = self.root / name
         for scratch in folder.glob(f"{_SCRATCH}*"):
             shutil.rmtree(scratch)
-        kept = {edition, self._active(name).edition if self._exists(name) else edition}
+        kept = {edition}
+        try:
+            kept.add(self._active(name).edition)
+        except UnknownCollection:
+            pass
+        except DamagedIndex:
+            return  # it cannot be told which one is in use
         for version in _versions(folder):
             if version.edition not in kept:
                 _delete(folder / str(version))
@@ -159,6 +185,23 @@ def _versions(folder: Path) -> list[Version]:
     """Of every edition."""
     found = (Version.parse(path.name) for path in folder.glob("*") if path.is_dir())
     return [version for version in found if version]
+
+
+def _unnamed(folder: Path) -> bool:
+    """Whether a collection lies there whose alias is lost; drafts, which have none, are none."""
+    return any(not version.edition for version in _versions(folder))
+
+
+def _sweep_drafts(folder: Path) -> None:
+    """Delete the versions of a killed restore: nobody has seen them, and they are not whole."""
+    for scratch in folder.glob(f"{_SCRATCH}*"):
+        shutil.rmtree(scratch)
+    for version in _versions(folder):
+        with suppress(DamagedIndex):
+            if is_building(folder / str(version)):
+                _delete(folder / str(version))
+    if not any(folder.iterdir()):
+        folder.rmdir()
 
 
 def _delete(folder: Path) -> None:

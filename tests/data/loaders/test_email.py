@@ -4,9 +4,10 @@ from email.message import EmailMessage
 
 import pytest
 
+from data.blocks import document_text
 from data.errors import UnreadableFile
 from data.loaders.email import load
-from tests.data.loaders.support import runs
+from tests.data.loaders.support import reasons, runs
 
 
 def message() -> EmailMessage:
@@ -30,8 +31,33 @@ def test_headers_body_and_names_of_attachments(tmp_path):
     mail.add_attachment(b"%PDF-1.4 secret", maintype="application", subtype="pdf", filename="b.pdf")
     assert read(tmp_path, mail.as_bytes()) == (
         "Gr\u00fc\u00dfe\n\nFrom: Ada <ada@example.org>\nTo: bo@example.org\n\nFirst line.\n\n"
-        "Second.\n\nAttachment: b.pdf (application/pdf)"
+        "Second.\n\nAttachment: b.pdf"
     )
+
+
+def test_a_plain_part_that_is_a_stub_gives_way_to_the_page(tmp_path):
+    mail = message()
+    mail.set_content("See the page.")
+    mail.add_alternative(
+        "<p>" + "The lift is out of order until May. " * 5 + "</p>", subtype="html"
+    )
+    assert "out of order until May" in read(tmp_path, mail.as_bytes())
+
+
+def test_forwarded_messages_and_attached_files_are_read(tmp_path):
+    inner = message()
+    inner.set_content("Seals are in cabinet 9.")
+    inner.add_attachment(b"a,b\n1,2\n3,4\n", maintype="text", subtype="csv", filename="t.csv")
+    mail = message()
+    mail.set_content("See below.")
+    mail.add_attachment(inner)
+    mail.add_attachment(b"MZ", maintype="application", subtype="exe", filename="x.exe")
+    (tmp_path / "a.eml").write_bytes(mail.as_bytes())
+    blocks = list(load(tmp_path / "a.eml"))
+    text = document_text(blocks)
+    assert "Forwarded message" in text and "Seals are in cabinet 9." in text
+    assert "| 3 | 4 |" in text
+    assert reasons(blocks) == ["the attachment x.exe is not read: its type is not supported"]
 
 
 def test_an_html_body_is_read_like_a_page(tmp_path):

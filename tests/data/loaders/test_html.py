@@ -2,6 +2,7 @@
 
 from data.loaders.html import load
 from data.splitting import Passage
+from data.tables import index_text
 from tests.data.loaders.support import runs
 
 
@@ -15,7 +16,7 @@ def test_what_is_no_text_is_dropped(tmp_path):
     (section,) = read(
         tmp_path,
         "<html><head><title>T</title><style>x{}</style></head><body><nav>Menu</nav>"
-        "<script>bad()</script><!-- note --><p hidden>no</p><p style='display: none'>no</p>"
+        "<script>bad()</script><!-- note --><template><p>no</p></template>"
         "<form><p>Yes &amp; <b>bold</b><br>next</p></form></body></html>",
     )
     assert section.heading_path == ("T",)
@@ -31,7 +32,7 @@ def test_headings_make_sections_and_lists_keep_their_depth(tmp_path):
     assert [(s.heading_path, s.text) for s in sections] == [
         (("A",), "A\n\none"),
         (("A", "B"), "B\n\n- x\n  - y\n- z\n  w"),
-        (("C",), "C\n\nh | k\n1 | 2"),
+        (("C",), "C\n\n| h | k |\n| --- | --- |\n| 1 | 2 |"),
     ]
 
 
@@ -58,4 +59,35 @@ def test_deep_nesting_does_no_harm(tmp_path):
 def test_a_real_page(shared_data):
     sections = runs(load(shared_data / "documents/example_03.html"))
     assert sections[-1].heading_path == ("Example Document", "Data Table")
-    assert "Header 1 | Header 2 | Header 3\nRow 1, Col 1" in sections[-1].text
+    assert "Header 1: Row 1, Col 1; Header 2:" in index_text(sections[-1].text)
+
+
+def test_what_is_folded_away_is_kept(tmp_path):
+    (section,) = read(
+        tmp_path,
+        "<button>When?</button><div hidden>Today.</div>"
+        "<details><summary>Who?</summary>Me.</details>"
+        "<div style='display:none'>Soon.</div><button type=submit>Send</button>",
+    )
+    assert section.text == "When?\n\nToday.\n\nWho?\n\nMe.\n\nSoon."
+
+
+def test_inline_tags_part_no_words_and_breaks_do(tmp_path):
+    (section,) = read(
+        tmp_path, "<h1>Pay<br>terms</h1><p>un<b>break</b>able 10<sup>6</sup> H<sub>2</sub>O</p>"
+    )
+    assert section.heading_path == ("Pay terms",)
+    assert section.text.endswith("unbreakable 10\u2076 H2O")
+
+
+def test_spans_are_filled_and_headers_of_two_lines_are_one(tmp_path):
+    (section,) = read(
+        tmp_path,
+        "<table><caption>Budget</caption>"
+        "<tr><th rowspan=2>Unit<th colspan=2>2024<tr><th>plan<th>real"
+        "<tr><td rowspan=2>A<td>1<td>2<tr><td colspan=2>none</table>",
+    )
+    assert index_text(section.text) == (
+        "Budget\n\nUnit: A; 2024 / plan: 1; 2024 / real: 2\n"
+        "Unit: A; 2024 / plan: none; 2024 / real: none"
+    )

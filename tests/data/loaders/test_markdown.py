@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.loaders.markdown import _headings, load
+from data.blocks import document_text
+from data.loaders.markdown import load
 from tests.data.loaders.support import runs
 
 
@@ -18,9 +19,9 @@ def test_both_kinds_of_headings_nest(tmp_path):
         tmp_path, "intro\n\nTop\n===\n\none\n\n## *Deep* [link](x) ##\ntwo\n# Next\nthree"
     )
     assert [(s.heading_path, s.text) for s in sections] == [
-        ((), "intro\n\n"),
-        (("Top",), "Top\n===\n\none\n\n"),
-        (("Top", "Deep link"), "## *Deep* [link](x) ##\ntwo\n"),
+        ((), "intro"),
+        (("Top",), "Top\n===\n\none"),
+        (("Top", "Deep link"), "## *Deep* [link](x) ##\ntwo"),
         (("Next",), "# Next\nthree"),
     ]
 
@@ -46,15 +47,42 @@ LINES = st.lists(
 
 
 @given(lines=LINES)
-def test_sections_cover_the_source_exactly(tmp_path_factory, lines):
+def test_blocks_cover_the_source_exactly(tmp_path_factory, lines):
     text = "\n".join(lines)
     path = tmp_path_factory.getbasetemp() / "law.md"
     path.write_text(text, encoding="utf-8")
-    sections = runs(load(path))
-    assert "".join(s.text for s in sections) == text
-    assert [text[s.char_start : s.char_end] for s in sections] == [s.text for s in sections]
-    offsets = [offset for offset, _ in _headings(text)]
-    assert offsets == sorted(set(offsets))
+    assert document_text(load(path)) == text.rstrip()
+
+
+def test_a_table_is_one_and_keeps_its_source(tmp_path):
+    path = tmp_path / "a.md"
+    path.write_text(
+        "Before:\n\n| Tag | Rate |\n|:--|--:|\n| V-1 | 3 \\| 4 |\n| V-2 |\n\nafter | all\n"
+    )
+    (table,) = [block for block in load(path) if block.table]
+    assert table.table.rows == (("Tag", "Rate"), ("V-1", "3 | 4"), ("V-2", ""))
+    assert table.text == "| Tag | Rate |\n|:--|--:|\n| V-1 | 3 \\| 4 |\n| V-2 |"
+
+
+def test_front_matter_is_no_text_but_names_the_document(tmp_path):
+    source = (
+        '---\ntitle: "Pump log"\ndate: 2024-05-01\ntags:\n  - pumps\n  - north\n---\n\nIt ran.\n'
+    )
+    (section,) = read(tmp_path, source)
+    assert section.heading_path == ("Pump log",)
+    assert section.text == "Pump log\n\ndate: 2024-05-01; tags: pumps, north\n\nIt ran."
+    (other,) = read(tmp_path, "---\n\nno fields here\n\n---\n\ntext")
+    assert other.text.startswith("---\n\nno fields")
+
+
+def test_fenced_code_is_code_and_items_keep_what_is_below_them(tmp_path):
+    path = tmp_path / "a.md"
+    path.write_text("```py\n- no item\n\n# no heading\n```\n- one\n  more\n\n  still one\n- two\n")
+    assert [(b.kind, b.text) for b in load(path)] == [
+        ("code", "```py\n- no item\n\n# no heading\n```"),
+        ("list_item", "- one\n  more\n\n  still one"),
+        ("list_item", "- two"),
+    ]
 
 
 def test_a_real_file(shared_data):

@@ -1,9 +1,9 @@
-"""Plain text and its encodings."""
+"""Plain text, and text of lines."""
 
 import pytest
 
-from data.errors import UnreadableFile
-from data.loaders.text import decode, load
+from data.blocks import Block, document_text
+from data.loaders.text import load
 from tests.data.loaders.support import runs
 
 
@@ -13,25 +13,26 @@ def test_common_encodings_are_recognised(tmp_path, code):
     assert [s.text for s in runs(load(tmp_path / "a.txt"))] == ["caf\u00e9\nna\u00efve"]
 
 
-def test_bytes_that_no_better_code_takes_are_latin_1():
-    assert decode(b"\x81x", "a") == "\x81x"
-
-
-@pytest.mark.parametrize("raw", [b"a\0b", bytes(range(1, 32)) * 9])
-def test_binary_content_is_refused(raw):
-    with pytest.raises(UnreadableFile, match=r"a\.txt.*binary"):
-        decode(raw, "a.txt")
-
-
-def test_a_lying_byte_order_mark_is_refused():
-    with pytest.raises(UnreadableFile, match="byte-order mark"):
-        decode(b"\xff\xfea", "a.txt")
-
-
-def test_long_text_comes_in_adjacent_sections(tmp_path):
-    text = "".join(f"line {number}\n" for number in range(20_000))
+def test_long_text_comes_in_adjacent_blocks(tmp_path):
+    text = "".join(f"This is sentence {number}.\n" for number in range(20_000))
     (tmp_path / "a.txt").write_text(text)
-    sections = runs(load(tmp_path / "a.txt"))
-    assert len(sections) > 3
-    assert all(text[s.char_start : s.char_end] == s.text for s in sections)
-    assert "".join(s.text for s in sections) == text
+    blocks = list(load(tmp_path / "a.txt"))
+    assert len(blocks) > 3
+    assert document_text(blocks) == text
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[07:{:02d}] Ola: fine", "2024-05-01 07:{:02d} pump started", "May  1 07:{:02d}:01 host x",
+        "ERROR code {:02d} in module", "12/05/24, 07:{:02d} - Petra: yes",
+    ],
+)  # fmt: skip
+def test_lines_of_logs_and_chats_are_blocks(tmp_path, line):
+    text = "".join(line.format(n) + "\n" for n in range(9)) + "  and goes on\n"
+    (tmp_path / "a.log").write_text(text)
+    blocks = [block for block in load(tmp_path / "a.log") if isinstance(block, Block)]
+    assert {block.kind for block in blocks} == {"line"}
+    assert len(blocks) == 9
+    assert blocks[-1].text.endswith("and goes on\n")
+    assert document_text(blocks) == text

@@ -1,11 +1,13 @@
-"""Worksheets as lines."""
+"""Worksheets as tables."""
 
 import datetime
 
 import openpyxl
 
+from data.blocks import document_text
 from data.loaders.xlsx import load
-from tests.data.loaders.support import runs
+from data.tables import index_text
+from tests.data.loaders.support import reasons, runs
 
 
 def make(path, **sheets):
@@ -19,7 +21,7 @@ def make(path, **sheets):
     return runs(load(path))
 
 
-def test_sheets_are_pages_and_rows_are_lines_with_column_names(tmp_path):
+def test_sheets_are_pages_and_regions_are_tables(tmp_path):
     sections = make(
         tmp_path / "a.xlsx",
         Cities=[
@@ -34,28 +36,62 @@ def test_sheets_are_pages_and_rows_are_lines_with_column_names(tmp_path):
         (
             1,
             ("Cities",),
-            "City | People | Founded\n\nCity: Bonn; People: 331885; Founded: 1949-05-10\nCity: Ulm",
+            "Cities\n\n| City | People | Founded |\n| --- | --- | --- |\n"
+            "| Bonn | 331885 | 1949-05-10 |\n| Ulm |  |  |",
         ),
-        (3, ("Facts",), "only one cell"),
+        (3, ("Facts",), "Facts\n\nonly one cell"),
     ]
 
 
 def test_a_second_table_below_gets_its_own_names(tmp_path):
     (section,) = make(tmp_path / "a.xlsx", S=[["a", "b"], [1, 2], [], ["c", "d"], [3, 4]])
-    assert section.text == "a | b\n\na: 1; b: 2\n\nc | d\n\nc: 3; d: 4"
+    assert index_text(section.text) == "S\n\na: 1; b: 2\n\nc: 3; d: 4"
 
 
 def test_a_table_of_texts_with_an_empty_row_keeps_its_names(tmp_path):
     (section,) = make(tmp_path / "a.xlsx", S=[["Name", "Job"], ["Ada", "poet"], [], ["Bo", "cook"]])
-    assert section.text.endswith("Name: Bo; Job: cook")
+    assert index_text(section.text).endswith("Name: Bo; Job: cook")
 
 
-def test_numbers_without_names_are_parted_by_bars(tmp_path):
+def test_numbers_without_names_are_rows(tmp_path):
     (section,) = make(tmp_path / "a.xlsx", S=[[1, 2.5], [True, 4.0]])
-    assert section.text == "1 | 2.5\nyes | 4"
+    assert index_text(section.text) == "S\n\n1; 2.5\nyes; 4"
+
+
+def test_what_is_hidden_is_left_out_with_a_warning(tmp_path):
+    book = openpyxl.Workbook()
+    sheet = book.active
+    for row in (["Tag", "Rate", "Cost"], ["V-1", 1, 7], ["V-2", 2, 8]):
+        sheet.append(row)
+    sheet.row_dimensions[3].hidden = True
+    sheet.column_dimensions["C"].hidden = True
+    book.create_sheet("Secret").append(["x"])
+    book["Secret"].sheet_state = "hidden"
+    book.save(str(tmp_path / "a.xlsx"))
+    blocks = list(load(tmp_path / "a.xlsx"))
+    assert index_text(document_text(blocks)) == "Sheet\n\nTag: V-1; Rate: 1"
+    assert reasons(blocks) == [
+        "hidden columns and rows are left out",
+        'the hidden sheet "Secret" is left out',
+    ]
+
+
+def test_merged_headers_and_formulas_without_a_value(tmp_path):
+    book = openpyxl.Workbook()
+    sheet = book.active
+    for row in (["Plan", "Summer", None], [None, "Aides", "Cooks"], ["A", 3, "=B3+1"]):
+        sheet.append(row)
+    sheet.merge_cells("B1:C1")
+    sheet.merge_cells("A1:A2")
+    book.save(str(tmp_path / "a.xlsx"))
+    blocks = list(load(tmp_path / "a.xlsx"))
+    assert "Plan: A; Summer / Aides: 3; Summer / Cooks: =B3+1" in index_text(document_text(blocks))
+    assert reasons(blocks) == ["formulas without a stored value: C3"]
 
 
 def test_a_real_table_beside_another_is_named(shared_data):
     sections = runs(load(shared_data / "documents/xlsx_01.xlsx"))
     assert sections[0].page == 1
-    assert "col-4: 20; col-1: 1; col-2: 2; col-3: 3" in "".join(s.text for s in sections)
+    assert "col-1: 5; col-2: 10; col-3: 15; col-4: 20" in index_text(
+        "".join(s.text for s in sections)
+    )

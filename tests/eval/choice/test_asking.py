@@ -8,7 +8,7 @@ from eval.choice.arms import parse_all
 from eval.choice.asking import TEXTS_KEPT, Asker, identity_of
 from eval.choice.finding import Finder
 from eval.choice.random_passages import PassagePool
-from eval.choice.records import record_of, right, sample_of
+from eval.choice.records import is_correct, record_of, sample_of
 from eval.datasets.choice import Question
 from eval.errors import EvalError
 from eval.runs.cache import ResponseCache
@@ -69,7 +69,7 @@ async def test_the_answer_counts_in_the_order_of_the_data_set():
         for repeat in range(3):
             record = await ask.ask(QUESTION, CLOSED, repeat)
             assert record["chosen"] == chosen
-            assert right(record) == sample_of(record).correct == (picks == "blue")
+            assert is_correct(record) == sample_of(record).correct == (picks == "blue")
 
 
 async def test_repeats_shift_the_choices_and_search_alike(world):
@@ -112,7 +112,7 @@ async def test_an_answer_without_a_letter_is_no_guess(truncated, state):
 
     record = await asker(Mute()).ask(QUESTION, CLOSED, 0)
     assert (record["state"], record["chosen"]) == (state, None)
-    assert not right(record)
+    assert not is_correct(record)
 
 
 # --- the cache -------------------------------------------------------------------------------

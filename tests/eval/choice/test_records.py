@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from eval.choice.records import key, record_of, right, sample_of
+from eval.choice.records import is_correct, key, record_of, sample_of
 from eval.choice.sample import ChoiceSample, Shown
 
 SAMPLE = ChoiceSample(
@@ -30,4 +30,4 @@ def test_keys_differ_by_arm_question_and_repeat():
 )
 def test_a_record_is_right_as_its_sample_is(state, chosen, is_right):
     record = {**record_of(SAMPLE), "state": state, "chosen": chosen}
-    assert right(record) == sample_of(record).correct == is_right
+    assert is_correct(record) == sample_of(record).correct == is_right

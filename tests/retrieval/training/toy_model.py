@@ -13,9 +13,6 @@ class Bag(nn.Module):
         self.mix = nn.Linear(16, 16)
         self.dropout = nn.Dropout(dropout)
 
-    def __iter__(self):
-        return iter(())
-
     def forward(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
         ids = features["input_ids"]
         mask = (ids > 0).unsqueeze(-1)

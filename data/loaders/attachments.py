@@ -1,0 +1,95 @@
+"""What is attached to a message: read like a file of its own, within limits."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from data.blocks import Loaded, LoadWarning, Scan
+from data.cleaning import inline
+from data.errors import UnreadableFile
+from data.limits import MIB
+from data.loaders.making import heading
+
+DEEPEST = 3
+"""How deep messages in messages are opened."""
+_MOST_FILES = 50
+_MOST_BYTES = 50 * MIB
+_PICTURES = frozenset({".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".svg"})
+
+
+class Attachments:
+    """Reads the attachments of one message and of those in it; they share one limit."""
+
+    def __init__(self) -> None:
+        self._files, self._bytes = 0, 0
+
+    def blocks(self, name: str, raw: bytes, depth: int) -> Iterator[Loaded]:
+        """The blocks of an attachment below its name as heading; a warning where it is not read."""
+        name = inline(name) or "without a name"
+        yield heading(2, f"Attachment: {name}")
+        self._files, self._bytes = self._files + 1, self._bytes + len(raw)
+        if depth > DEEPEST or self._files > _MOST_FILES or self._bytes > _MOST_BYTES:
+            yield LoadWarning(
+                f"the attachment {name} is not read: there are too many, too large or too deep"
+            )
+            return
+        try:
+            yield from _lowered(_load(name, raw, self, depth))
+        except UnreadableFile as error:
+            yield LoadWarning(f"the attachment {name} is not read: {error.cause}")
+
+
+def _load(name: str, raw: bytes, attachments: Attachments, depth: int) -> Iterator[Loaded]:
+    from data.loaders import LOADERS, load, sniff
+
+    suffix = Path(name).suffix.lower()
+    if suffix not in LOADERS:
+        what = "pictures are not read" if suffix in _PICTURES else "its type is not supported"
+        raise UnreadableFile(name, cause=what)
+    with _in_memory(raw) as path:
+        kind = sniff(path, name)
+        if kind == "email":
+            from data.loaders.email import message
+
+            yield from message(raw, name, attachments, depth + 1)
+        else:
+            yield from (one for one in load(path, kind) if not isinstance(one, Scan))
+
+
+@contextlib.contextmanager
+def _in_memory(raw: bytes) -> Iterator[Path]:
+    """A file that lies in memory alone; the parser may write no other."""
+    import resource
+
+    if not hasattr(os, "memfd_create"):
+        raise UnreadableFile("", cause="this system has no files in memory")
+    descriptor = os.memfd_create("attachment")
+    try:
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+        try:
+            os.write(descriptor, raw) if len(raw) < MIB else _write(descriptor, raw)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        yield Path(f"/proc/self/fd/{descriptor}")
+    finally:
+        os.close(descriptor)
+
+
+def _write(descriptor: int, raw: bytes) -> None:
+    view = memoryview(raw)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _lowered(loaded: Iterator[Loaded]) -> Iterator[Loaded]:
+    """Blocks below the message's own headings, without pages, which the message has not."""
+    for one in loaded:
+        if isinstance(one, LoadWarning):
+            yield one
+        elif one.kind == "heading":
+            yield replace(one, level=one.level + 3, page=None, boxes=())
+        else:
+            yield replace(one, page=None, boxes=())

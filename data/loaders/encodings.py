@@ -1,0 +1,144 @@
+"""Which encoding the bytes of a text are in."""
+
+import codecs
+import re
+from dataclasses import dataclass
+
+from data.blocks import LoadWarning
+from data.cleaning import clean, without_blobs
+from data.errors import UnreadableFile
+
+_MARKS = (  # UTF-32 first: its little-endian mark begins with that of UTF-16
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_CONTROLS = bytes(set(range(32)) - set(b"\t\n\r\f\v\x1b\x08"))
+_MAX_CONTROLS = 0.02
+_SAMPLE = 65_536
+_STRAY = re.compile("[\udc80-\udcff]")
+_RUN = re.compile(rb"[\x80-\xff]+")
+_ALPHABETS = (  # letters beyond ASCII of languages whose encodings statistics mix up
+    ("cp1252", "äöüß"), ("cp1252", "àâæçéèêëîïôùûüÿœ"), ("cp1252", "áéíñóúü¿¡ºª"),
+    ("cp1252", "àáâãçéêíóôõúºª"), ("cp1252", "àèéìíòóù"), ("cp1252", "æøåéóäöü"),
+    ("cp1252", "áæéíóöúýþð"), ("cp1252", "ëïéèóöü"), ("cp1250", "ąćęłńóśźż"),
+    ("cp1250", "áčďéěíňóřšťúůýž"), ("cp1250", "áäčďéíĺľňóôŕšťúýž"), ("cp1250", "áéíóöőúüű"),
+    ("cp1250", "ăâîşţ"), ("cp1250", "čćđšž"), ("cp1254", "çğıöşüâî"), ("cp1257", "āčēģīķļņšūž"),
+    ("cp1257", "ąčęėįšųūž"), ("cp1257", "äõöüšž"),
+)  # fmt: skip
+_LETTERS = re.compile(r"[^\W_]|[\s.,;:!?()\"'%/-]|[\u3000-\u303f\uff00-\uffef]")
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A text, and what a reader of the report should know about its bytes."""
+
+    text: str
+    warnings: tuple[LoadWarning, ...] = ()
+
+
+def looks_binary(head: bytes) -> bool:
+    """Whether the first bytes of a file cannot be text: NULs, or many control characters."""
+    if any(head.startswith(mark) for mark, _ in _MARKS) or _wide(head):
+        return False
+    controls = len(head) - len(head.translate(None, _CONTROLS))
+    return b"\0" in head or controls > _MAX_CONTROLS * len(head)
+
+
+def decode(raw: bytes, name: str) -> Decoded:
+    """The text of a file's bytes, cleaned, with line feeds as line ends, without base64 blobs.
+
+    A byte-order mark decides; else UTF-8, also where single bytes spoil it; else statistics
+    (charset-normalizer), which a warning says. Raises UnreadableFile for binary content or a wrong
+    byte-order mark; `name` is used in its message.
+    """
+    if looks_binary(raw[:8192]):
+        raise UnreadableFile(f"cannot read {name}", cause="its content is binary, not text")
+    text, warnings = _decoded(raw, name)
+    kept = without_blobs(clean(text))
+    return Decoded(kept, warnings)
+
+
+def _decoded(raw: bytes, name: str) -> tuple[str, tuple[LoadWarning, ...]]:
+    marked = next((code for mark, code in _MARKS if raw.startswith(mark)), None)
+    if marked:
+        try:
+            return raw.decode(marked), ()
+        except UnicodeDecodeError as error:
+            raise UnreadableFile(
+                f"cannot read {name}", cause=f"its byte-order mark says {marked}, its bytes do not"
+            ) from error
+    if code := _wide(raw[:8192]):
+        return raw.decode(code, "replace"), _guessed(code)
+    try:
+        return raw.decode("utf-8"), ()
+    except UnicodeDecodeError:
+        pass
+    return _nearly_utf8(raw) or _by_statistics(raw)
+
+
+def _nearly_utf8(raw: bytes) -> tuple[str, tuple[LoadWarning, ...]] | None:
+    """UTF-8 with stray bytes, each read as Windows-1252; None where it is something else."""
+    text = raw.decode("utf-8", "surrogateescape")
+    strays = len(_STRAY.findall(text))
+    good = sum(1 for character in text if character > "\x7f") - strays
+    if good < 3 * strays:
+        return None
+    mended = _STRAY.sub(
+        lambda match: bytes([ord(match[0]) - 0xDC00]).decode("cp1252", "replace"), text
+    )
+    what = "byte is" if strays == 1 else "bytes are"
+    return mended, (LoadWarning(f"{strays} {what} no UTF-8 and read as Windows-1252"),)
+
+
+def _by_statistics(raw: bytes) -> tuple[str, tuple[LoadWarning, ...]]:
+    from charset_normalizer import from_bytes
+
+    lines = [line for line in raw[: 8 * _SAMPLE].splitlines() if not line.isascii()]
+    sample = b"\n".join(lines)[:_SAMPLE]
+    runs = _RUN.findall(sample)
+    if sum(len(run) == 1 for run in runs) > 0.6 * len(runs):  # letters of words in ASCII
+        code = _latin(sample)
+    else:
+        best = from_bytes(sample, threshold=0.4).best()
+        code = best.encoding if best is not None else "cp1252"
+    for encoding in (code, "cp1252", "latin-1"):
+        try:
+            return raw.decode(encoding), _guessed(encoding)
+        except (UnicodeDecodeError, LookupError):
+            continue
+    return raw.decode(code, "replace"), _guessed(code)
+
+
+def _latin(sample: bytes) -> str:
+    """The encoding in which one language explains most of the letters beyond ASCII."""
+
+    def explained(row: tuple[str, str]) -> int:
+        code, letters = row
+        text = sample.decode(code, "replace").lower()
+        return sum(text.count(letter) for letter in letters)
+
+    return max(_ALPHABETS, key=explained)[0]
+
+
+def _guessed(code: str) -> tuple[LoadWarning, ...]:
+    return (LoadWarning(f"its encoding was guessed: {codecs.lookup(code).name}"),)
+
+
+def _wide(head: bytes) -> str | None:
+    """UTF-16 without a mark: every other byte is like the others of its place."""
+    head = head[: len(head) // 2 * 2]
+    if len(head) < 4:
+        return None
+    low, high = head[0::2], head[1::2]
+    if b"\0" not in head:
+        return None
+    for code, zeros, others in (("utf-16-le", high, low), ("utf-16-be", low, high)):
+        share = zeros.count(0) / len(zeros)
+        if others.count(0) == 0 and share > 0.02:
+            text = head.decode(code, "replace")
+            if share > 0.4 or len(_LETTERS.findall(text)) > 0.9 * len(text):
+                return code
+    return None

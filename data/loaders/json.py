@@ -1,0 +1,32 @@
+"""JSON of any shape."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import orjson
+
+from data.blocks import Loaded
+from data.errors import UnreadableFile
+from data.loaders.encodings import decode
+from data.loaders.jsonl import objects
+from data.loaders.records import records
+
+
+def load(path: Path) -> Iterator[Loaded]:
+    """A line for every object and every list of values, behind the keys above it.
+
+    A file of several values, one a line, is read as JSON lines. Raises UnreadableFile for what is
+    neither.
+    """
+    decoded = decode(path.read_bytes(), path.name)
+    yield from decoded.warnings
+    try:
+        value = orjson.loads(decoded.text)
+    except orjson.JSONDecodeError as error:
+        if decoded.text.lstrip()[:1] != "{" or "\n" not in decoded.text.strip():
+            raise UnreadableFile(
+                f"cannot read {path.name}", cause=f"it is not JSON ({error})"
+            ) from error
+        yield from objects(path)
+        return
+    yield from records(value)

@@ -1,0 +1,90 @@
+"""Cells of a workbook as its reader sees them: by their number formats (ECMA-376 §18.8.31)."""
+
+import datetime
+import re
+from typing import Any
+
+_LITERAL = re.compile(r'"([^"]*)"|\\(.)|_.|\*.')
+_CURRENCY = re.compile(r"\[\$([^\]-]*)(?:-[0-9a-fA-F]+)?\]")
+_BRACKETS = re.compile(r"\[(?![hms]+\])[^\]]*\]", re.IGNORECASE)
+_DURATION = re.compile(r"\[(h+|m+|s+)\]", re.IGNORECASE)
+_NUMBER = re.compile(r"[0#?][0#?,]*(?:\.[0#?]+)?,*")
+_SIGNS = "€$£¥₹₽₺₩₪₴₫฿"
+
+
+def shown(value: Any, form: str = "General") -> str:  # noqa: PLR0911 - one a type
+    """A cell's value as text: by its format, dates as ISO 8601, whole numbers without ".0"."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime.timedelta):
+        return _duration(value.total_seconds())
+    if isinstance(value, datetime.datetime):
+        if value.time() == datetime.time():
+            return value.date().isoformat()
+        return value.isoformat(" ", "seconds" if value.second else "minutes")
+    if isinstance(value, datetime.time):
+        return value.isoformat("seconds" if value.second else "minutes")
+    if isinstance(value, int | float):
+        return _number(value, form or "General")
+    return str(value)
+
+
+def _duration(seconds: float) -> str:
+    sign, left = ("-", -seconds) if seconds < 0 else ("", seconds)
+    hours, rest = divmod(round(left), 3600)
+    minutes, second = divmod(rest, 60)
+    return f"{sign}{hours}:{minutes:02d}" + (f":{second:02d}" if second else "")
+
+
+def _number(value: float, form: str) -> str:
+    sections = _sections(form)
+    section = sections[1] if value < 0 and len(sections) > 1 else sections[0]
+    if value == 0 and len(sections) > 2:
+        section = sections[2]
+    if _DURATION.search(section):
+        return _duration(value * 86_400)
+    text = _BRACKETS.sub("", _CURRENCY.sub(lambda sign: f'"{sign[1]}"', section))
+    literals: list[str] = []
+
+    def keep(match: re.Match[str]) -> str:
+        literals.append(match[1] or match[2] or "")
+        return f"\ue000{len(literals) - 1}\ue001"
+
+    text = _LITERAL.sub(keep, text)
+    bare = re.sub(r"\ue000\d+\ue001", "", text)
+    pattern = _NUMBER.search(bare)
+    if pattern is None or "general" in bare.lower() or "E" in bare:
+        return _plain(value)
+    share = 100 if "%" in bare else 1
+    negative = value < 0 and len(sections) < 2
+    digits = _digits(abs(value) * share, pattern[0])
+    at = text.index(pattern[0]) if pattern[0] in text else -1
+    if at < 0:
+        return _plain(value)
+    before, behind = text[:at], text[at + len(pattern[0]) :]
+    whole = f"{'-' if negative else ''}{before}{digits}{behind}"
+    whole = re.sub(r"\ue000(\d+)\ue001", lambda match: literals[int(match[1])], whole)
+    return " ".join(whole.split())
+
+
+def _sections(form: str) -> list[str]:
+    """Positive, negative, zero, text; semicolons in quotes part nothing."""
+    return re.split(r';(?=(?:[^"]*"[^"]*")*[^"]*$)', form)
+
+
+def _digits(value: float, pattern: str) -> str:
+    whole, _, decimals = pattern.partition(".")
+    decimals = decimals.rstrip(",")
+    thousand = "," in whole.rstrip(",")
+    value /= 1000 ** (len(pattern) - len(pattern.rstrip(",")))
+    text = f"{value:,.{len(decimals)}f}" if thousand else f"{value:.{len(decimals)}f}"
+    least = whole.count("0")
+    head, dot, tail = text.partition(".")
+    optional = len(decimals) - len(decimals.rstrip("#?"))
+    while optional and tail.endswith("0"):
+        tail, optional = tail[:-1], optional - 1
+    return head.rjust(least, "0") + (dot + tail if tail else "")
+
+
+def _plain(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:.15g}"

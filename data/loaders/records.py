@@ -1,0 +1,77 @@
+"""Nested data as lines: "pump / motor: kW: 4; maker: Orrin"."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from data.blocks import Block
+from data.cleaning import clean, inline, without_blobs
+from data.loaders.making import line, paragraph
+
+_DEEPEST = 200
+_LONG = 400
+"""Longer texts are paragraphs of their own."""
+
+
+def records(value: Any, path: tuple[str, ...] = ()) -> Iterator[Block]:
+    """A line for every object, with the values that it holds itself, behind its path."""
+    if isinstance(value, dict):
+        yield from _object(value, path)
+    elif isinstance(value, list):
+        yield from _list(value, path)
+    elif text := scalar(value):
+        yield _line(path, text)
+
+
+def _object(value: dict[str, Any], path: tuple[str, ...]) -> Iterator[Block]:
+    own: list[str] = []
+    inner: list[tuple[str, Any]] = []
+    for key, each in value.items():
+        text = scalar(each)
+        if text is None:
+            inner.append((str(key), each))
+        elif len(text) > _LONG:
+            inner.append((str(key), text))
+        elif text:
+            own.append(f"{inline(str(key))}: {text}")
+    if own:
+        yield _line(path, "; ".join(own))
+    for key, each in inner:
+        if isinstance(each, str):
+            yield paragraph(f"{' / '.join((*path, inline(key)))}: {each}")
+        elif len(path) < _DEEPEST:
+            yield from records(each, (*path, inline(key)))
+
+
+def _list(value: list[Any], path: tuple[str, ...]) -> Iterator[Block]:
+    simple = [scalar(each) for each in value]
+    if all(text is not None for text in simple):
+        joined = ", ".join(text for text in simple if text)
+        if joined:
+            yield _line(path, joined)
+        return
+    for each in value:
+        if len(path) < _DEEPEST:
+            yield from records(each, path)
+
+
+def _line(path: tuple[str, ...], text: str) -> Block:
+    shown = path[-6:]
+    return line(f"{' / '.join(shown)}: {text}" if path else text)
+
+
+def scalar(value: Any) -> str | None:  # noqa: PLR0911 - one a type
+    """A value as text; None for one that holds others."""
+    if isinstance(value, dict):
+        return None if value else ""
+    if isinstance(value, list):
+        some = [each for each in value if not isinstance(each, dict | list)]
+        if len(some) < len(value):
+            return None
+        return ", ".join(text for each in some if (text := scalar(each)))
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str):
+        return without_blobs(clean(value)).strip()
+    return str(value)

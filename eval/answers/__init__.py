@@ -1,0 +1,1 @@
+"""Whether answers stand by their citations: precision and recall, faithfulness, abstention."""

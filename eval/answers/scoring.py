@@ -1,0 +1,87 @@
+"""What an answer is worth by its own evidence, without a judge: quotations are looked up.
+
+Citation precision and recall are those of ALCE (Gao et al., EMNLP 2023,
+https://arxiv.org/abs/2305.14627) with a stricter test in the place of its entailment model: a
+passage bears a sentence out where it holds the sentence's quotations word for word. A sentence
+without quotation marks that stands in a passage as it is, as the reader without a model writes, is
+its own quotation. A paraphrase cannot be looked up: it counts as not borne out, and `unquoted` says
+how many there are.
+"""
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from generation.coverage import claims
+
+_CITATION = re.compile(r"\[(\d{1,3})\]")
+_QUOTATION = re.compile(r"\"([^\"]+)\"|“([^”]+)”|„([^“”]+)[“”]|«([^»]+)»|»([^«]+)«")
+_FEWEST_WORDS = 3
+"""Words of a quotation; fewer in quotation marks are a name or a term."""
+_REFERENCE = re.compile(r"\((\d{1,3})\)")
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Counts over the sentences of one answer.
+
+    Attributes:
+        claims: sentences that say something.
+        borne_out: of them, those whose quotations all stand in passages that they cite.
+        unquoted: of them, those that quote nothing, so that nothing can be looked up.
+        citations: made by sentences that quote.
+        right_citations: of them, those whose passage holds a quotation of the sentence.
+        quotes: quotations.
+        true_quotes: of them, those that stand in a passage that was found.
+    """
+
+    claims: int = 0
+    borne_out: int = 0
+    unquoted: int = 0
+    citations: int = 0
+    right_citations: int = 0
+    quotes: int = 0
+    true_quotes: int = 0
+
+
+def evidence(text: str, cited: Mapping[int, str], found: Sequence[str]) -> Evidence:
+    """Look every quotation of an answer up.
+
+    Args:
+        text: the answer, with ``[n]`` for citations.
+        cited: number -> text of the passage that was cited.
+        found: texts of all passages, cited or not.
+    """
+    passages = {number: _plain(passage) for number, passage in cited.items()}
+    everything = [*passages.values(), *map(_plain, found)]
+    total = borne_out = unquoted = citations = right = quotes = true = 0
+    for sentence in claims(text):
+        total += 1
+        quoted = _quotations(sentence, everything)
+        if not quoted:
+            unquoted += 1
+            continue
+        own = [passages.get(int(n), "") for n in dict.fromkeys(_CITATION.findall(sentence))]
+        quotes += len(quoted)
+        true += sum(any(quote in passage for passage in everything) for quote in quoted)
+        citations += len(own)
+        right += sum(any(quote in passage for quote in quoted) for passage in own)
+        borne_out += all(any(quote in passage for passage in own) for quote in quoted)
+    return Evidence(total, borne_out, unquoted, citations, right, quotes, true)
+
+
+def _quotations(sentence: str, passages: Sequence[str]) -> list[str]:
+    """What a sentence quotes, in the form in which passages are looked through."""
+    bare = _CITATION.sub("", sentence)
+    marked = [_plain("".join(groups)) for groups in _QUOTATION.findall(bare)]
+    marked = [quote for quote in marked if len(quote.split()) >= _FEWEST_WORDS]
+    whole = _plain(bare)
+    return marked or ([whole] if any(whole in passage for passage in passages) else [])
+
+
+def _plain(text: str) -> str:
+    """Words with a blank on either side; readers may change case, marks and white space."""
+    text = _REFERENCE.sub(r"[\1]", unicodedata.normalize("NFKC", text))
+    words = re.findall(r"\w+", text.casefold())
+    return f" {' '.join(words)} "

@@ -1,0 +1,157 @@
+"""Damaged collections: what is wrong with them, and building them anew from the originals."""
+
+import secrets
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from data.discovery import Found
+from rag_app.collections.catalogue import read_catalogue
+from rag_app.collections.indexes import Indexes, Kit, Kits, newest
+from rag_app.collections.stores import OpenStores
+from rag_app.errors import ApplicationError
+from rag_app.ingestion.engine import Failure, IngestReport, OnProgress
+from rag_app.ingestion.reading import Originals, sha256
+from retrieval.index.base import PassageStore
+from retrieval.index.collections import Collections
+from retrieval.index.errors import DamagedIndex
+from retrieval.index.records import DocumentRecord
+
+
+class Repairs:
+    """Builds damaged collections anew.
+
+    Args:
+        collections: where the indexes are.
+        stores: the open ones.
+        indexes: what else changes them.
+        kits: for every encoder.
+        originals: folder of the original files, a folder a collection.
+    """
+
+    def __init__(
+        self,
+        collections: Collections,
+        stores: OpenStores,
+        indexes: Indexes,
+        kits: Kits,
+        originals: Path,
+    ) -> None:
+        self._collections, self._stores, self._indexes = collections, stores, indexes
+        self._kits, self._originals = kits, originals
+
+    def repair(self, name: str, on_progress: OnProgress) -> IngestReport:
+        """Read all of a collection, and replace what cannot be read.
+
+        Whole indexes stay, and the index of the settings' encoder is brought up to date. Where none
+        is whole, a new one takes the place of all in one step; killed before that, nothing has
+        changed. Documents whose originals are gone or damaged are among the report's failures.
+
+        Raises:
+            UnknownCollection: there is none of that name.
+            ApplicationError: nothing is damaged.
+        """
+        kit = self._kits(None)
+        with self._indexes.writing_to(name):
+            whole, damage = self._examine(name, kit)
+            listed = {record.source: record for record in read_catalogue(self._originals / name)}
+            documents = newest(whole)
+            if not damage and not listed.keys() - documents.keys():
+                raise ApplicationError(
+                    f"collection {name!r} is not damaged",
+                    hint=f"`rag-app collections rebuild {name}` builds it anew all the same",
+                )
+            files, lost = self._files(name, {**listed, **documents}.values())
+            if any(not store.collection().building for store in whole):
+                report = self._mend(name, kit, whole, damage, files, on_progress)
+            else:
+                report = self._replace(name, kit, files, on_progress)
+            report.failures += [Failure(one, "its original is gone or damaged") for one in lost]
+            self._indexes.forget_unused(name)
+            return report
+
+    def _examine(self, name: str, kit: Kit) -> tuple[list[PassageStore], Mapping[str, str]]:
+        """The indexes that are whole, and by fingerprint why the others are not."""
+        try:
+            versions = self._collections.versions(name)
+        except DamagedIndex as error:
+            return [], {"": error.cause}
+        whole, damage = [], {}
+        for fingerprint in versions:
+            try:
+                store = self._stores.open(name, kit.spec, fingerprint)
+                _require_whole(store)
+                whole.append(store)
+            except DamagedIndex as error:
+                damage[fingerprint] = error.cause
+        return whole, damage
+
+    def _mend(
+        self,
+        name: str,
+        kit: Kit,
+        whole: list[PassageStore],
+        damage: Mapping[str, str],
+        files: list[Found],
+        on_progress: OnProgress,
+    ) -> IngestReport:
+        """Delete the damaged indexes, and bring the settings' one up to date."""
+        if self._collections.active(name) in damage:
+            self._collections.point(name, whole[0].stored_fingerprint)
+        for fingerprint in damage:
+            with self._stores.closed(name, fingerprint):
+                self._collections.discard(name, fingerprint)
+        store = self._stores.stage(name, kit.spec)
+        report = self._indexes.run(name, kit, store, files, on_progress)
+        store.put_collection(store.collection().built())
+        return report
+
+    def _replace(
+        self, name: str, kit: Kit, files: list[Found], on_progress: OnProgress
+    ) -> IngestReport:
+        """Let a new index take the place of all."""
+        edition = secrets.token_hex(4)
+        with self._stores.closed(name):
+            pass  # a draft may not be made while the engine holds what it replaces
+        store = self._collections.draft(name, kit.spec, edition)
+        try:
+            report = self._indexes.run(name, kit, store, files, on_progress)
+            store.put_collection(store.collection().built())
+            store.flush()
+        except BaseException:  # whatever it is, nothing is left over and the error goes on
+            store.close()
+            self._collections.abandon(name, edition)
+            raise
+        store.close()
+        with self._stores.closed(name):
+            self._collections.adopt(name, edition, kit.spec.fingerprint)
+        return report
+
+    def _files(self, name: str, records: Iterable[DocumentRecord]) -> tuple[list[Found], list[str]]:
+        """The originals of documents, and the documents whose originals are gone or damaged."""
+        originals = Originals(self._originals / name)
+        files, lost = [], []
+        for record in records:
+            path = originals.path(str(record.live), record.suffix)
+            if path.is_file() and sha256(path) == record.live:
+                files.append(Found(path, record.source, record.origin))
+            else:
+                lost.append(record.source)
+        return files, lost
+
+
+def _require_whole(store: PassageStore) -> None:
+    """Read every passage with its vectors, and count them by document.
+
+    Raises:
+        DamagedIndex: something cannot be read, or is not there.
+    """
+    counts: dict[str, int] = {}
+    for batch in store.dump():
+        for one in batch:
+            version = str(one.payload.get("version"))
+            counts[version] = counts.get(version, 0) + 1
+            if one.payload.get("terms") and not one.sparse.indices:
+                raise DamagedIndex(store.place, f"passage {one.id} has lost its BM25 weights")
+    for record in store.records():
+        if record.version and counts.get(record.version, 0) != record.passages:
+            raise DamagedIndex(store.place, f"passages of {record.source} are missing")

@@ -1,0 +1,49 @@
+"""Encodings are found, and what was guessed is said."""
+
+import pytest
+
+from data.errors import UnreadableFile
+from data.loaders.encodings import decode
+
+SENTENCES = [
+    ("Die Ölpumpe wird jährlich geprüft – sagt der Wärter.", "cp1252"),
+    ("Le débit a été mesuré à l’arrêt.", "cp1252"),
+    ("Pompa została sprawdzona w środę, więc wyłączono ją.", "cp1250"),
+    ("Čerpadlo bylo zkontrolováno; tlak byl příliš nízký.", "cp1250"),
+    ("Насос проверили в среду.", "cp1251"),
+    ("冷藏仓库的温度必须保持在四摄氏度以下。", "gbk"),
+    ("冷藏倉庫的溫度必須保持在攝氏四度以下。", "big5"),
+    ("ポンプは毎年点検されます。", "shift_jis"),
+    ("펌프는 매년 점검됩니다.", "euc-kr"),
+    ("The pump is checked every year.\n", "utf-16-le"),
+    ("Die Ölpumpe wird geprüft.\n", "utf-16-be"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "code"), SENTENCES)
+def test_an_encoding_is_found_and_named_in_a_warning(text, code):
+    decoded = decode(text.encode(code), "a.txt")
+    assert decoded.text == text
+    assert "encoding was guessed" in decoded.warnings[0].reason
+
+
+def test_a_stray_byte_does_not_spoil_a_file_in_utf8():
+    raw = "Prüfung der Spülpumpe, grün, ".encode() + b"0,5 \xb5m"
+    decoded = decode(raw, "a.txt")
+    assert decoded.text == "Prüfung der Spülpumpe, grün, 0,5 µm"
+    assert "no UTF-8" in decoded.warnings[0].reason
+
+
+def test_utf8_needs_no_warning():
+    assert decode("Prüfung".encode(), "a.txt").warnings == ()
+
+
+@pytest.mark.parametrize("raw", [b"a\0b", bytes(range(1, 32)) * 9])
+def test_binary_content_is_refused(raw):
+    with pytest.raises(UnreadableFile, match=r"a\.txt.*binary"):
+        decode(raw, "a.txt")
+
+
+def test_a_lying_byte_order_mark_is_refused():
+    with pytest.raises(UnreadableFile, match="byte-order mark"):
+        decode(b"\xff\xfea", "a.txt")

@@ -1,0 +1,80 @@
+"""Tables in text files, nested data, source code and rich text."""
+
+from pathlib import Path
+
+import pytest
+
+from data.blocks import document_text
+from data.errors import UnreadableFile
+from data.loaders import load, sniff
+from data.tables import index_text
+from tests.data.loaders.support import reasons
+
+
+def read(path: Path, source: str) -> str:
+    path.write_text(source, encoding="utf-8")
+    return document_text(load(path, sniff(path)))
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_the_delimiter_of_a_table_is_found(tmp_path, delimiter):
+    rows = [["Item", "Name", "Price"], ["V-12", "Valve, mid", "18,90"], ["V-13", 'a "b"', "2,00"]]
+    quoted = ['"{}"'.format(cell.replace('"', '""')) for row in rows for cell in row]
+    lines = [delimiter.join(quoted[at : at + 3]) for at in range(0, 9, 3)]
+    text = index_text(read(tmp_path / "a.csv", "\r\n".join(lines)))
+    assert "Item: V-12; Name: Valve, mid; Price: 18,90" in text
+    assert 'Name: a "b"' in text
+
+
+def test_a_table_without_names_and_rows_of_other_lengths(tmp_path):
+    (tmp_path / "a.csv").write_text("1,2,3\n4,5,6\n7,8\n9,10,11,12\n")
+    blocks = list(load(tmp_path / "a.csv", "csv"))
+    assert index_text(document_text(blocks)) == "1; 2; 3\n4; 5; 6\n7; 8\n9; 10; 11; 12"
+    assert reasons(blocks) == ["2 rows have more or fewer cells than the others"]
+
+
+def test_a_long_table_comes_in_parts_that_join_to_one(tmp_path):
+    source = "id,name\n" + "".join(f"{n},item{n}\n" for n in range(1234))
+    text = read(tmp_path / "a.csv", source)
+    assert text.count("| id | name |") == 1
+    assert len(text.split("\n")) == 1236
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "line"),
+    [
+        ("a.json", '{"pump": {"motor": {"kW": 4, "on": true}}}', "pump / motor: kW: 4; on: yes"),
+        ("a.json", '[{"id": "V-3", "turns": 11}, {"id": "V-4"}]', "id: V-3; turns: 11"),
+        ("a.json", '{"oils": ["a", "b"]}', "oils: a, b"),
+        ("a.jsonl", '{"who": "Ann", "did": {"what": "left"}}', "did: what: left"),
+        ("a.xml", "<s><p no='1'><name>Mill</name></p></s>", "p: no: 1; name: Mill"),
+        ("a.xml", "<d><p>Keep <b>dry</b> always.</p></d>", "Keep dry always."),
+        ("a.yaml", "alarm:\n  after: 25  # minutes\n", "  after: 25  # minutes"),
+        ("a.rtf", r"{\rtf1\ansi gr\'fcne \b Halle\b0\par next}", "gr\u00fcne Halle"),
+    ],
+)
+def test_nested_data_says_where_a_value_belongs(tmp_path, name, source, line):
+    assert line in read(tmp_path / name, source).split("\n")
+
+
+def test_entities_are_refused(tmp_path):
+    bomb = '<!DOCTYPE a [<!ENTITY b "x">]><a>&b;</a>'
+    with pytest.raises(UnreadableFile, match="not well-formed"):
+        read(tmp_path / "a.xml", bomb)
+
+
+def test_functions_of_a_program_are_blocks(tmp_path):
+    source = (
+        "import os\n\n\n@cached\ndef one():\n    a = 1\n\n    return a\n\n\n"
+        "# two\ndef two():\n    pass\n"
+    )
+    (tmp_path / "a.py").write_text(source)
+    blocks = list(load(tmp_path / "a.py", "code"))
+    assert [block.text.split("\n")[0] for block in blocks] == ["import os", "@cached", "# two"]
+    assert document_text(blocks) == source
+
+
+def test_pictures_in_base64_are_no_text(tmp_path):
+    blob = "iVBORw0KGgoAAAANSUhEUgAAAAUA" * 30
+    text = read(tmp_path / "a.md", f"Chart\n\n![x](data:image/png;base64,{blob})\n\nend")
+    assert text == "Chart\n\n![x]()\n\nend"
