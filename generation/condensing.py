@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from llama_index.core.llms import LLM
 from pydantic import ValidationError
 
 from generation.errors import GenerationError
+from generation.evidence import Terms
 from generation.prompts import clean_text
 from generation.server_errors import explain_failure, server_address
 from generation.thinking import ThinkingFilter
@@ -22,6 +24,14 @@ _MOST_ADDED: Final = 600
 """Characters that references to a history may need; what is longer is an answer or a ramble."""
 _DAMAGE: Final = (AttributeError, IndexError, KeyError, TypeError, ValidationError)
 """What clients raise when an answer lacks what they take for granted."""
+_FEWEST_TERMS: Final = 3
+_LEANING: Final = re.compile(
+    r"(?:and|but|or|so|then|what about|how about|it|its|they|them|their|he|his|him|she|her|this|"
+    r"these|that|those|und|aber|oder|dann|er|sie|es|ihr|sein|dies\w*|et|mais|ou|il|elle|ils|elles|"
+    r"ce\w*|y|pero|o|ese|esa|eso|esta|este|esto|og|men|eller|den|det|han|hun)"
+    r"(?![^\W_])|那|它|他|她|それ|これ",
+    re.IGNORECASE,
+)
 _LOGGER: Final = logging.getLogger(__name__)
 
 _SYSTEM: Final = """\
@@ -75,6 +85,36 @@ class NoCondenser:
     ) -> Condensed:
         """The question itself."""
         return Condensed(question)
+
+
+class CarryOverCondenser:
+    """Puts the words of the last question behind a follow-up, where no language model can.
+
+    A question is taken for a follow-up where it has fewer than ``_FEWEST_TERMS`` terms of its own,
+    or begins with "and" or a pronoun. Terms that it has already are not put there again.
+    """
+
+    name = "carry-over"
+
+    def __init__(self, language: str = "english") -> None:
+        self._terms = Terms(language)
+
+    async def condense(self, question: str, history: Sequence[ChatMessage]) -> Condensed:
+        """See `Condenser.condense`."""
+        asked = [turn.content for turn in history if turn.role == MessageRole.USER and turn.content]
+        if not asked or not self._is_follow_up(question):
+            return Condensed(question)
+        known = set(self._terms(question))
+        last = clean_text(asked[-1])[:_LONGEST_TURN]
+        words = dict.fromkeys(re.findall(r"[^\s?!,;:()]+", last))
+        carried = [word for word in words if set(self._terms(word)) - known]
+        if not carried:
+            return Condensed(question)
+        return Condensed(f"{question} ({' '.join(carried)})", {"carried": len(carried)})
+
+    def _is_follow_up(self, question: str) -> bool:
+        own = self._terms(question)
+        return len(own) < _FEWEST_TERMS or bool(_LEANING.match(question.strip()))
 
 
 class LLMCondenser:

@@ -38,12 +38,12 @@ _IDEOGRAPH: Final = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
 _WORD: Final = re.compile(rf"[{_IDEOGRAPH}]{{2}}|[^\W_]+(?:['’-][^\W_]+)*")
 _LEANING: Final = re.compile(
     # words that begin a sentence which is not understood without the one before
-    r"[\"'“„(]*(?:it|its|they|them|their|this|these|that|those|he|him|his|she|her|such|then|"
+    r"[\"'“„(]*(?:(?:it|its|they|them|their|this|these|that|those|he|him|his|she|her|such|then|"
     r"thus|therefore|hence|however|but|instead|otherwise|also|so|and|or|nor|yet|"
     r"er|sie|es|dies|diese|dieser|dieses|deren|dessen|dort|dabei|damit|dadurch|daher|deshalb|"
     r"aber|jedoch|danach|il|elle|ils|elles|cela|ceci|ce|cette|ces|celui-ci|mais|donc|ensuite|alors|"
     r"ello|esto|esta|este|estos|estas|ellos|ellas|pero|además|entonces|han|hun|dette|"
-    r"disse|men|derfor|dog|这|那|它|他|她|其|それ|これ|その|この|しかし)(?:['’][a-z]+)?(?![^\W_])",
+    r"disse|men|derfor|dog)(?:['’][a-z]+)?(?![^\W_])|这|那|它|他|她|其|それ|これ|その|この|しかし)",
     re.IGNORECASE,
 )
 _FEWEST_WORDS: Final = 3

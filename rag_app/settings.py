@@ -42,7 +42,7 @@ _NOT_SETTINGS = {
 
 RetrieverName = Literal["dense", "bm25", "hybrid", "rank_bm25", "none"]
 FusionName = Literal["rrf", "minmax", "minmax-observed", "none"]
-CondenserName = Literal["none", "llm"]
+CondenserName = Literal["auto", "none", "llm", "carry-over"]
 RewriterName = Literal["none", "llm"]
 RerankerName = Literal["none", "qwen", "qwen-sampled", "cross-encoder", "rank1", "retro-star"]
 ReaderName = Literal["quote", "llm"]
@@ -219,7 +219,9 @@ class OwnLLM(_Section):
 class Condense(_Section):
     """Follow-up question and history -> stand-alone question."""
 
-    kind: CondenserName = Field("none", description="Which condenser.")
+    kind: CondenserName = Field(
+        "auto", description="Which condenser; auto is llm where a model is named, else carry-over."
+    )
     deadline: float = Field(20, gt=0, description="Seconds it may take.")
     llm: OwnLLM = Field(OwnLLM(), description=OwnLLM.__doc__ or "")
 

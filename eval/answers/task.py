@@ -20,7 +20,7 @@ from eval.runs.directory import RunDirectory
 from eval.runs.lifecycle import OpenService, Phase
 from eval.runs.runner import Job
 from eval.runs.samples import Record
-from generation.quoting import LEAD_IN
+from generation.quoting import MORE
 from rag_app.ingestion.engine import OnProgress
 from rag_app.results import Answer
 from rag_app.service import Service
@@ -115,7 +115,7 @@ class AnswersTask:
             raise EvalError("the answer never came to its end")
         if why := degraded(answer.trace):
             raise EvalError("passages were not searched as the settings say", cause=why)
-        claimed = answer.text.removeprefix(LEAD_IN)  # which is ours, and of no passage
+        claimed = answer.text.replace(MORE, "")  # which is ours, and of no passage
         cited = {citation.n: citation.text for citation in answer.citations}
         return {
             "state": "ok",

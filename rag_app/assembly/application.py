@@ -17,7 +17,7 @@ from data.limits import MIB, Limits
 from data.parsing import Parser
 from data.splitting import Splitter
 from generation.choosing import Chooser, LLMChooser
-from generation.condensing import Condenser, LLMCondenser, NoCondenser
+from generation.condensing import CarryOverCondenser, Condenser, LLMCondenser, NoCondenser
 from generation.evidence import EvidenceFinder
 from generation.quoting import QuotingReader
 from generation.reading import Reader
@@ -489,13 +489,16 @@ class _Pipelines:
 
     def _condenser(self, settings: Settings) -> Condenser:
         chosen = settings.condense
+        usual = "llm" if llm_of(settings, chosen.llm).model else "carry-over"
+        kind = usual if chosen.kind == "auto" else chosen.kind
         makers: dict[str, Callable[[], Condenser]] = {
             "none": NoCondenser,
+            "carry-over": lambda: CarryOverCondenser(settings.bm25.language),
             "llm": lambda: LLMCondenser(
                 self._model(settings, chosen.llm), deadline=chosen.deadline
             ),
         }
-        return makers[chosen.kind]()
+        return makers[kind]()
 
     def _rewriter(self, settings: Settings) -> Rewriter:
         """Kept for all questions with these settings, since it remembers its answers."""

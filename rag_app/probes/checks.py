@@ -72,7 +72,7 @@ def encoder_check(settings: Settings, seconds: float) -> Check:
 def model_checks(settings: Settings, seconds: float) -> Iterator[Check]:
     """The stages that ask language models, in their order; those that are off are left out."""
     for role, stage in (("condenser", settings.condense), ("rewriter", settings.rewrite)):
-        if stage.kind != "none":
+        if stage.kind == "llm":  # what is automatic asks the reader's model, or none
             yield _asking(role, assembly.llm_of(settings, stage.llm), seconds)
     if settings.rerank.kind != "none":
         work = partial(models.reranker, settings, seconds)

@@ -8,7 +8,7 @@ from llama_index.core.base.llms.types import ChatMessage, MessageRole
 from llama_index.core.llms import MockLLM
 from llama_index.llms.openai_like import OpenAILike
 
-from generation.condensing import Condensed, LLMCondenser, NoCondenser
+from generation.condensing import CarryOverCondenser, Condensed, LLMCondenser, NoCondenser
 from tests.openai_server import Reply
 
 QUESTION = "And how hot is it?"
@@ -177,3 +177,26 @@ async def test_cancelling_closes_the_connection_and_goes_through(openai_server, 
 def test_settings_out_of_range_are_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         LLMCondenser(MockLLM(), **wrong)
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("What does it cost?", "What does it cost? (part AB-12/34)"),
+        ("And the lower one?", "And the lower one? (part AB-12/34)"),
+        ("Which pump stands in bay 5 of the hall?", "Which pump stands in bay 5 of the hall?"),
+        ("它多少钱？", "它多少钱？ (part AB-12/34)"),
+    ],
+)
+async def test_without_a_model_a_follow_up_gets_the_words_of_the_last_question(question, expected):
+    history = [
+        ChatMessage(role="user", content="Where is the mill?"),
+        ChatMessage(role="user", content="What is part AB-12/34?"),
+        ChatMessage(role="assistant", content="It is the upper gasket [1]."),
+    ]
+    condensed = await CarryOverCondenser().condense(question, history)
+    assert condensed.question == expected
+
+
+async def test_without_a_history_nothing_is_carried_over():
+    assert (await CarryOverCondenser().condense("And it?", [])).question == "And it?"
