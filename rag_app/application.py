@@ -20,7 +20,9 @@ from typing import Protocol, TypeVar
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.schema import NodeWithScore
 
+from data.blocks import Block
 from data.discovery import Found, discover
+from data.parsing import Parser
 from data.text import well_formed
 from rag_app.collections.backup import Backups
 from rag_app.collections.context import PassageGone, passage_context
@@ -30,10 +32,12 @@ from rag_app.collections.stores import OpenStores
 from rag_app.errors import ApplicationError
 from rag_app.ingestion.engine import IngestReport, OnProgress, Progress
 from rag_app.ingestion.identity import UPLOAD, origin
+from rag_app.ingestion.reading import Originals
 from rag_app.pipeline import AskEvent, Pipeline
 from rag_app.results import (
     BackupReport,
     CollectionInfo,
+    DocumentContent,
     DocumentInfo,
     Hit,
     IndexInfo,
@@ -77,6 +81,7 @@ class Application:
         release: awaited last when the application is closed.
         graph_above: passages from which an ingestion ends with building a search graph, which may
             stop the whole process meanwhile; None never does.
+        parser: makes what reads an original again.
     """
 
     def __init__(
@@ -87,12 +92,14 @@ class Application:
         storage: Path,
         release: Callable[[], Awaitable[None]],
         graph_above: int | None = None,
+        parser: Callable[[], Parser] = Parser,
     ) -> None:
+        self._parser = parser
         self._collections, self._kits, self._pipelines = collections, kits, pipelines
         self._kit = kits(None)
         self._spec = self._kit.spec
         self._own = [storage / name for name in _OWN]
-        self._uploads = storage / "uploads"
+        self._uploads, self._originals = storage / "uploads", storage / "files"
         self._release_storage = release
         self._stores = OpenStores(collections)
         self._indexes = Indexes(collections, self._stores, kits, storage / "files", graph_above)
@@ -203,6 +210,20 @@ class Application:
         """See `Service.documents`."""
         async with self._stores.reading(collection, self._spec) as store:
             return [_document_info(record) for record in await asyncio.to_thread(store.records)]
+
+    async def document(
+        self, collection: str, source: str, page: int | None = None
+    ) -> DocumentContent:
+        """See `Service.document`."""
+        async with self._stores.reading(collection, self._spec) as store:
+            record = await asyncio.to_thread(store.record, source)
+        if record is None or record.live is None:
+            raise ApplicationError(
+                f"collection {collection!r} holds no document {source!r}",
+                hint="`rag-app documents list` shows their names",
+            )
+        original = Originals(self._originals / collection).path(record.live, record.suffix)
+        return await asyncio.to_thread(self._read, original, source, page)
 
     async def delete_document(self, collection: str, source: str) -> bool:
         """See `Service.delete_document`."""
@@ -363,6 +384,18 @@ class Application:
             _writable(path.name) for path in discovery.ignored if not self._is_own(path)
         ]
         return report
+
+    def _read(self, original: Path, source: str, page: int | None) -> DocumentContent:
+        content = DocumentContent(source, [], [])
+        with self._parser() as parser:
+            for one in parser.parse(original, source):
+                if page is not None and one.page != page:
+                    continue
+                if isinstance(one, Block):
+                    content.blocks.append(one)
+                else:
+                    content.warnings.append(one)
+        return content
 
     def _origin(self, path: Path) -> str:
         """Where a file came from; uploads lie here for a moment only, so each is one of its own."""

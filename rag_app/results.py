@@ -6,6 +6,7 @@ from typing import Any
 
 from llama_index.core.schema import NodeWithScore
 
+from data.blocks import Block, LoadWarning
 from generation.citations import Citation
 
 CANDIDATES_TRACED = 50
@@ -195,6 +196,21 @@ class DocumentInfo:
     size: int
     updated: str
     failure: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentContent:
+    """A document as it was read.
+
+    Attributes:
+        source: its name.
+        blocks: in reading order, running heads included; those of one page where one was asked for.
+        warnings: what could not be read, or was guessed.
+    """
+
+    source: str
+    blocks: list[Block]
+    warnings: list[LoadWarning]
 
 
 @dataclass(frozen=True, slots=True)

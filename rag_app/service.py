@@ -12,6 +12,7 @@ from rag_app.pipeline import AskEvent
 from rag_app.results import (
     BackupReport,
     CollectionInfo,
+    DocumentContent,
     DocumentInfo,
     IndexInfo,
     PassageBatch,
@@ -148,6 +149,15 @@ class Service(Protocol):
 
     async def documents(self, collection: str) -> list[DocumentInfo]:
         """All documents of a collection that its default index knows, by source."""
+        ...
+
+    async def document(
+        self, collection: str, source: str, page: int | None = None
+    ) -> DocumentContent:
+        """A document as it was read, from its original; one page of it where that is given.
+
+        Raises DataError where there is no such document, or its original is gone.
+        """
         ...
 
     async def delete_document(self, collection: str, source: str) -> bool:

@@ -133,6 +133,7 @@ def _application(settings: Settings, ownership: Ownership | None, may_block: boo
         settings.storage.path,
         release,
         settings.storage.hnsw_above if may_block else None,
+        partial(Parser, limits(settings)),
     )
 
 

@@ -1,10 +1,12 @@
 """`ingest`, `documents` and `collections`: what is held."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from data.rendering import as_markdown, as_text
 from rag_app.commands import output
 from rag_app.commands.common import (
     Accept,
@@ -15,6 +17,15 @@ from rag_app.commands.common import (
     with_service,
 )
 from rag_app.settings import Settings, override
+
+
+class Form(StrEnum):
+    """How a document is shown."""
+
+    BLOCKS = "blocks"
+    TEXT = "text"
+    MARKDOWN = "markdown"
+
 
 _documents = typer.Typer(no_args_is_help=True, help="List and delete documents.")
 _collections = typer.Typer(no_args_is_help=True, help="List, delete and rebuild collections.")
@@ -64,6 +75,34 @@ def list_documents(
     found = with_service(settings, lambda service: service.documents(name))
     documents = [output.plain(document) for document in found]
     output.show({"collection": name, "documents": documents}, as_json, output.documents)
+
+
+@_documents.command("show")
+def show_document(
+    context: typer.Context,
+    source: Annotated[str, typer.Argument(help="Name as `documents list` shows it.")],
+    page: Annotated[int | None, typer.Option(min=1, help="One page, slide or sheet of it.")] = None,
+    form: Annotated[
+        Form, typer.Option("--as", help="blocks, the text that passages are cut from, or Markdown.")
+    ] = Form.MARKDOWN,
+    collection: InCollection = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what was read of a document, as it was read."""
+    settings: Settings = context.obj
+    name = collection or settings.collection
+    content = with_service(settings, lambda service: service.document(name, source, page))
+    shown: dict[str, Any] = {
+        "collection": name,
+        "source": source,
+        "page": page,
+        "warnings": [output.plain(warning) for warning in content.warnings],
+    }
+    if form is Form.BLOCKS:
+        shown["blocks"] = [output.plain(block) for block in content.blocks]
+    else:
+        shown["text"] = (as_text if form is Form.TEXT else as_markdown)(content.blocks)
+    output.show(shown, as_json, output.document)
 
 
 @_documents.command("delete")

@@ -118,6 +118,18 @@ def documents(listing: Document) -> None:
     )
 
 
+def document(shown: Document) -> None:
+    """What was read of a document: its text, or a line a block, and the warnings."""
+    for block in shown.get("blocks", ()):
+        page = f" p. {block['page']}" if block["page"] else ""
+        _out(f"[{block['kind']}{page}] {block['text']}")
+    if "text" in shown:
+        _out(shown["text"])
+    for warning in shown["warnings"]:
+        page = f" (page {warning['page']})" if warning["page"] else ""
+        _out(f"warning{page}: {warning['reason']}")
+
+
 def collections(listing: Document) -> None:
     """A table of collections."""
     _table(

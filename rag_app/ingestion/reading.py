@@ -14,7 +14,7 @@ from data.discovery import Found
 from data.errors import DataError
 from data.files import replacing
 from data.limits import Limits
-from data.loaders import require_size
+from data.loaders import LOADERS, STREAMED, require_size
 from data.parsing import Parser
 from data.splitting import Splitter
 from retrieval.index.base import PassageStore
@@ -74,6 +74,8 @@ class Failed:
     document: Document
     reason: str
 
+
+_STREAMED = frozenset(suffix for suffix, kind in LOADERS.items() if kind in STREAMED)
 
 Item = Begin | TextNode | Finish | Unchanged | Failed
 
@@ -163,9 +165,10 @@ class Intake:
     def _passages(self, document: Document, original: Path) -> Iterator[Item]:
         part = None
         warnings: list[LoadWarning] = []
-        for part in self._chunker.split(
-            _without_warnings(self._parser.parse(original, document.source), warnings)
-        ):
+        loaded: Iterable[Loaded] = self._parser.parse(original, document.source)
+        if document.suffix not in _STREAMED:
+            loaded = list(loaded)  # a file that is refused on its last page costs no encoding
+        for part in self._chunker.split(_without_warnings(loaded, warnings)):
             yield passage(
                 source=document.source,
                 version=document.version,

@@ -15,6 +15,7 @@ from rag_app.pipeline import AskEvent
 from rag_app.results import (
     BackupReport,
     CollectionInfo,
+    DocumentContent,
     DocumentInfo,
     IndexInfo,
     PassageBatch,
@@ -176,6 +177,18 @@ class RemoteService:
         async with aclosing(self._stream(_path(collection, "passages"), body)) as batches:
             async for batch in batches:
                 yield batch
+
+    async def document(
+        self, collection: str, source: str, page: int | None = None
+    ) -> DocumentContent:
+        """See `Service.document`."""
+        wanted: dict[str, str | int] = {"source": source}
+        if page is not None:
+            wanted["page"] = page
+        path = _path(collection, "documents", "content")
+        response = await self._request("GET", path, params=wanted)
+        found: DocumentContent = wire.adapter(DocumentContent).validate_json(response.content)
+        return found
 
     async def context(self, collection: str, passage_id: str) -> PassageContext:
         """See `Service.context`."""

@@ -18,6 +18,7 @@ from rag_app.ingestion.engine import IngestReport, OnProgress, Progress
 from rag_app.results import (
     BackupReport,
     CollectionInfo,
+    DocumentContent,
     DocumentInfo,
     IndexInfo,
     PassageContext,
@@ -114,6 +115,12 @@ def _reading(service: Service) -> APIRouter:
     @router.get(_COLLECTION + "/documents")
     async def documents(name: str) -> list[DocumentInfo]:
         return await service.documents(name)
+
+    @router.get(_COLLECTION + "/documents/content")
+    async def document(
+        name: str, source: str, page: Annotated[int | None, Query(ge=1)] = None
+    ) -> DocumentContent:
+        return await service.document(name, source, page)
 
     @router.get(_COLLECTION + "/indexes")
     async def indexes(name: str) -> list[IndexInfo]:

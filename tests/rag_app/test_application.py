@@ -583,3 +583,34 @@ async def test_a_question_without_retrieval_needs_no_collection(settings, encode
     assert isinstance(events[-1], Answer)
     assert not events[-1].grounded
     await application.close()
+
+
+async def test_a_document_is_shown_as_it_was_read(application, tmp_path):
+    write(tmp_path / "in", {"a.md": "# Start\n\nIt runs.\n"})
+    await application.ingest("c", [tmp_path / "in"])
+    content = await application.document("c", "a.md")
+    assert [(block.kind, block.text) for block in content.blocks] == [
+        ("heading", "# Start"),
+        ("paragraph", "It runs."),
+    ]
+    assert (await application.document("c", "a.md", 2)).blocks == []
+    with pytest.raises(ApplicationError, match="holds no document"):
+        await application.document("c", "b.md")
+
+
+async def test_sync_removes_what_is_gone_and_nothing_else(application, tmp_path):
+    write(tmp_path / "in", {"a.txt": prose("a"), "b.txt": prose("b")})
+    write(tmp_path / "other", {"c.txt": prose("c")})
+    await application.ingest("c", [tmp_path / "in", tmp_path / "other"])
+    (tmp_path / "in/b.txt").rename(tmp_path / "in/d.txt")
+    (tmp_path / "other/c.txt").unlink()
+    report = await application.ingest("c", [tmp_path / "in"], sync=True)
+    assert (report.added, report.unchanged, report.removed) == (1, 1, ["b.txt"])
+    assert [info.source for info in await application.documents("c")] == ["a.txt", "c.txt", "d.txt"]
+
+
+async def test_two_files_of_one_name_are_two_documents(application, tmp_path):
+    for folder in ("x", "y"):
+        write(tmp_path / folder, {"a.txt": prose(folder)})
+        await application.ingest("c", [tmp_path / folder])
+    assert [info.source for info in await application.documents("c")] == ["a.txt", "y/a.txt"]
