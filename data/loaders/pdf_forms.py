@@ -52,8 +52,9 @@ class PdfForms:
         """Fields and remarks of a page as blocks; `box` places PDF's rectangles on it."""
         from pypdfium2 import raw
 
-        pieces = pieces_of(shown.words)
-        for index in range(min(_MAX_ITEMS, raw.FPDFPage_GetAnnotCount(page.raw))):
+        count = min(_MAX_ITEMS, raw.FPDFPage_GetAnnotCount(page.raw))
+        pieces = pieces_of(shown.words) if count else []
+        for index in range(count):
             item = raw.FPDFPage_GetAnnot(page.raw, index)
             if not item:
                 continue

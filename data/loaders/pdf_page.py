@@ -181,8 +181,7 @@ def _words(
     """Words in PDFium's order; a word ends with white space, a jump, or another size of font."""
     current: list[int] = []
     joined = False
-    for index, code in enumerate(codes):
-        box = boxes[index]
+    for index, (code, box) in enumerate(zip(codes, boxes, strict=False)):
         if code in _HYPHENS:
             if current:
                 word = _word(handle, [*current, index], codes, boxes, joined=joined)
@@ -205,14 +204,17 @@ def _words(
 
 def _parts(before: tuple[float, ...], box: tuple[float, ...]) -> bool:
     """Whether the character in `box` does not go on where the one in `before` ended."""
-    tall, height = before[3] - before[1], box[3] - box[1]
-    if not height or not tall:
-        return False
-    if not 0.8 < height / tall < 1.25:
-        return True
-    if min(before[3], box[3]) - max(before[1], box[1]) < 0.5 * min(tall, height):
-        return True
-    return max(box[0] - before[2], before[0] - box[2]) > 0.8 * height
+    height = box[3] - box[1]
+    if box[1] != before[1] or box[3] != before[3]:  # of another line, font or size
+        tall = before[3] - before[1]
+        if not height or not tall:
+            return False
+        if not 0.8 < height / tall < 1.25:
+            return True
+        if min(before[3], box[3]) - max(before[1], box[1]) < 0.5 * min(tall, height):
+            return True
+    far = 0.8 * height
+    return box[0] - before[2] > far > 0 or before[0] - box[2] > far > 0
 
 
 def _touch(before: tuple[float, ...], box: tuple[float, ...]) -> bool:
@@ -233,11 +235,22 @@ def _word(
     if not text.isascii():
         _part_ligatures(span, codes, boxes)
         text = "".join(["-" if codes[i] in _HYPHENS else chr(codes[i]) for i in span])
-    inked = [boxes[i] for i in span if boxes[i][2] > boxes[i][0]] or [boxes[i] for i in span]
-    lefts, tops, rights, bottoms = zip(*inked, strict=True)
-    left, top, right, bottom = min(lefts), min(tops), max(rights), max(bottoms)
-    size = inked[0][3] - inked[0][1]
-    text = _DROPPED.sub("", _letters(text))
+    first, last = boxes[span[0]], boxes[span[-1]]
+    if text.isascii() and first[1] == last[1] and first[3] == last[3]:
+        left, top, right, bottom = (
+            min(first[0], last[0]),
+            first[1],
+            max(first[2], last[2]),
+            first[3],
+        )
+    else:
+        inked = [boxes[i] for i in span if boxes[i][2] > boxes[i][0]] or [first]
+        lefts, tops, rights, bottoms = zip(*inked, strict=True)
+        left, top, right, bottom = min(lefts), min(tops), max(rights), max(bottoms)
+    size = first[3] - first[1] or bottom - top
+    if not text.isascii():
+        text = _letters(text)
+    text = _DROPPED.sub("", text)
     return Word(text, left, top, right, bottom, size, _is_bold(handle, span[0]), joined)
 
 
