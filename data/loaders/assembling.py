@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from data.blocks import Block, Box, Kind, Table
 from data.loaders.grids import Grid
-from data.loaders.layout import read_layout
+from data.loaders.layout import Line, read_layout
 from data.loaders.margins import Edge, edges, running
 from data.loaders.page import Page
 from data.loaders.paragraphs import (
@@ -39,6 +39,7 @@ class _Held:
     """The end of the page before, which may go on with the next one."""
 
     page: Page
+    before: list[Draft] = field(default_factory=list)
     last: Draft | None = None
     notes: list[Draft] = field(default_factory=list)
     joint: str | None = None
@@ -97,9 +98,11 @@ class Assembler:
         page = sheet.page
         left_out = {id(word) for edge in apart for word in edge.words}
         page.words = [word for word in page.words if id(word) not in left_out]
-        drafts = read_paragraphs(
-            read_layout(page), self._type, (page.width, page.height), sheet.titles
-        )
+        layout = read_layout(page)
+        table = self._held.last.grid if self._held and self._held.last else None
+        if table is not None:
+            layout = _with_last_rows(layout, table)
+        drafts = read_paragraphs(layout, self._type, (page.width, page.height), sheet.titles)
         for extra in sheet.extra:
             drafts.insert(_place(extra, drafts), extra)
         missing = [
@@ -116,13 +119,15 @@ class Assembler:
             held.notes.insert(0, drafts.pop())
         if drafts:
             held.last = drafts.pop()
-            yield from self._blocks(drafts, page)
-            held.joint, self._joint = self._joint, None
+        held.before = drafts
+        held.joint, self._joint = self._joint, None
         self._held = held
 
     def _continued(self, drafts: list[Draft], page: Page) -> list[Draft]:
         """Drafts without a leading rest of the last note of the page before, which takes it."""
-        note = self._held.notes[-1] if self._held and self._held.notes else None
+        held = self._held
+        notes = [d for d in [*held.before, *held.notes] if d.kind == "note"] if held else []
+        note = max(notes, key=lambda draft: draft.box[1], default=None)
         if note is None or not note.open:
             return drafts
         for index, draft in enumerate(drafts):
@@ -146,6 +151,7 @@ class Assembler:
         if held is None:
             return
         self._joint = held.joint
+        yield from self._blocks(held.before, held.page)
         joint: str | None = None
         if held.last is not None and page is not None and goes_on(held.last, drafts[0]):
             held.last.text, joint = seam(held.last.text, drafts[0].text, self._type)
@@ -184,6 +190,37 @@ class Assembler:
         self._table = Table(tuple(rows), grid.header_rows, grid.label_columns, grid.title)
         self._edges = [*grid.edges, grid.right]
         return table_block(self._table, page.number, boxes)
+
+
+def _with_last_rows(layout: list[Line | Grid], table: Grid) -> list[Line | Grid]:
+    """The layout, its first lines as a table where they fill columns of the one before."""
+    edges = [*table.edges, table.right + 1]
+    rows: list[list[str]] = []
+    count = 0
+    for item in layout:
+        row = _row(item, edges) if isinstance(item, Line) else None
+        if row is None:
+            break
+        rows.append(row)
+        count += 1
+    if not rows:
+        return layout
+    lines = [item for item in layout[:count] if isinstance(item, Line)]
+    top, bottom = lines[0].top, lines[-1].bottom
+    grid = Grid(rows, 0, 1, table.edges, table.left, top, table.right, bottom, table.size)
+    return [grid, *layout[count:]]
+
+
+def _row(line: Line, edges: list[float]) -> list[str] | None:
+    """The cells of a line whose pieces stand in two or more columns, one in each at most."""
+    row = [""] * (len(edges) - 1)
+    for piece in line.pieces:
+        middle = (piece.left + piece.right) / 2
+        column = sum(edge <= middle for edge in edges) - 1
+        if not 0 <= column < len(row) or row[column] or piece.left < edges[column] - 3:
+            return None
+        row[column] = piece.text
+    return row if sum(map(bool, row)) > 1 else None
 
 
 def _same_columns(before: list[float], grid: Grid) -> bool:

@@ -838,7 +838,9 @@ def _row_starts(
     for starts in (by_rule, by_gap):
         rest = [label for label, start in zip(whole, starts, strict=True) if not start]
         begun = [label for label, start in zip(labelled, starts, strict=True) if start]
-        if rest and sum(rest) <= 0.4 * len(rest) and sum(begun) >= 0.7 * len(begun):
+        if sum(starts) < 2 or not rest:
+            continue
+        if sum(rest) <= 0.4 * len(rest) and sum(begun) >= 0.7 * len(begun):
             return starts
     return None
 
@@ -909,6 +911,7 @@ def _fill_down(cells: list[Cell], header: int, rows: int) -> None:
         for cell in cells
         if cell.column == 0 and cell.behind == 1 and cell.row >= header
     }
+    named = {cell.row for cell in cells if cell.column == 1 and cell.words}
     above: Cell | None = None
     for row in range(header, rows):
         cell = by_row.get(row)
@@ -916,7 +919,7 @@ def _fill_down(cells: list[Cell], header: int, rows: int) -> None:
             continue
         if cell.words or above is None:
             above = cell
-        else:
+        elif row in named:
             cell.words = above.words
 
 

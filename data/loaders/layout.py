@@ -84,7 +84,11 @@ class _Flows:
             yield from self.rows(items)
             return
         yield from self.arrange(cut.above, depth + 1)
-        if _are_columns(cut.left, cut.right):
+        bands = _bands(cut)
+        if len(bands) > 1:
+            for band in bands:
+                yield from self.arrange(band, depth + 1)
+        elif _are_columns(cut.left, cut.right):
             sides = (cut.left, cut.right)
             if is_right_to_left(" ".join(_texts([*cut.left, *cut.right]))):
                 sides = (cut.right, cut.left)
@@ -214,6 +218,42 @@ def _apart(upper: Item, lower: Item) -> bool:
     return lower.top - upper.bottom > 0.9 * min(upper.size, lower.size)
 
 
+def _bands(cut: _Cut) -> list[list[Item]]:
+    """The parts of what stands beside a gutter that white space across both sides separates.
+
+    Columns of running text are parted from tables alone, tables from each other where the white
+    between them is wider than that between their rows.
+    """
+    items = sorted([*cut.left, *cut.right], key=lambda item: item.top)
+    size = median(item.size for item in items)
+    left = {id(item) for item in cut.left}
+    gaps: list[float] = []
+    end = items[0].bottom
+    for item in items:
+        if item.top > end:
+            gaps.append(item.top - end)
+        end = max(end, item.bottom)
+    wide = max(1.5 * size, 2.5 * median(gaps)) if gaps else 1.5 * size
+    bands: list[list[Item]] = [[]]
+    end = items[0].bottom
+    for item in items:
+        if item.top - end > (wide if len(gaps) > 2 else 3 * size):
+            bands.append([])
+        bands[-1].append(item)
+        end = max(end, item.bottom)
+    joined: list[list[Item]] = []
+    was_prose = False
+    for band in bands:
+        sides = [[i for i in band if (id(i) in left) == first] for first in (True, False)]
+        prose = _are_columns(*sides) if all(sides) else was_prose
+        if joined and prose and was_prose:
+            joined[-1] += band
+        else:
+            joined.append(band)
+        was_prose = prose
+    return joined
+
+
 def _are_columns(left: Sequence[Item], right: Sequence[Item]) -> bool:
     """Whether what stands beside a gutter is running text in columns rather than a table."""
     if any(isinstance(item, Grid) for item in (*left, *right)):
@@ -256,7 +296,7 @@ def _is_prose(rows: list[list[Piece]]) -> bool:
 def _start_together(one: list[list[Piece]], two: list[list[Piece]]) -> bool:
     """Whether three or more entries begin at the same heights on both sides, as rows do."""
     first, second = _entries(one), _entries(two)
-    if min(len(first), len(second)) < 3:
+    if min(len(first), len(second)) < max(3, 0.25 * len(one)):
         return False
     shared = sum(any(abs(top - other) < 3 for other in second) for top in first)
     return shared >= 0.8 * max(len(first), len(second))
