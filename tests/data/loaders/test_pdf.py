@@ -174,3 +174,20 @@ def test_arabic_ligatures_are_in_reading_order(shared_data):
     lam_alef = "\u0627\u0644\u0625\u0646\u062a\u0627\u062c\u064a\u0629"  # "productivity"
     assert lam_alef in section.text
     assert "\u0627\u0625\u0644" not in section.text
+
+
+def test_a_footnote_that_runs_over_a_page_break_is_one(tmp_path):
+    long = "The keepers of the works write down each reading at dawn and at dusk."
+    pdf = Sheets()
+    pdf.add_page()
+    pdf.lines(60, 60, long, "Nobody opens the sluice alone")
+    pdf.say(60 + pdf.get_string_width("Nobody opens the sluice alone"), 72, "1", 6)
+    pdf.lines(60, 110, long, long)
+    pdf.say(60, 730, "1", 5)
+    pdf.lines(64, 732, "The board has asked for two keepers at each gate, who are", size=8, step=10)
+    pdf.add_page()
+    pdf.lines(60, 60, long, long)
+    pdf.lines(64, 732, "paid in full for the night shift.", size=8, step=10)
+    kinds = searched(pdf.save(tmp_path))
+    assert [kind for kind, _ in kinds] == ["paragraph", "note", "paragraph", "paragraph"]
+    assert kinds[1][1].endswith("each gate, who are paid in full for the night shift.")
