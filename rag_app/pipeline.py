@@ -121,7 +121,10 @@ class Pipeline:
             start = time.perf_counter()
             with stage("condense"):
                 condensed = await stages.condenser.condense(question, history)
-            start = _lap(trace, "condense", stages.condenser.name, start, **condensed.notes)
+            changed = {"question": condensed.question} if condensed.question != question else {}
+            start = _lap(
+                trace, "condense", stages.condenser.name, start, **condensed.notes, **changed
+            )
             with stage("rewrite"):
                 rewritten = await stages.rewriter.rewrite(condensed.question, self._feedback)
             queries, notes = rewritten.queries, dict(rewritten.notes)
@@ -129,7 +132,10 @@ class Pipeline:
             start = _lap(trace, "rewrite", stages.rewriter.name, start, **told)
             found = await find_all(stages.retriever, queries, stages.combine, stages.found)
             self._trace_retrieval(trace, found)
-            start = _lap(trace, "retrieve", stages.retriever_name, start, steps=found.milliseconds)
+            cut = {"cut": True} if found.query_cut else {}
+            start = _lap(
+                trace, "retrieve", stages.retriever_name, start, steps=found.milliseconds, **cut
+            )
             with stage("rerank"):
                 reranked = await self._rerank(condensed.question, found.hits)
             _lap(trace, "rerank", stages.reranker_name, start, **reranked.notes)

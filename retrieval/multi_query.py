@@ -74,7 +74,8 @@ async def find_all(
         milliseconds[step] += spent
     tokens = sum(one.query_tokens for one in found)
     kept = {**found[0].rankings, "combined": ranking}
-    return Retrieval(hits, kept, dict(milliseconds), tokens)
+    cut = any(one.query_cut for one in found)
+    return Retrieval(hits, kept, dict(milliseconds), tokens, cut)
 
 
 async def _search(retriever: PassageRetriever, queries: Sequence[str]) -> list[Retrieval]:

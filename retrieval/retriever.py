@@ -25,12 +25,14 @@ class Retrieval:
         rankings: per step (``dense``, ``bm25``, ``fused``), passage ids with scores, best first.
         milliseconds: per step (``encode``, ``dense``, ``bm25``, ``fuse``, ``fetch``).
         query_tokens: tokens the encoder read; 0 where there is none.
+        query_cut: whether the query was too long for the encoder, which read its beginning alone.
     """
 
     hits: list[NodeWithScore]
     rankings: Mapping[str, Sequence[Scored]]
     milliseconds: Mapping[str, float]
     query_tokens: int = 0
+    query_cut: bool = False
 
 
 class PassageRetriever(BaseRetriever, ABC):
@@ -76,7 +78,8 @@ class DenseRetriever(PassageRetriever):
         with clock("dense"):
             ranking = self._store.dense(encoded.vectors[0], self._top_k, self._where)
         hits = _fetch(self._store, ranking, clock)
-        return Retrieval(hits, {"dense": ranking}, clock.milliseconds, encoded.tokens[0])
+        cut = encoded.truncated > 0
+        return Retrieval(hits, {"dense": ranking}, clock.milliseconds, encoded.tokens[0], cut)
 
 
 class BM25Retriever(PassageRetriever):
@@ -141,7 +144,8 @@ class HybridRetriever(PassageRetriever):
             fused = self._fusion.fuse(dense, sparse)
         hits = _fetch(self._store, fused[: self._top_k], clock)
         rankings = {"dense": dense, "bm25": sparse, "fused": fused}
-        return Retrieval(hits, rankings, clock.milliseconds, encoded.tokens[0])
+        cut = encoded.truncated > 0
+        return Retrieval(hits, rankings, clock.milliseconds, encoded.tokens[0], cut)
 
 
 class ForeignRetriever(PassageRetriever):

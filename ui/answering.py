@@ -48,4 +48,4 @@ def _apply(turn: Turn, events: Iterable[AskEvent]) -> None:
             case Answer():
                 turn.text, turn.hits, turn.trace = event.text, event.hits, event.trace
                 turn.citations, turn.abstained = event.citations, event.abstained
-                turn.state = "done"
+                turn.answerability, turn.state = event.answerability, "done"

@@ -299,7 +299,9 @@ class Page:
         if passage is None:
             return rendering.problem("This answer has no such passage.")
         try:
-            return rendering.passage(await self._service.context(turn.collection, passage), n)
+            context = await self._service.context(turn.collection, passage)
+            cited = next((one for one in turn.citations if one.n == n), None)
+            return rendering.passage(context, n, cited)
         except RagAppError as error:
             return rendering.problem(error)
 

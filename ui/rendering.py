@@ -14,12 +14,15 @@ from markdown_it import MarkdownIt
 from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 
+from generation.answerability import is_answered
+from generation.citations import Citation
 from rag_app.ingestion.engine import IngestReport, Progress
 from rag_app.results import DocumentInfo, Hit, PassageContext, Trace
+from ui.passage import render
 from ui.session import Session, Turn
 
 _CITATION = re.compile(r"\[(\d{1,3})\]")
-_SOFT_BREAK = re.compile(r"(?<=[a-zà-ÿ,;])[ \t]*\r?\n(?=[a-zà-ÿ(])")
+_PARAGRAPH = re.compile(r"<(p|li|td|th)>")
 _SNIPPET = 320
 _RANKINGS = (("dense", "dense"), ("bm25", "BM25"), ("rank_bm25", "rank_bm25"), ("fused", "fused"),
              ("reranked", "reranked"))  # fmt: skip
@@ -73,6 +76,8 @@ def _answer(one: Turn) -> str:
         return f'<p class="waiting">{doing}<i></i><i></i><i></i></p>'
     if one.abstained:
         return f'<p class="note">Not answered from the documents.</p>{text}'
+    if one.answerability is not None and not is_answered(one.answerability):
+        return f'<p class="note">The passages may not answer this.</p>{text}'
     return text
 
 
@@ -81,11 +86,22 @@ def _foot(one: Turn) -> str:
         return ""
     found = f"{len(one.hits)} passage{'' if len(one.hits) == 1 else 's'}"
     return (
-        '<footer class="foot">'
+        f'{_notes(one.trace)}<footer class="foot">'
         f'<button type="button" class="link" data-act="evidence" data-turn="{one.number}">{found}'
         f" · {milliseconds(one.trace.milliseconds)}</button>"
         '<button type="button" class="link" data-act="copy">Copy</button></footer>'
     )
+
+
+def _notes(found: Trace) -> str:
+    """What happened to the question on its way: made to stand alone, or cut."""
+    notes = []
+    for stage in found.stages:
+        if stand_alone := stage.get("question"):
+            notes.append(f"Searched for: {stand_alone}")
+        if stage.get("cut"):
+            notes.append("The question was too long for the encoder, and its end was not searched.")
+    return "".join(f'<p class="note">{escape(note)}</p>' for note in notes)
 
 
 def markdown(text: str, number: int, cited: Iterable[int]) -> str:
@@ -97,7 +113,7 @@ def markdown(text: str, number: int, cited: Iterable[int]) -> str:
         cited: which numbers are citations; others stay text.
     """
     env = {"turn": number, "cited": set(cited)}
-    return str(_renderer().render(text, env))
+    return _PARAGRAPH.sub(r'<\1 dir="auto">', str(_renderer().render(text, env)))
 
 
 @cache
@@ -196,21 +212,24 @@ def banner(model: str) -> str:
 # --- the evidence --------------------------------------------------------------------------------
 
 
-def passage(context: PassageContext, n: int) -> str:
-    """A passage, marked, in the running text around it."""
+def passage(context: PassageContext, n: int, cited: Citation | None = None) -> str:
+    """A passage in the text around it; what the answer quotes of it is marked, or all of it."""
     trail = " › ".join(escape(heading) for heading in context.headings)
+    where = escape(cited.place) if cited else ""
+    begin = len(context.before)
+    quotes = cited.quotes if cited else ()
+    found = [(context.text.find(quote.text), len(quote.text)) for quote in quotes]
+    marks = [(begin + at, begin + at + size) for at, size in found if at >= 0]
+    shown = render(
+        context.before + context.text + context.after,
+        marks or [(begin, begin + len(context.text))],
+    )
     return (
         f'<section class="passage"><header><span class="badge">{n}</span>'
         f"<div><h3>{escape(context.source)}</h3>"
-        f'<p class="where">{_where(context.page, trail)}</p></div></header>'
-        f'<div class="page">{_running(context.before)}<mark id="marked" tabindex="-1">'
-        f"{_running(context.text)}</mark>{_running(context.after)}</div></section>"
+        f'<p class="where">{where or _where(context.page, trail)}</p></div></header>'
+        f'<div class="page">{shown}</div></section>'
     )
-
-
-def _running(text: str) -> str:
-    """Text with the line breaks inside its sentences taken out; those of lists and tables stay."""
-    return escape(_SOFT_BREAK.sub(" ", text))
 
 
 def _where(page: int | None, trail: str) -> str:

@@ -30,6 +30,7 @@ class Turn:
         thinking: what the model thought aloud, as far as it has come.
         abstained: whether the finished answer says that the passages hold none.
         error: why it failed, for the person.
+        answerability: the probability that the passages hold an answer; None where unknown.
     """
 
     number: int
@@ -43,6 +44,7 @@ class Turn:
     error: str = ""
     thinking: str = ""
     abstained: bool = False
+    answerability: float | None = None
 
     @property
     def cited(self) -> set[int]:
