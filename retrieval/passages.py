@@ -4,8 +4,10 @@ A passage is a LlamaIndex `TextNode`; its metadata carries the keys below, which
 of its payload in Qdrant.
 """
 
+import hashlib
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from llama_index.core.schema import NodeRelationship, RelatedNodeInfo, TextNode
 
@@ -18,6 +20,15 @@ METADATA_KEYS = (
     "source", "version", "index", "page", "char_start", "char_end", "headings", "passage_id",
     "boxes", "repeated", "terms",
 )  # fmt: skip
+
+
+CUSTOM = "metadata"
+"""Payload key of the metadata that a node was given by others, such as ``author``."""
+_EXCLUDED = {"excluded_llm": "excluded_llm_metadata_keys",
+             "excluded_embed": "excluded_embed_metadata_keys"}  # fmt: skip
+"""Payload key -> the field of a node that it keeps."""
+_FOR_READERS = ("source", "page", "headings")
+"""Our own keys that tell a language model something."""
 
 
 def version_id(source: str, content_hash: str) -> str:
@@ -77,15 +88,76 @@ def passage(  # noqa: PLR0913 - the address of a passage has this many parts
 
 
 def node(identifier: str, text: str, metadata: dict[str, object]) -> TextNode:
-    """A stored passage as a LlamaIndex node whose source document is its `source`."""
+    """A stored passage as a LlamaIndex node whose source document is its `source`.
+
+    What we keep for ourselves in the metadata is excluded from the text that models see.
+    """
     return TextNode(
         id_=identifier,
         text=text,
         metadata=metadata,
+        excluded_embed_metadata_keys=list(METADATA_KEYS),
+        excluded_llm_metadata_keys=[
+            key for key in METADATA_KEYS if not (key in _FOR_READERS and metadata.get(key))
+        ],
         relationships={
             NodeRelationship.SOURCE: RelatedNodeInfo(node_id=str(metadata["source"])),
         },
     )
+
+
+def is_passage(node: TextNode) -> bool:
+    """Whether `passage` made it, or a store gave it; else its metadata is of others alone."""
+    source = node.metadata.get("source")
+    return bool(source and node.metadata.get("version")) and node.ref_doc_id in (None, source)
+
+
+def to_stored(node: TextNode) -> TextNode:
+    """The node as a passage whose metadata holds the payload's keys alone.
+
+    One of others becomes a passage of the document `ref_doc_id` (of itself, where it has none), and
+    all its metadata lies under `CUSTOM`.
+    """
+    ours = is_passage(node)
+    custom = {k: v for k, v in node.metadata.items() if not (ours and k in METADATA_KEYS)}
+    if ours and not custom:
+        return node
+    source = str(node.metadata["source"]) if ours else node.ref_doc_id or node.node_id
+    start = node.start_char_idx or 0
+    made = passage(
+        source=source,
+        version=version_id(source, foreign_content(source)),
+        index=0,
+        fingerprint="",
+        text=node.text,
+        char_start=start,
+    )
+    own = {k: v for k, v in node.metadata.items() if k in METADATA_KEYS} if ours else made.metadata
+    kept: dict[str, Any] = {CUSTOM: custom}
+    for key, name in _EXCLUDED.items():
+        kept[key] = [one for one in getattr(node, name) if one in custom]
+    return TextNode(
+        id_=node.node_id, text=node.text, embedding=node.embedding, metadata={**own, **kept}
+    )
+
+
+def from_stored(identifier: str, payload: Mapping[str, Any]) -> TextNode:
+    """The node of a payload, with all metadata that it was given. Raises KeyError."""
+    own = {key: payload.get(key) for key in METADATA_KEYS}
+    made = node(identifier, payload["text"], own)
+    made.start_char_idx, made.end_char_idx = own["char_start"], own["char_end"]
+    if custom := payload.get(CUSTOM):
+        made.metadata = {**own, **custom}
+        for key, name in _EXCLUDED.items():
+            # Of a node of others, models see what its maker lets them, and nothing of ours.
+            made_for_us = [one for one in METADATA_KEYS if one not in custom]
+            setattr(made, name, [*made_for_us, *payload.get(key, ())])
+    return made
+
+
+def foreign_content(source: str) -> str:
+    """Stands in for the content hash of a document whose passages others made."""
+    return hashlib.sha256(source.encode("utf-8", "replace")).hexdigest()
 
 
 def title(passage: TextNode) -> str:

@@ -4,6 +4,7 @@ import re
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,6 @@ from llama_index.core.bridge.pydantic import PrivateAttr
 from llama_index.core.schema import BaseNode, TextNode
 from llama_index.core.vector_stores.types import (
     BasePydanticVectorStore,
-    FilterCondition,
-    FilterOperator,
-    MetadataFilter,
     MetadataFilters,
     VectorStoreQuery,
     VectorStoreQueryMode,
@@ -26,7 +24,7 @@ from retrieval.bm25 import average
 from retrieval.fusion import MinMaxFusion, Scored
 from retrieval.index.fingerprint import IndexSpec
 from retrieval.index.records import CollectionRecord, DocumentRecord
-from retrieval.passages import title, version_id
+from retrieval.passages import foreign_content, is_passage, title, to_stored, version_id
 from retrieval.sparse import SparseVector
 
 Vector = NDArray[np.float32]
@@ -35,9 +33,15 @@ _POINT_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """Which passages a search may return: those of any of `sources`, or all when it is empty."""
+    """Which passages a search may return.
+
+    Attributes:
+        sources: those of any of these documents, or of all when it is empty.
+        filters: those whose metadata pass; see `retrieval.index.filters`.
+    """
 
     sources: tuple[str, ...] = ()
+    filters: MetadataFilters | None = None
 
 
 EVERYWHERE = Where()
@@ -115,10 +119,15 @@ class PassageStore(BasePydanticVectorStore):
         """Passages by id, in the order asked for; ids that are not stored are left out."""
 
     @abstractmethod
-    def passages(self, batch: int = 512, hidden: bool = False) -> Iterator[list[TextNode]]:
+    def passages(
+        self, batch: int = 512, hidden: bool = False, where: Where = EVERYWHERE
+    ) -> Iterator[list[TextNode]]:
         """Every live passage, and those that searches must not see if `hidden`, in batches.
 
         They come in no particular order.
+
+        Raises:
+            ValueError: a filter of `where` is not offered.
         """
 
     @abstractmethod
@@ -218,22 +227,38 @@ class PassageStore(BasePydanticVectorStore):
     def add(self, nodes: Sequence[BaseNode], **_: Any) -> list[str]:
         """Write passages that carry an embedding; BM25 weights are computed here.
 
-        Each node's metadata gains `terms`, its BM25 length. The first passages ever written fix
-        the average length until `retrieval.index.maintenance` refreshes it.
+        All metadata is kept. The metadata of a node that `retrieval.passages.passage` made gains
+        `terms`, its BM25 length. Any other node becomes a passage of the document `ref_doc_id`,
+        which is listed from then on. The first passages ever written fix the average length until
+        `retrieval.index.maintenance` refreshes it.
 
         Raises:
-            ValueError: a node is not a TextNode, has no embedding of the index's dimension, or
-                lacks `source` or `version` in its metadata (see `retrieval.passages.passage`).
+            ValueError: a node is not a TextNode, has no embedding of the index's dimension, or an
+                id that is no UUID.
         """
-        passages = [self._checked(node) for node in nodes]
-        if not passages:
+        checked = [self._checked(node) for node in nodes]
+        if not checked:
             return []
+        passages = [to_stored(node) for node in checked]
+        others = [p for p, node in zip(passages, checked, strict=True) if not is_passage(node)]
+        before = self.stored_terms([passage.node_id for passage in others])
         counted = [self._spec.bm25.count(passage.text, title(passage)) for passage in passages]
         mean = self._average_length([passage.length for passage in counted])
         for passage, terms in zip(passages, counted, strict=True):
             passage.metadata["terms"] = terms.length
         self.upsert(passages, [self._spec.bm25.weigh(terms, mean) for terms in counted])
+        for source in {passage.metadata["source"] for passage in others}:
+            self._list(source, [p for p in others if p.metadata["source"] == source], before)
         return [passage.node_id for passage in passages]
+
+    def _list(self, source: str, added: Sequence[TextNode], before: Mapping[str, int]) -> None:
+        """Write the record of a document whose passages others make, batch by batch."""
+        content, now = foreign_content(source), datetime.now(UTC).isoformat(timespec="microseconds")
+        record = self.record(source) or DocumentRecord(source, live=content, since=now)
+        terms = sum(one.metadata["terms"] - before.get(one.node_id, 0) for one in added)
+        passages = self.count(version_id(source, content))
+        total = record.terms + terms
+        self.put_record(replace(record, passages=passages, terms=total, updated=now))
 
     def delete(self, ref_doc_id: str, **_: Any) -> None:
         """Delete a document: passages of every version of it, then its record."""
@@ -249,14 +274,33 @@ class PassageStore(BasePydanticVectorStore):
     def get_nodes(
         self, node_ids: list[str] | None = None, filters: MetadataFilters | None = None
     ) -> list[BaseNode]:
-        """Passages by id."""
-        if filters is not None:
-            raise ValueError("get_nodes takes ids only; filters are for query()")
-        return list(self.fetch(node_ids or []))
+        """Live passages: those of the ids, those that pass the filters, or those that do both.
+
+        Raises:
+            ValueError: neither is given, or a filter is not offered.
+        """
+        if filters is None:
+            if node_ids is None:
+                raise ValueError("get_nodes needs node_ids or filters")
+            return list(self.fetch(node_ids))
+        batches = self.passages(where=Where(filters=filters))
+        wanted = None if node_ids is None else set(node_ids)
+        return [
+            one for batch in batches for one in batch if wanted is None or one.node_id in wanted
+        ]
+
+    def clear(self) -> None:
+        """Delete all documents with their passages; what the index is built with stays."""
+        sources = {record.source for record in self.records()}
+        for batch in self.passages(hidden=True):
+            sources.update(str(one.ref_doc_id) for one in batch)
+        for source in sources:
+            self.delete(source)
+        self.put_collection(replace(self.collection(), average_length=0.0, refresh_to=None))
 
     def query(self, query: VectorStoreQuery, **_: Any) -> VectorStoreQueryResult:
         """LlamaIndex's query in its modes default (dense), sparse and hybrid (min-max, alpha)."""
-        where, limit = _where(query.filters), query.similarity_top_k
+        where, limit = Where(filters=query.filters), query.similarity_top_k
         dense: list[Scored] = []
         sparse: list[Scored] = []
         if query.mode in (VectorStoreQueryMode.DEFAULT, VectorStoreQueryMode.HYBRID):
@@ -287,12 +331,10 @@ class PassageStore(BasePydanticVectorStore):
                 f"node {node.node_id} has an embedding of length {length}; "
                 f"this index takes {self._spec.dimension}"
             )
-        for key in ("source", "version"):
-            if not node.metadata.get(key):
-                raise ValueError(
-                    f"node {node.node_id} has no {key!r} in its metadata; "
-                    "make passages with retrieval.passages.passage"
-                )
+        if not _POINT_ID.fullmatch(node.node_id):
+            raise ValueError(
+                f"node {node.node_id!r} has an id that is no UUID; leave id_ out to get one"
+            )
         return node
 
     def _average_length(self, lengths: Sequence[int]) -> float:
@@ -312,16 +354,3 @@ def _vector(query: VectorStoreQuery) -> Vector:
     if query.query_embedding is None:
         raise ValueError(f"query mode {query.mode} needs query_embedding")
     return np.asarray(query.query_embedding, dtype=np.float32)
-
-
-def _where(filters: MetadataFilters | None) -> Where:
-    if filters is None or not filters.filters:
-        return EVERYWHERE
-    if len(filters.filters) == 1 and filters.condition != FilterCondition.NOT:
-        only = filters.filters[0]
-        if isinstance(only, MetadataFilter) and only.key == "source":
-            if only.operator == FilterOperator.EQ:
-                return Where((str(only.value),))
-            if only.operator == FilterOperator.IN and isinstance(only.value, list):
-                return Where(tuple(map(str, only.value)))
-    raise ValueError("the only filter is one on 'source', with == or in")

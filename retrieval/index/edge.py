@@ -21,6 +21,7 @@ from retrieval.index.base import (
 )
 from retrieval.index.edge_engine import NEW_SHARD, RESERVE, Shard, engine_errors, require_room
 from retrieval.index.errors import DamagedIndex, StoreError
+from retrieval.index.filters import Group, Leaf, parse_filters
 from retrieval.index.fingerprint import IndexSpec
 from retrieval.index.records import (
     COLLECTION_POINT,
@@ -28,7 +29,7 @@ from retrieval.index.records import (
     DocumentRecord,
     record_point,
 )
-from retrieval.passages import METADATA_KEYS, node
+from retrieval.passages import from_stored
 from retrieval.sparse import SparseVector
 
 DENSE, SPARSE = "dense", "bm25"
@@ -145,11 +146,13 @@ class EdgeStore(PassageStore):
         }
         return [found[passage] for passage in ids if passage in found]
 
-    def passages(self, batch: int = 512, hidden: bool = False) -> Iterator[list[TextNode]]:
+    def passages(
+        self, batch: int = 512, hidden: bool = False, where: Where = EVERYWHERE
+    ) -> Iterator[list[TextNode]]:
         """See `PassageStore.passages`."""
         unwanted = [] if hidden else self._not_hidden()
-        where = edge.Filter(must=[_is("kind", PASSAGE)], must_not=unwanted)
-        for records in self._scroll(where, batch):
+        wanted = [_is("kind", PASSAGE), *_conditions(where)]
+        for records in self._scroll(edge.Filter(must=wanted, must_not=unwanted), batch):
             yield [self._node(record) for record in records]
 
     def dump(self, batch: int = 256) -> Iterator[list[StoredPassage]]:
@@ -169,7 +172,7 @@ class EdgeStore(PassageStore):
             edge.Point(
                 passage.node_id,
                 {DENSE: passage.get_embedding(), SPARSE: _sparse(weight)},
-                {"kind": PASSAGE, "text": passage.text, **passage.metadata},
+                {**passage.metadata, "kind": PASSAGE, "text": passage.text},
             )
             for passage, weight in zip(nodes, weights, strict=True)
         ]
@@ -326,10 +329,8 @@ class EdgeStore(PassageStore):
 
     def _filter(self, where: Where) -> Any:
         hidden = self._not_hidden()
-        if not hidden and not where.sources:
-            return None
-        match = edge.FieldCondition("source", match=edge.MatchAny(list(where.sources)))
-        return edge.Filter(must=[match] if where.sources else [], must_not=hidden)
+        wanted = _conditions(where)
+        return edge.Filter(must=wanted, must_not=hidden) if hidden or wanted else None
 
     def _not_hidden(self) -> list[Any]:
         versions = sorted(frozenset().union(*self._hidden.values()))
@@ -371,6 +372,29 @@ def _is(key: str, value: str) -> Any:
     return edge.FieldCondition(key, match=edge.MatchValue(value))
 
 
+_CLAUSES: dict[str, Any] = {"and": "must", "or": "should", "not": "must_not"}
+
+
+def _conditions(where: Where) -> list[Any]:
+    match = edge.MatchAny(list(where.sources))
+    sources = [edge.FieldCondition("source", match=match)] if where.sources else []
+    return sources + ([_condition(parse_filters(where.filters))] if where.filters else [])
+
+
+def _condition(part: Leaf | Group) -> Any:
+    if isinstance(part, Group):
+        inner: Any = [_condition(one) for one in part.parts]
+        return edge.Filter(**{_CLAUSES[part.how]: inner})
+    if part.kind == "empty":
+        return edge.IsEmptyCondition(part.path)
+    if part.kind == "range":
+        return edge.FieldCondition(part.path, range=edge.RangeFloat(**dict(part.bounds)))
+    matches: list[Any] = [
+        edge.FieldCondition(part.path, match=edge.MatchValue(value)) for value in part.values
+    ]
+    return edge.Filter(should=matches)
+
+
 def _sparse(vector: SparseVector) -> Any:
     return edge.SparseVector(vector.indices, vector.values)
 
@@ -383,5 +407,4 @@ def _stored(record: Any) -> StoredPassage:
 
 
 def _node(record: Any) -> TextNode:
-    payload = record.payload
-    return node(str(record.id), payload["text"], {key: payload.get(key) for key in METADATA_KEYS})
+    return from_stored(str(record.id), record.payload)

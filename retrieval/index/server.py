@@ -22,6 +22,7 @@ from retrieval.index.base import (
     Where,
     point_ids,
 )
+from retrieval.index.filters import Group, Leaf, parse_filters
 from retrieval.index.fingerprint import IndexSpec
 from retrieval.index.records import (
     COLLECTION_POINT,
@@ -30,7 +31,7 @@ from retrieval.index.records import (
     record_point,
 )
 from retrieval.index.server_calls import Calls
-from retrieval.passages import METADATA_KEYS, node
+from retrieval.passages import from_stored
 from retrieval.sparse import SparseVector
 
 T = TypeVar("T")
@@ -92,7 +93,7 @@ class LeanVectorStore(QdrantVectorStore):
         return models.PointStruct(
             id=passage.node_id,
             vector=vectors,
-            payload={"kind": PASSAGE, "text": passage.text, **passage.metadata},
+            payload={**passage.metadata, "kind": PASSAGE, "text": passage.text},
         )
 
 
@@ -167,11 +168,13 @@ class ServerStore(PassageStore):
         }
         return [found[passage] for passage in ids if passage in found]
 
-    def passages(self, batch: int = 512, hidden: bool = False) -> Iterator[list[TextNode]]:
+    def passages(
+        self, batch: int = 512, hidden: bool = False, where: Where = EVERYWHERE
+    ) -> Iterator[list[TextNode]]:
         """See `PassageStore.passages`."""
         unwanted = [] if hidden else self._not_hidden()
-        where = models.Filter(must=[_is("kind", PASSAGE)], must_not=unwanted)
-        for records in self._scroll(where, batch):
+        wanted = [_is("kind", PASSAGE), *_conditions(where)]
+        for records in self._scroll(models.Filter(must=wanted, must_not=unwanted), batch):
             yield [_node(record) for record in records]
 
     def dump(self, batch: int = 256) -> Iterator[list[StoredPassage]]:
@@ -321,10 +324,8 @@ class ServerStore(PassageStore):
 
     def _filter(self, where: Where) -> models.Filter | None:
         hidden = self._not_hidden()
-        if not hidden and not where.sources:
-            return None
-        must = [_any("source", where.sources)] if where.sources else []
-        return models.Filter(must=must, must_not=hidden)
+        wanted = _conditions(where)
+        return models.Filter(must=wanted, must_not=hidden) if hidden or wanted else None
 
     def _not_hidden(self) -> list[Any]:
         versions = frozenset().union(*self._hidden_versions().values())
@@ -471,10 +472,32 @@ def _kind(record: models.Record) -> Any:
     return (record.payload or {}).get("kind")
 
 
+_CLAUSES: dict[str, Any] = {"and": "must", "or": "should", "not": "must_not"}
+
+
+def _conditions(where: Where) -> list[Any]:
+    sources = [_any("source", where.sources)] if where.sources else []
+    return sources + ([_condition(parse_filters(where.filters))] if where.filters else [])
+
+
+def _condition(part: Leaf | Group) -> Any:
+    if isinstance(part, Group):
+        inner: Any = [_condition(one) for one in part.parts]
+        return models.Filter(**{_CLAUSES[part.how]: inner})
+    if part.kind == "empty":
+        return models.IsEmptyCondition(is_empty=models.PayloadField(key=part.path))
+    if part.kind == "range":
+        return models.FieldCondition(key=part.path, range=models.Range(**dict(part.bounds)))
+    matches = [
+        models.FieldCondition(key=part.path, match=models.MatchValue(value=value))
+        for value in part.values
+    ]
+    return models.Filter(should=matches)
+
+
 def _document(record: models.Record) -> DocumentRecord:
     return DocumentRecord.of(record.payload or {})
 
 
 def _node(record: models.Record) -> TextNode:
-    payload = record.payload or {}
-    return node(str(record.id), payload["text"], {key: payload.get(key) for key in METADATA_KEYS})
+    return from_stored(str(record.id), record.payload or {})

@@ -17,12 +17,13 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from llama_index.core import VectorStoreIndex
 from llama_index.core.base.embeddings.base import BaseEmbedding
-from llama_index.core.schema import NodeRelationship, TextNode
+from llama_index.core.schema import MetadataMode, NodeRelationship, RelatedNodeInfo, TextNode
 from llama_index.core.vector_stores.types import (
     FilterCondition,
     FilterOperator,
@@ -224,11 +225,9 @@ def test_embedding_of_another_dimension_is_refused_before_anything_is_written(st
     assert store.fetch([good.node_id]) == []
 
 
-@pytest.mark.parametrize("missing", ["source", "version"])
-def test_node_that_names_no_document_is_refused(store, missing):
-    node = chunk("Cats.")
-    del node.metadata[missing]
-    with pytest.raises(ValueError, match=missing):
+def test_node_whose_id_no_engine_takes_is_refused(store):
+    node = TextNode(id_="n1", text="Cats.", embedding=embedding("Cats."))
+    with pytest.raises(ValueError, match="is no UUID"):
         store.add([node])
 
 
@@ -603,21 +602,149 @@ def test_query_filters_by_source(store, mode):
         assert {node.metadata["source"] for node in nodes} == allowed
 
 
+# --- nodes of others -----------------------------------------------------------------------------
+
+
+def strange(text: str, document: str = "doc-1", /, **metadata: Any) -> TextNode:
+    """A node as LlamaIndex's own splitters make it."""
+    return TextNode(
+        text=text,
+        embedding=embedding(text),
+        metadata=metadata,
+        relationships={NodeRelationship.SOURCE: RelatedNodeInfo(node_id=document)},
+    )
+
+
+def test_all_metadata_of_others_comes_back(store):
+    given = {
+        "author": "Ada", "year": 1843, "tags": ["a", "b"], "nested": {"deep": [1, None]},
+        "source": "wiki", "page": "iv", "kind": "essay", "text": "t", "version": None,
+    }  # fmt: skip
+    node = strange("Engines weave patterns.", **given)
+    node.excluded_llm_metadata_keys = ["year"]
+    node.excluded_embed_metadata_keys = ["author"]
+    store.add([node])
+    (read,) = store.query(ask(VectorStoreQueryMode.DEFAULT)).nodes
+    assert {key: read.metadata[key] for key in given} == given
+    assert (read.text, read.ref_doc_id) == ("Engines weave patterns.", "doc-1")
+    seen = {line.split(":")[0] for line in read.get_content(MetadataMode.LLM).splitlines()}
+    assert "author" in seen
+    assert not {"year", "char_start", "terms", "repeated", "index"} & seen
+    assert "year: 1843" in read.get_content(MetadataMode.EMBED)
+    assert "author" not in read.get_content(MetadataMode.EMBED)
+
+
+def test_what_models_see_of_our_own_passages_is_for_them(store):
+    (node,) = ingest(store, TEXTS[:1])
+    (read,) = store.fetch([node.node_id])
+    for seen in (node, read):
+        assert seen.get_content(MetadataMode.LLM) == f"source: a.txt\n\n{TEXTS[0]}"
+        assert seen.get_content(MetadataMode.EMBED) == TEXTS[0]
+
+
+def test_metadata_beside_our_own_comes_back_too(store):
+    node = chunk("Cats.")
+    node.metadata["author"] = "Ada"
+    store.add([node])
+    (read,) = store.fetch([node.node_id])
+    assert (read.metadata["author"], read.metadata["source"]) == ("Ada", "a.txt")
+
+
+def test_documents_of_others_are_listed_counted_and_deleted_by_their_id(store):
+    first, second = strange("Cats purr."), strange("Cats hiss.")
+    store.add([first])
+    store.add([second, strange("Dogs bark.", "doc-2")])
+    store.add([first])
+    assert {r.source: (r.passages, r.terms) for r in store.records()} == {
+        "doc-1": (2, 4), "doc-2": (1, 2),
+    }  # fmt: skip
+    store.delete("doc-1")
+    assert [record.source for record in store.records()] == ["doc-2"]
+    assert found(store, "cats") == []
+    assert len(found(store, "dogs")) == 1
+
+
+def test_clear_leaves_an_empty_index_that_can_be_filled_again(store):
+    ingest(store)
+    store.add([strange("Cats purr.")])
+    store.clear()
+    assert (store.size(), store.records()) == (0, [])
+    ingest(store, TEXTS[:2])
+    assert store.size() == 2
+
+
+LIBRARY = {
+    "a": {"author": "Ada", "year": 1843, "score": 0.5, "tags": ["x", "y"]},
+    "b": {"author": "Bob", "year": 1999, "score": 2.5, "tags": ["y"], "my key": "yes"},
+    "c": {"year": 2020},
+}
+
+
 @pytest.mark.parametrize(
-    "filters",
+    ("key", "operator", "value", "wanted"),
     [
-        MetadataFilters(filters=[MetadataFilter(key="page", value=3)]),
-        MetadataFilters(
-            filters=[MetadataFilter(key="source", value="a", operator=FilterOperator.NE)]
-        ),
-        MetadataFilters(
-            filters=[MetadataFilter(key="source", value="a")], condition=FilterCondition.NOT
-        ),
+        ("author", "==", "Ada", "a"),
+        ("author", "!=", "Ada", "bc"),
+        ("author", "in", ["Ada", "Bob"], "ab"),
+        ("author", "nin", ["Ada"], "bc"),
+        ("year", "==", 1999, "b"),
+        ("year", ">", 1843, "bc"),
+        ("year", ">=", 1843, "abc"),
+        ("year", "<", 1999, "a"),
+        ("year", "<=", 1999.0, "ab"),
+        ("score", "==", 2.5, "b"),
+        ("tags", "contains", "x", "a"),
+        ("tags", "any", ["x", "z"], "a"),
+        ("tags", "all", ["x", "y"], "a"),
+        ("author", "is_empty", None, "c"),
+        ("my key", "==", "yes", "b"),
+        ("absent", "==", "x", ""),
     ],
 )
-def test_filters_that_would_be_ignored_are_refused(store, filters):
-    with pytest.raises(ValueError, match="source"):
-        store.query(ask(VectorStoreQueryMode.DEFAULT, filters=filters))
+def test_filters_on_any_stored_key(store, key, operator, value, wanted):
+    nodes = {name: strange(f"Mice {name}.", name, **kept) for name, kept in LIBRARY.items()}
+    store.add(list(nodes.values()))
+    one = MetadataFilter(key=key, value=value, operator=FilterOperator(operator))
+    filters = MetadataFilters(filters=[one])
+    assert {n.ref_doc_id for n in store.get_nodes(filters=filters)} == set(wanted)
+    for mode in (VectorStoreQueryMode.DEFAULT, VectorStoreQueryMode.SPARSE):
+        hits = store.query(ask(mode, filters=filters)).nodes
+        assert {n.ref_doc_id for n in hits} == set(wanted)
+    both = store.get_nodes([nodes["a"].node_id], filters)
+    assert {n.ref_doc_id for n in both} == set(wanted) & {"a"}
+
+
+def test_filters_combine(store):
+    store.add([strange(f"Mice {name}.", name, **kept) for name, kept in LIBRARY.items()])
+    ada = MetadataFilter(key="author", value="Ada")
+    late = MetadataFilter(key="year", value=2000, operator=FilterOperator.GT)
+    for filters, wanted in (
+        (MetadataFilters(filters=[ada, late]), ""),
+        (MetadataFilters(filters=[ada, late], condition=FilterCondition.OR), "ac"),
+        (MetadataFilters(filters=[ada, late], condition=FilterCondition.NOT), "b"),
+        (MetadataFilters(filters=[MetadataFilters(filters=[ada]), ada]), "a"),
+        (MetadataFilters(filters=[]), "abc"),
+    ):
+        assert {n.ref_doc_id for n in store.get_nodes(filters=filters)} == set(wanted)
+
+
+def test_filters_reach_our_own_keys_and_those_of_others_by_one_name(store):
+    ingest(store, TEXTS[:1], source="wiki")
+    store.add([strange("Mice.", "doc-1", source="wiki")])
+    only = MetadataFilters(filters=[MetadataFilter(key="source", value="wiki")])
+    assert len(store.get_nodes(filters=only)) == 2
+
+
+@pytest.mark.parametrize(
+    ("operator", "value"),
+    [("text_match", "Ada"), (">", "1843"), (">", True), ("in", "Ada"), ("==", None)],
+)
+def test_filters_that_are_not_offered_are_refused(store, operator, value):
+    one = MetadataFilter.model_construct(
+        key="author", value=value, operator=FilterOperator(operator)
+    )
+    with pytest.raises(ValueError, match="author"):
+        store.get_nodes(filters=MetadataFilters(filters=[one]))
 
 
 def test_query_modes_that_are_not_offered_are_refused(store):
