@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from llama_index.core.base.base_retriever import BaseRetriever
+from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.schema import NodeWithScore, QueryBundle
 
 from data.text import well_formed
-from retrieval.encoders.base import Encoder
+from retrieval.encoders.stock import as_encoder
 from retrieval.fusion import Fusion, Scored
 from retrieval.index.base import EVERYWHERE, PassageStore, Where
 
@@ -58,16 +59,20 @@ class DenseRetriever(PassageRetriever):
 
     Args:
         store: the index, built with the same encoder.
-        encoder: turns the query into a vector.
+        encoder: turns the query into a vector; any LlamaIndex embedding will do.
         top_k: number of passages.
         where: which documents to search.
     """
 
     def __init__(
-        self, store: PassageStore, encoder: Encoder, top_k: int = 10, where: Where = EVERYWHERE
+        self,
+        store: PassageStore,
+        encoder: BaseEmbedding,
+        top_k: int = 10,
+        where: Where = EVERYWHERE,
     ) -> None:
         super().__init__()
-        self._store, self._encoder = store, encoder
+        self._store, self._encoder = store, as_encoder(encoder)
         self._top_k, self._where = _positive("top_k", top_k), where
 
     def find(self, query: str) -> Retrieval:
@@ -109,7 +114,7 @@ class HybridRetriever(PassageRetriever):
 
     Args:
         store: the index, built with the same encoder.
-        encoder: turns the query into a vector.
+        encoder: turns the query into a vector; any LlamaIndex embedding will do.
         fusion: merges the two candidate lists.
         top_k: number of passages returned.
         candidates: number of passages each side gives; at least `top_k` is taken.
@@ -119,14 +124,14 @@ class HybridRetriever(PassageRetriever):
     def __init__(
         self,
         store: PassageStore,
-        encoder: Encoder,
+        encoder: BaseEmbedding,
         fusion: Fusion,
         top_k: int = 10,
         candidates: int = 100,
         where: Where = EVERYWHERE,
     ) -> None:
         super().__init__()
-        self._store, self._encoder, self._fusion = store, encoder, fusion
+        self._store, self._encoder, self._fusion = store, as_encoder(encoder), fusion
         self._top_k, self._where = _positive("top_k", top_k), where
         self._candidates = max(_positive("candidates", candidates), top_k)
 

@@ -37,6 +37,7 @@ from retrieval.analysis import Analyzer
 from retrieval.bm25 import BM25
 from retrieval.encoders.base import Encoder
 from retrieval.encoders.minilm import MiniLMEmbedding
+from retrieval.encoders.registry import built_in
 from retrieval.fusion import (
     Fusion,
     MinMaxFusion,
@@ -179,12 +180,14 @@ def _onnx_encoder(settings: Settings, choice: EncoderChoice) -> Encoder:
 
 
 def _transformers_encoder(choice: EncoderChoice) -> Encoder:
+    from retrieval.encoders.local.reasonir import ReasonIREmbedding
     from retrieval.encoders.local.transformer import TransformersEncoder
 
-    run = choice.run
-    return TransformersEncoder(
-        choice.row,
-        run.model,
+    run, row = choice.run, choice.row
+    make = partial(TransformersEncoder, row, run.model)
+    if row == built_in().get("reasonir-8b"):
+        make = partial(ReasonIREmbedding, run.model or row.model_id)
+    return make(
         revision=run.revision,
         device=run.device,
         dtype=run.dtype,

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple, Self, get_args
 
 import numpy as np
 from pydantic import PrivateAttr
@@ -139,6 +139,22 @@ class TransformersEncoder(PromptedEncoder):
     def __reduce__(self) -> tuple[Any, ...]:
         """Copies, and other processes, get the arguments and load their own model."""
         return partial(type(self), **self._arguments), ()
+
+    def to_dict(self, **_: Any) -> dict[str, Any]:
+        """The arguments that it was made with, as plain data, for `from_dict`."""
+        plain = {
+            name: value.model_dump(mode="json") if isinstance(value, EncoderRow) else value
+            for name, value in self._arguments.items()
+        }
+        return {**plain, "model": str(plain["model"]), "class_name": self.class_name()}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any], **more: Any) -> Self:
+        """The encoder that `to_dict` told of. Raises as the class does."""
+        arguments = {name: value for name, value in data.items() if name != "class_name"} | more
+        if isinstance(arguments.get("row"), dict):
+            arguments["row"] = EncoderRow(**arguments["row"])
+        return cls(**arguments)
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> "TransformersEncoder":
         return type(self)(**self._arguments)

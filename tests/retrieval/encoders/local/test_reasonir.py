@@ -10,6 +10,7 @@ from llama_index.core.schema import TextNode
 
 from retrieval.encoders.base import Encoded
 from retrieval.encoders.local.reasonir import ReasonIREmbedding
+from retrieval.encoders.local.transformer import TransformersEncoder
 from retrieval.encoders.registry import built_in
 
 ROW = built_in()["reasonir-8b"]
@@ -71,6 +72,17 @@ def test_it_serves_llama_index(tiny_reasonir: Path) -> None:
     query = model.get_query_embedding("A passage.")
     assert np.allclose(query, model.encode_query("A passage."), atol=1e-6)
     assert not np.allclose(query, node.embedding, atol=1e-3)
+
+
+def test_it_survives_as_a_dictionary(tiny_reasonir: Path) -> None:
+    model = ReasonIREmbedding(tiny_reasonir, device="cpu", instruction="Find it")
+    told = json.loads(json.dumps(model.to_dict()))
+    other = ReasonIREmbedding.from_dict(told)
+    assert type(other) is ReasonIREmbedding
+    assert (other.identity, other.instruction) == (model.identity, "Find it")
+    plain = TransformersEncoder(ROW, tiny_reasonir, device="cpu")
+    told = json.loads(json.dumps(plain.to_dict()))
+    assert TransformersEncoder.from_dict(told).identity == plain.identity
 
 
 def test_a_copy_has_the_same_arguments(tiny_reasonir: Path) -> None:
