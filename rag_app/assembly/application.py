@@ -184,7 +184,7 @@ def _transformers_encoder(choice: EncoderChoice) -> Encoder:
     from retrieval.encoders.local.transformer import TransformersEncoder
 
     run, row = choice.run, choice.row
-    make = partial(TransformersEncoder, row, run.model)
+    make: Callable[..., Encoder] = partial(TransformersEncoder, row, run.model)
     if row == built_in().get("reasonir-8b"):
         make = partial(ReasonIREmbedding, run.model or row.model_id)
     return make(
