@@ -276,7 +276,7 @@ def by_qrels(encoder: Encoder, one: Mapping[str, Any]) -> list[float]:
     vectors = encoder.vectors([text for _, text in one["corpus"]])
     judged = [query for query in one["qrels"] if query in one["queries"]]
     queries = encoder.vectors([one["queries"][query] for query in judged])
-    values, places = torch.topk(queries @ vectors.T, 10)
+    values, places = torch.topk(queries @ vectors.T, min(10, len(keys)))
     run = {
         query: {keys[place]: value for place, value in zip(row, scores, strict=True)}
         for query, row, scores in zip(judged, places.tolist(), values.tolist(), strict=True)
@@ -570,7 +570,7 @@ def final(folder: Path, out: Path, chosen: Path, seeds: int) -> None:
     found: dict[str, Any] = {"start": {name: test() for name, test in tests.items()}, "runs": []}
     found["start"]["openstax-128"] = by_module(encoder, data, TEST, 128)
     found["questions"] = [one["id"] for one in data.of(TEST)]
-    say("start " + " ".join(f"{k} {_mean(v):.4f}" for k, v in found["start"].items() if k != "ids"))
+    say("start " + " ".join(f"{k} {_mean(v):.4f}" for k, v in found["start"].items()))
     mined = Mined(encoder, data)
     arms = {
         "pairs": alone,

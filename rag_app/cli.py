@@ -24,6 +24,8 @@ from rag_app.commands import (
     output,
     questions,
     recipes,
+    synthesize,
+    training,
 )
 from rag_app.commands.common import Accept, Interrupted
 from rag_app.errors import SettingsError
@@ -38,7 +40,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for subject in (documents, questions, indexes, backups, encoders, cost, recipes, installation):
+for subject in (
+    documents,
+    questions,
+    indexes,
+    backups,
+    encoders,
+    cost,
+    recipes,
+    installation,
+    synthesize,
+    training,
+):
     subject.register(app)
 
 

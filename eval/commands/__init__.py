@@ -1,8 +1,8 @@
-"""The command `eval`, added to `rag-app` through its entry points."""
+"""The commands `eval` and `adapt`, added to `rag-app` through its entry points."""
 
 import typer
 
-from eval.commands import answers, choice, directories, reports, retrieval
+from eval.commands import adapt, answers, choice, directories, reports, retrieval
 
 _MODULES = (answers, choice, directories, reports, retrieval)
 """Each adds its commands with `register(group)`."""
@@ -14,3 +14,4 @@ def register(app: typer.Typer) -> None:
     for module in _MODULES:
         module.register(group)
     app.add_typer(group, name="eval")
+    app.command()(adapt.adapt)

@@ -176,7 +176,7 @@ def _onnx_encoder(settings: Settings, choice: EncoderChoice) -> Encoder:
     run = choice.run
     folder, cut = settings.storage.path.absolute() / "models", choice.passage_length
     weights = Path(run.model) if run.model else None
-    return MiniLMEmbedding(folder, run.precision, run.workers, cut, weights)
+    return MiniLMEmbedding(folder, run.precision, run.workers, cut, weights, choice.row)
 
 
 def _transformers_encoder(choice: EncoderChoice) -> Encoder:

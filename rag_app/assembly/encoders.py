@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from rag_app.assembly import trained
 from rag_app.errors import SettingsError
 from rag_app.settings import EncoderRun, Settings
 from retrieval.encoders import registry
@@ -111,7 +112,9 @@ def _row(settings: Settings, name: str) -> EncoderRow:
 
 
 def _own_rows(settings: Settings) -> Mapping[str, Mapping[str, Any]]:
-    return {name: named.row for name, named in settings.encoders.items() if named.row}
+    """Those that were trained here, and those of the settings, which are stronger."""
+    made = {row.name: row.model_dump(exclude={"name"}) for row in trained.rows(settings)}
+    return made | {name: named.row for name, named in settings.encoders.items() if named.row}
 
 
 def _shipped(name: str) -> dict[str, Any]:
@@ -128,6 +131,8 @@ def _run(settings: Settings, name: str) -> EncoderRun:
     given = {**fields, **{key: own[key] for key in own if key in fields}}
     # Whoever accepts has read which licence it is: the commands show it.
     given["accept_license"] |= settings.encoder.accept_license
+    if not given["model"] and trained.is_one(settings, name):
+        given["model"] = str(trained.folder(settings, name))
     return EncoderRun(**given)
 
 

@@ -22,7 +22,7 @@ from retrieval.encoders.minilm_graph import (
     model_folder,
     verified,
 )
-from retrieval.encoders.registry import built_in
+from retrieval.encoders.registry import EncoderRow, built_in
 
 _log = logging.getLogger(__name__)
 
@@ -44,6 +44,7 @@ class MiniLMEmbedding(Encoder):
         workers: threads that encode passages; 0 takes one per core this process may use.
         max_length: tokens kept of a text, with [CLS] and [SEP]; the model was trained with 256.
         model_dir: the folder of model.safetensors and tokenizer.json, if not the bundled one.
+        row: a model that was trained from MiniLM; its revision is the digest of its weights.
 
     Raises:
         ValueError: an argument out of its range, with the allowed values.
@@ -67,6 +68,7 @@ class MiniLMEmbedding(Encoder):
         workers: int = 0,
         max_length: int = 256,
         model_dir: Path | None = None,
+        row: EncoderRow | None = None,
     ) -> None:
         if precision not in PRECISIONS:
             raise ValueError(f"precision is {precision!r}; allowed: {', '.join(PRECISIONS)}")
@@ -74,7 +76,7 @@ class MiniLMEmbedding(Encoder):
             raise ValueError(f"workers is {workers}; allowed: 0 (one per core) or more")
         if not _SHORTEST <= max_length <= _LONGEST:
             raise ValueError(f"max_length is {max_length}; allowed: {_SHORTEST} to {_LONGEST}")
-        row = built_in()["minilm"]
+        row = row or built_in()["minilm"]
         super().__init__(
             model_name=row.model_id,
             embed_batch_size=_BATCH,
@@ -88,8 +90,8 @@ class MiniLMEmbedding(Encoder):
 
     def __reduce__(self) -> tuple[type["MiniLMEmbedding"], tuple[Any, ...]]:
         """Copies, and other processes, get the arguments and open their own network."""
-        arguments = (self.cache_dir, self.precision, self.workers, self.max_length, self.model_dir)
-        return type(self), arguments
+        size = (self.precision, self.workers, self.max_length)
+        return type(self), (self.cache_dir, *size, self.model_dir, self.row)
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> "MiniLMEmbedding":
         kind, arguments = self.__reduce__()
@@ -208,13 +210,17 @@ class MiniLMEmbedding(Encoder):
         """A session of the cached graph; a file damaged on disk is built anew, once."""
         from onnxruntime.capi.onnxruntime_pybind11_state import InvalidProtobuf
 
-        path = cached_graph(self.cache_dir, self.precision, self.model_dir)
+        path = self._graph()
         try:
             return _open_session(path)
         except InvalidProtobuf as error:
             _log.warning("%s is damaged and is built anew: %s", path, error)
             path.unlink(missing_ok=True)
-        return _open_session(cached_graph(self.cache_dir, self.precision, self.model_dir))
+        return _open_session(self._graph())
+
+    def _graph(self) -> Path:
+        digest = self.row.revision.removeprefix("sha256:")
+        return cached_graph(self.cache_dir, self.precision, self.model_dir, digest)
 
 
 def _open_session(path: Path) -> Any:

@@ -124,8 +124,15 @@ def verified(path: Path, sha256: str) -> Path:
     return path
 
 
-def cached_graph(cache_dir: Path, precision: Precision, model_dir: Path | None = None) -> Path:
+def cached_graph(
+    cache_dir: Path,
+    precision: Precision,
+    model_dir: Path | None = None,
+    sha256: str = WEIGHTS_SHA256,
+) -> Path:
     """The path of the ONNX file, built from the verified weights if `cache_dir` lacks it.
+
+    `sha256` is the weights' digest: the published ones, or some that were trained from them.
 
     The file's name holds the weights' digest, the precision and the graph's version. It appears by
     one atomic rename, so that several processes may build at once and a crash leaves no half file.
@@ -133,10 +140,10 @@ def cached_graph(cache_dir: Path, precision: Precision, model_dir: Path | None =
     Raises:
         ModelMissingError, ModelMismatchError: see `model_folder` and `verified`.
     """
-    path = cache_dir / f"minilm-{WEIGHTS_SHA256[:16]}-{precision}-v{GRAPH_VERSION}.onnx"
+    path = cache_dir / f"minilm-{sha256[:16]}-{precision}-v{GRAPH_VERSION}.onnx"
     if path.is_file():
         return path
-    weights = verified((model_dir or model_folder()) / "model.safetensors", WEIGHTS_SHA256)
+    weights = verified((model_dir or model_folder()) / "model.safetensors", sha256)
     _log.info("building the %s graph of MiniLM at %s", precision, path)
     content = build_graph(weights, precision).SerializeToString()
     cache_dir.mkdir(parents=True, exist_ok=True)

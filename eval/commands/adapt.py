@@ -1,0 +1,220 @@
+"""`rag-app adapt`: train an encoder on a collection, prove what it gains, and switch or not."""
+
+import json
+import random
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from rag_app.commands import output
+from rag_app.commands.common import AsJson, InCollection, with_service
+from rag_app.errors import SettingsError
+from rag_app.settings import Settings
+
+_GUARD_DROP = 1.0
+"""Points of nDCG@10 that the guard set may lose."""
+_LEVEL = 0.05
+
+
+def adapt(  # noqa: PLR0913, PLR0917 - one parameter a flag
+    context: typer.Context,
+    name: Annotated[str, typer.Option(help="Name of the new encoder.")],
+    out: Annotated[Path, typer.Option(help="Folder of the data and the report.")],
+    collection: InCollection = None,
+    questions: Annotated[
+        Path | None,
+        typer.Option(help="JSONL: question and document, passage_id or text. None: from titles."),
+    ] = None,
+    guard: Annotated[
+        Path | None, typer.Option(help="JSONL of questions that must not get worse, the same form.")
+    ] = None,
+    method: Annotated[Literal["infonce", "redapter"], typer.Option()] = "infonce",
+    held_out: Annotated[float, typer.Option(min=0.1, max=0.9, help="Share for the test.")] = 0.3,
+    limit: Annotated[int, typer.Option(min=1, help="Most pairs of the documents.")] = 3000,
+    epochs: Annotated[float, typer.Option(min=0.01)] = 2,
+    batch_size: Annotated[int, typer.Option(min=2)] = 32,
+    keep: Annotated[float, typer.Option(min=0, max=1, help="Share of the trained weights.")] = 1.0,
+    switch: Annotated[bool, typer.Option(help="Use the new index where it is better.")] = False,
+    seed: Annotated[int, typer.Option()] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Train on one part of the documents, measure on the other, and report either way."""
+    from eval.adaptation import measuring
+    from rag_app.assembly import trained
+    from rag_app.assembly.encoders import choose
+    from rag_app.commands.training import on_step, start_of
+    from retrieval.training import encoder as training
+    from retrieval.training import examples
+
+    settings: Settings = context.obj
+    where, before = collection or settings.collection, settings.encoder.name
+    folder = trained.folder(settings, name)
+    if trained.is_one(settings, name):
+        raise SettingsError(f"there is an encoder {name} already", hint="Choose another name")
+
+    async def prepare(service: Any) -> Any:
+        return await _prepared(
+            service, where, questions, guard, held_out=held_out, limit=limit, seed=seed
+        )
+
+    data, test, guards, counts = with_service(settings, prepare)
+    out.mkdir(parents=True, exist_ok=True)
+    examples.write(out / examples.TRAIN_FILE, data)
+    plan = replace(
+        training.PRESETS["laptop"], method=method, epochs=epochs, batch_size=batch_size,
+        keep=keep, seed=seed,
+    )  # fmt: skip
+    choice = choose(settings, before)
+    training.train(choice.row, start_of(choice), data, plan, folder, name, on_step)
+
+    async def measure(service: Any) -> dict[str, list[list[float]]]:
+        await service.build_index(where, name)
+        return {
+            kind: [await measuring.ndcg(service, where, asked, one) for one in (before, name)]
+            for kind, asked in (("test", test), ("guard", guards))
+        }
+
+    scores = with_service(settings, measure)
+    old, new = scores["test"]
+    delta = measuring.compared(old, new)
+    held = measuring.compared(*scores["guard"]) if guards else None
+    better = delta["points"] > 0 and delta["p"] < _LEVEL
+    safe = held is None or held["points"] >= -_GUARD_DROP
+    if switch and better and safe:
+        with_service(settings, lambda service: service.use_index(where, name))
+    document = {
+        "name": name,
+        "collection": where,
+        "questions": "given" if questions else "made of the documents' titles and sentences",
+        "train": {"examples": len(data), **counts},
+        "test": len(test),
+        "before": {"encoder": before, "ndcg@10": sum(old) / len(old)},
+        "after": {"encoder": name, "ndcg@10": sum(new) / len(new)},
+        "delta": delta,
+        "guard": held,
+        "better": better,
+        "switched": switch and better and safe,
+        "lost": measuring.lost(test, old, new),
+        "plan": asdict(plan),
+    }
+    _write(out, document, list(zip(test, old, new, strict=True)), folder / training.HISTORY_FILE)
+    output.show(document, as_json, _print)
+
+
+async def _prepared(
+    service: Any,
+    where: str,
+    questions: Path | None,
+    guard: Path | None,
+    *,
+    held_out: float,
+    limit: int,
+    seed: int,
+) -> tuple[list[Any], list[Any], list[Any], Mapping[str, int]]:
+    """Training examples, test questions, guard questions, and the examples by kind."""
+    from data.sentences import split_sentences
+    from eval.adaptation import questions as asking
+    from eval.errors import EvalError
+    from rag_app.synthesis import collection as reading
+    from rag_app.synthesis import filters
+    from retrieval.training import pairs
+    from retrieval.training.examples import Example
+
+    passages = [one async for one in reading.passages(service, where)]
+    asked = asking.read(questions, passages) if questions else []
+    keys = {one.gold for one in asked} or {one.id for one in passages}
+    kept_out = asking.part(keys, held_out, seed)
+
+    def sentences(text: str) -> list[str]:
+        return [text[start:end] for start, end in split_sentences(text)]
+
+    made = list(pairs.make(passages, sentences))
+    chance = random.Random(seed)  # noqa: S311 - no secret
+    chance.shuffle(made)
+    if questions:
+        test = [one for one in asked if one.gold in kept_out]
+    else:
+        test = [
+            asking.Question(one.query, one.pos_id[0])
+            for one in made
+            if one.pos_id[0] in kept_out and one.kind in {"heading", "cloze", "sentence"}
+        ][:500]
+    if not test:
+        raise EvalError(
+            "no question is left for the test",
+            cause=f"{len(kept_out)} of {len(keys)} documents were held out",
+            hint="Give more questions, or a larger --held-out",
+        )
+    first = {one.id: one.indexed for one in reversed(passages)}
+    given = [
+        Example(
+            query=one.question, pos=[one.text or first[one.gold]], pos_id=[one.gold], kind="own"
+        )
+        for one in asked
+        if one.gold not in kept_out
+    ]
+    dropped: Counter[str] = Counter()
+    pool = [one for one in made if one.pos_id[0] not in kept_out][:limit]
+    rest = filters.uncontaminated(
+        filters.distinct([*given, *pool], dropped), [one.question for one in test], dropped
+    )
+    data = [await reading.with_negatives(service, where, one) for one in rest]
+    guards = asking.read(guard, passages) if guard else []
+    return data, test, guards, dict(Counter(one.kind for one in data) + dropped)
+
+
+def _write(
+    out: Path, document: Mapping[str, Any], rows: Sequence[tuple[Any, float, float]], history: Path
+) -> None:
+    from data.files import replacing
+
+    scores = [{"question": q.question, "before": old, "after": new} for q, old, new in rows]
+    losses = json.loads(history.read_text("utf-8"))
+    files = {
+        "adapt.json": json.dumps({**document, "losses": losses}, ensure_ascii=False, indent=1),
+        "samples.jsonl": "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in scores),
+        "report.md": "\n".join(_lines(document)) + "\n",
+    }
+    for file, text in files.items():
+        with replacing(out / file) as stream:
+            stream.write(text.encode())
+
+
+def _lines(document: Mapping[str, Any]) -> list[str]:
+    delta, guard = document["delta"], document["guard"]
+    low, high = delta["ci95"]
+    lines = [
+        f"# {document['name']}: trained on collection {document['collection']}",
+        "",
+        f"Questions: {document['questions']}; {document['test']} held out, "
+        f"{document['train']['examples']} examples trained on.",
+        f"nDCG@10 {document['before']['ndcg@10']:.4f} -> {document['after']['ndcg@10']:.4f}: "
+        f"{delta['points']:+.2f} points (95 % {low:+.2f} to {high:+.2f}, p {delta['p']:.2g}); "
+        f"{delta['wins']} better, {delta['losses']} worse, {delta['ties']} alike.",
+        f"Guard: {guard['points']:+.2f} points, p {guard['p']:.2g}." if guard else "No guard set.",
+        "It is better beyond chance." if document["better"] else "It is not better beyond chance.",
+        "",
+    ]
+    if document["lost"]:
+        lines += ["## What got worse", ""]
+        lines += [
+            f"- {one['before']:.2f} -> {one['after']:.2f}: {one['question']}"
+            for one in document["lost"]
+        ]
+    return lines
+
+
+def _print(document: Mapping[str, Any]) -> None:
+    for line in _lines({**document, "lost": []}):
+        if line:
+            sys.stdout.write(output.harmless(line) + "\n")
+    use = f"RAG_APP_ENCODER__NAME={document['name']}"
+    sys.stdout.write(
+        f"Use it with {use}; without that setting, or by `rag-app indexes use "
+        f"{document['before']['encoder']}`, the old index serves as before.\n"
+    )

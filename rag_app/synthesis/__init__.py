@@ -1,0 +1,1 @@
+"""Training data made of a collection, and what its documents are worth for that."""

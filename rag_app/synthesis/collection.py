@@ -1,0 +1,68 @@
+"""A collection's passages, and the hard negatives that its own retrievers find among them."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
+
+from rag_app.results import Hit
+from rag_app.service import QueryOptions, Service
+from rag_app.settings import RetrieverName
+from retrieval.training.examples import Example
+from retrieval.training.mining import FIRST, LAST, MARGIN
+from retrieval.training.pairs import Passage
+
+
+def unit(hit: Hit) -> str:
+    """What relevance goes by: a pre-cut passage itself, or else the document."""
+    return hit.passage_id or hit.source
+
+
+async def passages(
+    service: Service, collection: str, encoder: str | None = None
+) -> AsyncIterator[Passage]:
+    """Every passage of a collection; what a negative may not share with it is its document."""
+    async with aclosing(service.passages(collection, encoder)) as batches:
+        async for batch in batches:
+            for hit in batch.passages:
+                yield Passage(unit(hit), hit.text, hit.headings, hit.source)
+
+
+async def with_negatives(
+    service: Service,
+    collection: str,
+    example: Example,
+    *,
+    retriever: RetrieverName = "dense",
+    keep: int = 8,
+    first: int = FIRST,
+    last: int = LAST,
+) -> Example:
+    """The example with hard negatives: what is found for its query in other documents.
+
+    The first ones are left out, and so is what scores almost as high as the best passage of the
+    positive's document, since both are likely to be answers that nobody has marked.
+    """
+    options = QueryOptions(retriever=retriever, top_k=last)
+    hits = (await service.search(collection, example.query, options)).hits
+    own = set(example.pos_id)
+    others = [hit for hit in hits if unit(hit) not in own]
+    ceiling = max((hit.score for hit in hits if unit(hit) in own), default=float("inf"))
+    hard = [hit for hit in others[first:] if hit.score < MARGIN * ceiling][:keep]
+    return example.model_copy(
+        update={"neg": [_indexed(hit) for hit in hard], "neg_id": [unit(hit) for hit in hard]}
+    )
+
+
+def error_rate(examples: Sequence[Example], found: Sequence[Sequence[Hit]]) -> float:
+    """Share of queries for which a retriever's first hit is of another document.
+
+    The measure of the ReasonIR paper's figure 3c: near 0, the queries are too easy to teach much.
+    """
+    wrong = sum(
+        not hits or unit(hits[0]) not in example.pos_id
+        for example, hits in zip(examples, found, strict=True)
+    )
+    return wrong / max(1, len(examples))
+
+
+def _indexed(hit: Hit) -> str:
+    return " ".join((*hit.headings, hit.text))

@@ -1,0 +1,44 @@
+"""From documents to an encoder of one's own, by the commands."""
+
+import json
+
+import pytest
+
+from retrieval.training import examples
+from tests.rag_app.command import rag_app
+from tests.rag_app.support import prose, write
+
+pytest.importorskip("peft", reason="optional: needs the extra `train`")
+
+
+def document(*arguments, storage):
+    done = rag_app(*arguments, "--json", storage=storage)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_documents_become_pairs_and_pairs_an_encoder(tmp_path):
+    storage, data = tmp_path / "storage", tmp_path / "data"
+    texts = {f"{name}.md": f"# The {name} handbook\n\n{prose(name, 40)}" for name in "abcdef"}
+    rag_app("ingest", write(tmp_path / "in", texts), storage=storage)
+    report = document(
+        "synthesize", "pairs", "--out", data, "--limit", "24", "--negatives", "2", storage=storage
+    )
+    made = examples.read(data)
+    assert report["examples"] == len(made) == 24
+    assert report["negatives"] == sum(len(one.neg) for one in made)
+    assert all(set(one.neg_id).isdisjoint(one.pos_id) for one in made)
+    assert set(report["error_rate"]) == {"bm25", "dense"}
+    options = ("--epochs", "1", "--batch-size", "8", "--negatives", "1", "--length", "32")
+    trained = document("train", data, "--name", "mine", *options, storage=storage)
+    assert trained["trained_from"] == "minilm"
+    encoded = document("encode", "tides", "--encoder", "mine", storage=storage)
+    assert encoded["encoder"] == "mine"
+    start = document("encode", "tides", storage=storage)
+    assert encoded["fingerprint"] != start["fingerprint"]
+    assert encoded["vectors"] != start["vectors"]
+    again = rag_app("train", data, "--name", "mine", storage=storage)
+    assert again.returncode == 2
+    assert "there is an encoder mine already" in again.stderr
+    bad = rag_app("train", data, "--name", "../mine", storage=storage)
+    assert bad.returncode == 2
