@@ -38,7 +38,7 @@ def load(path: Path) -> Iterator[Block]:
 def _blocks(archive: zipfile.ZipFile) -> Iterator[Block]:
     names = set(archive.namelist())
     locked = _locked(archive) if _ENCRYPTION in names else frozenset()
-    for page in _spine(archive):
+    for page in dict.fromkeys(_spine(archive)):  # a chapter is read once, however often named
         if page in locked:
             raise UnreadableFile(
                 "cannot read the book",

@@ -266,13 +266,16 @@ def _spans(row: Sequence[str]) -> bool:
     return len(set(row)) > 1 and any(a and a == b for a, b in pairwise(row))
 
 
+_YEAR_OF_SOMETHING = re.compile(r"(?:19|20)\d\d\b[\s/–-]+[^\W\d_]{3,}")
 _YEAR = re.compile(r"(?:19|20)\d\d(?:[/-]\d\d)?")
 
 
 def is_value(text: str) -> bool:
-    """Whether a cell holds a number, a date or the like rather than words."""
+    """Whether a cell holds a number, a date or the like; "2024 / plan" is none."""
     digits = sum(character.isdigit() for character in text)
-    return digits > 0 and 2 * digits >= sum(character.isalnum() for character in text)
+    if not digits or 2 * digits < sum(character.isalnum() for character in text):
+        return False
+    return _YEAR_OF_SOMETHING.match(text) is None
 
 
 _RAISED = str.maketrans("0123456789+-−=()n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁼⁽⁾ⁿ")

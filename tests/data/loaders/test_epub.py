@@ -58,3 +58,16 @@ def test_encrypted_fonts_do_not_matter(tmp_path):
     encryption = '<encryption><CipherReference URI="OEBPS/font.otf"/></encryption>'
     path = make(tmp_path / "a.epub", **{"META-INF__encryption_xml": encryption})
     assert len(runs(load(path))) == 2
+
+
+def test_a_chapter_that_is_named_many_times_is_read_once(tmp_path):
+    path = make(tmp_path / "a.epub")
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    package = next(name for name in parts if name.endswith(".opf"))
+    first = b"<itemref" + parts[package].split(b"<itemref", 1)[1].split(b">", 1)[0] + b">"
+    parts[package] = parts[package].replace(b"</spine>", first * 3000 + b"</spine>")
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    assert len(runs(load(path))) == len(runs(load(make(tmp_path / "b.epub"))))
