@@ -13,7 +13,7 @@ SHORTEST = 100
 MOST_REPEATED = 0.5
 """Share of word sequences that others have, too, above which a document adds little."""
 _RUN = 8  # words of a sequence
-_DENSE = (0.25, 0.75)  # compressed size by size: below are forms and repetitions, above is noise
+_DENSE = (0.2, 0.75)  # compressed size by size: below are forms and repetitions, above is noise
 
 
 @dataclass(frozen=True, slots=True)

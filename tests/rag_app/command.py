@@ -31,7 +31,11 @@ def environment(storage: Path, network: bool = False, **more: str) -> dict[str, 
 
 
 def rag_app(
-    *arguments: str | Path, storage: Path, cwd: Path | None = None, **more: Any
+    *arguments: str | Path,
+    storage: Path,
+    cwd: Path | None = None,
+    timeout: float = 120,
+    **more: Any,
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end; it must never show a traceback or touch the network."""
     done = subprocess.run(
@@ -40,7 +44,7 @@ def rag_app(
         cwd=cwd,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=timeout,
         check=False,
     )
     require_clean(done.returncode, done.stderr)

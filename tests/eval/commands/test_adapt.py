@@ -18,6 +18,7 @@ def test_a_collection_is_trained_on_measured_and_reported(tmp_path):
         *("adapt", "--name", "mine", "--out", out, "--limit", "24", "--epochs", "1"),
         *("--batch-size", "8", "--switch", "--json"),
         storage=storage,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)

@@ -12,7 +12,7 @@ pytest.importorskip("peft", reason="optional: needs the extra `train`")
 
 
 def document(*arguments, storage):
-    done = rag_app(*arguments, "--json", storage=storage)
+    done = rag_app(*arguments, "--json", storage=storage, timeout=600)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 

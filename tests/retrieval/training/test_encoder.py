@@ -85,7 +85,7 @@ def test_an_interrupted_training_goes_on_to_the_same_weights(start, tmp_path):
 
 def test_a_two_way_llama_with_lora_keeps_its_instruction_out_of_the_pool(tiny_reasonir, tmp_path):
     """What is written would be refused if its vectors in use were not those of training."""
-    plan = replace(SMALL, epochs=1, lora=True, rank=4)
+    plan = replace(SMALL, epochs=1, lora=True, rank=4, length=96)
     made = training.train(row("reasonir-8b"), tiny_reasonir, EXAMPLES, plan, tmp_path, "llama")
     assert not made.pool_prefix
     found = vectors(made, tmp_path)
