@@ -163,14 +163,15 @@ def _model(row: EncoderRow, start: Path, plan: Plan) -> Any:
     from sentence_transformers.sentence_transformer.modules import Pooling
 
     torch.manual_seed(plan.seed)
-    two_way = {} if row.causal else {"is_causal": False}
     body = Transformer(
         str(start),
         model_kwargs={"dtype": torch.float32, "use_safetensors": True},
-        config_kwargs={"trust_remote_code": False, "local_files_only": True, **two_way},
+        config_kwargs={"trust_remote_code": False, "local_files_only": True},
         processor_kwargs={"local_files_only": True},
         max_seq_length=plan.length,
     )
+    if not row.causal:
+        _see_both_ways(body.auto_model)
     mode: Any = {"mean": "mean", "cls": "cls", "last": "lasttoken"}[row.pooling]
     pooling = Pooling(row.dimension, mode, include_prompt=row.pool_prefix)
     parts = [body, pooling, *([Normalize()] if row.normalise else [])]
@@ -178,6 +179,18 @@ def _model(row: EncoderRow, start: Path, plan: Plan) -> Any:
     if plan.lora:
         _add_lora(model, plan)
     return model
+
+
+def _see_both_ways(network: Any) -> None:
+    """Let a stock decoder attend to what follows, too; encoders do already.
+
+    The mask goes by the configuration, and attention without a mask by its own attribute.
+    """
+    network.config.is_causal = False
+    network.config.sliding_window = None
+    for layer in network.modules():
+        if hasattr(layer, "is_causal"):
+            layer.is_causal = False
 
 
 def _add_lora(model: Any, plan: Plan) -> None:
