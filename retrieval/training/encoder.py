@@ -9,7 +9,8 @@ that a template, a mask or a pooling that differs between training and use is fo
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -258,6 +259,7 @@ def _fit(
     bf16 = plan.bf16 if plan.bf16 is not None else gpu and torch.cuda.is_bf16_supported()
     prompts = {"query": row.query_prefix(), "reasoning_query": row.query_prefix()}
     prompts |= {column: row.passage_prefix() for column in _columns(plan.negatives)}
+    checkpointing: dict[str, Any] = {"gradient_checkpointing": True} if plan.lora else {}
     arguments = SentenceTransformerTrainingArguments(
         output_dir=str(folder),
         num_train_epochs=1,  # the rows are those of all epochs
@@ -266,7 +268,8 @@ def _fit(
         lr_scheduler_type="constant_with_warmup" if plan.constant else "linear",
         warmup_steps=plan.warmup,
         bf16=bf16,
-        gradient_checkpointing=plan.lora,
+        **checkpointing,
+        dataloader_pin_memory=gpu,
         prompts={column: prompt for column, prompt in prompts.items() if prompt},
         batch_sampler=_in_order,
         dataloader_drop_last=True,
@@ -286,12 +289,25 @@ def _fit(
         callbacks=[Watching()],
     )
     trainer.remove_callback(PrinterCallback)  # writes to stdout, which is for results
-    trainer.train(resume_from_checkpoint=any(folder.glob("checkpoint-*")))
+    with _without_hub():
+        trainer.train(resume_from_checkpoint=any(folder.glob("checkpoint-*")))
     return [
         {"step": one["step"], "loss": one["loss"], "rate": one["learning_rate"]}
         for one in trainer.state.log_history
         if "loss" in one
     ]
+
+
+@contextmanager
+def _without_hub() -> Iterator[None]:
+    """No calls to the Hugging Face hub, which the library's model cards would make."""
+    from huggingface_hub import constants
+
+    before, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
 
 
 def _in_order(dataset: Any, batch_size: int, drop_last: bool, **_: Any) -> Any:
