@@ -33,8 +33,9 @@ from rag_app.errors import ApplicationError
 from rag_app.ingestion.engine import IngestReport, OnProgress, Progress
 from rag_app.ingestion.identity import UPLOAD, origin
 from rag_app.ingestion.reading import Originals
-from rag_app.pipeline import AskEvent, Pipeline
+from rag_app.pipeline import Pipeline
 from rag_app.results import (
+    AskEvent,
     BackupReport,
     CollectionInfo,
     DocumentContent,

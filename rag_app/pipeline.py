@@ -18,16 +18,13 @@ from generation.condensing import Condenser
 from generation.reading import Reader, Reading, TextDelta, ThinkingDelta
 from rag_app.cost.flops import trace_calls
 from rag_app.cost.metering import Meter, metered, stage, within
-from rag_app.results import CANDIDATES_TRACED, Answer, Hit, SearchResult, Trace
+from rag_app.results import CANDIDATES_TRACED, Answer, AskEvent, Hit, SearchResult, Trace
 from retrieval.encoders.base import Encoder
 from retrieval.fusion import Scored
 from retrieval.multi_query import Combine, find_all
 from retrieval.reranking.base import Reranked, Reranker
 from retrieval.retriever import PassageRetriever, Retrieval
 from retrieval.rewriting import Rewriter
-
-AskEvent = SearchResult | ThinkingDelta | TextDelta | Answer
-"""What `Pipeline.ask` yields: what was found, thoughts and answer by pieces, the whole answer."""
 
 
 @dataclass(frozen=True)

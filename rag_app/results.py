@@ -8,6 +8,7 @@ from llama_index.core.schema import NodeWithScore
 
 from data.blocks import Block, LoadWarning
 from generation.citations import Citation
+from generation.reading import TextDelta, ThinkingDelta
 
 CANDIDATES_TRACED = 50
 """Candidates of each ranking that a trace keeps."""
@@ -294,3 +295,7 @@ class IndexInfo:
     active: bool
     usable: bool
     behind: int
+
+
+AskEvent = SearchResult | ThinkingDelta | TextDelta | Answer
+"""What `Pipeline.ask` yields: what was found, thoughts and answer by pieces, the whole answer."""

@@ -8,8 +8,8 @@ from llama_index.core.base.llms.types import ChatMessage
 from pydantic import BaseModel, ConfigDict, Field
 
 from rag_app.ingestion.engine import IngestReport, OnProgress
-from rag_app.pipeline import AskEvent
 from rag_app.results import (
+    AskEvent,
     BackupReport,
     CollectionInfo,
     DocumentContent,

@@ -5,8 +5,7 @@ from contextlib import aclosing
 
 from data.errors import RagAppError
 from generation.reading import TextDelta, ThinkingDelta
-from rag_app.pipeline import AskEvent
-from rag_app.results import Answer, SearchResult
+from rag_app.results import Answer, AskEvent, SearchResult
 from rag_app.service import QueryOptions, Service
 from ui.session import Session, Turn
 from ui.streaming import coalesced

@@ -15,7 +15,7 @@ from eval.runs import lifecycle
 from eval.runs.directory import RunDirectory
 from eval.runs.lifecycle import OpenService
 from eval.systems import System
-from rag_app.assembly.application import open_service
+from rag_app.opening import open_service
 from rag_app.service import DEFAULT_OPTIONS, Service
 from rag_app.settings import Settings
 

@@ -22,8 +22,8 @@ from eval.errors import EvalError
 from eval.retrieval.ranking import by_passage, hits_wanted, ranking
 from eval.runs.collections import degraded
 from eval.systems import System, parse
-from rag_app.assembly import application as assembly
 from rag_app.ingestion.engine import IngestReport
+from rag_app.opening import open_service
 from rag_app.service import Service
 from rag_app.settings import Settings
 from retrieval.index.errors import NoIndexOfEncoder, UnknownCollection
@@ -46,7 +46,7 @@ class MtebModel:
     Args:
         settings: how the parts of the system work.
         system: the system, or its name, such as ``hybrid`` or ``dense@reasonir-8b+qwen``.
-        opened: opens the application; None is `rag_app.assembly.application.open_service`.
+        opened: opens the application; None is `rag_app.opening.open_service`.
         keep: whether the collections stay, so that another system need not encode the corpus anew.
         concurrency: searches under way at once.
 
@@ -64,7 +64,7 @@ class MtebModel:
         concurrency: int = 8,
     ) -> None:
         self.system = parse(system) if isinstance(system, str) else system
-        self._settings, self._opened = settings, opened or assembly.open_service
+        self._settings, self._opened = settings, opened or open_service
         self._keep, self._concurrency = keep, concurrency
         # a loop in a thread of its own: a notebook has one that is running already
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="mteb")

@@ -27,11 +27,11 @@ from rag_app.application import Application
 from rag_app.assembly.encoders import EncoderChoice, choose
 from rag_app.collections.indexes import AwaitReaders, Kit, TakesIn
 from rag_app.collections.leftovers import sweep
-from rag_app.collections.ownership import HeldByAnother, Ownership
+from rag_app.collections.ownership import Ownership
 from rag_app.errors import SettingsError
 from rag_app.ingestion.engine import Ingestor
 from rag_app.pipeline import Pipeline, Stages
-from rag_app.service import QueryOptions, Service
+from rag_app.service import QueryOptions
 from rag_app.settings import LLMSettings, OwnLLM, Rerank, Settings, override
 from retrieval.analysis import Analyzer
 from retrieval.bm25 import BM25
@@ -71,26 +71,6 @@ silence_telemetry = telemetry.silence
 
 _SENTENCES = 50_000
 """Sentences whose vectors are remembered for an encoder, at 2 kB each for 384 dimensions."""
-
-
-def open_service(settings: Settings) -> Service:
-    """The application in this process, or a connection to the one that owns the storage.
-
-    Raises:
-        StorageInUse: another process owns the storage folder, and has no address, or these settings
-            ask for what is up to its own: an engine that takes documents in, or a recipe.
-        SettingsError: a part that the settings name cannot be made.
-    """
-    choose(settings).require_accepted()  # the other process would not look at it
-    try:
-        return open_application(settings, may_block=True)[0]
-    except HeldByAnother as held:
-        own = settings.ingest.engine != "local" or settings.recipe  # the other process has its own
-        if held.owner is None or not held.owner.address or own:
-            raise
-        from rag_app.remote.service import RemoteService
-
-        return RemoteService(held.owner.address, held.owner.token)
 
 
 def open_application(

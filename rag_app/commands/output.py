@@ -12,7 +12,7 @@ import orjson
 
 if TYPE_CHECKING:
     from rag_app.ingestion.engine import OnProgress, Progress
-    from rag_app.pipeline import AskEvent
+    from rag_app.results import AskEvent
 
 Document = Mapping[str, Any]
 UNWATCHED = 240

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from rag_app.assembly import application as assembly
 from rag_app.collections.ownership import Owner
+from rag_app.opening import open_service
 from rag_app.probes.base import BEYOND, Problem, in_thread, shown, since
 from rag_app.results import IndexInfo
 from rag_app.settings import Settings, Storage
@@ -133,7 +134,7 @@ async def indexes(settings: Settings) -> str:
         StorageInUse: another process owns the storage, and cannot be asked.
     """
     encoder, wanted = await in_thread(partial(_own, settings))
-    service = await in_thread(partial(assembly.open_service, settings))
+    service = await in_thread(partial(open_service, settings))
     try:
         found = {c.name: await service.indexes(c.name) for c in await service.collections()}
     finally:

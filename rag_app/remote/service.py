@@ -11,8 +11,9 @@ from llama_index.core.base.llms.types import ChatMessage
 
 from rag_app.errors import ApplicationError
 from rag_app.ingestion.engine import IngestReport, OnProgress, Progress
-from rag_app.pipeline import AskEvent
+from rag_app.remote import wire
 from rag_app.results import (
+    AskEvent,
     BackupReport,
     CollectionInfo,
     DocumentContent,
@@ -23,7 +24,6 @@ from rag_app.results import (
     SearchResult,
 )
 from rag_app.service import DEFAULT_OPTIONS, QueryOptions
-from rag_app.web import wire
 from retrieval.index.collections import checked_name
 
 _PATIENCE = httpx.Timeout(30.0, read=600.0, write=600.0)

@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect
 
 from data.errors import RagAppError
 from rag_app.ingestion.engine import IngestReport, OnProgress, Progress
+from rag_app.remote import wire
 from rag_app.results import (
     BackupReport,
     CollectionInfo,
@@ -24,7 +25,6 @@ from rag_app.results import (
     PassageContext,
 )
 from rag_app.service import QueryOptions, Service
-from rag_app.web import wire
 from rag_app.web.access import Access
 from rag_app.web.gate import UNKNOWN
 

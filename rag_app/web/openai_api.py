@@ -24,8 +24,7 @@ from data.errors import RagAppError
 from generation.errors import QuestionTooLong, ReaderUnavailable
 from generation.reading import TextDelta, ThinkingDelta
 from rag_app.errors import ApplicationError
-from rag_app.pipeline import AskEvent
-from rag_app.results import Answer, Trace
+from rag_app.results import Answer, AskEvent, Trace
 from rag_app.service import Service
 from rag_app.web.openai_requests import AnswerRequest, ChatRequest, CompletionRequest
 from rag_app.web.stop_sequences import StopSequences

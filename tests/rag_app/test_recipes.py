@@ -11,6 +11,7 @@ from rag_app.assembly import application as assembly
 from rag_app.assembly.encoders import choose
 from rag_app.collections.ownership import HeldByAnother
 from rag_app.errors import SettingsError
+from rag_app.opening import open_service
 from rag_app.recipes import TASKS, for_task, load, names, parse
 from rag_app.settings import load_settings, override, read_recipe
 from tests.rag_app.command import rag_app
@@ -164,8 +165,8 @@ def test_another_process_with_its_own_settings_is_not_asked_in_place_of_a_recipe
     owner.announce("http://127.0.0.1:1")
     try:
         with pytest.raises(HeldByAnother):
-            assembly.open_service(override(settings, {"recipe": "bm25"}))
-        assert assembly.open_service(settings) is not None, "the control: it is the recipe"
+            open_service(override(settings, {"recipe": "bm25"}))
+        assert open_service(settings) is not None, "the control: it is the recipe"
     finally:
         owner.release()
 

@@ -6,6 +6,7 @@ from generation.llm_reader import LLMReader
 from generation.quoting import QuotingReader
 from rag_app.assembly import application as assembly
 from rag_app.errors import SettingsError
+from rag_app.opening import open_service
 from rag_app.service import QueryOptions
 from rag_app.settings import (
     CondenserName,
@@ -126,7 +127,7 @@ def test_settings_reach_the_parts(tmp_path):
     ("overrides", "part", "make"),
     [
         ({"encoder": {"name": "magic"}}, "minilm", assembly.encoder),
-        ({"encoder": {"name": "magic"}}, "encoder.name = 'magic'", assembly.open_service),
+        ({"encoder": {"name": "magic"}}, "encoder.name = 'magic'", open_service),
         ({"bm25": {"language": "klingon"}}, "klingon", assembly.bm25),
     ],
 )

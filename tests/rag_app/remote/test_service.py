@@ -14,11 +14,11 @@ from rag_app.application import Application
 from rag_app.errors import ApplicationError
 from rag_app.ingestion import engine as ingest
 from rag_app.ingestion.engine import Progress
+from rag_app.remote import wire
 from rag_app.remote.service import RemoteService
+from rag_app.remote.wire import RemoteError
 from rag_app.results import Answer, BackupReport, SearchResult
 from rag_app.service import QueryOptions, Service
-from rag_app.web import wire
-from rag_app.web.wire import RemoteError
 from tests.rag_app.building import install
 from tests.rag_app.served import Served, serving
 from tests.rag_app.support import prose, twin, write
