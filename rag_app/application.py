@@ -11,7 +11,7 @@ from collections.abc import (
     Iterator,
     Sequence,
 )
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -55,6 +55,8 @@ from retrieval.index.records import DocumentRecord
 T = TypeVar("T")
 _OWN = ("files", "collections", "models")
 """Folders of the storage folder that are never taken in, though a folder above them be."""
+STALL = 60.0
+"""Seconds without a sign of a client that holds a collection, after which its work is given up."""
 _WRITERS = 32
 """Changes that may wait for one another; they cost threads, but only while they wait."""
 
@@ -147,7 +149,12 @@ class Application:
     ) -> AsyncGenerator[bytes | BackupReport, None]:
         """See `Service.backup`."""
         pieces, loop = self._backups.write(collections), asyncio.get_running_loop()
-        step = None
+        step, stalled = None, threading.Event()
+
+        def give_up() -> None:
+            stalled.set()
+            self._writers.submit(pieces.close)  # others may change the collection again
+
         try:
             while True:
                 self._require_open()
@@ -155,7 +162,11 @@ class Application:
                 piece = await asyncio.shield(step)
                 if piece is None:
                     return
+                watch = loop.call_later(STALL, give_up)
                 yield piece
+                watch.cancel()
+                if stalled.is_set():
+                    raise _stalled("read of the backup")
         finally:
             if step:
                 await asyncio.wait([step])  # what is running cannot be closed
@@ -175,7 +186,7 @@ class Application:
 
         def pieces() -> Iterator[bytes]:
             while (
-                piece := asyncio.run_coroutine_threadsafe(following(), loop).result()
+                piece := _within(STALL, asyncio.run_coroutine_threadsafe(following(), loop))
             ) is not None:
                 yield piece
 
@@ -271,11 +282,21 @@ class Application:
         self, collection: str, encoder: str | None = None
     ) -> AsyncGenerator[PassageBatch, None]:
         """See `Service.passages`."""
-        async with self._index(collection, encoder) as store:
-            batches = store.passages()
-            while (nodes := await asyncio.to_thread(next, batches, None)) is not None:
-                found = (NodeWithScore(node=node, score=0.0) for node in nodes)
-                yield PassageBatch([Hit.of(one, {}, {}) for one in found])
+        batches, first = None, None
+        while True:
+            async with self._index(collection, encoder) as store:  # not while a slow client reads
+                if batches is None:
+                    batches, first = store.passages(), store
+                if store is not first:
+                    raise ApplicationError(
+                        f"collection {collection!r} was replaced while it was read",
+                        hint="Read it again",
+                    )
+                nodes = await asyncio.to_thread(next, batches, None)
+            if nodes is None:
+                return
+            found = (NodeWithScore(node=node, score=0.0) for node in nodes)
+            yield PassageBatch([Hit.of(one, {}, {}) for one in found])
 
     async def context(self, collection: str, passage_id: str) -> PassageContext:
         """See `Service.context`."""
@@ -407,6 +428,21 @@ class Application:
     def _is_own(self, path: Path) -> bool:
         real = path.resolve()
         return any(real.is_relative_to(folder.resolve()) for folder in self._own)
+
+
+def _within(seconds: float, future: "Future[T]") -> T:
+    """The result, from a client that may be slow. Raises ApplicationError where it stalls."""
+    try:
+        return future.result(seconds)
+    except TimeoutError:
+        future.cancel()
+        raise _stalled("sent of the backup") from None
+
+
+def _stalled(what: str) -> ApplicationError:
+    return ApplicationError(
+        f"nothing was {what} for {STALL:g} s", hint="Do it again over a connection that is quicker"
+    )
 
 
 def _interrupted() -> ApplicationError:

@@ -7,8 +7,8 @@ before it is whole (`CollectionRecord.building`).
 """
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ from data.discovery import Found
 from data.errors import RagAppError
 from rag_app.collections.catalogue import write_catalogue
 from rag_app.collections.leftovers import drop_originals, mark_provisional
-from rag_app.collections.stores import OpenStores
+from rag_app.collections.stores import CollectionBusy, OpenStores
 from rag_app.errors import ApplicationError
 from rag_app.ingestion.engine import IngestReport, OnProgress
 from rag_app.ingestion.identity import gone, identify
@@ -38,6 +38,9 @@ from retrieval.index.errors import (
 )
 from retrieval.index.fingerprint import IndexSpec, differences
 from retrieval.index.records import DocumentRecord
+
+WRITERS_PATIENCE = 3600.0
+"""Seconds that a change waits for another of the same collection: an ingestion may take long."""
 
 AwaitReaders = Callable[[], None]
 
@@ -243,9 +246,20 @@ class Indexes:
 
     # --- for whoever changes a collection by other means ---------------------------------------
 
-    def writing_to(self, name: str) -> threading.Lock:
-        """Held while a collection is changed, and by whoever needs it not to."""
-        return self._writing.setdefault(name, threading.Lock())
+    @contextmanager
+    def writing_to(self, name: str) -> Iterator[None]:
+        """Held while a collection is changed, and by whoever needs it not to.
+
+        Raises:
+            CollectionBusy: others held it for `WRITERS_PATIENCE`.
+        """
+        lock = self._writing.setdefault(name, threading.Lock())
+        if not lock.acquire(timeout=WRITERS_PATIENCE):
+            raise CollectionBusy(name, "somebody else is changing or backing it up")
+        try:
+            yield
+        finally:
+            lock.release()
 
     def all(self, name: str) -> list[PassageStore]:
         """All indexes of a collection, whole or not, by fingerprint."""

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 
+from rag_app.errors import ApplicationError
 from retrieval.index.base import PassageStore
 from retrieval.index.collections import Collections
 from retrieval.index.errors import UnknownCollection
@@ -16,8 +17,22 @@ _PAUSE = 0.01
 _PATIENCE = 10.0
 """Seconds that searches are waited for, where going on without them does no harm."""
 
+READERS_PATIENCE = 60.0
+"""Seconds that searches are waited for by whoever deletes what they read."""
+
 _Key = tuple[str, str]
 """Collection and fingerprint."""
+
+
+class CollectionBusy(ApplicationError):
+    """A collection cannot be changed now, since others are at work on it for long."""
+
+    def __init__(self, name: str, cause: str) -> None:
+        super().__init__(
+            f"collection {name!r} is busy",
+            cause=cause,
+            hint="Nothing was changed; do it again when they have ended",
+        )
 
 
 class OpenStores:
@@ -92,18 +107,26 @@ class OpenStores:
 
     @contextmanager
     def closed(
-        self, name: str, fingerprint: str | None = None, patience: float = float("inf")
+        self, name: str, fingerprint: str | None = None, force: bool = False
     ) -> Iterator[None]:
         """Wait until nobody reads an index, close it, and keep readers waiting meanwhile.
 
-        Without a fingerprint, all indexes of the collection.
+        Without a fingerprint, all indexes of the collection. Readers that stay for long are closed
+        out with `force`, at the end of the process.
+
+        Raises:
+            CollectionBusy: a reader stayed for long; nothing was closed.
         """
         with self._opening, self._noting:
             self._closing.add((name, fingerprint))
             keys = [key for key in self._stores if key == (name, fingerprint or key[1])]
         try:
-            deadline = time.monotonic() + patience
-            while any(self._readers[key] for key in keys) and time.monotonic() < deadline:
+            deadline = time.monotonic() + (_PATIENCE if force else READERS_PATIENCE)
+            while any(self._readers[key] for key in keys):
+                if time.monotonic() > deadline:
+                    if force:
+                        break
+                    raise CollectionBusy(name, "somebody is reading it")
                 time.sleep(_PAUSE)
             for key in keys:
                 with self._noting:
@@ -118,7 +141,7 @@ class OpenStores:
     def close(self) -> None:
         """Close all of them."""
         for name in {name for name, _ in self._stores}:
-            with self.closed(name, patience=_PATIENCE):
+            with self.closed(name, force=True):
                 pass
 
     @asynccontextmanager
