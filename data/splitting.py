@@ -2,6 +2,7 @@
 
 import re
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -434,7 +435,7 @@ class _Run:
         if self.cost(" ".join(row[i] for i in labels)) > self.limit // 4:
             labels = range(0)
         spans = cell_spans(line)
-        todo = [index for index in range(min(len(row), len(spans))) if row[index]]
+        todo = deque(index for index in range(min(len(row), len(spans))) if row[index])
         while todo:
             taken: list[int] = []
             while todo and (not taken or todo[0] == taken[-1] + 1):
@@ -442,7 +443,7 @@ class _Run:
                 shown = named_row([names[i] for i in columns], [row[i] for i in columns])
                 if taken and self.cost(shown) > self.limit:
                     break
-                taken.append(todo.pop(0))
+                taken.append(todo.popleft())
             columns = _with_labels(labels, taken)
             begin, end = at + spans[taken[0]][0], at + spans[taken[-1]][1]
             shown = named_row([names[i] for i in columns], [row[i] for i in columns])

@@ -42,7 +42,13 @@ def storage(tmp_path_factory, folder) -> Path:
     assert done.returncode == 3
     report = json.loads(done.stdout)
     assert report["collection"] == "default"
-    assert report["documents"] == {"added": 2, "updated": 0, "unchanged": 0, "failed": 1}
+    assert report["documents"] == {
+        "added": 2,
+        "updated": 0,
+        "unchanged": 0,
+        "removed": 0,
+        "failed": 1,
+    }
     assert report["passages"] > 2
     assert report["seconds"] > 0
     (failure,) = report["failures"]

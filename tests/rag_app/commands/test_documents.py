@@ -33,7 +33,13 @@ def test_both_engines_take_in_the_same(tmp_path, folder):
             "network": True,  # on loopback
         }
         report = document("ingest", folder, "--engine", engine, storage=storage, status=3, **more)
-        assert report["documents"] == {"added": 3, "updated": 0, "unchanged": 0, "failed": 1}
+        assert report["documents"] == {
+            "added": 3,
+            "updated": 0,
+            "unchanged": 0,
+            "removed": 0,
+            "failed": 1,
+        }
         hits = document("search", "harbour", "--top-k", "100", storage=storage)["hits"]
         found[engine] = [(hit["passage_id"], hit["text"], hit["score"]) for hit in hits]
     assert found["ray"] == found["local"]

@@ -100,7 +100,13 @@ def test_the_report_is_the_documents_of_the_command_line(store, folder, files):
     write(folder, {"d.pdf": "not a PDF"})
     told = take_in(store, folder, files).as_dict("papers")
     assert told["collection"] == "papers"
-    assert told["documents"] == {"added": 3, "updated": 0, "unchanged": 0, "failed": 1}
+    assert told["documents"] == {
+        "added": 3,
+        "updated": 0,
+        "unchanged": 0,
+        "removed": 0,
+        "failed": 1,
+    }
     assert told["passages"] == stored(store)
     assert told["failures"] == [
         {"source": "d.pdf", "reason": told["failures"][0]["reason"]},

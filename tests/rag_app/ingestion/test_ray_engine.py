@@ -133,7 +133,13 @@ def test_both_engines_write_the_same_and_report_the_same(both, tmp_path):
     assert ray.store._written == local.store._written
     assert records(ray) == records(local)
     assert reports[0] == reports[1]
-    assert reports[0]["documents"] == {"added": 22, "updated": 0, "unchanged": 0, "failed": 3}
+    assert reports[0]["documents"] == {
+        "added": 22,
+        "updated": 0,
+        "unchanged": 0,
+        "removed": 0,
+        "failed": 3,
+    }
     assert (reports[0]["passages"] > 2 * ROWS, reports[0]["truncated"]) == (True, 1)
     assert names(ray.originals) == names(local.originals)
     shares = [each.done for each in news]
@@ -147,7 +153,13 @@ def test_both_engines_write_the_same_and_report_the_same(both, tmp_path):
     reports = [told(ray.run(files, encoder=encoder)), told(local.run(files))]
     assert len(names(deaths)) == 1, "a worker was killed, and its work done again"
     assert reports[0] == reports[1]
-    assert reports[0]["documents"] == {"added": 1, "updated": 1, "unchanged": 21, "failed": 2}
+    assert reports[0]["documents"] == {
+        "added": 1,
+        "updated": 1,
+        "unchanged": 21,
+        "removed": 0,
+        "failed": 2,
+    }
     assert ray.store._written == local.store._written
     assert visible(ray.store) == visible(local.store)
     assert stored(ray.store) == stored(local.store)
