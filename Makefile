@@ -100,3 +100,9 @@ format: setup-dev
 
 clean:
 	rm -rf $(VENV) $(VLLM) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+
+# All kills, damage and full disks, instead of the slice that `make test` takes.
+adversity: $(VENV)/.ready-dev
+	RAG_APP_ADVERSITY_KILLS=500 $(BIN)/python -m pytest -q -s tests/adversity
+
+.PHONY: adversity
