@@ -24,6 +24,8 @@ from generation.server_errors import explain_failure, server_address
 from generation.thinking import ThinkingFilter
 
 INCLUDE_USAGE: Final[Mapping[str, Any]] = {"stream_options": {"include_usage": True}}
+_CHARACTERS_PER_TOKEN: Final = 24
+"""More than any tokeniser reaches over a whole answer; what exceeds it is cut."""
 _PASSAGES_WEIGHED: Final = 8
 """As many as the weights of `generation.answerability` were fitted with."""
 _LOGGER: Final = logging.getLogger(__name__)
@@ -52,8 +54,6 @@ class _Facts:
     def note(self, response: ChatResponse) -> None:
         """Take over what a streamed response says; later ones win."""
         raw = response.raw
-        self.raw_text.append(response.additional_kwargs.get("thinking_delta") or "")
-        self.raw_text.append(response.delta or "")
         usage = getattr(raw, "usage", None)
         prompt, completion = (
             getattr(usage, key, None) for key in ("prompt_tokens", "completion_tokens")
@@ -196,14 +196,22 @@ class LLMReader:
         import httpx
         import openai
 
+        room = self._budget.max_answer_tokens * _CHARACTERS_PER_TOKEN
         try:
             async with asyncio.timeout(self._deadline):
                 stream = await self._llm.astream_chat(messages, **self._call_arguments)
                 async for response in stream:
                     facts.note(response)
-                    thought = response.additional_kwargs.get("thinking_delta") or ""
-                    if thought or response.delta:
-                        pieces.put_nowait(_Piece(thought, response.delta or ""))
+                    thought = (response.additional_kwargs.get("thinking_delta") or "")[:room]
+                    room -= len(thought)
+                    text = (response.delta or "")[:room]
+                    room -= len(text)
+                    facts.raw_text += [thought, text]
+                    if thought or text:
+                        pieces.put_nowait(_Piece(thought, text))
+                    if room <= 0:  # the server does not keep to the limit that it was given
+                        facts.finish_reason = "length"
+                        break
         except (openai.OpenAIError, httpx.HTTPError, TimeoutError, ValueError) as error:
             explained = explain_failure(error, self._address, facts.model, self._deadline)
             if explained is error:

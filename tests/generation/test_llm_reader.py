@@ -404,6 +404,21 @@ async def test_any_llama_index_model_will_do():
     assert reading.completion_tokens > 0
 
 
+class Endless(Parrot):
+    """A model that sends one token of ten million characters, whatever it was asked for."""
+
+    @llm_completion_callback()
+    def stream_complete(self, prompt, formatted=False, **kwargs):
+        yield CompletionResponse(text="", delta="[1" * 5_000_000)
+
+
+async def test_an_answer_beyond_its_limit_is_cut():
+    stream = LLMReader(Endless(), TokenBudget(4000, 200)).read("Why?", PASSAGES)
+    _, reading = await read_all(stream)
+    assert reading.truncated
+    assert 200 < len(reading.text) <= 200 * 24
+
+
 class Broken(Parrot):
     """A model with a bug of its own."""
 
