@@ -4,16 +4,16 @@
 
 Data: XQuAD's 1,190 English questions over 240 paragraphs, parted in two by paragraph; SciFact and
 Cranfield (their questions with a relevant document among the first five found, parted in two by
-question); the 20 questions of the samples; 400 of OpenStax's questions. Weights and threshold come
-from the first halves and the samples, and every figure is of the second halves, which nothing was
-fitted or chosen on. Everything is searched with the application's defaults.
+question); the 20 questions of the samples; 400 of OpenStax's questions. ``--fit`` fits on the
+first halves and the samples, and every figure is of the second halves. Everything is searched with
+the application's defaults. `generation.fitted_weights` tells how the shipped weights came about.
 
 Quoting: conditional logit over the sentences of the passages found for a question, the right ones
 being those of its paragraph that hold the answer. Abstention: logistic regression; answerable are
 the questions on their own collections, and on XQuAD without a third of its paragraphs those whose
 paragraph stayed; not answerable are those whose paragraph was taken out, and the questions of one
 collection put to another. The threshold gives up `GIVEN_UP` of XQuAD's answerable questions.
-``--fit`` prints the weights as `generation.fitted_weights` holds them.
+The weights are printed as `generation.fitted_weights` holds them.
 """
 
 import asyncio

@@ -2,7 +2,7 @@
 
 Words are compared as stems without stop words and weighed by idf as in BM25 (Robertson and Spärck
 Jones), counted over the units at hand; in scripts without spaces pairs of characters take the place
-of words. `generation.quoting_weights` says what the numbers are worth.
+of words. `generation.fitted_weights` says what the numbers are worth.
 """
 
 import math
