@@ -28,10 +28,10 @@ def test_a_file_is_called_by_its_name_whatever_its_type(tmp_path):
 
 
 def test_a_folder_gives_sorted_relative_names_and_lists_what_it_cannot_read(tmp_path):
-    make(tmp_path, "z.md", "b/c.PDF", "a/x.txt", "b/photo.jpg")
+    make(tmp_path, "z.md", "b/c.PDF", "a/x.txt", "b/tune.mp3")
     found = discover([tmp_path])
     assert [each.source for each in found.files] == ["z.md", "a/x.txt", "b/c.PDF"]
-    assert found.ignored == (tmp_path / "b/photo.jpg",)
+    assert found.ignored == (tmp_path / "b/tune.mp3",)
 
 
 def test_hidden_files_and_symbolic_links_in_folders_are_skipped(tmp_path):

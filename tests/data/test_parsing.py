@@ -71,7 +71,7 @@ def test_the_owner_s_name_decides_and_is_shown(parser, tmp_path):
         ("a.txt", b"%PDF-1.7\n", "content is a PDF"),
         ("a.pdf", b"%PDF-1.7\nnothing of the kind", "damaged"),
         ("a.exe", b"MZ", "not supported"),
-        ("a.jsonl", b"{}\n", "line 1"),
+        ("a.jsonl", b"{}\n", "no text"),
     ],
 )
 def test_reasons_are_plain(parser, tmp_path, name, content, cause):
@@ -316,7 +316,7 @@ def test_answers_are_plain_json(tmp_path):
         {
             "loaded": [
                 ["heading", "# A", None, [], 1, None, "", "A", None],
-                ["paragraph", "\n\nfine", None, [], 0, None, "", "", None],
+                ["paragraph", "fine", None, [], 0, None, "\n\n", "", None],
             ]
         },
         {"end": True, "leaving": False},
