@@ -1,7 +1,7 @@
 """Tables on a page: those drawn with lines, and those whose columns are white space alone.
 
 Words and lines are known with their places (`data.loaders.page`), so this serves PDF text and
-scans alike. Measured against libraries: docs/decisions/0012-tables-in-pdf.md.
+scans alike. Measured against libraries: docs/decisions/0013-tables-in-pdf.md.
 """
 
 import re

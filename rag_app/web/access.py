@@ -1,6 +1,6 @@
 """Who may read and who may change: a token, a password, or a browser's signed cookie.
 
-The reasons for this design stand in docs/decisions/0012-who-may-change.md.
+The reasons for this design stand in docs/decisions/0015-who-may-change.md.
 """
 
 import base64
