@@ -57,6 +57,8 @@ _OWN = ("files", "collections", "models")
 """Folders of the storage folder that are never taken in, though a folder above them be."""
 STALL = 60.0
 """Seconds without a sign of a client that holds a collection, after which its work is given up."""
+_LONGEST_QUESTION = 100_000
+"""Characters; what is longer only costs time, as encoders read less than that."""
 _WRITERS = 32
 """Changes that may wait for one another; they cost threads, but only while they wait."""
 
@@ -452,6 +454,12 @@ def _interrupted() -> ApplicationError:
 def _asked(question: str) -> str:
     if not question.strip():
         raise ApplicationError("the question is empty", hint="Type a question")
+    if len(question) > _LONGEST_QUESTION:
+        raise ApplicationError(
+            "the question is too long",
+            cause=f"it has more than {_LONGEST_QUESTION:,} characters",
+            hint="Ask for less at once",
+        )
     return well_formed(question.strip())
 
 

@@ -3,6 +3,7 @@
 Bytes go between the lines: one of type `bytes` says how many follow it.
 """
 
+import json
 from collections.abc import AsyncGenerator, AsyncIterable, Hashable, Mapping
 from functools import cache
 from typing import Any, cast
@@ -38,12 +39,20 @@ class RemoteError(ApplicationError):
 def line(event: object) -> bytes:
     """One event, or one expected error, as a line of JSON."""
     if isinstance(event, RagAppError):
-        return orjson.dumps({"type": "error", "message": str(event)}) + b"\n"
+        return dumped({"type": "error", "message": str(event)}) + b"\n"
     for name, kind in _KINDS.items():
         if isinstance(event, kind):
             data = adapter(kind).dump_python(event, mode="json")
-            return orjson.dumps({"type": name, "data": data}) + b"\n"
+            return dumped({"type": name, "data": data}) + b"\n"
     raise TypeError(f"{type(event).__name__} is not sent over the wire")
+
+
+def dumped(message: Mapping[str, object]) -> bytes:
+    """As JSON in UTF-8, whatever its texts hold."""
+    try:
+        return orjson.dumps(message)
+    except TypeError:  # half a surrogate pair somewhere in a text, which no UTF-8 can hold
+        return json.dumps(message, ensure_ascii=False).encode("utf-8", "replace")
 
 
 def framed(event: object) -> bytes:

@@ -115,6 +115,11 @@ def refuse(
     return JSONResponse(body, status, headers)
 
 
+def printable(text: str) -> str:
+    """The text with what has no UTF-8, such as half a surrogate pair, replaced."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def too_large(scope: Scope, limit: float) -> Response:
     """The refusal of a body."""
     return refuse(scope, 413, f"the request is larger than {limit / MIB:.0f} MB")

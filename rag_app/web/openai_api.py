@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
-import orjson
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response, StreamingResponse
@@ -26,6 +25,8 @@ from generation.reading import TextDelta, ThinkingDelta
 from rag_app.errors import ApplicationError
 from rag_app.results import Answer, AskEvent, Trace
 from rag_app.service import Service
+from rag_app.web import wire
+from rag_app.web.gate import printable
 from rag_app.web.openai_requests import AnswerRequest, ChatRequest, CompletionRequest
 from rag_app.web.stop_sequences import StopSequences
 from retrieval.encoders.errors import EncoderUnavailableError
@@ -35,6 +36,8 @@ PREFIX: Final = "rag-app/"
 """Begins the names of models that search: the collection's name follows."""
 CLOSED_BOOK: Final = "closed-book"
 """The model that answers without searching."""
+_AT_ONCE: Final = 4
+"""Prompts of one request that are answered at the same time."""
 _NO_PASSAGES: Final = "default"
 """Stands for a collection where none is looked at."""
 
@@ -124,14 +127,25 @@ def _answers(service: Service) -> APIRouter:
         questions = body.questions()
         if body.stream:
             return await _streamed(_COMPLETION, body, _ask(service, body, questions[0]))
-        reading = [asyncio.ensure_future(_read(_ask(service, body, one))) for one in questions]
-        try:
-            return _whole(_COMPLETION, body, await asyncio.gather(*reading))
-        finally:
-            for one in reading:  # where one failed, nobody waits for the others
-                one.cancel()
+        return _whole(_COMPLETION, body, await _read_all(service, body, questions))
 
     return router
+
+
+async def _read_all(service: Service, body: AnswerRequest, questions: list[str]) -> list[Answer]:
+    """All answers, a few at a time, so that others are answered meanwhile."""
+    turn = asyncio.Semaphore(_AT_ONCE)
+
+    async def read(question: str) -> Answer:
+        async with turn:
+            return await _read(_ask(service, body, question))
+
+    reading = [asyncio.ensure_future(read(one)) for one in questions]
+    try:
+        return await asyncio.gather(*reading)
+    finally:
+        for one in reading:  # where one failed, nobody waits for the others
+            one.cancel()
 
 
 async def _ask(
@@ -160,7 +174,7 @@ async def _read(events: AsyncGenerator[AskEvent, None]) -> Answer:
     raise AssertionError("an answer ends what `Service.ask` yields")
 
 
-def _whole(form: _Form, body: AnswerRequest, answers: Iterable[Answer]) -> JSONResponse:
+def _whole(form: _Form, body: AnswerRequest, answers: Iterable[Answer]) -> Response:
     choices, usages = [], []
     for index, answer in enumerate(answers):
         stop = StopSequences(body.stops)
@@ -169,7 +183,8 @@ def _whole(form: _Form, body: AnswerRequest, answers: Iterable[Answer]) -> JSONR
         usages.append(_usage(answer.trace))
     usage = {name: sum(one[name] for one in usages) for name in usages[0]}
     frame = form.frame(body.model, streamed=False)
-    return JSONResponse({**frame, "choices": choices, "usage": usage})
+    whole = wire.dumped({**frame, "choices": choices, "usage": usage})
+    return Response(whole, media_type="application/json")
 
 
 async def _streamed(
@@ -181,9 +196,9 @@ async def _streamed(
     async def sent() -> AsyncIterator[bytes]:
         try:
             async for piece in _pieces(form, body, events):
-                yield b"data: " + orjson.dumps(piece) + b"\n\n"
+                yield b"data: " + wire.dumped(piece) + b"\n\n"
         except RagAppError as error:
-            yield b"data: " + orjson.dumps(_error(error)[1]) + b"\n\n"
+            yield b"data: " + wire.dumped(_error(error)[1]) + b"\n\n"
         else:
             yield b"data: [DONE]\n\n"
         finally:
@@ -269,7 +284,8 @@ def _error(error: Exception) -> tuple[int, dict[str, Any]]:
 
 
 def _body(message: str, kind: str, code: str | None = None) -> dict[str, Any]:
-    return {"error": {"message": message, "type": kind, "param": None, "code": code}}
+    error = {"message": printable(message), "type": kind, "param": None, "code": code}
+    return {"error": error}
 
 
 async def _explain(_: Request, error: Exception) -> JSONResponse:
@@ -287,6 +303,6 @@ async def _correct(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for these alone
     first = error.errors()[0]
     field = ".".join(map(str, first["loc"][1:]))
-    body = _body(f"{field}: {first['msg']}", "invalid_request_error")
-    body["error"]["param"] = field
+    body = _body(printable(f"{field}: {first['msg']}"), "invalid_request_error")
+    body["error"]["param"] = printable(field)
     return JSONResponse(body, status_code=400)

@@ -1,17 +1,22 @@
 """Requests of OpenAI's API: what of them is understood, and what is refused.
 
-Sampling (`temperature`, `seed`, `max_tokens` ...) is ignored: the application's settings say how
-its models are asked.
+Sampling (`temperature`, `max_tokens` ...) is checked and then ignored: the application's settings
+say how its models are asked.
 """
 
-from typing import Any, Final, Literal
+from collections.abc import Iterable
+from typing import Annotated, Any, Final, Literal
 
 from llama_index.core.base.llms.types import ChatMessage, MessageRole
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from rag_app.errors import ApplicationError
 from rag_app.service import QueryOptions
 
+_MOST_PROMPTS: Final = 128
+_MOST_CHARACTERS: Final = 400_000
+"""Of all texts of a request, about 100,000 tokens."""
+_MOST_STOPS: Final = 16
 _NO_LIKELIHOOD: Final = (
     "An answer comes out of a whole pipeline, which has no likelihood. Use tasks that let the model"
     " write (output_type generate_until), not those that compare likelihoods (multiple_choice)"
@@ -55,11 +60,17 @@ class _StreamOptions(BaseModel):
 class AnswerRequest(BaseModel):
     """What both kinds of requests have in common; fields that are not named here are ignored."""
 
-    model: str
+    model: str = Field(max_length=200)
     stream: bool = False
     stream_options: _StreamOptions | None = None
-    stop: str | list[str] | None = None
-    n: int | None = None
+    stop: str | Annotated[list[str], Field(max_length=_MOST_STOPS)] | None = None
+    n: int | None = Field(None, ge=1)
+    max_tokens: int | None = Field(None, ge=1)
+    max_completion_tokens: int | None = Field(None, ge=1)
+    temperature: float | None = Field(None, ge=0, le=2)
+    top_p: float | None = Field(None, ge=0, le=1)
+    presence_penalty: float | None = Field(None, ge=-2, le=2)
+    frequency_penalty: float | None = Field(None, ge=-2, le=2)
     options: QueryOptions = QueryOptions()
 
     @property
@@ -72,6 +83,15 @@ class AnswerRequest(BaseModel):
         """Whether a stream ends with the tokens used."""
         return bool(self.stream_options and self.stream_options.include_usage)
 
+    def require_length(self, texts: Iterable[str]) -> None:
+        """Raise Refused where all texts together are too long."""
+        if sum(map(len, texts)) > _MOST_CHARACTERS:
+            raise Refused(
+                "the request is too long",
+                cause=f"it has more than {_MOST_CHARACTERS:,} characters of text",
+                hint="Send less at once",
+            )
+
     def refuse(self, **unwanted: object) -> None:
         """Raise Refused for the first of these that is asked for."""
         for name, value in {"n": (self.n or 1) > 1, **unwanted}.items():
@@ -82,7 +102,7 @@ class AnswerRequest(BaseModel):
 class ChatRequest(AnswerRequest):
     """A conversation whose last turn is the question."""
 
-    messages: list[_Message]
+    messages: list[_Message] = Field(max_length=1000)
     logprobs: bool | None = None
     tools: list[Any] | None = None
     response_format: dict[str, Any] | None = None
@@ -95,6 +115,7 @@ class ChatRequest(AnswerRequest):
         """
         wants_form = (self.response_format or {}).get("type", "text") != "text"
         self.refuse(logprobs=self.logprobs, tools=self.tools, response_format=wants_form)
+        self.require_length(turn.text() for turn in self.messages)
         turns = [turn for turn in self.messages if turn.role in {"user", "assistant"}]
         if not turns or self.messages[-1].role != "user":
             raise Refused("the last message has to be the user's: it is the question")
@@ -109,7 +130,7 @@ class CompletionRequest(AnswerRequest):
     logprobs: int | None = None
     echo: bool = False
     suffix: str | None = None
-    best_of: int | None = None
+    best_of: int | None = Field(None, ge=1)
 
     def questions(self) -> list[str]:
         """The questions. Raises Refused for tokens, and for what is not offered."""
@@ -123,6 +144,11 @@ class CompletionRequest(AnswerRequest):
                 "prompts have to be text, not tokens: a pipeline has no tokenizer of its own",
                 hint="lm-evaluation-harness: --model_args tokenized_requests=False",
             )
+        if len(texts) > _MOST_PROMPTS:
+            raise Refused(
+                f"more than {_MOST_PROMPTS} prompts", hint="Send them in several requests"
+            )
+        self.require_length(texts)
         if self.stream and len(texts) > 1:
             raise Refused("several prompts cannot be streamed", hint="Send them one by one")
         return texts

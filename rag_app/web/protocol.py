@@ -13,7 +13,6 @@ HEAD_SECONDS: Final = 10.0
 STALLED_SECONDS: Final = 30.0
 """For each further piece of a body, and for a client to read what is sent to it."""
 _PIECE: Final = 64 * 1024
-_LOOK: Final = 1.0
 _MOST: Final = 512
 """Connections at once; the oldest that asks for nothing makes room for a new one."""
 
@@ -34,7 +33,7 @@ class SteadyProtocol(H11Protocol):
     """
 
     most = _MOST
-    head_seconds, stalled_seconds = HEAD_SECONDS, STALLED_SECONDS
+    head_seconds, stalled_seconds, look_seconds = HEAD_SECONDS, STALLED_SECONDS, 1.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection in, if there is room."""
@@ -42,7 +41,7 @@ class SteadyProtocol(H11Protocol):
         self._waits_for: tuple[str, int] = ("head", 0)
         self._received = 0
         super().connection_made(transport)  # type: ignore[arg-type]
-        self._timer = self.loop.call_later(_LOOK, self._look)
+        self._timer = self.loop.call_later(self.look_seconds, self._look)
         if len(self.connections) > self.most:
             self._make_room()
 
@@ -72,7 +71,7 @@ class SteadyProtocol(H11Protocol):
         if waits_for[0] and now - self._since > patience:
             self.transport.abort()
             return
-        self._timer = self.loop.call_later(_LOOK, self._look)
+        self._timer = self.loop.call_later(self.look_seconds, self._look)
 
     def _state(self) -> tuple[str, int]:
         """What is awaited of the client, and how far it has come; nothing while we work."""

@@ -20,7 +20,7 @@ from rag_app.service import Service
 from rag_app.settings import Server
 from rag_app.web.access import Access
 from rag_app.web.api import api
-from rag_app.web.gate import LOOPBACK, Gate
+from rag_app.web.gate import LOOPBACK, Gate, printable
 from rag_app.web.openai_api import openai_api
 from retrieval.index.errors import DiskFull
 
@@ -78,7 +78,7 @@ def create_app(
 
 async def _explain(_: Request, error: Exception) -> JSONResponse:
     status = HTTPStatus.INSUFFICIENT_STORAGE if isinstance(error, DiskFull) else 400
-    return JSONResponse({"message": str(error)}, status_code=status)
+    return JSONResponse({"message": printable(str(error))}, status_code=status)
 
 
 async def _refuse(_: Request, error: Exception) -> JSONResponse:
@@ -92,7 +92,7 @@ async def _correct(_: Request, error: Exception) -> JSONResponse:
     problems = (
         f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors()
     )
-    return JSONResponse({"message": "; ".join(problems)}, status_code=422)
+    return JSONResponse({"message": printable("; ".join(problems))}, status_code=422)
 
 
 def _listing(service: Service) -> Readiness:

@@ -13,6 +13,7 @@ from rag_app.remote.service import RemoteService
 from rag_app.service import Service
 from rag_app.settings import Server
 from rag_app.web.access import Access
+from rag_app.web.protocol import SteadyProtocol
 from rag_app.web.server import create_app
 
 TOKEN = "the-token"
@@ -33,7 +34,7 @@ class Served:
 
 def listening() -> socket.socket:
     """A socket on a free port."""
-    listener = socket.socket()
+    listener = socket.socket(proto=socket.IPPROTO_TCP)  # or asyncio leaves Nagle on
     listener.bind(("127.0.0.1", 0))
     return listener
 
@@ -49,11 +50,14 @@ async def serving(
     server: Server | None = None,
     listener: socket.socket | None = None,
     readiness: Readiness | None = None,
+    protocol: type[SteadyProtocol] = SteadyProtocol,
 ) -> AsyncIterator[Served]:
     """Serve until the context ends, which closes the service."""
     listener = listener or listening()
     app = create_app(service, access or Access(TOKEN), server or Server(), readiness)
-    config = uvicorn.Config(app, log_level="critical", ws="none", timeout_graceful_shutdown=1)
+    config = uvicorn.Config(
+        app, http=protocol, log_level="critical", ws="none", timeout_graceful_shutdown=1
+    )
     running = uvicorn.Server(config)
     task = asyncio.create_task(running.serve(sockets=[listener]))
     while not running.started:  # noqa: ASYNC110 - uvicorn has no event for it

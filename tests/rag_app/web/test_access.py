@@ -1,0 +1,102 @@
+import logging
+import stat
+from pathlib import Path
+
+import pytest
+from starlette.requests import HTTPConnection
+
+from rag_app.web.access import Access, Throttle, stored_secret
+
+SECRET = b"s" * 32
+
+
+def connection(host: str = "10.0.0.7", **headers: str) -> HTTPConnection:
+    sent = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    return HTTPConnection({"type": "http", "headers": sent, "client": (host, 1)})
+
+
+def cookie(access: Access, value: str) -> HTTPConnection:
+    return connection(Cookie=f"{access.cookie}={value}")
+
+
+def test_a_browser_that_has_shown_the_key_is_known_after_a_restart() -> None:
+    first, later = Access("token", secret=SECRET), Access("another-token", secret=SECRET)
+    assert first.knows_key(later.key)
+    value = first.new_visitor()
+    assert len(later.visitor(cookie(later, value))) == 32
+    assert later.may_change(cookie(later, value))
+
+
+def test_a_cookie_cannot_be_made_up() -> None:
+    access = Access(secret=SECRET)
+    value = access.new_visitor()
+    other = ("0" if value[0] != "0" else "1") + value[1:]
+    for spoilt in (value[:-1], other, "", value + "0", value.replace(".", ""), "a.1.b"):
+        assert not access.may_change(cookie(access, spoilt))
+
+
+def test_a_cookie_ends_with_its_month_its_password_and_its_secret(monkeypatch) -> None:
+    access = Access(user="admin", password="the-password", secret=SECRET)
+    value = access.new_visitor()
+    for other in (
+        Access(user="admin", password="another-one", secret=SECRET),
+        Access(user="admin", password="the-password", secret=b"t" * 32),
+    ):
+        assert not other.may_read(connection(Cookie=f"{other.cookie}={value}"))
+    assert access.may_read(cookie(access, value))
+    monkeypatch.setattr("time.time", lambda: 4e9)
+    assert not access.may_read(cookie(access, value))
+
+
+def test_with_a_password_no_key_opens_anything() -> None:
+    access = Access(user="admin", password="the-password", secret=SECRET)
+    assert access.key == ""
+    assert not access.knows_key("")
+    assert not access.knows_key(Access(secret=SECRET).key)
+
+
+def test_wrong_passwords_are_logged_without_themselves(caplog) -> None:
+    access = Access(user="admin", password="the-password")
+    with caplog.at_level(logging.WARNING):
+        assert not access.log_in(connection(), "admin", "a-guess")
+        assert not access.may_read(connection(Authorization="Bearer another-guess"))
+    assert caplog.text.count("wrong password from 10.0.0.7") == 2
+    assert "guess" not in caplog.text
+    assert access.log_in(connection(), "admin", "the-password")
+
+
+def test_many_wrong_passwords_close_the_door_for_a_while_to_that_address_alone() -> None:
+    now = [0.0]
+    throttle = Throttle(free=3, longest=8, clock=lambda: now[0])
+    access = Access(user="admin", password="the-password", throttle=throttle)
+    for _ in range(3):
+        assert not access.log_in(connection(), "admin", "a-guess")
+    assert access.wait(connection()) == 1
+    assert not access.log_in(connection(), "admin", "the-password"), "right, but too soon"
+    assert access.log_in(connection("10.0.0.8"), "admin", "the-password")
+    now[0] = 1.0
+    assert not access.log_in(connection(), "admin", "a-guess")
+    assert access.wait(connection()) == 2
+    now[0] = 3.0
+    assert access.log_in(connection(), "admin", "the-password")
+    assert access.wait(connection()) == 0
+
+
+def test_the_wait_grows_to_its_limit_and_no_further() -> None:
+    throttle = Throttle(free=0, longest=60, clock=lambda: 0.0)
+    for _ in range(5000):
+        throttle.blame("a")
+    assert throttle.wait("a") == 60
+
+
+def test_the_secret_is_kept_and_belongs_to_its_user(tmp_path: Path) -> None:
+    secret = stored_secret(tmp_path / "storage")
+    assert len(secret) == 32
+    path = tmp_path / "storage" / "browser.key"
+    path.chmod(0o644)
+    assert stored_secret(tmp_path / "storage") == secret
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    path.unlink()
+    path.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match="symbolic"):
+        stored_secret(tmp_path / "storage")
