@@ -1,13 +1,12 @@
 """The application's HTTP API: one route a method of `Service`, streams as lines of JSON."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
-from fastapi.responses import StreamingResponse
 from fastapi.routing import APIRoute
 from llama_index.core.base.llms.types import ChatMessage, MessageRole
 from pydantic import BaseModel, ConfigDict
@@ -27,6 +26,7 @@ from rag_app.results import (
 from rag_app.service import QueryOptions, Service
 from rag_app.web.access import Access
 from rag_app.web.gate import UNKNOWN
+from rag_app.web.streams import ClosingStream
 
 _COLLECTION = "/collections/{name}"
 
@@ -131,7 +131,7 @@ def _reading(service: Service) -> APIRouter:
         return await service.context(name, passage_id)
 
     @router.post(_COLLECTION + "/passages")
-    async def passages(name: str, body: IndexBody) -> StreamingResponse:
+    async def passages(name: str, body: IndexBody) -> ClosingStream:
         return _streamed(service.passages(name, body.encoder))
 
     @router.post(_COLLECTION + "/search")
@@ -140,7 +140,7 @@ def _reading(service: Service) -> APIRouter:
         return Response(wire.line(found), media_type=wire.MEDIA_TYPE)
 
     @router.post(_COLLECTION + "/ask")
-    async def ask(name: str, body: AskBody) -> StreamingResponse:
+    async def ask(name: str, body: AskBody) -> ClosingStream:
         history = [ChatMessage(role=MessageRole(t.role), content=t.content) for t in body.history]
         return _streamed(service.ask(name, body.question, history, body.options))
 
@@ -158,20 +158,20 @@ def _changing(router: APIRouter, service: Service) -> None:
         return {"deleted": await service.delete_document(name, source)}
 
     @router.post(_COLLECTION + "/ingest")
-    async def ingest(name: str, body: IngestBody) -> StreamingResponse:
+    async def ingest(name: str, body: IngestBody) -> ClosingStream:
         work = partial(service.ingest, name, body.paths, encoder=body.encoder, sync=body.sync)
         return _streamed(_progressing(work))
 
     @router.post(_COLLECTION + "/rebuild")
-    async def rebuild(name: str) -> StreamingResponse:
+    async def rebuild(name: str) -> ClosingStream:
         return _streamed(_progressing(partial(service.rebuild_collection, name)))
 
     @router.post(_COLLECTION + "/repair")
-    async def repair(name: str) -> StreamingResponse:
+    async def repair(name: str) -> ClosingStream:
         return _streamed(_progressing(partial(service.repair_collection, name)))
 
     @router.post(_COLLECTION + "/indexes")
-    async def build(name: str, body: IndexBody) -> StreamingResponse:
+    async def build(name: str, body: IndexBody) -> ClosingStream:
         return _streamed(_progressing(partial(service.build_index, name, body.encoder)))
 
     @router.put(_COLLECTION + "/active")
@@ -187,7 +187,7 @@ def _changing(router: APIRouter, service: Service) -> None:
 
 def _copying(router: APIRouter, service: Service) -> None:
     @router.post("/backup")
-    async def backup(body: BackupBody) -> StreamingResponse:
+    async def backup(body: BackupBody) -> ClosingStream:
         return _streamed(service.backup(body.collections))
 
     @router.post("/restore")
@@ -206,17 +206,15 @@ def _copying(router: APIRouter, service: Service) -> None:
                 pass
 
 
-def _streamed(events: AsyncGenerator[Any, None]) -> StreamingResponse:
-    async def lines() -> AsyncIterator[bytes]:
+def _streamed(events: AsyncGenerator[Any, None]) -> ClosingStream:
+    async def lines() -> AsyncGenerator[bytes, None]:
         try:
             async for event in events:
                 yield wire.framed(event)
         except RagAppError as error:
             yield wire.line(error)
-        finally:
-            await events.aclose()
 
-    return StreamingResponse(lines(), media_type=wire.MEDIA_TYPE)
+    return ClosingStream(lines(), events, wire.MEDIA_TYPE)
 
 
 async def _progressing(

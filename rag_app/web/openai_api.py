@@ -7,7 +7,7 @@ See docs/interoperability.md for what is taken, what is ignored and what is refu
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.responses import JSONResponse, Response
 from llama_index.core.base.llms.types import ChatMessage
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
@@ -23,12 +23,13 @@ from data.errors import RagAppError
 from generation.errors import QuestionTooLong, ReaderUnavailable
 from generation.reading import TextDelta, ThinkingDelta
 from rag_app.errors import ApplicationError
+from rag_app.remote import wire
 from rag_app.results import Answer, AskEvent, Trace
 from rag_app.service import Service
-from rag_app.web import wire
 from rag_app.web.gate import printable
 from rag_app.web.openai_requests import AnswerRequest, ChatRequest, CompletionRequest
 from rag_app.web.stop_sequences import StopSequences
+from rag_app.web.streams import ClosingStream
 from retrieval.encoders.errors import EncoderUnavailableError
 from retrieval.index.errors import BadCollectionName, UnknownCollection
 
@@ -189,11 +190,11 @@ def _whole(form: _Form, body: AnswerRequest, answers: Iterable[Answer]) -> Respo
 
 async def _streamed(
     form: _Form, body: AnswerRequest, events: AsyncGenerator[AskEvent, None]
-) -> StreamingResponse:
+) -> ClosingStream:
     """The answer as it comes; what fails before passages are found is still an error status."""
     await anext(events)
 
-    async def sent() -> AsyncIterator[bytes]:
+    async def sent() -> AsyncGenerator[bytes, None]:
         try:
             async for piece in _pieces(form, body, events):
                 yield b"data: " + wire.dumped(piece) + b"\n\n"
@@ -201,10 +202,8 @@ async def _streamed(
             yield b"data: " + wire.dumped(_error(error)[1]) + b"\n\n"
         else:
             yield b"data: [DONE]\n\n"
-        finally:
-            await events.aclose()
 
-    return StreamingResponse(sent(), media_type="text/event-stream")
+    return ClosingStream(sent(), events, "text/event-stream")
 
 
 async def _pieces(

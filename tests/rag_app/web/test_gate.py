@@ -1,18 +1,19 @@
 """What is refused before a body is read, and what ends when its client leaves."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 import httpx
 import pytest
 from fastapi import Request
 from starlette.applications import Starlette
-from starlette.responses import PlainTextResponse, StreamingResponse
+from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from rag_app.settings import Server
 from rag_app.web.access import Access
 from rag_app.web.gate import Gate
+from rag_app.web.streams import ClosingStream
 
 PASSWORD = {"Authorization": "Bearer the-password"}
 
@@ -54,17 +55,18 @@ class Behind:
             self.ended.set()
         return PlainTextResponse("never")
 
-    async def stream(self, request: Request) -> StreamingResponse:
-        async def pieces() -> AsyncIterator[str]:
+    async def stream(self, request: Request) -> ClosingStream:
+        async def endless() -> AsyncGenerator[bytes, None]:
             try:
                 while True:
                     self.begun.set()
-                    yield "piece"
+                    yield b"piece"
                     await asyncio.sleep(0)
             finally:
                 self.ended.set()
 
-        return StreamingResponse(pieces())
+        pieces = endless()
+        return ClosingStream(pieces, pieces, "text/plain")
 
     async def ask(self, method: str, path: str, body: object = None, **headers: str):
         transport = httpx.ASGITransport(self.app)
