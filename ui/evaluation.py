@@ -238,7 +238,10 @@ def _below(folder: Path | None, name: str) -> Path:
             cause="server.data_dir, the folder that data sets are looked for in, is not set",
             hint="Set RAG_APP_SERVER__DATA_DIR, or use `rag-app eval`",
         )
-    path = (folder / name).resolve()
-    if "\x00" in name or not name or not path.is_relative_to(folder.resolve()) or not path.exists():
-        raise ApplicationError(f"there is no data set {name!r} in the folder of data sets")
-    return path
+    try:
+        path = (folder / name).resolve()
+        if name and path.is_relative_to(folder.resolve()) and path.exists():
+            return path
+    except (OSError, ValueError):  # no name that a file can have
+        pass
+    raise ApplicationError(f"there is no data set {name!r} in the folder of data sets")

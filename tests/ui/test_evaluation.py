@@ -23,7 +23,14 @@ def model() -> Iterator[OpenAIServer]:
 
 
 @pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory, model: OpenAIServer) -> Iterator[RunningApp]:
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("data-sets")
+
+
+@pytest.fixture(scope="module")
+def app(
+    tmp_path_factory: pytest.TempPathFactory, model: OpenAIServer, data_dir: Path
+) -> Iterator[RunningApp]:
     require_chromium()
     running = RunningApp(
         tmp_path_factory.mktemp("storage"),
@@ -31,6 +38,7 @@ def app(tmp_path_factory: pytest.TempPathFactory, model: OpenAIServer) -> Iterat
         RAG_APP_LLM__API_BASE=model.url,
         RAG_APP_LLM__MODEL=model.model,
         RAG_APP_READER__KIND="llm",
+        RAG_APP_SERVER__DATA_DIR=str(data_dir),
     )
     yield running
     running.stop()
@@ -109,21 +117,20 @@ def test_retrievers_are_compared_on_ones_own_documents_and_the_report_is_read(
 
 
 def test_a_run_is_stopped_and_taken_up_again(
-    browse: Callable[..., Browser], model: OpenAIServer, tmp_path: Path
+    browse: Callable[..., Browser], model: OpenAIServer, data_dir: Path
 ) -> None:
     lines = (
         {"id": str(n), "question": f"What is {n} + 1?", "choices": [str(n + 1), "7", "8", "9"],
          "answer_idx": 0}
         for n in range(QUESTIONS)
     )  # fmt: skip
-    questions = tmp_path / "sums.jsonl"
-    questions.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (data_dir / "sums.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     model.replies = [Reply("The answer is A.", hang_after=0)]
     page = browse()
     choose(page, "subject", "Multiple-choice")
     page.until(lambda: "own documents" in page.one("#measured input").get_attribute("value"))
     choose(page, "measured", "samples")
-    write(page, "dataset", str(questions))
+    write(page, "dataset", "sums.jsonl")
     page.click("#start")
     page.until(lambda: "0 of" in page.text("#now"), "nothing is under way", 60)
     page.click("#start")
@@ -138,15 +145,19 @@ def test_a_run_is_stopped_and_taken_up_again(
     assert page.complaints() == []
 
 
-def test_what_cannot_be_measured_is_explained(browse: Callable[..., Browser]) -> None:
+def test_what_cannot_be_measured_is_explained(
+    browse: Callable[..., Browser], data_dir: Path
+) -> None:
+    (data_dir / "empty").mkdir()
     page = browse()
     choose(page, "subject", "public collection")
-    write(page, "dataset", "")
-    page.click("#start")
-    page.until(lambda: "no data set is named" in page.text("#evaluation-status"))
-    write(page, "dataset", "/nothing/here")
+    for outside in ("", "/etc", "..", "a" * 300):
+        write(page, "dataset", outside)
+        page.click("#start")
+        page.until(lambda: f"no data set {outside!r}" in page.text("#evaluation-status"))  # noqa: B023
+    write(page, "dataset", "empty")
     page.click("#start")
     ended(page, "failed")
-    assert "/nothing/here" in page.text("#past .run.failed .error")
+    assert "empty" in page.text("#past .run.failed .error")
     page.driver.refresh()
     page.until(lambda: page.all("#past .run.failed"), "the page stays where it was")
