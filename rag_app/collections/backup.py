@@ -39,7 +39,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from rag_app.collections.archive import ArchiveWriter, DamagedBackup, Member, members
 from rag_app.collections.indexes import Indexes
-from rag_app.collections.leftovers import mark_provisional
+from rag_app.collections.leftovers import mark_provisional, unmark_provisional
 from rag_app.collections.stores import OpenStores
 from rag_app.errors import ApplicationError
 from rag_app.ingestion.engine import OnProgress, Progress
@@ -416,6 +416,7 @@ class _Draft:
             return
         for path in self._kept:
             path.unlink(missing_ok=True)
+        unmark_provisional(self._originals.folder)
         with suppress(OSError):  # not empty, or not there
             self._originals.folder.rmdir()
         with suppress(RetrievalError):  # the server is gone, which the error at hand says already

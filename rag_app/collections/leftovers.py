@@ -20,6 +20,11 @@ def mark_provisional(originals: Path) -> None:
         (originals / _MARK).touch()
 
 
+def unmark_provisional(originals: Path) -> None:
+    """Take the note away: the drop or restore is over."""
+    (originals / _MARK).unlink(missing_ok=True)
+
+
 def drop_originals(originals: Path) -> None:
     """Delete the originals of a collection that is gone, the mark last."""
     catalogue_path(originals).unlink(missing_ok=True)
@@ -44,7 +49,7 @@ def sweep(storage: Path, collections: Collections) -> None:
                 scratch.unlink()
         if (folder / _MARK).exists() and folder.name not in names:
             drop_originals(folder)
-        (folder / _MARK).unlink(missing_ok=True)
+        unmark_provisional(folder)
 
 
 def leftovers(storage: Path, collections: Collections) -> tuple[int, list[str]]:

@@ -144,6 +144,7 @@ async def test_all_that_can_be_seen_comes_back(application, folder, elsewhere, s
         assert await seen(third) == before
     originals = files(settings.storage.path / "files")
     assert files(settings.storage.path.parent / "third" / "files") == originals
+    assert originals.pop("c.jsonl"), "the catalogue, beside them"
     assert len(originals) == 4, "one content under two endings"
 
 
