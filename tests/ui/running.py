@@ -16,7 +16,7 @@ import httpx
 READY = re.compile(r"rag-app is ready at (http://\S+)")
 _OPEN = re.compile(r"Open (http://\S+) in a browser")
 PASSWORD = "RAG_APP_SERVER__PASSWORD"
-_PATIENCE = 60.0
+_PATIENCE = 180.0
 
 
 def environment(storage: Path, **settings: str) -> dict[str, str]:
@@ -66,7 +66,7 @@ class RunningApp:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         if not self._ready.wait(_PATIENCE) or not self.address:
-            self.process.kill()
+            self.stop(signal.SIGKILL)
             raise AssertionError(f"the application did not get ready: {self.lines}")
         self.seconds = time.monotonic() - start
 

@@ -69,7 +69,7 @@ def test_a_person_uploads_asks_and_reads_the_evidence(
 ) -> None:
     model.replies = [Reply(ANSWER, piece=6, delay=0.02)]
     page = browse()
-    page.until(lambda: page.all(".offer"), "the samples did not come")
+    page.until(lambda: page.all(".offer"), "the samples did not come", 60)
     page.new_collection("word-processing")
     page.until(lambda: page.text("#documents") == "No documents yet.")
     documents = shared_data / "documents"
@@ -89,8 +89,8 @@ def test_a_person_uploads_asks_and_reads_the_evidence(
     assert len(hits) >= 5
     ranks = page.text(".hit .ranks")
     assert all(name in ranks for name in ("dense", "BM25", "fused"))
-    page.click("#turns .cite")
-    page.until(lambda: page.text("mark"))
+    page.click("#turns .cite[data-n='2']")
+    page.until(lambda: "magnetic tape" in page.text("mark"))
     assert page.text(".passage h3") == "multi_page.pdf"
     assert "page" in page.text(".passage .where")
     marks = page.run("return [...document.querySelectorAll('.page mark')].map(m => m.textContent)")

@@ -42,7 +42,7 @@ def test_a_question_and_a_follow_up_travel_through_all_stages(
     page = Browser(tmp_path / "profile", WIDE)
     try:
         page.open(app.page)
-        page.until(lambda: page.all(".offer"), "the samples did not come")
+        page.until(lambda: page.all(".offer"), "the samples did not come", 60)
         for asked, question in enumerate(["What is wet stacking?", "And why?"], start=1):
             page.ask(question)
             assert len(page.wait_for_answers(asked)) == asked
