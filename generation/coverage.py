@@ -32,5 +32,20 @@ def citation_coverage(text: str) -> float | None:
 
 def claims(text: str) -> list[str]:
     """The sentences of an answer that claim something, each with its citations ``[n]`` inside."""
+    return [claim for line in claims_by_line(text) for claim in line]
+
+
+def claims_by_line(text: str) -> list[list[str]]:
+    """Those sentences in groups: a new one where a line ends between two of them."""
     text = _BEHIND.sub(r"\g<cited>\g<stop> ", text)
-    return [s for start, end in split_sentences(text) if _CLAIM.fullmatch(s := text[start:end])]
+    lines: list[list[str]] = []
+    last = 0
+    for start, end in split_sentences(text):
+        if not _CLAIM.fullmatch(claim := text[start:end]):
+            continue
+        if lines and "\n" not in text[last:start]:
+            lines[-1].append(claim)
+        else:
+            lines.append([claim])
+        last = end
+    return lines

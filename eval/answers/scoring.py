@@ -4,16 +4,18 @@ Citation precision and recall are those of ALCE (Gao et al., EMNLP 2023,
 https://arxiv.org/abs/2305.14627) with a stricter test in the place of its entailment model: a
 passage bears a sentence out where it holds the sentence's quotations word for word. A sentence
 without quotation marks that stands in a passage as it is, as the reader without a model writes, is
-its own quotation. A paraphrase cannot be looked up: it counts as not borne out, and `unquoted` says
-how many there are.
+its own quotation; without a citation, it is borne out if it stands in a passage that the next
+sentence with one in the same line cites, since a reader may quote several sentences and cite them
+once, at their end. A paraphrase cannot be looked up: it counts as not borne out, and `unquoted`
+says how many there are.
 """
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from generation.coverage import claims
+from generation.coverage import claims_by_line
 
 _CITATION = re.compile(r"\[(\d{1,3})\]")
 _QUOTATION = re.compile(r"\"([^\"]+)\"|“([^”]+)”|„([^“”]+)[“”]|«([^»]+)»|»([^«]+)«")
@@ -28,7 +30,8 @@ class Evidence:
 
     Attributes:
         claims: sentences that say something.
-        borne_out: of them, those whose quotations all stand in passages that they cite.
+        borne_out: of them, those whose quotations all stand in passages that they cite, and those
+            that cite nothing and stand as they are in a passage that is cited behind them.
         unquoted: of them, those that quote nothing, so that nothing can be looked up.
         citations: made by sentences that quote.
         right_citations: of them, those whose passage holds a quotation of the sentence.
@@ -56,19 +59,34 @@ def evidence(text: str, cited: Mapping[int, str], found: Sequence[str]) -> Evide
     passages = {number: _plain(passage) for number, passage in cited.items()}
     everything = [*passages.values(), *map(_plain, found)]
     total = borne_out = unquoted = citations = right = quotes = true = 0
-    for sentence in claims(text):
+    for sentence, behind in _with_citations_behind(text):
         total += 1
         quoted = _quotations(sentence, everything)
         if not quoted:
             unquoted += 1
             continue
-        own = [passages.get(int(n), "") for n in dict.fromkeys(_CITATION.findall(sentence))]
+        own = [passages.get(n, "") for n in _cited(sentence)]
         quotes += len(quoted)
         true += sum(any(quote in passage for passage in everything) for quote in quoted)
         citations += len(own)
         right += sum(any(quote in passage for quote in quoted) for passage in own)
-        borne_out += all(any(quote in passage for passage in own) for quote in quoted)
+        if own:
+            borne_out += all(any(quote in passage for passage in own) for quote in quoted)
+        else:
+            borne_out += any(_plain(sentence) in passages.get(n, "") for n in behind)
     return Evidence(total, borne_out, unquoted, citations, right, quotes, true)
+
+
+def _with_citations_behind(text: str) -> Iterator[tuple[str, list[int]]]:
+    """Each sentence, and what the next sentence of its line that cites anything cites."""
+    for line in claims_by_line(text):
+        cited = [_cited(sentence) for sentence in line]
+        for place, sentence in enumerate(line):
+            yield sentence, next(filter(None, cited[place + 1 :]), [])
+
+
+def _cited(sentence: str) -> list[int]:
+    return [int(n) for n in dict.fromkeys(_CITATION.findall(sentence))]
 
 
 def _quotations(sentence: str, passages: Sequence[str]) -> list[str]:

@@ -13,7 +13,7 @@ from retrieval.training.pairs import Passage
 
 def unit(hit: Hit) -> str:
     """What relevance goes by: a pre-cut passage itself, or else the document."""
-    return hit.passage_id or hit.source
+    return hit.record_id or hit.source
 
 
 async def passages(

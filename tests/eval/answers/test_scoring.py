@@ -1,5 +1,6 @@
 """Quotations are looked up; what cannot be looked up is never counted as true."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -43,6 +44,40 @@ def test_a_citation_too_many_costs_precision_alone():
     text = "Dough rises for two hours at room temperature [1][2]."
     found = evidence(text, CITED, [])
     assert (found.borne_out, found.citations, found.right_citations) == (1, 2, 1)
+
+
+def test_sentences_quoted_together_are_borne_out_by_the_one_citation_at_their_end():
+    text = "- Yeast needs warmth. Dough rises for two hours at room temperature. [1]"
+    assert evidence(text, CITED, [YEAST]) == Evidence(2, 2, 0, 1, 1, 2, 2)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Yeast needs warmth. Salt slows the yeast down, and strengthens the gluten. [2]",
+        "Yeast needs warmth.\n\nDough rises for two hours at room temperature. [1]",
+        "- Yeast needs warmth.\n- Dough rises for two hours at room temperature. [1]",
+        "Dough rises for two hours at room temperature. [1] Yeast needs warmth.",
+        'They say "yeast needs warmth". Dough rises for two hours at room temperature. [1]',
+    ],
+    ids=["other passage", "other paragraph", "other item", "citation before", "own words"],
+)
+def test_any_other_sentence_without_a_citation_is_not_borne_out(text):
+    found = evidence(text, CITED, [YEAST, SALT])
+    assert (found.claims, found.borne_out, found.citations, found.quotes) == (2, 1, 1, 2)
+
+
+def test_a_paraphrase_before_a_cited_quotation_is_not_borne_out():
+    text = "Warmth helps. Dough rises for two hours at room temperature. [1]"
+    assert evidence(text, CITED, [YEAST]) == Evidence(2, 1, 1, 1, 1, 1, 1)
+
+
+def test_the_nearest_citation_behind_is_the_one_that_counts():
+    text = (
+        "Yeast needs warmth. Salt slows the yeast down, and strengthens the gluten. [2] "
+        "Dough rises for two hours at room temperature. [1]"
+    )
+    assert evidence(text, CITED, [YEAST, SALT]).borne_out == 2
 
 
 @given(st.text(max_size=300), st.dictionaries(st.integers(1, 9), st.text(max_size=80), max_size=4))

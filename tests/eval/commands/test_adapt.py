@@ -30,10 +30,15 @@ def test_a_collection_is_trained_on_measured_and_reported(tmp_path):
     assert found["switched"] == (found["delta"]["points"] > 0 and found["delta"]["p"] < 0.05)
     samples = [json.loads(line) for line in (out / "samples.jsonl").read_text().splitlines()]
     assert len(samples) == found["test"]
-    trained = {json.loads(line)["pos_id"][0] for line in (out / "train.jsonl").open()}
+    examples = [json.loads(line) for line in (out / "train.jsonl").read_text().splitlines()]
+    trained = {one["pos_id"][0] for one in examples}
     asked = {one["question"] for one in samples}
+    tested = {name for name, text in texts.items() if any(one in text for one in asked)}
     assert trained < set(texts)
-    assert asked.isdisjoint(json.loads(line)["query"] for line in (out / "train.jsonl").open())
+    assert tested
+    assert trained.isdisjoint(tested)
+    assert asked.isdisjoint(one["query"] for one in examples)
+    assert all(set(one["neg_id"]).isdisjoint(one["pos_id"]) for one in examples)
     assert "nDCG@10" in (out / "report.md").read_text()
     listed = json.loads(rag_app("indexes", "list", "--json", storage=storage).stdout)
     assert {"minilm", "mine"} <= {one["encoder"] for one in listed["indexes"]}
