@@ -51,5 +51,8 @@ def test_the_example_of_an_own_row_is_complete_and_valid(tmp_path: Path) -> None
 
 def test_every_source_of_a_published_number_is_linked() -> None:
     text = PAGE.read_text("utf-8")
-    sources = {row.bright_source.split(",")[0] for row in built_in().values() if row.bright}
-    assert all(f"({source})" in text for source in sources)
+    listed = {source: n for n, source in re.findall(r"^- \[(\d+)\] (https://.+)$", text, re.M)}
+    for name, row in built_in().items():
+        if row.bright:
+            cited = rf"^\| `{re.escape(name)}` .*\| {row.bright} \[{listed[row.bright_source]}\] \|"
+            assert re.search(cited, text, re.M), name
