@@ -27,7 +27,7 @@ from rag_app.ingestion.writing import DocumentWriter, forget_unused
 from rag_app.results import IndexInfo
 from retrieval.errors import RetrievalError
 from retrieval.index.base import PassageStore
-from retrieval.index.collections import Collections
+from retrieval.index.collections import Collections, checked_name
 from retrieval.index.errors import (
     FingerprintMismatch,
     IndexInUse,
@@ -147,6 +147,7 @@ class Indexes:
 
     def drop_collection(self, name: str) -> None:
         """Delete a collection with all its indexes and originals."""
+        checked_name(name)  # it becomes a path: nothing may be touched before it is known to be one
         with self.writing_to(name), self._stores.closed(name):
             mark_provisional(self._originals / name)
             self._collections.drop(name)
