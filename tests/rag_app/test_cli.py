@@ -101,7 +101,8 @@ def test_ask_prints_answer_and_citations(storage):
     told = document(rag_app("ask", question, "--json", storage=storage))
     assert "northern pier" in told["answer"]
     citation = told["citations"][0]
-    assert set(citation) == {"n", "passage_id", "source", "page", "char_start", "char_end", "text"}
+    place = {"source", "title", "place", "page", "boxes", "char_start", "char_end"}
+    assert set(citation) == {"n", "passage_id", "quotes", "text"} | place
     assert f"[{citation['n']}]" in told["answer"]
     assert citation["source"] == "notes.md"
     assert told["trace"]["stages"][-1]["stage"] == "read"
@@ -115,13 +116,13 @@ def test_ask_for_people_streams_the_answer_and_lists_the_evidence(storage):
     assert done.returncode == 0
     assert "northern pier" in done.stdout
     assert "[1] notes.md, characters" in done.stdout
-    assert "milliseconds: retrieve" in done.stdout
+    assert "milliseconds: condense" in done.stdout
 
 
 def test_running_again_changes_nothing_and_people_are_told(storage, folder):
     done = rag_app("ingest", folder / "notes.md", folder / "a.txt", storage=storage)
     assert done.returncode == 0
-    assert "0 added, 0 updated, 2 unchanged, 0 failed" in done.stdout
+    assert "0 added, 0 updated, 2 unchanged, 0 removed, 0 failed" in done.stdout
 
 
 def test_documents_and_collections_are_listed_and_deleted(storage, folder):
@@ -147,7 +148,7 @@ def test_doctor_tries_every_part(storage):
     roles = ["storage", "disk", "qdrant", "index", "encoder", "reader", "port"]
     assert [probe["role"] for probe in found["probes"]] == roles
     assert all(probe["ok"] for probe in found["probes"])
-    assert found["unused"] == ["condenser", "rewriter", "reranker", "ray"]
+    assert found["unused"] == ["rewriter", "reranker", "ray"]
     assert found["seconds"] > 0
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
