@@ -11,12 +11,12 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, cast
 
 import orjson
 
 from data.blocks import KINDS, Block, Box, Kind, Loaded, LoadWarning, Scan, Table
+from data.closing import ClosedOnExit
 from data.errors import UnreadableFile
 from data.limits import MIB, Limits
 from data.parser_child import OUT_OF_MEMORY
@@ -26,7 +26,7 @@ _MAX_ANSWER = 256 * MIB
 _SPLIT = "Split it, or raise the limit"
 
 
-class Parser:
+class Parser(ClosedOnExit):
     """Runs the loaders in one child process, which lives on from file to file.
 
     Not thread-safe, and one file at a time: use one parser a thread. A context manager; the child
@@ -43,17 +43,6 @@ class Parser:
     def limits(self) -> Limits:
         """Of each file."""
         return self._limits
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """End the child process; the next `parse` would start another."""

@@ -13,11 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
 
+from data.closing import ClosedOnExit
 from eval.errors import EvalError
 from eval.retrieval.ranking import by_passage, hits_wanted, ranking
 from eval.runs.collections import degraded
@@ -38,7 +38,7 @@ _ELSEWHERE: Final = {"storage", "server", "collection", "log_level", "limits", "
 """Sections of the settings that change no result."""
 
 
-class MtebModel:
+class MtebModel(ClosedOnExit):
     """A system behind mteb's `SearchProtocol`; close it, or use it as a context.
 
     Every corpus is taken into a scratch collection of its own, which is deleted in the end.
@@ -147,17 +147,6 @@ class MtebModel:
         self._run(self._close())
         self._thread.submit(self._runner.close).result()
         self._thread.shutdown()
-
-    def __enter__(self) -> "MtebModel":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         return self._thread.submit(self._runner.run, work).result()

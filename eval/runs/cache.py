@@ -7,9 +7,9 @@ import sqlite3
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
+from data.closing import ClosedOnExit
 from eval.errors import EvalError
 
 _LOG = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ def key_of(parts: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-class ResponseCache:
+class ResponseCache(ClosedOnExit):
     """A table of answers in a SQLite file, which several processes may use at once.
 
     It only ever saves work: if it cannot be written any more, it says so once and stays silent.
@@ -53,17 +53,6 @@ class ResponseCache:
                 cause=str(error),
                 hint="Delete it, or go without it by --no-cache",
             ) from None
-
-    def __enter__(self) -> "ResponseCache":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def get(self, key: str) -> dict[str, Any] | None:
         """The answer kept under a key, if there is one."""

@@ -10,9 +10,9 @@ import queue
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
+from data.closing import ClosedOnExit
 from eval.errors import EvalError
 
 Record = dict[str, Any]
@@ -20,7 +20,7 @@ Record = dict[str, Any]
 again."""
 
 
-class SampleLog:
+class SampleLog(ClosedOnExit):
     """Appends records and reads them back; use it as a context manager while appending.
 
     One thread writes what is waiting in one go and asks the disk once for all of it, so that
@@ -35,17 +35,6 @@ class SampleLog:
         self._waiting: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._writer: threading.Thread | None = None
         self._failure: OSError | None = None
-
-    def __enter__(self) -> "SampleLog":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def append(self, record: Mapping[str, Any]) -> None:
         """Hand a record to the writer, at once.
