@@ -59,7 +59,7 @@ async def test_a_run_that_fails_says_why(progress, kept, told):
 async def test_documents_that_are_taken_in_are_told_of(progress):
     news = Ingested(1, 3, 70, 0.5, 10.0, "books.txt")
     progress.show_ingest(news)
-    assert progress.summary().endswith("taking in books.txt: 1 of 3 documents, 70 passages")
+    assert progress.summary().endswith("ingesting books.txt: 1 of 3 documents, 70 passages")
 
 
 async def test_a_run_that_is_interrupted_says_so(progress, kept):
@@ -70,7 +70,7 @@ async def test_a_run_that_is_interrupted_says_so(progress, kept):
 
 
 async def test_state_and_lines_come_while_nothing_else_happens(progress, kept, told, monkeypatch):
-    for name in ("_DRAWN", "_KEPT", "_TOLD"):
+    for name in ("_REDRAW_S", "_SAVE_S", "_LOG_S"):
         monkeypatch.setattr(module, name, 0.01)
     async with progress:
         for _ in range(500):
@@ -103,7 +103,7 @@ async def test_on_a_terminal_a_table_is_drawn(kept, monkeypatch):
             pass
 
     monkeypatch.setattr(module.sys, "stderr", Terminal())
-    monkeypatch.setattr(module, "_DRAWN", 0.01)
+    monkeypatch.setattr(module, "_REDRAW_S", 0.01)
     progress = Progress(kept.append, 2, lambda r: r["arm"], lambda r: r["right"])
     async with progress:
         progress.count(record("closed_book"))
