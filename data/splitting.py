@@ -5,8 +5,10 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 from data.blocks import Block, Box, Loaded, Table, place
+from data.sentences import split_sentences
 from data.tables import cell_spans, header_lines, headers, index_text, markdown_row, named_row
 
 MAX_TITLE = 200
@@ -67,16 +69,7 @@ _KEPT_BEHIND = 4096
 _CHARS_PER_TOKEN = 16
 """More characters than this count as a token of their own, see `Splitter`."""
 
-_BOUNDARY = re.compile(
-    r"\n[^\S\n]*+\n\s*+"  # blank line
-    r"|[.!?…][\"'”’»)\]]{0,3}\s++(?=[\"'“‘«(\[]?[^\Wa-z_])"  # end of a sentence
-    r"|[。！？][\"”’」』）]{0,3}\s*+"
-)
 _BLANK_LINE = re.compile(r"\n[^\S\n]*\n")
-_NO_END = re.compile(
-    r"(?:^|[\s(])(?:[A-Z]|[eE]\.g|i\.e|al|cf|Dr|Eqs?|etc|Figs?|Jr|Mrs?|Ms|No|pp?|Prof|Refs?|Sec|"
-    r"St|Tab|vol|vs)\.$|(?:^|\n)[ \t]*\d{1,3}\.$"
-)
 _SEAMS = (re.compile(r"\n\s*"), re.compile(r"[,;:–—]\s+"), re.compile(r"\s+"))
 _RUNNING = frozenset({"heading", "paragraph", "note", "caption"})
 
@@ -86,11 +79,12 @@ class Splitter:
 
     Consecutive passages under one heading share up to `overlap_tokens` of whole sentences or
     lines. A passage never crosses a heading, nor a page unless a block goes on there; it ends with
-    a paragraph where one ends in its second half. A table and a list stay whole where they fit;
-    else they are cut between rows and items, and each piece repeats the table's title and header,
-    or the line that the list began with. A sentence that is too long is cut at a line, a comma, a
-    space, else anywhere. All text but white space is in some passage, and no passage is empty.
-    Passages that come with an id stay whole.
+    a paragraph where one ends in its second half. Headings stand in one passage with what follows
+    them, even on the next page; short ones go on top of `chunk_tokens`. A table and a list stay
+    whole where they fit; else they are cut between rows and items, and each piece repeats the
+    table's title and header, or the line that the list began with. A sentence that is too long is
+    cut at a line, a comma, a space, else anywhere. All text but white space is in some passage,
+    and no passage is empty. Passages that come with an id stay whole.
 
     Tokens are those of a passage's index text. `count_tokens` counts without special tokens and is
     called about once a sentence and once a passage. Some tokenisers see one unknown token in a
@@ -120,7 +114,7 @@ class Splitter:
         """What decides where passages begin and end, for the fingerprint of an index."""
         return {
             "name": "block-packer",
-            "version": 1,
+            "version": 2,
             "chunk_tokens": self._limit,
             "overlap_tokens": self._overlap,
         }
@@ -170,7 +164,7 @@ def _begins_run(before: Block | None, block: Block) -> bool:
         return True
     if block.kind == "heading":  # a chapter's title stays with that of its first section
         return not (before.kind == "heading" and block.level > before.level)
-    return block.page != before.page and block.joint is None
+    return block.page != before.page and block.joint is None and before.kind != "heading"
 
 
 def _whole(block: Block, start: int, path: tuple[str, ...]) -> Iterator[Passage]:
@@ -208,6 +202,7 @@ class _Run:
     running: int | None = None
     group: int = 0
     lead: str = ""
+    body: int = 0
 
     def add(self, block: Block, start: int, gap: str) -> None:
         """Add the next block, which begins at `start`; `gap` parts it from the one before."""
@@ -218,6 +213,8 @@ class _Run:
                 self._begin_list()
         self.text = f"{self.text}{gap}{block.text}" if self.blocks else block.text
         self.blocks.append((start, block))
+        if block.kind == "heading":
+            self.body = start + len(block.text)
         if block.kind in _RUNNING:
             self.running = start if self.running is None else self.running
             if len(self.text) - (self.running - self.base) > _LONGEST_SEGMENT:
@@ -287,7 +284,19 @@ class _Run:
             self.cost(prefix + self._slice(start, units[stop - 1].end)) > self.limit
         ):
             stop -= 1
-        return stop
+        return self._behind_headings(stop)
+
+    def _behind_headings(self, stop: int) -> int:
+        """A later stop where a passage would be short headings alone."""
+        if stop == len(self.units) or not self._are_headings(self.units[:stop]):
+            return stop
+        return stop if self.units[stop].end <= self.body else stop + 1
+
+    def _are_headings(self, units: Sequence[_Unit]) -> bool:
+        """Whether these are headings, short enough to go on top of a full passage."""
+        if not units or units[-1].end > self.body:
+            return False
+        return sum(unit.cost for unit in units) <= self.limit // 4
 
     def _before_group(self, stop: int) -> int:
         """An earlier stop where this one would part a group that fits into a passage."""
@@ -352,6 +361,11 @@ class _Run:
 
     def _put(self, units: Iterable[_Unit]) -> None:
         for unit in units:
+            if unit.apart and self._are_headings(self.units):
+                headings = self._slice(self.units[0].start, self.units[-1].end)
+                unit.prefix = f"{headings}\n\n{unit.prefix}"
+                self.units.clear()
+                self.pending = 0
             self.units.append(unit)
             self.pending += unit.cost
 
@@ -466,16 +480,10 @@ class _Run:
 
     def _sentences(self, text: str, base: int) -> Iterator[_Unit]:
         """Sentences, cut where they are too long, in order; white space is between them."""
-        begin = 0
-        for match in _BOUNDARY.finditer(text):
-            paragraph = _BLANK_LINE.search(match[0]) is not None
-            if not paragraph and _NO_END.search(
-                text, max(begin, match.start() - 8), match.start() + 1
-            ):
-                continue
-            yield from self._fit(text, begin, match.end(), paragraph, base)
-            begin = match.end()
-        yield from self._fit(text, begin, len(text), True, base)
+        spans = split_sentences(text, longest=max(len(text), 20))
+        for (begin, end), (following, _) in pairwise([*spans, (len(text), len(text))]):
+            paragraph = following == len(text) or _BLANK_LINE.search(text, end, following)
+            yield from self._fit(text, begin, end, bool(paragraph), base)
 
     def _fit(self, text: str, begin: int, end: int, paragraph: bool, base: int) -> Iterator[_Unit]:
         """The span as units that fit a passage, halved at the best seam until they do."""

@@ -281,3 +281,43 @@ def test_impossible_sizes_are_refused(limit, overlap):
 
 def test_identity_tells_settings_apart():
     assert Splitter(count, 200, 32).identity != Splitter(count, 200, 16).identity
+
+
+def heading(text: str, level: int = 1, page: int | None = None) -> Block:
+    return Block("heading", text, page, level=level)
+
+
+WIDE_ROW = Table((tuple(f"c{n}" for n in range(40)), tuple(f"value {n}" for n in range(40))))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        [Block("paragraph", "On the next page it goes on.", 2)],
+        [of("word " * 59 + "end.")],
+        [Block("list_item", "- " + "word " * 58)],
+        [Block("line", "word " * 59)],
+        [Block("note", "word " * 59), Block("paragraph", "More of it.")],
+        [Block("code", "word\n" * 200)],
+        [table_block(Table((("a", "b"), *(("x y z", "u v w"),) * 20)))],
+        [table_block(WIDE_ROW)],
+    ],
+)
+@pytest.mark.parametrize("titles", [["Pumps"], ["Machines", "Pumps"]])
+def test_no_passage_is_a_heading_alone_where_something_follows(body, titles):
+    headings = [heading(title, level, 1) for level, title in enumerate(titles, 1)]
+    first, *others = Splitter(count, 60, 8).split([*headings, *body])
+    assert first.text.startswith("\n\n".join(titles))
+    assert len(first.text) > len("\n\n".join(titles)) + 10
+    assert all("Machines" not in passage.text for passage in others)
+
+
+def test_a_heading_without_anything_below_it_is_not_lost():
+    passages = list(Splitter(count, 60, 8).split([heading("Part one"), heading("Part two")]))
+    assert [passage.text for passage in passages] == ["Part one", "Part two"]
+
+
+def test_sentences_end_where_all_other_parts_say_that_they_do():
+    text = "Am 3. Juni kam Fa. Huber z. B. mit Rohren. Dann nicht mehr. " * 12
+    for passage in Splitter(count, 40, 0).split([of(text)]):
+        assert passage.text.startswith(("Am 3. Juni", "Dann nicht"))
