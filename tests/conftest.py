@@ -6,6 +6,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from hypothesis import settings
 
 from tests.tiny_models import tiny_chat, tiny_llama
 from tests.vllm_server import Metrics, VllmServer, vllm_server
@@ -14,6 +15,9 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 _OF_TESTS = {"RAG_APP_SHARED_DATA", "RAG_APP_ARTIFACTS", "RAG_APP_VLLM_VENV"}
 OPTIONAL = "optional:"
 """Begins the reason of a skip that CI accepts: the test needs what CI cannot have."""
+
+settings.register_profile("untimed", deadline=None)  # a busy machine is no fault
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")
