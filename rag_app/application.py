@@ -53,8 +53,10 @@ from retrieval.index.errors import DamagedIndex, UnknownCollection
 from retrieval.index.records import DocumentRecord
 
 T = TypeVar("T")
-_OWN = ("files", "collections", "models")
-"""Folders of the storage folder that are never taken in, though a folder above them be."""
+_OWN = (
+    "files", "collections", "models", "evaluations", "owner.json", "lock", "browser.key",
+)  # fmt: skip
+"""What the application keeps in the storage folder: never ingested with a folder above it."""
 STALL = 60.0
 """Seconds without a sign of a client that holds a collection, after which its work is given up."""
 _LONGEST_QUESTION = 100_000

@@ -139,6 +139,9 @@ def _wide(head: bytes) -> str | None:
         share = zeros.count(0) / len(zeros)
         if others.count(0) == 0 and share > 0.02:
             text = head.decode(code, "replace")
+            controls = sum(1 for letter in text if letter < " " and not letter.isspace())
+            if controls > _MAX_CONTROLS * len(text):
+                return None
             if share > 0.4 or len(_LETTERS.findall(text)) > 0.9 * len(text):
                 return code
     return None

@@ -24,7 +24,11 @@ from tests.rag_app.support import OVERLAP, TOKENS, twin
 def install(
     encoders: Mapping[str, HashingEncoder], assign: Callable[[object, str, object], None] = setattr
 ) -> None:
-    """Let applications make these encoders and no others."""
+    """Let applications make these encoders and no others.
+
+    The first of them stands for the bundled one too, with which sentences are chosen for quoting.
+    """
+    encoders = {"minilm": next(iter(encoders.values())), **encoders}
 
     def encoder(settings: Settings, name: str | None = None) -> HashingEncoder:
         chosen = name or settings.encoder.name

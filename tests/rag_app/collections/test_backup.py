@@ -469,7 +469,7 @@ async def test_the_form_is_the_one_that_is_written_down(tar):
     line = json.loads(contents[f"{place}/passages-000001.jsonl"].splitlines()[0])
     assert line.keys() == {"id", "payload", "dense", "indices", "values"}
     document = json.loads(contents[f"{place}/documents-000001.jsonl"].splitlines()[0])
-    assert {"source", "live", "chunks", "suffix"} <= document.keys()
+    assert {"source", "live", "passages", "suffix"} <= document.keys()
     assert index["record"]["identity"]["encoder"]["dimension"] == 32
     parts = [name for name in contents if name.startswith(f"{place}/passages")]
     assert len(parts) > 2, "never whole in memory"
