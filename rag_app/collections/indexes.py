@@ -29,6 +29,7 @@ from retrieval.errors import RetrievalError
 from retrieval.index.base import PassageStore
 from retrieval.index.collections import Collections, checked_name
 from retrieval.index.errors import (
+    DamagedIndex,
     FingerprintMismatch,
     IndexInUse,
     NoIndexOfEncoder,
@@ -126,10 +127,11 @@ class Indexes:
         kit = self._kits(encoder)
         with self.writing_to(name):
             store = self._opened(name, kit)
-            records = [record for each in self.all(name) for record in each.records()]
+            stores = self.all(name) if sync else self._readable(name)
+            records = [record for each in stores for record in each.records()]
             report = self.run(name, kit, store, identify(files, records), on_progress)
             for source in gone(records, sync):
-                for each in self.all(name):
+                for each in stores:
                     DocumentWriter(each).delete(source)
                 report.removed.append(source)
             self.forget_unused(name)
@@ -297,6 +299,14 @@ class Indexes:
         if store.collection().building:  # the process died when the collection was just made
             store.put_collection(store.collection().built())
         return store
+
+    def _readable(self, name: str) -> list[PassageStore]:
+        """The indexes of a collection but for damaged ones, which a repair fills anew."""
+        found = []
+        for fingerprint in self._collections.versions(name):
+            with suppress(DamagedIndex):
+                found.append(self._stores.open(name, self._spec, fingerprint))
+        return found
 
     def _fill(
         self, name: str, kit: Kit, on_progress: OnProgress

@@ -28,10 +28,11 @@ def install(
 
     The first of them stands for the bundled one too, with which sentences are chosen for quoting.
     """
-    encoders = {"minilm": next(iter(encoders.values())), **encoders}
 
     def encoder(settings: Settings, name: str | None = None) -> HashingEncoder:
         chosen = name or settings.encoder.name
+        if chosen == "minilm" and chosen not in encoders:
+            return next(iter(encoders.values()))
         if chosen not in encoders:
             raise SettingsError(f"there is no encoder {chosen!r}")
         return encoders[chosen]

@@ -34,7 +34,7 @@ def rag_app(
     *arguments: str | Path,
     storage: Path,
     cwd: Path | None = None,
-    timeout: float = 120,
+    timeout: float = 300,
     **more: Any,
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end; it must never show a traceback or touch the network."""

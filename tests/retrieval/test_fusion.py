@@ -140,7 +140,7 @@ def test_the_scale_of_sparse_scores_does_not_matter(sparse, dense, weight, facto
 def test_scores_that_are_no_numbers_are_refused(fusion, score):
     with pytest.raises(FusionError, match=r"Passage b has the score .*Check the encoder"):
         fusion.fuse([("a", 1.0), ("b", score)], [])
-    with pytest.raises(FusionError, match="Chunk b"):
+    with pytest.raises(FusionError, match="Passage b"):
         fusion.fuse([], [("a", 1.0), ("b", score), ("b", 1.0)])
 
 

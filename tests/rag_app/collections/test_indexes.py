@@ -528,10 +528,10 @@ async def test_a_crash_before_any_write_of_a_build_leaves_nothing_half(
     before = await texts(application)
     survives: int | None = 0
 
-    def fragile(path: Path, spec) -> EdgeStore:
+    def fragile(path: Path, spec, reserve: int) -> EdgeStore:
         if survives is None or spec.encoder["encoder"] != "far":
-            return EdgeStore(path, spec)
-        return FragileStore(path, spec).crash_before(survives)
+            return EdgeStore(path, spec, reserve)
+        return FragileStore(path, spec, reserve).crash_before(survives)
 
     monkeypatch.setattr(edge_collections, "EdgeStore", fragile)
     for writes in range(100):

@@ -67,7 +67,7 @@ def test_int8_agrees_with_fp32_on_real_text(
     cosines = (int8.encode_passages(corpus).vectors * fp32.encode_passages(corpus).vectors).sum(1)
     record_property("cosine_mean", float(cosines.mean()))
     record_property("cosine_min", float(cosines.min()))
-    # 0.996 where the processor multiplies bytes exactly (VNNI), 0.994 with AVX2, whose sums saturate.
+    # 0.996 where the processor multiplies bytes exactly (VNNI), 0.994 where AVX2's sums saturate.
     assert cosines.mean() >= 0.993
     assert cosines.min() >= 0.98
 
