@@ -25,6 +25,7 @@ from data.discovery import Found, discover
 from data.parsing import Parser
 from data.text import well_formed
 from rag_app.collections.backup import Backups
+from rag_app.collections.catalogue import require_documents
 from rag_app.collections.context import PassageGone, passage_context
 from rag_app.collections.indexes import Indexes, Kits
 from rag_app.collections.repair import Repairs
@@ -108,7 +109,9 @@ class Application:
         self._own = [storage / name for name in _OWN]
         self._uploads, self._originals = storage / "uploads", storage / "files"
         self._release_storage = release
-        self._stores = OpenStores(collections)
+        self._stores = OpenStores(
+            collections, lambda name, store: require_documents(storage / "files" / name, store)
+        )
         self._indexes = Indexes(collections, self._stores, kits, storage / "files", graph_above)
         self._backups = Backups(
             collections, self._stores, self._indexes, storage / "files", self._spec.bm25

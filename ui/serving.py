@@ -118,7 +118,8 @@ def web_app(
     uploads: Uploads,
 ) -> Any:
     """API, probes and pages as one ASGI application."""
-    app = create_app(service, access, settings.server, readiness(settings, service.verify))
+    ready = readiness(settings, service.verify, service.collections)
+    app = create_app(service, access, settings.server, ready)
     app.add_middleware(BrowserGuard)
     from ui.app import Page, mount
 

@@ -1,7 +1,8 @@
 """Which document each original file is, noted outside the index for the day that it is damaged.
 
-The index knows it better: the note is read by `rag_app.collections.repair` alone. It is written
-anew after every change of a collection, as ``files/NAME.jsonl``: {source, live, suffix, origin}.
+The index knows it better: the note is read where that is damaged. It is written anew after every
+change of a collection, and before documents are deleted, as ``files/NAME.jsonl``:
+{source, live, suffix, origin}.
 """
 
 import json
@@ -12,6 +13,8 @@ from pathlib import Path
 
 from data.files import write_text
 from rag_app.errors import ApplicationError
+from retrieval.index.base import PassageStore
+from retrieval.index.errors import DamagedIndex
 from retrieval.index.records import DocumentRecord
 
 _KEYS = ("source", "live", "suffix", "origin")
@@ -55,6 +58,19 @@ def read_catalogue(originals: Path) -> list[DocumentRecord]:
             cause=str(error),
             hint="Restore a backup, or delete it: then the originals keep the names of their files",
         ) from error
+
+
+def require_documents(originals: Path, store: PassageStore) -> None:
+    """Tell an index that has lost all that it held from one that never held anything.
+
+    Raises:
+        DamagedIndex: it has no document, though some are noted.
+        ApplicationError: the note is damaged.
+    """
+    if not catalogue_path(originals).exists() or store.records():
+        return
+    if noted := read_catalogue(originals):
+        raise DamagedIndex(store.place, f"it has lost all of its {len(noted)} documents")
 
 
 def _record(line: str) -> DocumentRecord:

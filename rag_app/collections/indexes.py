@@ -7,7 +7,7 @@ before it is whole (`CollectionRecord.building`).
 """
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -130,10 +130,11 @@ class Indexes:
             stores = self.all(name) if sync else self._readable(name)
             records = [record for each in stores for record in each.records()]
             report = self.run(name, kit, store, identify(files, records), on_progress)
-            for source in gone(records, sync):
+            report.removed += gone(records, sync)
+            self._strike(name, report.removed)
+            for source in report.removed:
                 for each in stores:
                     DocumentWriter(each).delete(source)
-                report.removed.append(source)
             self.forget_unused(name)
             return report
 
@@ -142,6 +143,7 @@ class Indexes:
         with self.writing_to(name):
             listed = self._stores.open(name, self._spec)
             others = [store for store in self.all(name) if store is not listed]
+            self._strike(name, [source])
             # A crash leaves it in the list for the person to see, and to delete again.
             deleted = [DocumentWriter(store).delete(source) for store in (*others, listed)]
             self.forget_unused(name)
@@ -282,6 +284,16 @@ class Indexes:
             stores = self.all(name)
             forget_unused(Originals(self._originals / name), stores)
             write_catalogue(self._originals / name, newest(stores).values())
+
+    def _strike(self, name: str, sources: Collection[str]) -> None:
+        """Take documents off the note beside the originals, before they are deleted: whoever is
+        killed then leaves an empty index, not one that seems to have lost them.
+        """
+        if sources:
+            kept = newest(self.all(name))
+            for source in sources:
+                kept.pop(source, None)
+            write_catalogue(self._originals / name, kept.values())
 
     # --- taking in ---------------------------------------------------------------------------
 

@@ -150,8 +150,6 @@ def _require_whole(store: PassageStore) -> None:
         for one in batch:
             version = str(one.payload.get("version"))
             counts[version] = counts.get(version, 0) + 1
-            if one.payload.get("terms") and not one.sparse.indices:
-                raise DamagedIndex(store.place, f"passage {one.id} has lost its BM25 weights")
     for record in store.records():
         if record.version and counts.get(record.version, 0) != record.passages:
             raise DamagedIndex(store.place, f"passages of {record.source} are missing")

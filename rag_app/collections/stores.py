@@ -4,9 +4,10 @@ import asyncio
 import threading
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 
+from data.errors import RagAppError
 from rag_app.errors import ApplicationError
 from retrieval.index.base import PassageStore
 from retrieval.index.collections import Collections
@@ -47,10 +48,15 @@ class OpenStores:
 
     Args:
         collections: where the indexes are.
+        require_whole: raises DamagedIndex about the only index of a collection, when it is opened.
     """
 
-    def __init__(self, collections: Collections) -> None:
-        self._collections = collections
+    def __init__(
+        self,
+        collections: Collections,
+        require_whole: Callable[[str, PassageStore], None] = lambda *_: None,
+    ) -> None:
+        self._collections, self._require_whole = collections, require_whole
         self._stores: dict[_Key, PassageStore] = {}
         self._whole: set[_Key] = set()
         self._readers: defaultdict[_Key, set[object]] = defaultdict(set)
@@ -190,10 +196,20 @@ class OpenStores:
     def _load(self, name: str, spec: IndexSpec, fingerprint: str) -> PassageStore:
         store = self._stores.get((name, fingerprint))
         if store is None:
-            return self._keep(name, self._collections.open(name, spec, fingerprint))
+            store = self._collections.open(name, spec, fingerprint)
+            if len(self._collections.versions(name)) == 1:
+                self._require(name, store)
+            return self._keep(name, store)
         if spec.fingerprint == fingerprint != store.spec.fingerprint:
             store.follow(spec)
         return store
+
+    def _require(self, name: str, store: PassageStore) -> None:
+        try:
+            self._require_whole(name, store)
+        except RagAppError:
+            store.close()
+            raise
 
     def _keep(self, name: str, store: PassageStore) -> PassageStore:
         key = name, store.stored_fingerprint  # read once, by a thread that may wait

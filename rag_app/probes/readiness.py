@@ -2,13 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
 from data.secrets import Concealer
 from rag_app.probes.base import DEADLINE, Check, Probe, in_thread, judged
+from rag_app.results import CollectionInfo
 from rag_app.settings import Settings
 
 NEEDED: Final = frozenset({"storage", "qdrant", "encoder", "index", "reader"})
@@ -73,7 +74,10 @@ class Readiness:
 
 
 def readiness(
-    settings: Settings, verify: Callable[[], str], seconds: float = DEADLINE
+    settings: Settings,
+    verify: Callable[[], str],
+    collections: Callable[[], Awaitable[Sequence[CollectionInfo]]],
+    seconds: float = DEADLINE,
 ) -> Readiness:
     """Of the application in this process.
 
@@ -81,12 +85,20 @@ def readiness(
         settings: its settings.
         verify: tries the encoder of this process (`Application.verify`), so that none is loaded
             twice; one that is served is asked over a connection of its own.
+        collections: lists them (`Service.collections`): the damaged ones are counted.
         seconds: that a part gets to answer.
     """
     from rag_app.probes.checks import load
 
     load(settings)
-    return Readiness(_checks(settings, verify, seconds), Concealer(settings))
+
+    async def whole() -> str:
+        from rag_app.probes import stores
+
+        return stores.whole(await collections())
+
+    damage = Check("collections", whole, seconds=seconds)
+    return Readiness([*_checks(settings, verify, seconds), damage], Concealer(settings))
 
 
 def _checks(settings: Settings, verify: Callable[[], str], seconds: float) -> Iterable[Check]:

@@ -13,7 +13,7 @@ from rag_app.assembly import application as assembly
 from rag_app.collections.ownership import Owner
 from rag_app.opening import open_service
 from rag_app.probes.base import BEYOND, Problem, in_thread, shown, since
-from rag_app.results import IndexInfo
+from rag_app.results import CollectionInfo, IndexInfo
 from rag_app.settings import Settings, Storage
 from retrieval.index.errors import StoreError
 from retrieval.index.fingerprint import IndexSpec
@@ -126,17 +126,36 @@ def _cluster(storage: Storage, http: Any, calls: "Calls") -> str:
     return f"cluster of {nodes} ({placed})" if nodes > 1 else "one node"
 
 
+def whole(collections: Sequence[CollectionInfo]) -> str:
+    """How many collections there are.
+
+    Raises:
+        Problem: some are damaged.
+    """
+    damaged = [one for one in collections if one.damage]
+    if damaged:
+        names = ", ".join(one.name for one in damaged)
+        raise Problem(
+            f"{len(damaged)} of {len(collections)} collections are damaged ({names})",
+            cause=damaged[0].damage,
+            hint=f"`rag-app collections repair {damaged[0].name}` builds it from its originals",
+        )
+    return f"{len(collections)} collections"
+
+
 async def indexes(settings: Settings) -> str:
     """Compare the fingerprint of these settings with those of every collection's indexes.
 
     Raises:
-        Problem: a collection has no index for them.
+        Problem: a collection is damaged, or has no index for them.
         StorageInUse: another process owns the storage, and cannot be asked.
     """
     encoder, wanted = await in_thread(partial(_own, settings))
     service = await in_thread(partial(open_service, settings))
     try:
-        found = {c.name: await service.indexes(c.name) for c in await service.collections()}
+        collections = await service.collections()
+        whole(collections)
+        found = {c.name: await service.indexes(c.name) for c in collections}
     finally:
         await service.close()
     lacking = {name: each for name, each in found.items() if not _whole(each, wanted)}

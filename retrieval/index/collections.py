@@ -112,8 +112,13 @@ class Collections(Protocol):
         ...
 
 
+def is_name(name: str) -> bool:
+    """Whether a collection may be called so."""
+    return _NAME.fullmatch(name) is not None
+
+
 def checked_name(name: str) -> str:
     """The name, if it is allowed; raises BadCollectionName."""
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise BadCollectionName(name)
     return name

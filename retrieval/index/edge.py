@@ -37,6 +37,8 @@ PASSAGE = "passage"
 _AT_ONCE = 32
 """Points a write: the engine holds the interpreter lock meanwhile, and encoders wait for it."""
 _KEYWORDS = ("kind", "version", "source")
+_SAMPLE = 16
+"""Passages that are read when an index is opened."""
 
 
 def create_shard(path: Path, spec: IndexSpec, reserve: int = RESERVE) -> None:
@@ -106,7 +108,9 @@ class EdgeStore(PassageStore):
             raise
 
     def _check(self) -> None:
-        """Read all records: they tell what is hidden, and whether passages are gone."""
+        """Read all records: they tell what is hidden, and whether passages are gone. Of the
+        passages some are read: whole files are lost more often than single ones.
+        """
         self.collection()
         passages = 0
         for record in self.records():
@@ -114,6 +118,7 @@ class EdgeStore(PassageStore):
             passages += record.passages if record.live else 0
         if (held := self.size()) < passages:
             raise DamagedIndex(self._path, f"it holds {held} of {passages} passages")
+        next(self.dump(_SAMPLE), None)
 
     @property
     def place(self) -> Path:
@@ -317,9 +322,14 @@ class EdgeStore(PassageStore):
 
     def _whole(self, record: Any) -> StoredPassage:
         try:
-            return _stored(record)
+            passage = _stored(record)
         except KeyError:
             raise DamagedIndex(self._path, f"passage {record.id} has no vector") from None
+        if not np.isfinite(passage.dense).all():
+            raise DamagedIndex(self._path, f"the vector of passage {record.id} is none")
+        if passage.payload.get("terms") and not passage.sparse.indices:
+            raise DamagedIndex(self._path, f"passage {record.id} has lost its BM25 weights")
+        return passage
 
     def _document(self, payload: Mapping[str, Any]) -> DocumentRecord:
         try:

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from data.files import write_text
-from retrieval.index.collections import Version, checked_name
+from retrieval.index.collections import Version, checked_name, is_name
 from retrieval.index.edge import EdgeStore, create_shard, is_building
 from retrieval.index.edge_engine import RESERVE
 from retrieval.index.errors import DamagedIndex, IndexInUse, UnknownCollection, UnknownIndex
@@ -34,7 +34,7 @@ class EdgeCollections:
 
     def names(self) -> list[str]:
         """See `Collections.names`."""
-        folders = (path for path in self.root.glob("[!.]*") if path.is_dir())
+        folders = (path for path in self.root.glob("*") if is_name(path.name) and path.is_dir())
         return sorted(each.name for each in folders if (each / _ALIAS).exists() or _unnamed(each))
 
     def versions(self, name: str) -> list[str]:
@@ -129,7 +129,7 @@ class EdgeCollections:
         alias = self.root / checked_name(name) / _ALIAS
         if not alias.exists() and not _unnamed(alias.parent):
             raise UnknownCollection(name, self.names())
-        told = alias.read_text("ascii", "replace").strip() if alias.exists() else ""
+        told = alias.read_text("ascii", "replace").strip() if alias.is_file() else ""
         if (version := Version.parse(told)) and (alias.parent / str(version)).is_dir():
             return version
         left = _versions(alias.parent)  # the alias is lost or damaged

@@ -44,7 +44,7 @@ async def _main(disk: Path) -> None:
     await _refused(application.delete_document("c", "a.txt"))
     await _refused(application.build_index("c", "far"))
     assert await _texts(application) == before
-    report = await readiness(settings, application.verify).report()
+    report = await readiness(settings, application.verify, application.collections).report()
     assert report.ready
     assert "disk" in report.degraded
     await application.close()

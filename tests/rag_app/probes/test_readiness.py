@@ -5,10 +5,13 @@ import pytest
 
 from rag_app.probes.base import Check, Problem
 from rag_app.probes.readiness import Readiness, readiness
+from rag_app.results import CollectionInfo
 from rag_app.settings import override
 from retrieval.encoders.errors import EncoderError
 from tests.openai_server import OpenAIServer, Reply
 from tests.rag_app.probes.servers import closed_port
+
+HURT = {"a": "", "b": "its file is cut", "c": "it is empty"}
 
 
 @dataclass
@@ -114,10 +117,26 @@ async def test_secrets_are_concealed():
     assert probe.detail == "broken: (hidden)"
 
 
+async def no_collections() -> list[CollectionInfo]:
+    return []
+
+
+async def test_damaged_collections_are_counted_and_the_others_are_ready(settings):
+    async def collections() -> list[CollectionInfo]:
+        return [CollectionInfo(name, 1, 1, "m", True, damage) for name, damage in HURT.items()]
+
+    report = await readiness(settings, lambda: "fine", collections).report()
+    assert (report.failed, report.degraded) == ([], ["collections"])
+    assert "2 of 3 collections are damaged (b, c)" in report.probes[-1].detail
+    assert "rag-app collections repair b" in report.probes[-1].hint
+
+
 async def test_an_application_is_tried_with_its_own_encoder(settings, application, encoder):
-    report = await readiness(settings, application.verify).report()
+    report = await readiness(settings, application.verify, application.collections).report()
     assert report.ready
-    assert [probe.role for probe in report.probes] == ["storage", "disk", "qdrant", "encoder"]
+    assert [probe.role for probe in report.probes] == [
+        "storage", "disk", "qdrant", "encoder", "collections"
+    ]  # fmt: skip
     assert not encoder.closed
 
 
@@ -125,7 +144,7 @@ async def test_an_encoder_that_fails_makes_it_unready(settings):
     def verify() -> str:
         raise EncoderError("the encoder went away", hint="Start it again")
 
-    assert (await readiness(settings, verify).report()).failed == ["encoder"]
+    assert (await readiness(settings, verify, no_collections).report()).failed == ["encoder"]
 
 
 async def test_models_that_fail_are_told_apart(settings, openai_server: OpenAIServer):
@@ -139,8 +158,8 @@ async def test_models_that_fail_are_told_apart(settings, openai_server: OpenAISe
             },
         },
     )  # fmt: skip
-    report = await readiness(chosen, lambda: "fine").report()
+    report = await readiness(chosen, lambda: "fine", no_collections).report()
     assert (report.failed, report.degraded) == ([], ["rewriter"])
     openai_server.replies = [Reply(status=401)]
-    report = await readiness(chosen, lambda: "fine").report()
+    report = await readiness(chosen, lambda: "fine", no_collections).report()
     assert (report.failed, report.degraded) == (["reader"], ["rewriter"])
