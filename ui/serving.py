@@ -9,8 +9,9 @@ import socket
 import sys
 import threading
 import webbrowser
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final
@@ -20,6 +21,7 @@ import uvicorn
 from data.limits import MIB
 from rag_app.application import Application
 from rag_app.assembly import application as assembly
+from rag_app.collections.leftovers import sweep_old
 from rag_app.collections.ownership import Ownership
 from rag_app.errors import SettingsError
 from rag_app.probes.readiness import readiness
@@ -37,6 +39,9 @@ from ui.uploads import Uploads, upload_route
 
 _GRACE: Final = 0.5
 """Seconds that open connections get when the server stops."""
+_SWEEP: Final = 600.0
+"""Seconds between looks for what is left over."""
+_LOGGER = logging.getLogger(__name__)
 _PATIENCE: Final = 1.5
 """Seconds from the signal after which the process ends, whatever still works."""
 
@@ -73,7 +78,7 @@ def serve(settings: Settings, *, samples: bool = False, browser: bool = False) -
                 leaving=runs.close,
                 overdue=lambda: _give_up(folder, ownership),
             )
-            _run(uvicorn_server, listener, start)
+            _run(uvicorn_server, listener, start, _sweeping(settings.storage.path, uploads))
     finally:
         if ownership:
             ownership.release()
@@ -190,15 +195,21 @@ def _config(app: Any) -> uvicorn.Config:
     return config
 
 
-def _run(server: _Server, listener: socket.socket, start: FirstStart) -> None:
-    """Serve on the socket, with the first start beside it."""
+def _run(
+    server: _Server,
+    listener: socket.socket,
+    start: FirstStart,
+    sweeping: Coroutine[None, None, None],
+) -> None:
+    """Serve on the socket, with the first start and the sweeping beside it."""
 
     async def both() -> None:
-        beginning = asyncio.create_task(start.run())
+        beside = [asyncio.create_task(start.run()), asyncio.create_task(sweeping)]
         try:
             await server.serve([listener])
         finally:
-            beginning.cancel()
+            for task in beside:
+                task.cancel()
 
     # not asyncio.run: it would wait for worker threads
     asyncio.new_event_loop().run_until_complete(both())
@@ -208,6 +219,17 @@ def _access(settings: Settings, token: str) -> Access:
     server = settings.server
     password = server.password.get_secret_value() if server.password else ""
     return Access(token, server.user, password, stored_secret(settings.storage.path))
+
+
+async def _sweeping(storage: Path, uploads: Uploads) -> None:
+    """Delete every now and then what has been left over for long."""
+    while True:
+        await asyncio.sleep(_SWEEP)
+        for sweep in (partial(sweep_old, storage), uploads.sweep):
+            try:
+                await asyncio.to_thread(sweep)
+            except OSError as error:  # it is tried again
+                _LOGGER.warning("what is left over cannot be deleted: %s", error)
 
 
 @contextmanager

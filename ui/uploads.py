@@ -31,6 +31,8 @@ _MOST: Final = 1000
 """Files of one upload."""
 _KEPT: Final = 3600.0
 """Seconds that an upload waits for the event that names it."""
+_READ: Final = 24
+"""Times as long an upload may take to be read."""
 _TELL: Final = 0.2
 _NOT_IN_NAMES: Final = re.compile(r"[\x00-\x1f\x7f]")
 _ID: Final = re.compile(r"[0-9a-f]{32}")
@@ -91,11 +93,14 @@ class Uploads:
         return folder, taken
 
     def sweep(self, age: float = _KEPT) -> None:
-        """Delete what no event has named in time."""
-        oldest = time.time() - age
+        """Delete what no event has named in time, and what was read long ago."""
+        now = time.time()
         for path in self._folder.glob("visitor-*/*"):
-            if path.lstat().st_mtime < oldest:
+            if path.lstat().st_mtime < now - age:
                 path.unlink(missing_ok=True)
+        for path in (*self._folder.glob("taken-*"), *self._folder.glob("gradio/*")):
+            if path.lstat().st_mtime < now - _READ * age:
+                shutil.rmtree(path, ignore_errors=True)
 
     def _of(self, visitor: str) -> Path:
         return self._folder / f"visitor-{visitor if _ID.fullmatch(visitor) else 'local'}"

@@ -369,8 +369,10 @@ class _Draft:
         paths = [self._originals.path(content, suffix) for suffix in self._suffixes[content]]
         if not paths:
             raise DamagedBackup(f"no document has the content {content}")
-        self._originals.folder.mkdir(parents=True, exist_ok=True)
-        mark_provisional(self._originals.folder)
+        next(iter(self._stores.values())).require_room(member.size * (1 + len(paths)))
+        if not self._originals.folder.exists():
+            self._originals.folder.mkdir(parents=True)
+            mark_provisional(self._originals.folder)  # not a folder that others have filled
         scratch = self._originals.folder / f".{content}.part"
         try:
             with scratch.open("wb") as file:
@@ -407,6 +409,7 @@ class _Draft:
         """Let it take its place."""
         self._collections.adopt(self._name, self._edition, self._told.active)
         self._adopted = True
+        unmark_provisional(self._originals.folder)
 
     def abandon(self) -> None:
         """Leave no trace, unless it has taken its place."""

@@ -1,7 +1,8 @@
 """What killed work leaves in the storage folder: scratch files, and originals of no collection."""
 
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -9,10 +10,12 @@ from rag_app.collections.catalogue import catalogue_path
 from retrieval.index.collections import Collections
 
 _MARK = ".provisional"
+_AGE = 3600.0
+"""Seconds after which what nobody has written to is left over, though a process may be at work."""
 
 
 def mark_provisional(originals: Path) -> None:
-    """Note that a collection is being dropped or restored.
+    """Note that a collection is being dropped, or restored into a new folder.
 
     Killed meanwhile, the next start deletes its originals where the collection is not there.
     """
@@ -42,23 +45,30 @@ def sweep(storage: Path, collections: Collections) -> None:
     collection stay: whoever has moved the indexes away may bring them back.
     """
     collections.sweep()
+    for path in _scratch(storage):
+        _delete(path)
     names = set(collections.names())
     for folder in _folders(storage / "files"):
-        for scratch in folder.glob(".*"):
-            if scratch.name != _MARK:
-                scratch.unlink()
         if (folder / _MARK).exists() and folder.name not in names:
             drop_originals(folder)
         unmark_provisional(folder)
 
 
+def sweep_old(storage: Path, age: float = _AGE) -> None:
+    """Delete scratch files that nobody has written to for so many seconds, while others work."""
+    for path in _old(_scratch(storage), age):
+        _delete(path)
+
+
 def leftovers(storage: Path, collections: Collections) -> tuple[int, list[str]]:
-    """Bytes that a start would sweep away, and the folders of originals that have no collection."""
+    """Bytes that a start would sweep away, and the folders of originals that have no collection.
+
+    Of uploads those count that have waited for long; the others may be about to be read.
+    """
     names = set(collections.names())
-    scratch = [*storage.glob("collections/.scratch-*"), *storage.glob("collections/*/.scratch-*")]
+    scratch = [*_scratch(storage), *_old(storage.glob("uploads/*/*"), _AGE)]
     orphans = []
     for folder in _folders(storage / "files"):
-        scratch += [path for path in folder.glob(".*") if path.name != _MARK]
         if folder.name not in names:
             if (folder / _MARK).exists():
                 scratch.append(folder)
@@ -67,8 +77,32 @@ def leftovers(storage: Path, collections: Collections) -> tuple[int, list[str]]:
     return sum(map(_size, scratch)), orphans
 
 
+def _scratch(storage: Path) -> Iterator[Path]:
+    """What is being written or deleted, or was when its process was killed."""
+    for pattern in ("collections/.scratch-*", "collections/*/.scratch-*"):
+        yield from storage.glob(pattern)
+    for folder in _folders(storage / "files"):
+        yield from (path for path in folder.glob(".*") if path.name != _MARK)
+
+
+def _old(paths: Iterable[Path], age: float) -> Iterator[Path]:
+    """Those in which nothing has been written for so many seconds."""
+    since = time.time() - age
+    for path in paths:
+        with suppress(FileNotFoundError):
+            if max(one.lstat().st_mtime for one in (path, *path.rglob("*"))) < since:
+                yield path
+
+
 def _folders(files: Path) -> Iterator[Path]:
     return (folder for folder in files.glob("[!.]*") if folder.is_dir())
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _size(path: Path) -> int:

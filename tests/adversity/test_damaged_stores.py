@@ -20,7 +20,7 @@ from rag_app.service import QueryOptions
 from retrieval.index.errors import DamagedIndex
 from tests.rag_app.support import prose, write
 
-COUNT = int(os.environ.get("RAG_APP_ADVERSITY_STORES", "10"))
+COUNT = int(os.environ.get("RAG_APP_ADVERSITY_STORES", "6"))
 WORDS = QueryOptions(retriever="bm25", top_k=1000)
 
 Spoil = Callable[[Path, random.Random], None]
@@ -106,7 +106,8 @@ async def test_each_damaged_store_says_why_and_all_others_answer(settings, encod
         for name in ("first", "second"):
             assert not listed[name].damage
             assert await texts(application, name) == before
-        report = await readiness(settings, application.verify, application.collections).report()
+        ready = readiness(settings, application.verify, application.collections, 60)
+        report = await ready.report()
         assert (report.ready, report.degraded) == (True, ["collections"])
         assert f"{COUNT} of {COUNT + 2} collections" in report.probes[-1].detail
         for name, done in hurt.items():

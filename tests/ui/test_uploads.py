@@ -111,6 +111,15 @@ async def test_a_bad_upload_leaves_nothing_behind(
     assert list((tmp_path / "uploads").glob("*/*")) == []
 
 
+async def test_what_was_read_long_ago_is_swept(uploads: Uploads, tmp_path: Path) -> None:
+    ids = [(await uploads.receive(VISITOR, request(multipart(b"one"))))[0] for _ in range(2)]
+    (old, _), (new, _) = (uploads.take(VISITOR, [one], []) for one in ids)
+    utime(old, (0, 0))
+    uploads.sweep()
+    assert not old.exists()
+    assert new.exists()
+
+
 async def test_what_no_event_names_is_swept(uploads: Uploads, tmp_path: Path) -> None:
     old, new = [(await uploads.receive(VISITOR, request(multipart(b"one"))))[0] for _ in range(2)]
     utime(tmp_path / "uploads" / f"visitor-{VISITOR}" / old, (0, 0))

@@ -21,6 +21,7 @@ from rag_app.results import BackupReport, Hit
 from rag_app.service import QueryOptions, Service
 from rag_app.settings import override
 from retrieval.index.base import PassageStore
+from retrieval.index.edge import EdgeStore
 from retrieval.index.errors import UnknownCollection
 from retrieval.index.records import DocumentRecord
 from retrieval.index.server_collections import ServerCollections
@@ -474,3 +475,42 @@ async def test_the_form_is_the_one_that_is_written_down(tar):
     parts = [name for name in contents if name.startswith(f"{place}/passages")]
     assert len(parts) > 2, "never whole in memory"
     assert sum(contents[name].count(b"\n") for name in parts) == index["passages"]
+
+
+async def test_a_restore_asks_for_the_room_that_originals_take(elsewhere, tmp_path):
+    large = write(tmp_path / "large", {"a.txt": prose("a", 400)})
+    async with elsewhere("first") as first:
+        await first.ingest("c", [large])
+        data, _ = await backed_up(first)
+    asked = []
+    async with elsewhere("second") as second:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(EdgeStore, "require_room", lambda _, size: asked.append(size))
+            await second.restore(pieces(data))
+        assert asked == [2 * (large / "a.txt").stat().st_size]  # its scratch file, and the original
+    assert not list((tmp_path / "second" / "files" / "c").glob(".*"))
+
+
+async def test_a_killed_restore_takes_no_originals_away_that_were_there(
+    elsewhere, folder, tmp_path
+):
+    async with elsewhere("first") as first:
+        await first.ingest("c", [folder])
+        data, _ = await backed_up(first)
+    originals = tmp_path / "second" / "files" / "c"
+    kept = originals / ("0" * 64)
+    originals.mkdir(parents=True)
+    kept.write_text("the indexes of this were moved away")
+    async with elsewhere("second") as second:
+        with pytest.MonkeyPatch.context() as patch:
+            for name in ("abandon", "finish"):  # killed before its end
+                patch.setattr(backup._Draft, name, lambda *_: None)
+            patch.setattr(backup._Draft, "adopt", lambda _: (_ for _ in ()).throw(Killed))
+            with pytest.raises(Killed):
+                await second.restore(pieces(data))
+    async with elsewhere("second"):
+        assert kept.exists()
+
+
+class Killed(Exception):
+    pass

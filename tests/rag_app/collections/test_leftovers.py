@@ -1,9 +1,10 @@
 """What killed drops, rebuilds and restores leave is gone after the next start."""
 
+import os
 import shutil
 
 from rag_app.assembly import application as assembly
-from rag_app.collections.leftovers import leftovers, mark_provisional
+from rag_app.collections.leftovers import leftovers, mark_provisional, sweep_old
 from tests.rag_app.support import prose, write
 
 
@@ -75,3 +76,31 @@ async def test_drafts_of_a_killed_restore_go_and_a_whole_collection_without_a_na
     await held(settings, folder)
     assert not (storage / "collections" / "new").exists()
     assert places.names() == ["c"]
+
+
+async def test_while_others_work_only_what_is_old_is_swept(settings, encoder, tmp_path):
+    storage = await held(settings, write(tmp_path / "in", {"a.txt": prose("a")}), "c")
+    whole = everything(storage)
+    for name in ("old", "new"):
+        (storage / "collections" / f".scratch-{name}" / "shard").mkdir(parents=True)
+        (storage / "collections" / f".scratch-{name}" / "shard" / "f").write_bytes(b"x")
+        (storage / "files" / "c" / f".{name}.part").write_bytes(b"x")
+    fresh = everything(storage)
+    sweep_old(storage)
+    assert everything(storage) == fresh
+    for path in (*storage.rglob("*old*"), *storage.glob("collections/.scratch-old/**/*")):
+        os.utime(path, (0, 0))
+    sweep_old(storage)
+    assert everything(storage) == [one for one in fresh if "old" not in one]
+    await held(settings, tmp_path / "in")
+    assert everything(storage) == whole
+
+
+async def test_uploads_count_once_they_have_waited_for_long(settings, encoder, tmp_path):
+    storage = await held(settings, write(tmp_path / "in", {"a.txt": prose("a")}), "c")
+    upload = storage / "uploads" / "visitor-local" / ("0" * 32)
+    upload.parent.mkdir(parents=True)
+    upload.write_bytes(b"x" * 9000)
+    assert leftovers(storage, assembly.collections(settings)) == (0, [])
+    os.utime(upload, (0, 0))
+    assert leftovers(storage, assembly.collections(settings))[0] >= 9000
