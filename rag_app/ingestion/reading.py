@@ -3,6 +3,7 @@
 import hashlib
 import shutil
 import stat
+import time
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +12,12 @@ from llama_index.core.schema import TextNode
 
 from data.blocks import Block, Loaded, LoadWarning
 from data.discovery import Found
-from data.errors import DataError
+from data.errors import DataError, UnreadableFile
 from data.files import replacing
 from data.limits import Limits
 from data.loaders import LOADERS, STREAMED, require_size
 from data.parsing import Parser
-from data.splitting import Splitter
+from data.splitting import Passage, Splitter
 from retrieval.index.base import PassageStore
 from retrieval.passages import passage, version_id
 
@@ -76,6 +77,7 @@ class Failed:
 
 
 _STREAMED = frozenset(suffix for suffix, kind in LOADERS.items() if kind in STREAMED)
+_SMALLER = "Split it into smaller files"
 
 Item = Begin | TextNode | Finish | Unchanged | Failed
 
@@ -168,7 +170,8 @@ class Intake:
         loaded: Iterable[Loaded] = self._parser.parse(original, document.source)
         if document.suffix not in _STREAMED:
             loaded = list(loaded)  # a file that is refused on its last page costs no encoding
-        for part in self._chunker.split(_without_warnings(loaded, warnings)):
+        parts = self._chunker.split(_without_warnings(loaded, warnings))
+        for part in bounded(parts, document, self._parser.limits):
             yield passage(
                 source=document.source,
                 version=document.version,
@@ -184,6 +187,29 @@ class Intake:
                 repeated=part.repeated,
             )
         yield Finish(document, tuple(warnings)) if part else Failed(document, "holds no text")
+
+
+def bounded(parts: Iterable[Passage], document: Document, limits: Limits) -> Iterator[Passage]:
+    """The passages of a document, which may take as much processor time as parsing it, and hold
+    twice the text: they repeat what overlaps, and the headers of tables.
+
+    Raises:
+        UnreadableFile: they take more.
+    """
+    seconds, characters, most = 0.0, 0, 2 * max(limits.max_characters, document.size)
+    budget, start = limits.budget(document.size), time.thread_time()
+    for part in parts:
+        seconds += time.thread_time() - start
+        characters += len(part.text)
+        cause = ""
+        if seconds > budget:
+            cause = f"splitting it took longer than {budget:g} s"
+        elif characters > most:
+            cause = f"its passages hold more than {most:,} characters"
+        if cause:
+            raise UnreadableFile(f"cannot split {document.source}", cause=cause, hint=_SMALLER)
+        yield part
+        start = time.thread_time()
 
 
 def _without_warnings(loaded: Iterable[Loaded], warnings: list[LoadWarning]) -> Iterator[Block]:

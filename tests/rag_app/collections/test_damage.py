@@ -11,7 +11,7 @@ from retrieval.sparse import SparseVector
 from tests.rag_app.building import install
 from tests.rag_app.support import prose, twin, write
 
-WORDS = QueryOptions(retriever="bm25")
+WORDS = QueryOptions(retriever="bm25", top_k=1000)
 
 
 def damage(storage, name):

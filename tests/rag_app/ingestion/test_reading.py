@@ -1,14 +1,17 @@
 import errno
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 from llama_index.core.schema import TextNode
 
 from data.discovery import Found
+from data.errors import UnreadableFile
+from data.limits import Limits
 from data.parsing import Parser
+from data.splitting import Passage
 from rag_app.ingestion.reading import (
     Begin,
     Document,
@@ -17,6 +20,7 @@ from rag_app.ingestion.reading import (
     Intake,
     Originals,
     Unchanged,
+    bounded,
     sha256,
 )
 from retrieval.index.base import PassageStore
@@ -189,3 +193,22 @@ def test_what_no_document_needs_is_forgotten(originals, folder):
     (originals.folder / "stranger.txt").write_text("and this")
     originals.forget_all_but({kept})
     assert list(originals.folder.iterdir()) == [kept]
+
+
+def parts(texts: Iterable[str], work: int = 0) -> Iterator[Passage]:
+    for index, text in enumerate(texts):
+        sum(range(work))
+        yield Passage(text, index, None, 0, len(text))
+
+
+def test_splitting_has_the_time_that_parsing_has():
+    document, slow = Document("a.txt", "", 100, ".txt"), parts(["a"] * 10_000, work=10**6)
+    with pytest.raises(UnreadableFile, match="splitting it took longer"):
+        list(bounded(slow, document, Limits(seconds=0.05, seconds_per_mib=0.001)))
+
+
+def test_passages_repeat_no_more_than_the_text_itself():
+    document, limits = Document("a.txt", "", 10, ".txt"), Limits(max_characters=1000)
+    assert len(list(bounded(parts(["a" * 500] * 4), document, limits))) == 4
+    with pytest.raises(UnreadableFile, match="its passages hold more than 2,000 characters"):
+        list(bounded(parts(["a" * 500] * 5), document, limits))
