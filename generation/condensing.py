@@ -12,11 +12,11 @@ from llama_index.core.base.llms.types import ChatMessage, ChatResponse, MessageR
 from llama_index.core.llms import LLM
 from pydantic import ValidationError
 
+from data.thinking import part_thoughts
 from generation.errors import GenerationError
 from generation.evidence import Terms
 from generation.prompts import clean_text
 from generation.server_errors import explain_failure, server_address
-from generation.thinking import ThinkingFilter
 
 _SPEAKERS: Final = {MessageRole.USER: "user", MessageRole.ASSISTANT: "assistant"}
 _LONGEST_TURN: Final = 1000
@@ -214,9 +214,7 @@ def _shown(content: str | None) -> str:
 
 def _spoken(text: str) -> str:
     """The text without thoughts, on one line."""
-    behind = text.rpartition("</think>")[2]  # whose beginning some chat templates write themselves
-    thinking = ThinkingFilter()
-    return " ".join(clean_text(thinking.feed(behind) + thinking.finish()).split())
+    return " ".join(clean_text(part_thoughts(text)[1]).split())
 
 
 def _cut_off(response: ChatResponse) -> bool:

@@ -10,6 +10,7 @@ from llama_index.core.base.llms.types import ChatMessage, ChatResponse
 from llama_index.core.llms import LLM
 from llama_index.core.schema import NodeWithScore
 
+from data.thinking import ThinkingFilter
 from generation.abstention import ABSTAINED, AbstentionFilter
 from generation.answerability import answerability
 from generation.budget import TokenBudget
@@ -21,7 +22,6 @@ from generation.marking import find_quotes
 from generation.prompts import Numbered, build_messages, new_tag
 from generation.reading import Reading, ReadingEvent, TextDelta, ThinkingDelta
 from generation.server_errors import explain_failure, server_address
-from generation.thinking import ThinkingFilter
 
 INCLUDE_USAGE: Final[Mapping[str, Any]] = {"stream_options": {"include_usage": True}}
 _CHARACTERS_PER_TOKEN: Final = 24

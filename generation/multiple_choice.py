@@ -17,11 +17,11 @@ from llama_index.core.base.llms.types import ChatMessage, ChatResponse, MessageR
 from llama_index.core.llms import LLM
 from llama_index.core.schema import MetadataMode, NodeWithScore
 
+from data.thinking import part_thoughts
 from generation.budget import TokenBudget
 from generation.errors import GenerationError, ReaderUnavailable
 from generation.prompts import Numbered, clean_text, format_passage
 from generation.server_errors import explain_failure, server_address
-from generation.thinking import ThinkingFilter
 
 State = Literal["constrained", "parsed", "unparsed", "scored"]
 """How the letter was had: by a constraint on the server, from free text, not at all, or by scores
@@ -272,10 +272,8 @@ class _Calls:
                 hint="Check that the address is that of a language model's API.",
             ) from error
         self._count(messages, response, written)
-        # the beginning of thoughts may stand in the prompt, written by the chat template
-        thinking = ThinkingFilter(opened="</think>" in written.partition("<think>")[0])
-        text = thinking.feed(written) + thinking.finish()
-        return _Said(text.strip(), thinking.thought().strip(), _cut_off(response))
+        thoughts, text = part_thoughts(written)
+        return _Said(text, thoughts, _cut_off(response))
 
     def _count(self, messages: Sequence[ChatMessage], response: ChatResponse, text: str) -> None:
         usage = getattr(response.raw, "usage", None)

@@ -55,7 +55,8 @@ _CONTROL_TOKENS: Final = re.compile(
     r"|\[/?\s*(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|THINK)\s*\]"  # Mistral
     r"|<</?\s*SYS\s*>>"  # Llama 2
     r"|</?\s*(?:start_of_turn|end_of_turn|start_of_image|end_of_image)\s*>"  # Gemma
-    r"|</?\s*(?:think|thinking|tool_call|tool_response|tools|function_call)\s*>",  # Qwen, R1
+    r"|</?\s*(?:think|thinking|thoughts?)\s*>"  # Qwen, R1
+    r"|</?\s*(?:tool_call|tool_response|tools|function_call)\s*>",
     re.IGNORECASE,
 )
 _INVISIBLE: Final = re.compile(

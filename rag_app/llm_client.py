@@ -21,6 +21,7 @@ from llama_index.llms.openai_like import OpenAILike
 from pydantic import PrivateAttr, ValidationError
 
 from rag_app.cost.metering import Call, here
+from rag_app.llm_capabilities import Capabilities, ServerTransport
 
 Response = TypeVar("Response", ChatResponse, CompletionResponse)
 _Ask = Callable[[], Awaitable[AsyncIterator[Response]]]
@@ -42,6 +43,8 @@ class MeteredLLM(OpenAILike):
     - closing or cancelling a stream closes its connection at once, so the server stops working;
     - what a call names wins over the settings, `max_tokens` too, and `use_chat_completions=False`
       sends the prompt as it is, without the model's chat template;
+    - what the server refuses is left out, once that is known (`rag_app.llm_capabilities`), and
+      replies of nearly the API's form are put right (`rag_app.llm_replies`);
     - an answer that is not one of the OpenAI API is an `openai.APIError`;
     - the arguments `guided_*`, which vLLM dropped and since ignores silently, are refused:
       ``extra_body={"structured_outputs": ...}`` or `response_format` does what they did.
@@ -58,6 +61,7 @@ class MeteredLLM(OpenAILike):
         timeout: seconds between two signs of life of the server; a call may name its own.
         max_retries: how often a failed request is sent again.
         concurrency: calls that may be under way at the same time.
+        capabilities: what is known of servers; by default nothing, and nobody else is told.
         arguments: those of `OpenAILike`.
 
     Raises:
@@ -74,18 +78,21 @@ class MeteredLLM(OpenAILike):
         timeout: float = 120.0,
         max_retries: int = 2,
         concurrency: int = 32,
+        capabilities: Capabilities | None = None,
         **arguments: Any,
     ) -> None:
         if concurrency < 1:
             raise ValueError(f"concurrency must be positive, got {concurrency}")
-        super().__init__(timeout=timeout, max_retries=0, async_http_client=connections, **arguments)
+        transport = ServerTransport(connections, capabilities or Capabilities())
+        adapted = httpx.AsyncClient(transport=transport, trust_env=False)  # holds no connection
+        super().__init__(timeout=timeout, max_retries=0, async_http_client=adapted, **arguments)
         self._aclient = openai.AsyncOpenAI(
             api_key=self.api_key,
             base_url=self.api_base,
             timeout=_timeout(timeout),
             max_retries=max_retries,
             default_headers=self.default_headers,
-            http_client=connections,
+            http_client=adapted,
         )
         self._concurrency = concurrency
 

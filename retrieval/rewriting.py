@@ -23,6 +23,7 @@ from typing import Any, Final, Protocol
 from llama_index.core.base.llms.types import ChatMessage, MessageRole
 from llama_index.core.llms import LLM
 
+from data.thinking import part_thoughts
 from retrieval.errors import RetrievalError
 from retrieval.llm_calls import answer, failures, reason
 
@@ -57,9 +58,6 @@ it, and describe that information in detail.
 3. Write a draft of the answer, with as many thoughts as you can.
 Keep the whole within {tokens} tokens."""
 
-_THOUGHTS: Final = re.compile(
-    r"\A.*</think(?:ing)?>|<think(?:ing)?>.*", re.IGNORECASE | re.DOTALL
-)  # up to the last end, as some chat templates write the beginning themselves
 _CONTROL: Final = re.compile(r"<(?=[|｜/<a-zA-Z])|\[(?=/?[A-Z_]{3,}\])")
 """Where a control token of a chat template may begin."""
 
@@ -226,7 +224,7 @@ class LLMRewriter:
         """What the model writes when it has thought. Raises what `failures` names."""
         response = await answer(self._llm.achat(messages, **arguments))
         said = (response.message.content or "").encode(errors="ignore").decode()
-        text = _THOUGHTS.sub("", said).strip()
+        _, text = part_thoughts(said)
         if not text:
             thoughts = f"the answer is nothing but thoughts, in {self._tokens} tokens"
             raise ValueError(thoughts if said.strip() else "the answer is empty")

@@ -30,7 +30,7 @@ class Reply:
     other breaks it; an answer that is not streamed comes after ``delay``, and hangs or dies where
     either is set. ``status`` other than 200 answers with an error that says ``error``, and with
     ``headers``; ``stream_error`` sends such an error inside the stream after the text. ``body`` is
-    sent as it is, in place of all that, as a ``media_type``.
+    sent as it is, in place of all that, as a ``media_type`` and with ``raw_status``.
     """
 
     text: str = ""
@@ -47,6 +47,7 @@ class Reply:
     done: bool = True
     headers: Mapping[str, str] = field(default_factory=dict)
     body: str | None = None
+    raw_status: int = 200
     media_type: str = "application/json"
 
     def pieces(self) -> list[str]:
@@ -136,7 +137,7 @@ class OpenAIServer:
         if reply.status != 200:
             return _error(reply.status, reply.error, reply.headers)
         if reply.body is not None:
-            return Response(reply.body, media_type=reply.media_type)
+            return Response(reply.body, reply.raw_status, media_type=reply.media_type)
         if body.get("stream"):
             stream = self._stream(request, body, reply)
             return StreamingResponse(stream, media_type="text/event-stream")

@@ -30,6 +30,7 @@ from rag_app.collections.leftovers import sweep
 from rag_app.collections.ownership import Ownership
 from rag_app.errors import SettingsError
 from rag_app.ingestion.engine import Ingestor
+from rag_app.llm_capabilities import Capabilities
 from rag_app.pipeline import Pipeline, Stages
 from rag_app.service import QueryOptions
 from rag_app.settings import LLMSettings, OwnLLM, Rerank, Settings, override
@@ -260,7 +261,12 @@ def llm_of(settings: Settings, own: OwnLLM) -> LLMSettings:
 
 
 def llm(
-    settings: LLMSettings, connections: httpx.AsyncClient, *, chat: bool = True, retries: int = 2
+    settings: LLMSettings,
+    connections: httpx.AsyncClient,
+    *,
+    chat: bool = True,
+    retries: int = 2,
+    capabilities: Capabilities | None = None,
 ) -> LLM:
     """The one client of an OpenAI-compatible server.
 
@@ -269,6 +275,7 @@ def llm(
         connections: the pool it uses; whoever made it closes it.
         chat: whether it is spoken to in turns; else prompts are sent as they are.
         retries: how often a call that may succeed later is made again.
+        capabilities: what is known of servers, and where what it learns of this one goes.
 
     Raises:
         SettingsError: no model is named.
@@ -292,6 +299,7 @@ def llm(
         timeout=settings.timeout,
         max_retries=retries,
         concurrency=settings.concurrency,
+        capabilities=capabilities,
         is_chat_model=chat,
     )
 
@@ -431,6 +439,7 @@ class _Pipelines:
         self._encoders = encoders
         self._choose = lru_cache(256)(partial(_with_options, settings))
         self._connections: httpx.AsyncClient | None = None
+        self._capabilities = Capabilities()
         self._models: dict[tuple[LLMSettings, bool], LLM] = {}
         self._rewriters: dict[object, Rewriter] = {}
         self._rerankers: dict[object, Reranker] = {}
@@ -541,7 +550,9 @@ class _Pipelines:
         chosen = llm_of(settings, own)
         key = (chosen, chat)
         if key not in self._models:
-            self._models[key] = llm(chosen, self._pool(), chat=chat)
+            self._models[key] = llm(
+                chosen, self._pool(), chat=chat, capabilities=self._capabilities
+            )
         return self._models[key]
 
     def _pool(self) -> httpx.AsyncClient:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import aclosing
 from typing import Any, Final, NamedTuple
 
 import httpx
@@ -10,6 +11,7 @@ from llama_index.core.schema import NodeWithScore, TextNode
 from generation.errors import GenerationError
 from rag_app.assembly import application as assembly
 from rag_app.assembly.encoders import EncoderChoice, choose
+from rag_app.llm_capabilities import Capabilities
 from rag_app.probes.base import BEYOND, Problem, shown, since
 from rag_app.settings import LLMSettings, Settings, override
 from retrieval.encoders.base import Encoder
@@ -28,7 +30,7 @@ class _Listed(NamedTuple):
 
 
 async def language_model(chosen: LLMSettings, seconds: float, *, chat: bool = True) -> str:
-    """Ask for one token, and for the list of models.
+    """Ask as a question is asked until the first words come, and for the list of models.
 
     Args:
         chosen: where it is.
@@ -45,7 +47,8 @@ async def language_model(chosen: LLMSettings, seconds: float, *, chat: bool = Tr
     async with httpx.AsyncClient(
         trust_env=False, verify=secure, timeout=hasty.timeout
     ) as connections:
-        asking = asyncio.create_task(_one_token(hasty, connections, chat))
+        capabilities = Capabilities()
+        asking = asyncio.create_task(_first_words(hasty, connections, chat, capabilities))
         listed = await _models(chosen, connections)
         try:
             took = await asking
@@ -64,19 +67,28 @@ async def language_model(chosen: LLMSettings, seconds: float, *, chat: bool = Tr
             f"{chosen.context_window}",
         )
     window = f", reads {listed.window} tokens" if listed.window is not None else ""
-    return f"{chosen.model} at {where}{window}, one token {took}"
+    refused = ", ".join(capabilities.left_out())
+    without = f", asked without {refused}, which it refuses" if refused else ""
+    return f"{chosen.model} at {where}{window}, first words {took}{without}"
 
 
-async def _one_token(chosen: LLMSettings, connections: httpx.AsyncClient, chat: bool) -> str:
-    from llama_index.core.base.llms.types import ChatMessage
+async def _first_words(
+    chosen: LLMSettings, connections: httpx.AsyncClient, chat: bool, capabilities: Capabilities
+) -> str:
+    """How long they take; streamed and with a system message, as readers ask."""
+    from llama_index.core.base.llms.types import ChatMessage, MessageRole
 
     from generation.server_errors import explain_failure
     from retrieval.llm_calls import answer, failures, reason
 
-    model, start = assembly.llm(chosen, connections, chat=chat, retries=0), time.perf_counter()
+    model = assembly.llm(chosen, connections, chat=chat, retries=0, capabilities=capabilities)
+    start = time.perf_counter()
     try:
         if chat:
-            await answer(model.achat([ChatMessage("Say yes.")], max_tokens=1))
+            rules = ChatMessage("You answer in one word.", role=MessageRole.SYSTEM)
+            stream = await answer(model.astream_chat([rules, ChatMessage("Say yes.")]))
+            async with aclosing(stream) as pieces:
+                await answer(anext(pieces))
         else:
             await answer(model.acomplete("Yes", formatted=True, max_tokens=1))
     except failures() as error:

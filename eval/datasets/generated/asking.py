@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 from llama_index.core.base.llms.types import ChatMessage, MessageRole
 from llama_index.core.llms import LLM
 
+from data.thinking import part_thoughts
 from generation.prompts import clean_text
 from retrieval.llm_calls import answer, failures
 
@@ -47,7 +48,6 @@ _COPIED: Final = 7
 """Words in a row, as in the passage, that make a question a copy."""
 _REFUSED: Final = (400, 422)
 _OBJECT: Final = re.compile(r"\{[^{}]*\}")
-_THOUGHTS: Final = re.compile(r"\A.*</think>", re.DOTALL)
 
 
 async def ask(llm: LLM, text: str, deadline: float) -> tuple[str, Outcome]:
@@ -97,7 +97,7 @@ async def _written(llm: LLM, messages: list[ChatMessage]) -> str:
 
 def _parse(written: str) -> str | None:
     """The question of the last JSON object that has one; None without any."""
-    for found in reversed(_OBJECT.findall(_THOUGHTS.sub("", written))):
+    for found in reversed(_OBJECT.findall(part_thoughts(written)[1])):
         try:
             question = json.loads(found).get("question")
         except ValueError:

@@ -23,7 +23,7 @@ async def test_the_length_that_it_reads_is_told_and_held_against_the_settings(
     probes = await probed(settings, chat_server, 8192)
     for role in ("reader", "rewriter"):
         assert probes[role].ok, probes[role].detail
-        begin = f"tiny-chat at {chat_server.url}/v1, reads 8192 tokens, one token "
+        begin = f"tiny-chat at {chat_server.url}/v1, reads 8192 tokens, first words "
         assert probes[role].detail.startswith(begin)
     probes = await probed(settings, chat_server, 32768)
     assert not probes["reader"].ok

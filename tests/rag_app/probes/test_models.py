@@ -27,12 +27,22 @@ def chosen(openai_server: OpenAIServer) -> LLMSettings:
     return LLMSettings(api_base=openai_server.url, model=openai_server.model)
 
 
-async def test_one_token_is_asked_for(chosen, openai_server):
+async def test_it_is_asked_as_questions_are(chosen, openai_server):
     found = await language_model(chosen, 5)
-    assert found.startswith(f"{openai_server.model} at {openai_server.url}, one token ")
+    assert found.startswith(f"{openai_server.model} at {openai_server.url}, first words ")
     (request,) = openai_server.requests
-    assert request["max_tokens"] == 1
-    assert "messages" in request
+    assert request["stream"]
+    assert request["stream_options"] == {"include_usage": True}
+    assert request["max_tokens"] == chosen.max_tokens
+    assert [message["role"] for message in request["messages"]] == ["system", "user"]
+
+
+async def test_what_a_server_refuses_is_told(chosen, openai_server):
+    openai_server.respond = lambda body: (
+        Reply(status=400, error="no such argument") if "stream_options" in body else Reply("Yes.")
+    )
+    told = await language_model(chosen, 5)
+    assert told.endswith(", asked without stream_options, which it refuses")
 
 
 async def test_who_reads_raw_prompts_is_asked_so(chosen, openai_server):
@@ -42,7 +52,7 @@ async def test_who_reads_raw_prompts_is_asked_so(chosen, openai_server):
 
 async def test_the_length_that_the_server_tells_is_held_against_the_settings(chosen, openai_server):
     openai_server.max_model_len = 8192
-    assert ", reads 8192 tokens, one token " in await language_model(chosen, 5)
+    assert ", reads 8192 tokens, first words " in await language_model(chosen, 5)
     longer = chosen.model_copy(update={"context_window": 32768})
     with pytest.raises(Problem, match="reads 8192 tokens, and the settings count on 32768") as told:
         await language_model(longer, 5)
@@ -251,7 +261,7 @@ async def test_a_cross_encoder_is_asked_at_its_own_address(settings, rerank_serv
 @pytest.mark.parametrize("kind", ["rank1", "retro-star"])
 async def test_models_that_reason_at_length_are_asked_for_a_token(settings, openai_server, kind):
     found = await reranker(ranked(settings, openai_server, kind), 5)
-    assert found.startswith(f"{kind}: tiny-model at {openai_server.url}, one token ")
+    assert found.startswith(f"{kind}: tiny-model at {openai_server.url}, first words ")
     assert "were not tried" in found
     (request,) = openai_server.requests
     assert ("prompt" in request) == (kind == "rank1")

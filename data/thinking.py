@@ -1,0 +1,142 @@
+"""Reasoning blocks: what a model thinks aloud is not its answer.
+
+Models mark their thoughts in ways of their own, and a server without a parser for them hands the
+marks on as text. Known are ``<think>`` (Qwen, DeepSeek), ``<thinking>``, ``<thought>``,
+``<reasoning>``, ``<seed:think>``, ``[THINK]`` (Magistral), ``<|START_THINKING|>`` (Command),
+``<|begin_of_thought|>`` (OpenThinker), ``◁think▷`` (Kimi), Gemma's ``<|channel>thought`` and the
+channels of OpenAI's Harmony (https://github.com/openai/harmony), of which ``final`` is the answer.
+"""
+
+import re
+from typing import Final
+
+_PAIRS: Final = (
+    ("<think>", "</think>"),
+    ("<thinking>", "</thinking>"),
+    ("<thought>", "</thought>"),
+    ("<thoughts>", "</thoughts>"),
+    ("<reasoning>", "</reasoning>"),
+    ("<seed:think>", "</seed:think>"),
+    ("[think]", "[/think]"),
+    ("◁think▷", "◁/think▷"),
+    ("<|begin_of_thought|>", "<|end_of_thought|>"),
+    ("<|start_thinking|>", "<|end_thinking|>"),
+    ("<|channel>thought", "<channel|>"),
+)
+_SOLITARY: Final = (
+    "<|end|>", "<|return|>", "<|call|>", "<|message|>", "<|start_response|>", "<|end_response|>",
+    "<|begin_of_solution|>", "<|end_of_solution|>",
+)  # fmt: skip
+"""Marks that begin or end a message, and say nothing."""
+_OPENING: Final = frozenset(pair[0] for pair in _PAIRS)
+_CLOSING: Final = frozenset(pair[1] for pair in _PAIRS) | {"<|end|>"}
+_MARKS: Final = (*_OPENING, *_CLOSING, *_SOLITARY)
+_HELD: Final = (*_MARKS, "<|start|>", "<|channel|>")
+_LONGEST_MARK: Final = max(map(len, _MARKS))
+
+_NAME: Final = r"[^<]{0,64}"
+"""What stands between two marks of Harmony: a role, or the name of a channel."""
+_HEADER: Final = rf"<\|channel\|>(?P<channel>{_NAME})<\|message\|>|<\|start\|>{_NAME}(?=<|\Z)"
+_ENDS: Final = rf"<\|channel\|>{_NAME}\Z"
+_ALONE: Final = r"<\|(?:start|channel)\|>"
+_ANY: Final = "|".join(re.escape(mark) for mark in sorted(_MARKS, key=len, reverse=True))
+_MARK: Final = re.compile(f"{_HEADER}|{_ANY}|{_ALONE}", re.IGNORECASE)
+_LAST_MARK: Final = re.compile(f"{_HEADER}|{_ENDS}|{_ANY}|{_ALONE}", re.IGNORECASE)
+_UNFINISHED_HEADER: Final = re.compile(
+    rf"<\|(?:start|channel)\|>{_NAME}(?:<\|?[a-z]{{0,7}}\|?)?\Z", re.IGNORECASE
+)
+_FIRST_CHARACTER: Final = re.compile(r"[<\[◁]")
+
+
+class ThinkingFilter:
+    """Incremental filter that removes reasoning blocks from streamed text.
+
+    An unclosed block runs to the end; a closing mark without an opening one is removed. White space
+    at the beginning of the answer and after a block at its beginning is dropped. What stands in the
+    blocks is kept for `thought`. Where the stream is split does not change the result.
+
+    Args:
+        opened: Whether the stream begins inside a block, as with models whose chat template writes
+            the opening mark itself (DeepSeek-R1, QwQ).
+    """
+
+    def __init__(self, *, opened: bool = False) -> None:
+        self._inside = opened
+        self._held = ""
+        self._started = False
+        self._thought: list[str] = []
+
+    def feed(self, delta: str) -> str:
+        """Take the next piece and return the answer's text that is certain by now."""
+        text = self._held + delta
+        cut = _possible_mark(text)
+        self._held = text[cut:]
+        return self._parted(text[:cut], _MARK)
+
+    def finish(self) -> str:
+        """End the stream and return what was still held back."""
+        text, self._held = self._held, ""
+        return self._parted(text, _LAST_MARK)
+
+    def thought(self) -> str:
+        """Return what stood in reasoning blocks since the last call, without their marks."""
+        text = "".join(self._thought)
+        self._thought.clear()
+        return text
+
+    def _parted(self, text: str, marks: re.Pattern[str]) -> str:
+        """Keep the thoughts of a text and return the rest."""
+        shown: list[str] = []
+        position = 0
+        for match in marks.finditer(text):
+            self._side(shown).append(text[position : match.start()])
+            position = match.end()
+            mark = match[0].lower()
+            if (channel := match["channel"]) is not None:
+                self._inside = channel.strip().lower() != "final"
+            elif mark in _OPENING:
+                self._inside = True
+            elif mark in _CLOSING:
+                self._inside = False
+        self._side(shown).append(text[position:])
+        return self._strip_start("".join(shown))
+
+    def _side(self, shown: list[str]) -> list[str]:
+        """Where text belongs now: to the thoughts, or to what is shown."""
+        return self._thought if self._inside else shown
+
+    def _strip_start(self, text: str) -> str:
+        if not self._started:
+            text = text.lstrip()
+            self._started = bool(text)
+        return text
+
+
+def part_thoughts(text: str) -> tuple[str, str]:
+    """The thoughts of a whole text, and the rest, both without white space around them.
+
+    What stands before a closing mark that nothing opened is taken for thoughts as well, since some
+    chat templates write the opening mark themselves.
+    """
+    opened = False
+    for match in _MARK.finditer(text):
+        mark = match[0].lower()
+        if mark in _OPENING or match["channel"] is not None:
+            break
+        if mark in _CLOSING and mark != "<|end|>":
+            opened = True
+            break
+    thinking = ThinkingFilter(opened=opened)
+    rest = thinking.feed(text) + thinking.finish()
+    return thinking.thought().strip(), rest.strip()
+
+
+def _possible_mark(text: str) -> int:
+    """Return where a mark may have begun that ``text`` does not finish, or the text's length."""
+    header = _UNFINISHED_HEADER.search(text)
+    cut = header.start() if header else len(text)
+    for match in _FIRST_CHARACTER.finditer(text, max(0, len(text) - _LONGEST_MARK + 1)):
+        tail = text[match.start() :].lower()
+        if any(mark.startswith(tail) and mark != tail for mark in _HELD):
+            return min(cut, match.start())
+    return cut
