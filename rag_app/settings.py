@@ -29,6 +29,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 from pydantic_settings import SettingsError as UnreadableVariable
 
 from rag_app.errors import SettingsError
+from retrieval.index.server_options import Quantization, ReadConsistency, WriteOrdering
 
 PREFIX = "RAG_APP_"
 _PROFILES = resources.files("rag_app") / "profiles"
@@ -65,10 +66,34 @@ class Storage(_Section):
     grpc_port: int = Field(6334, description="gRPC port of the Qdrant server.")
     prefer_grpc: bool = Field(True, description="Use gRPC rather than HTTP for Qdrant.")
     api_key: SecretStr | None = Field(None, description="API key of the Qdrant server.")
-    shards: int | None = Field(None, ge=1, description="Server: parts a collection is cut into.")
+    timeout: int = Field(30, ge=1, description="Server: seconds that one request may take.")
+    shards: int = Field(
+        1,
+        ge=1,
+        description="Server: parts a collection is cut into; each counts BM25's idf by itself.",
+    )
     replicas: int | None = Field(None, ge=1, description="Server: copies of each part.")
     write_consistency: int | None = Field(
         None, ge=1, description="Server: copies that must confirm a write."
+    )
+    write_ordering: WriteOrdering | None = Field(
+        None, description="Server: through whom the writes of several processes go."
+    )
+    read_consistency: ReadConsistency | None = Field(
+        None, description="Server: copies that must agree on what is read."
+    )
+    hnsw_m: int | None = Field(None, ge=4, description="Server: edges of a passage in the graph.")
+    hnsw_ef_construct: int | None = Field(
+        None, ge=4, description="Server: candidates compared when the graph is built."
+    )
+    hnsw_ef: int | None = Field(
+        None, ge=1, description="Server: candidates that a search of the graph keeps."
+    )
+    quantization: Quantization = Field(
+        "none", description="Server: form of the dense vectors that are searched in memory."
+    )
+    on_disk: bool = Field(
+        False, description="Server: keep vectors, graph and texts on disk, not in memory."
     )
     min_free_mb: int = Field(
         256,

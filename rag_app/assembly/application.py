@@ -4,6 +4,7 @@ import math
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import fields
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -124,12 +125,19 @@ def collections(settings: Settings) -> Collections:
     storage = settings.storage
     if _embedded(settings):
         return EdgeCollections(storage.path / "collections", storage.min_free_mb * MIB)
-    from retrieval.index.server_collections import Placement, ServerCollections, connect
+    from retrieval.index.server_collections import ServerCollections, connect
+    from retrieval.index.server_options import Access, Placement
 
     key = storage.api_key.get_secret_value() if storage.api_key else None
-    client = connect(storage.url, key, prefer_grpc=storage.prefer_grpc, grpc_port=storage.grpc_port)
-    placement = Placement(storage.shards, storage.replicas, storage.write_consistency)
-    return ServerCollections(client, placement)
+    client = connect(
+        storage.url,
+        key,
+        prefer_grpc=storage.prefer_grpc,
+        grpc_port=storage.grpc_port,
+        timeout=storage.timeout,
+    )
+    placement = Placement(**_given(storage, *_names(Placement)))
+    return ServerCollections(client, placement, Access(**_given(storage, *_names(Access))))
 
 
 def encoder(settings: Settings, name: str | None = None) -> Encoder:
@@ -631,6 +639,10 @@ def _retro_star(chosen: Rerank, model: LLM, **graded: Any) -> Reranker:
 def _given(section: BaseModel, *names: str) -> dict[str, Any]:
     """Those of the values that are set; the rest is left to whoever takes them."""
     return {name: value for name in names if (value := getattr(section, name)) is not None}
+
+
+def _names(record: type) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(record))
 
 
 def _found(settings: Settings) -> int:

@@ -31,10 +31,12 @@ from retrieval.index.records import (
     record_point,
 )
 from retrieval.index.server_calls import Calls
+from retrieval.index.server_options import AS_THE_SERVER_LIKES, Access
 from retrieval.passages import from_stored
 from retrieval.sparse import SparseVector
 
 T = TypeVar("T")
+
 
 DENSE, SPARSE = "dense", "bm25"
 PASSAGE, DOCUMENT, HIDES = "passage", "document", "hides"
@@ -79,17 +81,20 @@ class LeanVectorStore(QdrantVectorStore):
         self._legacy_vector_format = False  # known; else each `add` asks the server again
 
     def _build_points(
-        self, nodes: list[BaseNode], sparse_vector_name: str
+        self,
+        nodes: list[BaseNode],
+        sparse_vector_name: str,  # noqa: ARG002
     ) -> tuple[list[Any], list[str]]:
-        points = [self._point(passage, sparse_vector_name) for passage in nodes]
+        points = [self.point(passage) for passage in nodes]
         return points, [point.id for point in points]
 
-    def _point(self, passage: BaseNode, sparse_vector_name: str) -> Any:
+    def point(self, passage: BaseNode) -> models.PointStruct:
+        """What is stored of a passage. Raises TypeError for a node without BM25 weights."""
         if not isinstance(passage, WeighedNode):
             raise TypeError(f"node {passage.node_id} has no BM25 weights; add it to a PassageStore")
-        vectors: dict[str, Any] = {self.dense_vector_name: passage.get_embedding()}
+        vectors: dict[str, Any] = {DENSE: passage.get_embedding()}
         if passage.weight.indices:  # a passage without terms is none of the N that idf counts
-            vectors[sparse_vector_name] = _sparse(passage.weight)
+            vectors[SPARSE] = _sparse(passage.weight)
         return models.PointStruct(
             id=passage.node_id,
             vector=vectors,
@@ -109,6 +114,7 @@ class ServerStore(PassageStore):
         collection: Qdrant's name of the version, as `ServerCollections` made it.
         spec: what the index is built with.
         calls: how calls are repeated.
+        access: how copies are read and written, and how closely the graph is searched.
 
     Raises:
         StoreError: the server does not answer, or refuses.
@@ -119,22 +125,32 @@ class ServerStore(PassageStore):
     _client: QdrantClient = PrivateAttr()
     _collection: str = PrivateAttr()
     _calls: Calls = PrivateAttr()
+    _consistency: models.ReadConsistencyType | None = PrivateAttr()
+    _ordering: models.WriteOrdering | None = PrivateAttr()
+    _closely: models.SearchParams = PrivateAttr()
     _vector_store: LeanVectorStore = PrivateAttr()
     _hidden: dict[str, frozenset[str]] = PrivateAttr()
     _hidden_until: float = PrivateAttr()
     _noting: Any = PrivateAttr()
-    _deleted: bool = PrivateAttr()
 
     def __init__(
-        self, client: QdrantClient, collection: str, spec: IndexSpec, calls: Calls | None = None
+        self,
+        client: QdrantClient,
+        collection: str,
+        spec: IndexSpec,
+        calls: Calls | None = None,
+        access: Access = AS_THE_SERVER_LIKES,
     ) -> None:
         super().__init__(spec)
         self._client, self._collection = client, collection
         self._calls = calls or Calls(client)
+        read, write = access.read_consistency, access.write_ordering
+        self._consistency = models.ReadConsistencyType(read) if read else None
+        self._ordering = models.WriteOrdering(write) if write else None
+        self._closely = models.SearchParams(hnsw_ef=access.hnsw_ef)
         self._vector_store = self._calls(lambda: LeanVectorStore(client, collection, spec.bm25))
         self._hidden, self._hidden_until = {}, 0.0
         self._noting = threading.Lock()
-        self._deleted = False
 
     @property
     def client(self) -> QdrantClient:
@@ -150,7 +166,7 @@ class ServerStore(PassageStore):
 
     def dense(self, vector: Vector, limit: int, where: Where = EVERYWHERE) -> list[Scored]:
         """See `PassageStore.dense`; approximate (HNSW) where the server has built its graph."""
-        return self._search(vector.tolist(), DENSE, limit, where, None)
+        return self._search(vector.tolist(), DENSE, limit, where, self._closely)
 
     def sparse(self, vector: SparseVector, limit: int, where: Where = EVERYWHERE) -> list[Scored]:
         """See `PassageStore.sparse`."""
@@ -202,7 +218,7 @@ class ServerStore(PassageStore):
             for passage, weight in zip(nodes, weights, strict=True)
         )
         for request in _requests(weighed, _node_bytes):
-            self._calls(lambda part=request: self._vector_store.add([*part]))  # type: ignore[misc]
+            self._upsert([self._vector_store.point(passage) for passage in request])
 
     def restore(self, passages: Sequence[StoredPassage]) -> None:
         """See `PassageStore.restore`; in requests of less than 5 MB."""
@@ -219,7 +235,7 @@ class ServerStore(PassageStore):
         for request in _requests(changed, _weights_bytes):
             self._calls(
                 lambda part=request: self._client.update_vectors(  # type: ignore[misc]
-                    self._collection, part, wait=True
+                    self._collection, part, wait=True, ordering=self._ordering
                 )
             )
 
@@ -279,7 +295,7 @@ class ServerStore(PassageStore):
     def delete_record(self, source: str) -> None:
         """See `PassageStore.delete_record`."""
         gone = models.PointIdsList(points=[record_point(source)])
-        self._calls(lambda: self._client.delete(self._collection, gone, wait=True))
+        self._remove(gone)
         self._note(DocumentRecord(source))
 
     def collection(self) -> CollectionRecord:
@@ -294,7 +310,7 @@ class ServerStore(PassageStore):
     # --- helpers -----------------------------------------------------------------------------
 
     def _search(
-        self, query: Any, using: str, limit: int, where: Where, params: models.SearchParams | None
+        self, query: Any, using: str, limit: int, where: Where, params: models.SearchParams
     ) -> list[Scored]:
         filters = self._filter(where)
         answer = self._calls(
@@ -306,20 +322,18 @@ class ServerStore(PassageStore):
                 query_filter=filters,
                 search_params=params,
                 with_payload=False,
+                consistency=self._consistency,
             )
         )
         return [(str(point.id), point.score) for point in answer.points]
 
-    def _population(self) -> models.SearchParams | None:
+    def _population(self) -> models.SearchParams:
         """Over which passages the engine counts N and n(t).
 
         Left to itself it counts what its index holds, deleted passages included until the segment
-        is rebuilt, and hidden ones as well. Servers older than 1.18 do not know the parameter.
+        is rebuilt, and hidden ones as well; any process may have deleted, so this is said always.
         """
-        hidden = self._not_hidden()
-        if not self._deleted and not hidden:
-            return None
-        corpus = models.Filter(must=[_is("kind", PASSAGE)], must_not=hidden)
+        corpus = models.Filter(must=[_is("kind", PASSAGE)], must_not=self._not_hidden())
         return models.SearchParams(idf=models.IdfCorpusParams(corpus=corpus))
 
     def _filter(self, where: Where) -> models.Filter | None:
@@ -355,7 +369,11 @@ class ServerStore(PassageStore):
             return []
         return self._calls(
             lambda: self._client.retrieve(
-                self._collection, wanted, with_payload=payload, with_vectors=False
+                self._collection,
+                wanted,
+                with_payload=payload,
+                with_vectors=False,
+                consistency=self._consistency,
             )
         )
 
@@ -366,12 +384,21 @@ class ServerStore(PassageStore):
         return found.count
 
     def _upsert(self, points: list[models.PointStruct]) -> None:
-        self._calls(lambda: self._client.upsert(self._collection, points, wait=True))
+        self._calls(
+            lambda: self._client.upsert(
+                self._collection, points, wait=True, ordering=self._ordering
+            )
+        )
 
     def _delete(self, where: models.Filter) -> None:
-        self._deleted = True
-        selector = models.FilterSelector(filter=where)
-        self._calls(lambda: self._client.delete(self._collection, selector, wait=True))
+        self._remove(models.FilterSelector(filter=where))
+
+    def _remove(self, points: models.PointsSelector) -> None:
+        self._calls(
+            lambda: self._client.delete(
+                self._collection, points, wait=True, ordering=self._ordering
+            )
+        )
 
     def _scroll(
         self, where: models.Filter, batch: int, vectors: bool = False
@@ -386,6 +413,7 @@ class ServerStore(PassageStore):
                     offset=start,
                     with_payload=True,
                     with_vectors=vectors,
+                    consistency=self._consistency,
                 )
             )
             if records:

@@ -4,13 +4,18 @@ import importlib
 import logging
 import warnings
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from retrieval.index.collections import Version, checked_name
 from retrieval.index.errors import IndexInUse, StoreError, UnknownCollection, UnknownIndex
 from retrieval.index.fingerprint import IndexSpec
+from retrieval.index.server_options import (
+    AS_THE_SERVER_LIKES,
+    ONE_SHARD,
+    Access,
+    Placement,
+)
 
 if TYPE_CHECKING:
     from qdrant_client import QdrantClient
@@ -67,21 +72,6 @@ def connect(
     return client
 
 
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """How a cluster keeps a collection; None leaves it to the server.
-
-    Attributes:
-        shards: parts that a collection is cut into.
-        replicas: copies of each.
-        write_consistency: copies that must confirm a write.
-    """
-
-    shards: int | None = None
-    replicas: int | None = None
-    write_consistency: int | None = None
-
-
 class ServerCollections:
     """`Collections` on a Qdrant server, shared by any number of processes.
 
@@ -91,6 +81,7 @@ class ServerCollections:
     Args:
         client: from `connect`.
         placement: of new collections.
+        access: to all.
         attempts: how often a call that finds the server busy or gone is made, in all.
 
     Raises:
@@ -100,14 +91,15 @@ class ServerCollections:
     def __init__(
         self,
         client: "QdrantClient",
-        placement: Placement = Placement(),
+        placement: Placement = ONE_SHARD,
+        access: Access = AS_THE_SERVER_LIKES,
         attempts: int = 5,
     ) -> None:
         _require_extra()
         from retrieval.index.server_calls import Calls
 
         self._client = client
-        self._placement = placement
+        self._placement, self._access = placement, access
         self._calls = Calls(client, attempts)
 
     def names(self) -> list[str]:
@@ -215,7 +207,7 @@ class ServerCollections:
     def _store(self, collection: str, spec: IndexSpec) -> "ServerStore":
         from retrieval.index.server import ServerStore
 
-        return ServerStore(self._client, collection, spec, self._calls)
+        return ServerStore(self._client, collection, spec, self._calls, self._access)
 
     def _make(self, name: str, spec: IndexSpec, version: Version) -> "ServerStore":
         """An empty version; each step does nothing where it is done already."""
@@ -252,20 +244,39 @@ class ServerCollections:
         from retrieval.index.server import DENSE, SPARSE
 
         distances = {"cosine": models.Distance.COSINE, "dot": models.Distance.DOT}
+        placement = self._placement
+        small = {
+            "none": None,
+            "int8": models.ScalarQuantization(
+                scalar=models.ScalarQuantizationConfig(type=models.ScalarType.INT8, always_ram=True)
+            ),
+            "binary": models.BinaryQuantization(
+                binary=models.BinaryQuantizationConfig(always_ram=True)
+            ),
+        }[placement.quantization]
+        on_disk = placement.on_disk or None
         dense = models.VectorParams(
             size=spec.dimension,
             distance=distances[spec.distance],
             datatype=models.Datatype.FLOAT16,
+            hnsw_config=models.HnswConfigDiff(
+                m=placement.hnsw_m, ef_construct=placement.hnsw_ef_construct, on_disk=on_disk
+            ),
+            quantization_config=small,
+            on_disk=True if small else on_disk,
         )
-        sparse = models.SparseVectorParams(modifier=models.Modifier.IDF)
+        sparse = models.SparseVectorParams(
+            modifier=models.Modifier.IDF, index=models.SparseIndexParams(on_disk=on_disk)
+        )
         try:
             self._client.create_collection(
                 collection,
                 vectors_config={DENSE: dense},
                 sparse_vectors_config={SPARSE: sparse},
-                shard_number=self._placement.shards,
-                replication_factor=self._placement.replicas,
-                write_consistency_factor=self._placement.write_consistency,
+                shard_number=placement.shards,
+                replication_factor=placement.replicas,
+                write_consistency_factor=placement.write_consistency,
+                on_disk_payload=on_disk,
             )
         except (UnexpectedResponse, grpc.RpcError):
             if not self._client.collection_exists(

@@ -65,7 +65,7 @@ async def test_every_stage_is_tried_with_a_real_call(settings, openai_server: Op
     probes = await probed(
         settings, llm=llm, condense=stage, rewrite=stage, reader=stage, ingest={"engine": "ray"}
     )
-    assert list(probes)[4:-1] == ["condenser", "rewriter", "reader", "ray"]
+    assert list(probes)[5:-1] == ["condenser", "rewriter", "reader", "ray"]
     assert all(probe.ok for probe in probes.values())
     assert len(openai_server.requests) == 3
 
@@ -136,4 +136,4 @@ def test_the_command_ends_though_a_server_hangs(tmp_path):
     failed = [line for line in done.stdout.splitlines() if line.startswith("FAIL")]
     assert [line.split()[1] for line in failed] == ["qdrant", "index"]
     assert all(url in line for line in failed)
-    assert took < 30, "Qdrant's client would be waited for much longer"
+    assert took < 60, "Qdrant's client would be waited for much longer"

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qs
 
 from tests.retrieval.index.places import DIMENSION
 
@@ -67,6 +68,7 @@ class Script:
         retry_after: what a failure says of when to come again, if anything.
         scrolled: pages that scrolling gives, one each; then empty ones.
         requests: (method, path, body's length in bytes, body).
+        queries: (method, path, what the address asks), of the same.
         peers: nodes of its cluster; none where it is alone.
     """
 
@@ -76,6 +78,7 @@ class Script:
     retry_after: str = ""
     scrolled: list[dict[str, Any]] = field(default_factory=list)
     requests: list[tuple[str, str, int, Any]] = field(default_factory=list)
+    queries: list[tuple[str, str, dict[str, list[str]]]] = field(default_factory=list)
 
     def bodies(self, method: str, path: str) -> list[tuple[int, Any]]:
         return [
@@ -89,6 +92,8 @@ class Script:
             return cluster(self.peers)
         if path.endswith("/points/scroll") and self.scrolled:
             return self.scrolled.pop(0)
+        if (method, path.endswith("/points")) == ("POST", True):
+            return []
         for ending, answer in ANSWERS.items():
             if path.endswith(ending):
                 return answer
@@ -107,7 +112,8 @@ def scripted_server() -> Iterator[Script]:
         def answer(self) -> None:
             size = int(self.headers.get("Content-Length", 0))
             body = json.loads(self.rfile.read(size)) if size else None
-            path = self.path.partition("?")[0]
+            path, _, query = self.path.partition("?")
+            script.queries.append((self.command, path, parse_qs(query)))
             script.requests.append((self.command, path, size, body))
             status = script.failures.pop(0) if script.failures else 200
             answer = {"result": script.result(self.command, path), "status": "ok", "time": 0.0}

@@ -14,6 +14,7 @@ from retrieval.index.records import DocumentRecord
 from retrieval.index.server import LeanVectorStore, ServerStore
 from retrieval.index.server_calls import Calls
 from retrieval.index.server_collections import connect
+from retrieval.index.server_options import Access
 from retrieval.sparse import SparseVector
 from tests.retrieval.index.places import (
     SPEC,
@@ -185,14 +186,30 @@ def test_what_is_dumped_is_what_the_server_scrolls(server):
     assert (one["with_vector"], one["limit"], two["offset"]) == (True, 1, bare["id"])
 
 
-def test_the_population_of_idf_is_named_only_while_the_engine_would_count_others(server):
+def test_idf_counts_the_passages_that_are_there_whoever_deleted_the_others(server):
     store = scripted_store(server)
-    terms = SPEC.bm25.encode_query("mice")
-    store.sparse(terms, 5)
-    store.delete_version("gone")
-    store.sparse(terms, 5)
-    (_, plain), (_, scoped) = server.bodies("POST", "/collections/docs__0/points/query")
-    assert not plain.get("params")
-    assert scoped["params"]["idf"]["corpus"]["must"] == [
+    store.sparse(SPEC.bm25.encode_query("mice"), 5)
+    ((_, asked),) = server.bodies("POST", "/collections/docs__0/points/query")
+    assert asked["params"]["idf"]["corpus"]["must"] == [
         {"key": "kind", "match": {"value": "passage"}}
     ]
+
+
+def test_a_cluster_is_read_and_written_as_the_settings_say(server):
+    client: QdrantClient = connect(server.url)
+    access = Access("majority", "strong", hnsw_ef=300)
+    store = ServerStore(client, "docs__0", SPEC, Calls(client, pause=0.001), access)
+    server.requests.clear()
+    store.dense(vector("x"), 5)
+    store.fetch(ids(chunks(["x"])))
+    store.upsert(chunks(["x"]), [SparseVector([1], [0.1])])
+    store.reweigh(ids(chunks(["x"])), [SparseVector([1], [0.2])])
+    store.delete_version("v")
+    store.delete_record("a.txt")
+    asked = {(how, path): query for how, path, query in server.queries}
+    for path in ("points/query", "points", "points/scroll"):
+        assert asked["POST", f"/collections/docs__0/{path}"]["consistency"] == ["majority"]
+    for how, path in (("PUT", "points"), ("PUT", "points/vectors"), ("POST", "points/delete")):
+        assert asked[how, f"/collections/docs__0/{path}"]["ordering"] == ["strong"]
+    ((_, body),) = server.bodies("POST", "/collections/docs__0/points/query")
+    assert body["params"]["hnsw_ef"] == 300

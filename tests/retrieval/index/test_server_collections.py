@@ -7,7 +7,8 @@ import pytest
 from qdrant_client import models
 
 from retrieval.index.errors import StoreError
-from retrieval.index.server_collections import Placement, ServerCollections, connect
+from retrieval.index.server_collections import ServerCollections, connect
+from retrieval.index.server_options import Placement
 from tests.retrieval.index.places import DOT_SPEC, OTHER_SPEC, SPEC, TEXTS, LocalServerPlace, ingest
 from tests.retrieval.index.scripted_server import scripted_server
 
@@ -65,12 +66,33 @@ def test_a_cluster_is_told_shards_replicas_and_consistency():
         ((_, body),) = server.bodies("PUT", "/collections/docs__0")
     assert body["shard_number"] == 6
     assert (body["replication_factor"], body["write_consistency_factor"]) == (3, 2)
-    assert body["sparse_vectors"] == {"bm25": {"modifier": "idf"}}
+    assert body["sparse_vectors"] == {"bm25": {"modifier": "idf", "index": {}}}
     assert body["vectors"]["dense"] == {
-        "size": 8,
-        "distance": "Cosine",
-        "datatype": "float16",
-    }
+        "size": 8, "distance": "Cosine", "datatype": "float16", "hnsw_config": {},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "kind"), [("int8", "scalar"), ("binary", "binary")])
+def test_small_vectors_are_searched_in_memory_and_whole_ones_lie_on_disk(name, kind):
+    with scripted_server() as server:
+        placement = Placement(quantization=name, hnsw_m=32, hnsw_ef_construct=200)
+        ServerCollections(connect(server.url), placement)._create("docs__0", SPEC)
+        ((_, body),) = server.bodies("PUT", "/collections/docs__0")
+    assert body["shard_number"] == 1, "else a server with several nodes cuts, and idf differs"
+    dense = body["vectors"]["dense"]
+    assert dense["quantization_config"][kind]["always_ram"] is True
+    assert (dense["on_disk"], "on_disk" in dense["hnsw_config"]) == (True, False)
+    assert (dense["hnsw_config"]["m"], dense["hnsw_config"]["ef_construct"]) == (32, 200)
+
+
+def test_what_is_larger_than_the_memory_is_kept_on_disk():
+    with scripted_server() as server:
+        ServerCollections(connect(server.url), Placement(on_disk=True))._create("docs__0", SPEC)
+        ((_, body),) = server.bodies("PUT", "/collections/docs__0")
+    assert body["on_disk_payload"] is True
+    assert body["vectors"]["dense"]["on_disk"] is True
+    assert body["vectors"]["dense"]["hnsw_config"]["on_disk"] is True
+    assert body["sparse_vectors"]["bm25"]["index"]["on_disk"] is True
 
 
 def test_a_server_is_told_to_compare_by_dot_product_where_length_carries_meaning():
@@ -120,5 +142,10 @@ def test_staged_versions_and_drafts_are_placed_as_the_first(place, monkeypatch):
     collections.stage("docs", OTHER_SPEC)
     collections.draft("docs", DOT_SPEC, "00c0ffee")
     assert placed == 3 * [
-        {"shard_number": 6, "replication_factor": 3, "write_consistency_factor": 2}
+        {
+            "shard_number": 6,
+            "replication_factor": 3,
+            "write_consistency_factor": 2,
+            "on_disk_payload": None,
+        }
     ]

@@ -12,7 +12,8 @@ from retrieval.index.errors import StoreError
 from retrieval.index.records import DocumentRecord
 from retrieval.index.server import ServerStore
 from retrieval.index.server_calls import Calls
-from retrieval.index.server_collections import Placement, ServerCollections, connect
+from retrieval.index.server_collections import ServerCollections, connect
+from retrieval.index.server_options import Placement
 from retrieval.sparse import SparseVector
 from tests.retrieval.index.places import SPEC, TEXTS, chunks, ids, vector
 from tests.retrieval.index.scripted_grpc import scripted_grpc
