@@ -9,6 +9,7 @@ from generation.citations import Citation
 from generation.reading import TextDelta, ThinkingDelta
 from rag_app.commands import output
 from rag_app.ingestion.engine import Failure, IngestReport, Progress
+from rag_app.ingestion.report import DocumentWarning
 from rag_app.results import Answer, CollectionInfo, DocumentInfo, Hit, SearchResult, Trace
 from rag_app.settings import load_settings
 
@@ -66,13 +67,16 @@ def test_people_read_how_much_was_used_and_is_cited(capsys):
 
 
 def test_people_read_what_an_ingestion_did_and_did_not(capsys):
-    report = IngestReport(1, 2, 3, 4, 5, 6.0, [Failure("b.pdf", "is broken")], ["c.mp4"])
+    broken, guessed = Failure("b.pdf", "is broken"), DocumentWarning("a.txt", 3, "is a guess")
+    report = IngestReport(1, 2, 3, ["old.txt"], 4, 5, 6.0, [broken], [guessed], ["c.mp4"])
     output.ingest_report(report.as_dict("papers"))
     assert capsys.readouterr().out == (
-        "papers: 1 added, 2 updated, 3 unchanged, 1 failed; 4 passages in 6.0 s\n"
+        "papers: 1 added, 2 updated, 3 unchanged, 1 removed, 1 failed; 4 passages in 6.0 s\n"
         "5 passages are longer than the encoder reads; their ends count for BM25 only\n"
         "failed: b.pdf: is broken\n"
-        "ignored: c.mp4: its type is not supported\n"
+        "warning: a.txt (page 3): is a guess\n"
+        "removed: old.txt: its file is gone\n"
+        "ignored: c.mp4: its type is not supported, or it is a symbolic link\n"
     )
 
 

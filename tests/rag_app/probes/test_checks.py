@@ -20,7 +20,7 @@ def models(settings: Settings) -> dict[str, str]:
 
 def test_stages_that_are_off_are_not_tried(settings):
     assert models(settings) == {}
-    assert unused(settings) == ["condenser", "rewriter", "reranker", "ray"]
+    assert unused(settings) == ["rewriter", "reranker", "ray"]
     assert [check.role for check in quoting_check(settings)] == ["reader"]
 
 

@@ -11,6 +11,7 @@ from generation.citations import Citation
 from generation.reading import TextDelta, ThinkingDelta
 from rag_app.errors import ApplicationError
 from rag_app.ingestion.engine import Failure, IngestReport, Progress
+from rag_app.ingestion.report import DocumentWarning
 from rag_app.remote import wire
 from rag_app.results import Answer, BackupReport, CopiedCollection, Hit, SearchResult, Trace
 
@@ -24,7 +25,18 @@ EVENTS = [
         "text [1]", [Citation(1, "id", "a.txt", 3, 0, 5, "words")], [HIT], True, TRACE, True, True
     ),
     Progress(1, 2, 3, 0.5, 1.5, "a.txt"),
-    IngestReport(1, 2, 3, 4, 5, 6.0, [Failure("b.pdf", "broken")], ["c.mp4"]),
+    IngestReport(
+        1,
+        2,
+        3,
+        ["old.txt"],
+        5,
+        4,
+        6.0,
+        [Failure("b.pdf", "broken")],
+        [DocumentWarning("a.txt", 3, "2 bytes are no UTF-8")],
+        ["c.mp4"],
+    ),
     BackupReport([CopiedCollection("c", 1, 2, 3, 4)], 5, 6.0, ["c/b.pdf"]),
 ]
 
