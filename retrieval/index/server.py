@@ -85,8 +85,7 @@ class LeanVectorStore(QdrantVectorStore):
         nodes: list[BaseNode],
         sparse_vector_name: str,  # noqa: ARG002
     ) -> tuple[list[Any], list[str]]:
-        points = [self.point(passage) for passage in nodes]
-        return points, [point.id for point in points]
+        return [self.point(passage) for passage in nodes], [node.node_id for node in nodes]
 
     def point(self, passage: BaseNode) -> models.PointStruct:
         """What is stored of a passage. Raises TypeError for a node without BM25 weights."""
