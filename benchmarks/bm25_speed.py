@@ -15,7 +15,7 @@ import numpy as np
 from rank_bm25 import BM25Okapi
 
 from benchmarks.common import arguments, heading, percentile, table
-from rag_app.assembly.application import bm25
+from rag_app.assembly.components import bm25
 from rag_app.settings import load_settings
 from retrieval.analysis import Analyzer
 from retrieval.index.edge_collections import EdgeCollections

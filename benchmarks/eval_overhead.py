@@ -34,7 +34,7 @@ from eval.datasets.choice import Question
 from eval.errors import DatasetError
 from eval.runs.directory import RunDirectory
 from eval.runs.lifecycle import run
-from rag_app.assembly.application import chooser
+from rag_app.assembly.components import chooser
 from rag_app.settings import Settings, load_settings
 
 QUESTIONS = 14_042

@@ -27,7 +27,8 @@ from benchmarks.common import table as print_table
 from data.loaders import load, sniff
 from data.splitting import Passage, Splitter
 from data.tables import index_text
-from rag_app.assembly.application import chunker, open_application
+from rag_app.assembly.application import open_application
+from rag_app.assembly.components import splitter
 from rag_app.service import QueryOptions
 from rag_app.settings import Settings, load_settings, override
 
@@ -283,7 +284,7 @@ def main() -> None:
         heading("Values under their row label and full header in one passage")
         rows = [
             [suffix, f"{found} of {total}", f"{found / total:.1%}"]
-            for suffix, found, total in share_kept(chunker(settings), folder / "all")
+            for suffix, found, total in share_kept(splitter(settings), folder / "all")
         ]
         print_table(["format", "values", "share"], rows)
         heading("Rows of long tables among the first three hits")

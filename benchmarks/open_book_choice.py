@@ -34,7 +34,7 @@ from eval.statistics.mcnemar import exact_mcnemar
 from generation.option_evidence import NAMES, Terms, TermShares
 from generation.option_scoring import WEIGHTS, ScoringChooser
 from rag_app.application import Application
-from rag_app.assembly.application import encoder
+from rag_app.assembly.components import encoder
 from rag_app.results import Hit
 from rag_app.service import QueryOptions
 from rag_app.settings import load_settings

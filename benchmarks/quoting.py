@@ -43,7 +43,7 @@ from generation.quoting import QuotingReader
 from generation.reading import Reading
 from generation.vector_memory import VectorMemory
 from rag_app.application import Application
-from rag_app.assembly.application import encoder
+from rag_app.assembly.components import encoder
 from rag_app.results import Hit
 from rag_app.service import QueryOptions
 from rag_app.settings import load_settings

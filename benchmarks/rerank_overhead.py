@@ -28,6 +28,7 @@ from llama_index.core.schema import NodeWithScore, TextNode
 from benchmarks.common import arguments, heading, percentile, table
 from eval.datasets.corpus import passages
 from rag_app.llm_client import MeteredLLM
+from retrieval.reranking.pointwise import Grading
 from retrieval.reranking.qwen import QwenReranker
 from tests.tiny_models import tiny_chat
 from tests.vllm_server import vllm_server
@@ -62,7 +63,7 @@ class Contest:
             api_key="unused",
             is_chat_model=True,
         )
-        self._reranker = QwenReranker(llm, concurrency=concurrency, deadline=300)
+        self._reranker = QwenReranker(llm, grading=Grading(concurrency=concurrency, deadline=300))
         self._nodes = [
             NodeWithScore(node=TextNode(text=text), score=1 / rank)
             for rank, text in enumerate(passages, start=1)

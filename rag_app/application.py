@@ -27,13 +27,14 @@ from data.text import well_formed
 from rag_app.collections.backup import Backups
 from rag_app.collections.catalogue import require_documents
 from rag_app.collections.context import PassageGone, passage_context
-from rag_app.collections.indexes import Indexes, Kits
+from rag_app.collections.indexes import Indexes
 from rag_app.collections.repair import Repairs
 from rag_app.collections.stores import OpenStores
 from rag_app.errors import ApplicationError
-from rag_app.ingestion.engine import IngestReport, OnProgress, Progress
+from rag_app.ingestion.encoders import Encoders
 from rag_app.ingestion.identity import UPLOAD, origin
 from rag_app.ingestion.reading import Originals
+from rag_app.ingestion.report import IngestReport, OnProgress, Progress
 from rag_app.pipeline import Pipeline
 from rag_app.results import (
     AskEvent,
@@ -66,15 +67,15 @@ _WRITERS = 32
 """Changes that may wait for one another; they cost threads, but only while they wait."""
 
 
-class MakePipelines(Protocol):
-    """Makes the pipeline for one question, with the encoder that its options name."""
+class Pipelines(Protocol):
+    """Makes the pipeline for one question."""
 
-    def __call__(self, store: PassageStore, options: QueryOptions) -> Pipeline:
-        """One that searches the store."""
+    def __call__(self, options: QueryOptions, store: PassageStore | None) -> Pipeline:
+        """The one that its options ask for, over the store that it needs."""
         ...
 
-    def closed_book(self, options: QueryOptions) -> Pipeline | None:
-        """One that needs no store, where retrieval is off."""
+    def needs_store(self, options: QueryOptions) -> bool:
+        """Whether it searches."""
         ...
 
 
@@ -83,7 +84,7 @@ class Application:
 
     Args:
         collections: where the indexes are; this process must own them.
-        kits: what indexes with each encoder; the settings' one is made at once.
+        encoders: that indexes are built with; the settings' one is made at once.
         pipelines: makes the pipeline for a question's options.
         storage: the storage folder; original files lie in its `files`, a folder a collection.
         release: awaited last when the application is closed.
@@ -95,28 +96,30 @@ class Application:
     def __init__(
         self,
         collections: Collections,
-        kits: Kits,
-        pipelines: MakePipelines,
+        encoders: Encoders,
+        pipelines: Pipelines,
         storage: Path,
         release: Callable[[], Awaitable[None]],
         graph_above: int | None = None,
         parser: Callable[[], Parser] = Parser,
     ) -> None:
         self._parser = parser
-        self._collections, self._kits, self._pipelines = collections, kits, pipelines
-        self._kit = kits(None)
-        self._spec = self._kit.spec
+        self._collections, self._encoders, self._pipelines = collections, encoders, pipelines
+        self._encoder = encoders.get()
+        self._spec = encoders.spec(self._encoder)
         self._own = [storage / name for name in _OWN]
         self._uploads, self._originals = storage / "uploads", storage / "files"
         self._release_storage = release
         self._stores = OpenStores(
             collections, lambda name, store: require_documents(storage / "files" / name, store)
         )
-        self._indexes = Indexes(collections, self._stores, kits, storage / "files", graph_above)
+        self._indexes = Indexes(collections, self._stores, encoders, storage / "files", graph_above)
         self._backups = Backups(
             collections, self._stores, self._indexes, storage / "files", self._spec.bm25
         )
-        self._repairs = Repairs(collections, self._stores, self._indexes, kits, storage / "files")
+        self._repairs = Repairs(
+            collections, self._stores, self._indexes, encoders, storage / "files"
+        )
         self._writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="write")
         self._closing = threading.Event()
 
@@ -257,7 +260,7 @@ class Application:
         sync: bool = False,
     ) -> IngestReport:
         """See `Service.ingest`."""
-        work = partial(self._ingest, collection, paths, encoder, sync)
+        work = partial(self._discover_and_ingest, collection, paths, encoder, sync)
         return await self._change(work, on_progress)
 
     # --- questions ---------------------------------------------------------------------------
@@ -320,7 +323,7 @@ class Application:
         Raises:
             EncoderError: it does not answer, or gives other vectors than its row promises.
         """
-        return str(self._kit.verify())
+        return str(self._encoder.verify())
 
     async def close(self) -> None:
         """See `Service.close`; ingestion that goes on is interrupted, as by a crash."""
@@ -331,25 +334,25 @@ class Application:
     @asynccontextmanager
     async def _pipeline(self, name: str, options: QueryOptions) -> AsyncIterator[Pipeline]:
         """The pipeline for one question; its collection stays open for as long as the context."""
-        closed_book = self._pipelines.closed_book(options)
-        if closed_book:
-            yield closed_book
+        if not self._pipelines.needs_store(options):
+            yield self._pipelines(options, None)
             return
         async with self._index(name, options.encoder) as store:
-            yield self._pipelines(store, options)
+            yield self._pipelines(options, store)
 
     @asynccontextmanager
     async def _index(self, name: str, encoder: str | None) -> AsyncIterator[PassageStore]:
         """The index of an encoder, None being the settings' one; it stays open meanwhile."""
-        kit = self._kit
+        model = self._encoder
         if encoder:
-            kit = await asyncio.to_thread(self._kits, encoder)  # which may read its files
-        async with self._stores.reading(name, kit.spec) as store:
-            if store.stored_fingerprint == kit.spec.fingerprint:
+            model = await asyncio.to_thread(self._encoders.get, encoder)  # which may read its files
+        spec = self._encoders.spec(model)
+        async with self._stores.reading(name, spec) as store:
+            if store.stored_fingerprint == spec.fingerprint:
                 yield store
                 return
-        async with self._stores.reading_all(name, kit.spec) as stores:
-            raise await asyncio.to_thread(self._indexes.refusal, name, stores, kit)
+        async with self._stores.reading_all(name, spec) as stores:
+            raise await asyncio.to_thread(self._indexes.refusal, name, stores, model)
 
     async def _change(
         self, work: Callable[[OnProgress], T], on_progress: OnProgress | None = None
@@ -393,7 +396,7 @@ class Application:
             usable=record.fingerprint == self._spec.fingerprint,
         )
 
-    def _ingest(
+    def _discover_and_ingest(
         self,
         name: str,
         paths: Sequence[Path],
@@ -408,7 +411,7 @@ class Application:
             if not self._is_own(found.path)
         ]
         folders = [path for path in paths if sync and path.is_dir()]
-        report = self._indexes.take_in(name, encoder, files, on_progress, folders)
+        report = self._indexes.ingest(name, encoder, files, on_progress, folders)
         report.ignored = [
             _writable(path.name) for path in discovery.ignored if not self._is_own(path)
         ]

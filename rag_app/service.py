@@ -2,12 +2,12 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 from llama_index.core.base.llms.types import ChatMessage
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from rag_app.ingestion.engine import IngestReport, OnProgress
+from rag_app.ingestion.report import IngestReport, OnProgress
 from rag_app.results import (
     AskEvent,
     BackupReport,
@@ -29,12 +29,22 @@ from rag_app.settings import (
 )
 
 
+def _row_of_registry(name: str) -> str:
+    if ":" in name:
+        raise ValueError("only settings files and the environment may name a class")
+    return name
+
+
+EncoderName = Annotated[str, AfterValidator(_row_of_registry)]
+"""A row of the encoder registry; never the path of a class, which would run anyone's code."""
+
+
 class QueryOptions(BaseModel):
     """What a person may choose for one question; None leaves it as the settings have it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    encoder: str | None = None
+    encoder: EncoderName | None = None
     retriever: RetrieverName | None = None
     top_k: int | None = Field(None, ge=1, le=1000)
     candidates: int | None = Field(None, ge=1, le=10_000)
@@ -172,7 +182,7 @@ class Service(Protocol):
         encoder: str | None = None,
         sync: bool = False,
     ) -> IngestReport:
-        """Take files and folders into a collection, which is made if need be.
+        """Ingest files and folders into a collection, which is made if need be.
 
         With `sync`, documents that came from these folders and whose files are gone are removed.
 

@@ -8,32 +8,41 @@ a caller passes in (command-line flags).
 
 import json
 import os
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, get_args
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
     SecretStr,
     SerializerFunctionWrapHandler,
     ValidationError,
+    field_serializer,
     model_serializer,
 )
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource
 from pydantic_settings import SettingsError as UnreadableVariable
 
+from data.components import SPLITTERS
+from data.registry import Row
+from generation.components import CONDENSERS, READERS
 from rag_app.errors import SettingsError
+from retrieval.components import FUSIONS, RERANKERS, RETRIEVERS, REWRITERS
 from retrieval.index.server_options import Quantization, ReadConsistency, WriteOrdering
 
 PREFIX = "RAG_APP_"
 _PROFILES = resources.files("rag_app") / "profiles"
 _SECRETS = {"api_key", "password"}
+_SECRET = re.compile(r"key|token|password|secret", re.IGNORECASE)
 _NAMED = {"encoders"}
 """Sections that hold tables under names that the user gives."""
 _NOT_SETTINGS = {
@@ -41,16 +50,58 @@ _NOT_SETTINGS = {
     "RAG_APP_VLLM_VENV",
 }  # fmt: skip
 
-RetrieverName = Literal["dense", "bm25", "hybrid", "rank_bm25", "none"]
-FusionName = Literal["rrf", "minmax", "minmax-observed", "none"]
-CondenserName = Literal["auto", "none", "llm", "carry-over"]
-RewriterName = Literal["none", "llm"]
-RerankerName = Literal["none", "qwen", "qwen-sampled", "cross-encoder", "rank1", "retro-star"]
-ReaderName = Literal["quote", "llm"]
+if TYPE_CHECKING:  # a type checker cannot see that these are the names of the rows
+    RetrieverName: TypeAlias = str
+    FusionName: TypeAlias = str
+    CondenserName: TypeAlias = str
+    RewriterName: TypeAlias = str
+    RerankerName: TypeAlias = str
+    ReaderName: TypeAlias = str
+else:
+    RetrieverName = Literal[*RETRIEVERS]
+    FusionName = Literal[*FUSIONS]
+    CondenserName = Literal["auto", *CONDENSERS]
+    RewriterName = Literal[*REWRITERS]
+    RerankerName = Literal[*RERANKERS]
+    ReaderName = Literal[*READERS]
+
+_PATH = re.compile(r"[a-zA-Z_][\w.]*:[a-zA-Z_]\w*")
+
+
+def is_path(name: str) -> bool:
+    """Whether a component's name is no row's, but the path ``package.module:Class`` of a class."""
+    return bool(_PATH.fullmatch(name))
+
+
+def _or_path(rows: Mapping[str, Row]) -> AfterValidator:
+    """Accepts the names of rows, and dotted paths."""
+
+    def check(name: str) -> str:
+        if name not in rows and not is_path(name):
+            known = ", ".join(f"'{row}'" for row in rows)
+            raise PydanticCustomError(
+                "component", "Input should be {known} or package.module:Class", {"known": known}
+            )
+        return name
+
+    return AfterValidator(check)
 
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Replaceable(_Section):
+    """A section whose component may be a class of the user's."""
+
+    options: dict[str, Any] = Field(
+        {}, description="Arguments of a class that is named by its path package.module:Class."
+    )
+
+    @field_serializer("options", when_used="json")
+    def _masked(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Keys and passwords are for nobody to read."""
+        return {key: "***" if _SECRET.search(key) else value for key, value in options.items()}
 
 
 class Storage(_Section):
@@ -147,10 +198,10 @@ class EncoderRun(_Section):
     )
 
 
-class EncoderSettings(EncoderRun):
+class EncoderSettings(EncoderRun, _Replaceable):
     """The model that turns text into dense vectors, and how it is run."""
 
-    name: str = Field("minilm", description="Row of the encoder registry.")
+    name: str = Field("minilm", description="Row of the encoder registry, or package.module:Class.")
 
 
 class NamedEncoder(EncoderRun):
@@ -166,7 +217,7 @@ class NamedEncoder(EncoderRun):
 
 
 class Ingest(_Section):
-    """How documents are taken in."""
+    """How documents are ingested."""
 
     engine: Literal["local", "ray"] = Field(
         "local", description="In this process, or on a cluster with Ray."
@@ -183,9 +234,10 @@ class Ray(_Section):
     parsers: int = Field(1, ge=1, description="Documents read at once.")
 
 
-class Chunking(_Section):
+class Chunking(_Replaceable):
     """How documents are cut into passages."""
 
+    splitter: Annotated[str, _or_path(SPLITTERS)] = Field("blocks", description="What cuts them.")
     tokens: int = Field(200, ge=16, description="Longest passage, in WordPiece tokens.")
     overlap: int = Field(32, ge=0, description="Tokens that neighbouring passages share.")
 
@@ -215,10 +267,10 @@ class Limits(_Section):
     memory_mb: int = Field(2048, gt=0, description="Memory of the parsing process, in megabytes.")
 
 
-class Retrieval(_Section):
+class Retrieval(_Replaceable):
     """The retrieve and fuse stages."""
 
-    retriever: RetrieverName = Field(
+    retriever: Annotated[str, _or_path(RETRIEVERS)] = Field(
         "hybrid", description="How passages are found; `none` is closed-book."
     )
     top_k: int = Field(10, ge=1, le=1000, description="Passages returned by a search.")
@@ -269,10 +321,10 @@ class Rewrite(_Section):
     llm: OwnLLM = Field(OwnLLM(), description=OwnLLM.__doc__ or "")
 
 
-class Rerank(_Section):
+class Rerank(_Replaceable):
     """Found passages -> better order."""
 
-    kind: RerankerName = Field("none", description="Which reranker.")
+    kind: Annotated[str, _or_path(RERANKERS)] = Field("none", description="Which reranker.")
     candidates: int = Field(100, ge=1, le=1000, description="Passages that are graded.")
     weight: float | None = Field(
         None, ge=0, le=1, description="Share of the grade in the score; unset: as is usual for it."
@@ -311,11 +363,18 @@ class Rerank(_Section):
     )
     llm: OwnLLM = Field(OwnLLM(), description=OwnLLM.__doc__ or "")
 
+    def grading(self) -> dict[str, Any]:
+        """What is set of `retrieval.reranking.pointwise.Grading`; the rest is as usual."""
+        names = ("weight", "normalise", "passage_tokens", "concurrency", "deadline")
+        return {name: value for name in names if (value := getattr(self, name)) is not None}
 
-class ReaderSettings(_Section):
+
+class ReaderSettings(_Replaceable):
     """The stage that answers."""
 
-    kind: ReaderName = Field("quote", description="Quote passages (no LLM), or let an LLM answer.")
+    kind: Annotated[str, _or_path(READERS)] = Field(
+        "quote", description="Quote passages (no LLM), or let an LLM answer."
+    )
     passages: int = Field(6, ge=0, le=100, description="Passages handed to the reader.")
     sentences: int = Field(3, ge=1, le=20, description="Sentences the quoting reader shows.")
 

@@ -153,7 +153,7 @@ class HybridRetriever(PassageRetriever):
         return Retrieval(hits, rankings, clock.milliseconds, encoded.tokens[0], cut)
 
 
-class ForeignRetriever(PassageRetriever):
+class StockRetriever(PassageRetriever):
     """Any LlamaIndex retriever in the place of ours.
 
     Args:

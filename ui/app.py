@@ -18,7 +18,7 @@ from starlette.routing import Mount
 from data.errors import RagAppError
 from rag_app.assembly.application import silence_telemetry
 from rag_app.errors import ApplicationError
-from rag_app.ingestion.engine import IngestReport
+from rag_app.ingestion.report import IngestReport
 from rag_app.results import CollectionInfo, DocumentInfo
 from rag_app.service import QueryOptions, Service
 from rag_app.settings import (

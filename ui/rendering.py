@@ -16,7 +16,7 @@ from markdown_it.token import Token
 
 from generation.answerability import is_answered
 from generation.citations import Citation
-from rag_app.ingestion.engine import IngestReport, Progress
+from rag_app.ingestion.report import IngestReport, Progress
 from rag_app.results import DocumentInfo, Hit, PassageContext, Trace
 from ui.passage import render
 from ui.session import Session, Turn

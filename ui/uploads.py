@@ -21,7 +21,7 @@ from starlette.requests import ClientDisconnect
 
 from data.limits import MIB
 from rag_app.errors import ApplicationError
-from rag_app.ingestion.engine import IngestReport, Progress
+from rag_app.ingestion.report import IngestReport, Progress
 from rag_app.service import Service
 from rag_app.web.access import Access
 from rag_app.web.gate import UNKNOWN, UPLOAD

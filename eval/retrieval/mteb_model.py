@@ -22,7 +22,7 @@ from eval.errors import EvalError
 from eval.retrieval.ranking import by_passage, hits_wanted, ranking
 from eval.runs.collections import degraded
 from eval.systems import System, parse
-from rag_app.ingestion.engine import IngestReport
+from rag_app.ingestion.report import IngestReport
 from rag_app.opening import open_service
 from rag_app.service import Service
 from rag_app.settings import Settings

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from rag_app.assembly import trained
 from rag_app.errors import SettingsError
-from rag_app.settings import EncoderRun, Settings
+from rag_app.settings import EncoderRun, Settings, is_path
 from retrieval.encoders import registry
 from retrieval.encoders.errors import UnknownEncoderError
 from retrieval.encoders.registry import Backend, EncoderRow
@@ -40,9 +40,14 @@ class EncoderChoice:
     instruction: str | None
 
     @property
+    def served(self) -> bool:
+        """Whether a server runs it."""
+        return self.backend in _USUAL_URL
+
+    @property
     def url(self) -> str:
         """Where it is served; empty for backends that run in this process."""
-        return self.run.url or _USUAL_URL.get(self.backend, "")
+        return (self.run.url or _USUAL_URL[self.backend]) if self.served else ""
 
     @property
     def passage_length(self) -> int:
@@ -72,6 +77,17 @@ def choose(settings: Settings, name: str | None = None) -> EncoderChoice:
         SettingsError: the row, its backend or the task is unknown, or a field of an own row bad.
     """
     name = name or settings.encoder.name
+    if is_path(name) and name == settings.encoder.name:
+        row = EncoderRow(
+            name=name,
+            model_id=name,
+            dimension=1,
+            pooling="unpublished",
+            causal=False,
+            backends=("class",),
+            licence="unknown",
+        )  # fmt: skip - what is not known before the class is loaded counts for nothing
+        return EncoderChoice(row, settings.encoder, "class", None)
     row, run = _row(settings, name), _run(settings, name)
     backend = row.backends[0] if run.backend == "auto" else run.backend
     if backend not in row.backends:

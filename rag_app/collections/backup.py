@@ -42,8 +42,8 @@ from rag_app.collections.indexes import Indexes
 from rag_app.collections.leftovers import mark_provisional, unmark_provisional
 from rag_app.collections.stores import OpenStores
 from rag_app.errors import ApplicationError
-from rag_app.ingestion.engine import OnProgress, Progress
 from rag_app.ingestion.reading import Originals, sha256
+from rag_app.ingestion.report import OnProgress, Progress
 from rag_app.results import BackupReport, CopiedCollection
 from retrieval.bm25 import BM25
 from retrieval.errors import RetrievalError

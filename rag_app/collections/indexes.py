@@ -7,12 +7,10 @@ before it is whole (`CollectionRecord.building`).
 """
 
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 from data.discovery import Found
 from data.errors import RagAppError
@@ -20,11 +18,13 @@ from rag_app.collections.catalogue import write_catalogue
 from rag_app.collections.leftovers import drop_originals, mark_provisional
 from rag_app.collections.stores import CollectionBusy, OpenStores
 from rag_app.errors import ApplicationError
-from rag_app.ingestion.engine import IngestReport, OnProgress
+from rag_app.ingestion.encoders import Encoders
 from rag_app.ingestion.identity import gone, identify
 from rag_app.ingestion.reading import Originals, sha256
+from rag_app.ingestion.report import IngestReport, OnProgress
 from rag_app.ingestion.writing import DocumentWriter, forget_unused
 from rag_app.results import IndexInfo
+from retrieval.encoders.base import Encoder
 from retrieval.errors import RetrievalError
 from retrieval.index.base import PassageStore
 from retrieval.index.collections import Collections, checked_name
@@ -37,46 +37,11 @@ from retrieval.index.errors import (
     UnknownCollection,
     UnknownIndex,
 )
-from retrieval.index.fingerprint import IndexSpec, differences
+from retrieval.index.fingerprint import differences
 from retrieval.index.records import DocumentRecord
 
 WRITERS_PATIENCE = 3600.0
 """Seconds that a change waits for another of the same collection: an ingestion may take long."""
-
-AwaitReaders = Callable[[], None]
-
-
-class TakesIn(Protocol):
-    """An engine that takes documents into one index."""
-
-    def run(self, files: Sequence[Found], on_progress: OnProgress | None = None) -> IngestReport:
-        """See `rag_app.ingestion.engine.Ingestor.run`."""
-        ...
-
-
-MakeIngestor = Callable[[PassageStore, Path, AwaitReaders], TakesIn]
-
-
-@dataclass(frozen=True)
-class Kit:
-    """What it takes to index documents with one encoder.
-
-    Attributes:
-        encoder: name of its row.
-        spec: what its indexes are built with.
-        ingestor: makes what takes documents into an index of that spec, given the folder of the
-            originals and what waits for searches to end (`DocumentWriter`).
-        verify: tries with a real call that the encoder is what its row says (`Encoder.verify`).
-    """
-
-    encoder: str
-    spec: IndexSpec
-    ingestor: MakeIngestor
-    verify: Callable[[], object]
-
-
-Kits = Callable[[str | None], Kit]
-"""The kit of an encoder by the name of its row; None means the settings' encoder."""
 
 
 class Indexes:
@@ -87,7 +52,7 @@ class Indexes:
     Args:
         collections: where the indexes are.
         stores: the open ones.
-        kits: for every encoder; SettingsError for one that cannot be made.
+        encoders: SettingsError for one that cannot be made.
         originals: folder of the original files, a folder a collection.
         graph_above: passages from which an ingestion ends with building a search graph; None never
             does.
@@ -97,18 +62,18 @@ class Indexes:
         self,
         collections: Collections,
         stores: OpenStores,
-        kits: Kits,
+        encoders: Encoders,
         originals: Path,
         graph_above: int | None = None,
     ) -> None:
-        self._collections, self._stores, self._kits = collections, stores, kits
+        self._collections, self._stores, self._encoders = collections, stores, encoders
         self._originals, self._graph_above = originals, graph_above
-        self._spec = kits(None).spec
+        self._spec = encoders.spec(encoders.get())
         self._writing: dict[str, threading.Lock] = {}
 
     # --- documents ---------------------------------------------------------------------------
 
-    def take_in(
+    def ingest(
         self,
         name: str,
         encoder: str | None,
@@ -116,7 +81,7 @@ class Indexes:
         on_progress: OnProgress,
         sync: Sequence[Path] = (),
     ) -> IngestReport:
-        """Take files into the index of an encoder, the first one of a new collection.
+        """Ingest files into the index of an encoder, the first one of a new collection.
 
         Documents of the folders `sync` whose files are gone are then removed from all indexes.
 
@@ -124,12 +89,12 @@ class Indexes:
             NoIndexOfEncoder: the collection has indexes of other encoders only.
             FingerprintMismatch: the index was built with other settings.
         """
-        kit = self._kits(encoder)
+        model = self._encoders.get(encoder)
         with self.writing_to(name):
-            store = self._opened(name, kit)
+            store = self._opened(name, model)
             stores = self.all(name) if sync else self._readable(name)
             records = [record for each in stores for record in each.records()]
-            report = self.run(name, kit, store, identify(files, records), on_progress)
+            report = self.run(name, model, store, identify(files, records), on_progress)
             report.removed += gone(records, sync)
             self._strike(name, report.removed)
             for source in report.removed:
@@ -168,9 +133,9 @@ class Indexes:
         Raises:
             ApplicationError: originals are gone or damaged; nothing has been changed.
         """
-        kit = self._kits(encoder)
+        model = self._encoders.get(encoder)
         with self.writing_to(name):
-            store, report = self._fill(name, kit, on_progress)
+            store, report = self._fill(name, model, on_progress)
             record = store.collection()
             store.put_collection(record.built(record.replaces))
             self.forget_unused(name)
@@ -186,10 +151,10 @@ class Indexes:
             ApplicationError: originals are gone or damaged, or one could not be read any more;
                 nothing has been deleted.
         """
-        kit = self._kits(None)
+        model = self._encoders.get()
         with self.writing_to(name):
-            replaced = self._replaced_by(name, kit)
-            store, report = self._fill(name, kit, on_progress)
+            replaced = self._replaced_by(name, model)
+            store, report = self._fill(name, model, on_progress)
             if report.failures and replaced:
                 failures = (f"{failure.source}: {failure.reason}" for failure in report.failures)
                 raise ApplicationError(
@@ -213,7 +178,8 @@ class Indexes:
             chosen = self._find(name, index)
             record = self._stores.open(name, self._spec, chosen).collection()
             if record.building:
-                raise NoIndexOfEncoder(name, _encoder(record.identity), self._encoders(name), True)
+                known = self._encoders_of(name)
+                raise NoIndexOfEncoder(name, _encoder(record.identity), known, True)
             self._collections.point(name, chosen)
 
     def drop(self, name: str, index: str) -> None:
@@ -238,16 +204,17 @@ class Indexes:
         active, documents = self._collections.active(name), newest(stores)
         return [self._info(store, active, documents) for store in stores]
 
-    def refusal(self, name: str, stores: Iterable[PassageStore], kit: Kit) -> RetrievalError:
-        """Why no index among a collection's open ones serves an encoder, with the way out."""
+    def refusal(self, name: str, stores: Iterable[PassageStore], model: Encoder) -> RetrievalError:
+        """Why no index among a collection's open ones serves an encoder, with a hint."""
         records = [store.collection() for store in stores]
         known = {_encoder(record.identity) for record in records}
-        begun = any(record.fingerprint == kit.spec.fingerprint for record in records)
-        if begun or kit.encoder not in known:
-            return NoIndexOfEncoder(name, kit.encoder, known, begun)
-        other = next(r.identity for r in records if _encoder(r.identity) == kit.encoder)
-        named = kit.encoder if kit.spec.fingerprint != self._spec.fingerprint else None
-        return FingerprintMismatch(name, differences(other, kit.spec.identity), named)
+        encoder, spec = model.row.name, self._encoders.spec(model)
+        begun = any(record.fingerprint == spec.fingerprint for record in records)
+        if begun or encoder not in known:
+            return NoIndexOfEncoder(name, encoder, known, begun)
+        other = next(r.identity for r in records if _encoder(r.identity) == encoder)
+        named = encoder if spec.fingerprint != self._spec.fingerprint else None
+        return FingerprintMismatch(name, differences(other, spec.identity), named)
 
     # --- for whoever changes a collection by other means ---------------------------------------
 
@@ -295,19 +262,19 @@ class Indexes:
                 kept.pop(source, None)
             write_catalogue(self._originals / name, kept.values())
 
-    # --- taking in ---------------------------------------------------------------------------
+    # --- ingesting ---------------------------------------------------------------------------
 
-    def _opened(self, name: str, kit: Kit) -> PassageStore:
+    def _opened(self, name: str, model: Encoder) -> PassageStore:
         """The index that an encoder's documents go into; the first of a new collection is made."""
         try:
-            store = self._stores.open(name, kit.spec)
+            store = self._stores.open(name, self._encoders.spec(model))
         except UnknownCollection:
-            kit.verify()
-            return self._stores.create(name, kit.spec)
-        if store.stored_fingerprint != kit.spec.fingerprint:
-            raise self.refusal(name, self.all(name), kit)
+            model.verify()
+            return self._stores.create(name, self._encoders.spec(model))
+        if store.stored_fingerprint != self._encoders.spec(model).fingerprint:
+            raise self.refusal(name, self.all(name), model)
         if not store.records():
-            kit.verify()
+            model.verify()
         if store.collection().building:  # the process died when the collection was just made
             store.put_collection(store.collection().built())
         return store
@@ -321,44 +288,46 @@ class Indexes:
         return found
 
     def _fill(
-        self, name: str, kit: Kit, on_progress: OnProgress
+        self, name: str, model: Encoder, on_progress: OnProgress
     ) -> tuple[PassageStore, IngestReport]:
         """Bring an index up to the newest content; it is made if need be."""
         documents = newest(self.all(name))
-        held = self._held(name, kit)
+        held = self._held(name, model)
         missing = [record for record in documents.values() if not _holds(held, record)]
         files = self._files(name, missing)
         if not held:
-            kit.verify()
-        store = self._stores.stage(name, kit.spec)
+            model.verify()
+        store = self._stores.stage(name, self._encoders.spec(model))
         if store.collection().building:
             for source in held.keys() - documents.keys():
                 store.delete(source)
-        report = self.run(name, kit, store, files, on_progress)
+        report = self.run(name, model, store, files, on_progress)
         report.unchanged += len(documents) - len(missing)
         return store, report
 
     def run(
         self,
         name: str,
-        kit: Kit,
+        model: Encoder,
         store: PassageStore,
         files: Sequence[Found],
         on_progress: OnProgress,
     ) -> IngestReport:
         """Ingest files into an index, by whoever holds `writing_to`."""
-        await_readers = partial(self._stores.await_readers, name, kit.spec.fingerprint)
-        report = kit.ingestor(store, self._originals / name, await_readers).run(files, on_progress)
+        fingerprint = self._encoders.spec(model).fingerprint
+        await_readers = partial(self._stores.await_readers, name, fingerprint)
+        make, originals = self._encoders.ingestor, self._originals / name
+        report = make(model, store, originals, await_readers).run(files, on_progress)
         if report.passages:
             self.grow_graph(store)
         return report
 
-    def _held(self, name: str, kit: Kit) -> dict[str, DocumentRecord]:
+    def _held(self, name: str, model: Encoder) -> dict[str, DocumentRecord]:
         """What the index of an encoder holds; nothing where there is none."""
-        fingerprint = kit.spec.fingerprint
+        fingerprint = self._encoders.spec(model).fingerprint
         if fingerprint not in self._collections.versions(name):
             return {}
-        records = self._stores.open(name, kit.spec, fingerprint).records()
+        records = self._stores.open(name, self._encoders.spec(model), fingerprint).records()
         return {record.source: record for record in records}
 
     def _files(self, name: str, records: Sequence[DocumentRecord]) -> list[Found]:
@@ -383,11 +352,11 @@ class Indexes:
 
     # --- replacing ---------------------------------------------------------------------------
 
-    def _replaced_by(self, name: str, kit: Kit) -> list[str]:
+    def _replaced_by(self, name: str, model: Encoder) -> list[str]:
         """Fingerprints of the indexes that a rebuilt one replaces."""
         others = {store.stored_fingerprint: store.collection() for store in self.all(name)}
-        own = others.pop(kit.spec.fingerprint, None)
-        replaced = {key for key, r in others.items() if _encoder(r.identity) == kit.encoder}
+        own = others.pop(self._encoders.spec(model).fingerprint, None)
+        replaced = {key for key, r in others.items() if _encoder(r.identity) == model.row.name}
         if own is not None and not own.building:
             replaced.update(own.replaces)
         elif all(others[key].building for key in replaced):
@@ -407,7 +376,7 @@ class Indexes:
 
     # --- looking up --------------------------------------------------------------------------
 
-    def _encoders(self, name: str) -> list[str]:
+    def _encoders_of(self, name: str) -> list[str]:
         return [_encoder(store.collection().identity) for store in self.all(name)]
 
     def _find(self, name: str, index: str) -> str:
@@ -415,7 +384,7 @@ class Indexes:
         versions = self._collections.versions(name)
         if index in versions:
             return index
-        encoders = dict(zip(versions, self._encoders(name), strict=True))
+        encoders = dict(zip(versions, self._encoders_of(name), strict=True))
         found = [fingerprint for fingerprint, encoder in encoders.items() if encoder == index]
         if not found:
             known = [f"{encoder} ({fingerprint})" for fingerprint, encoder in encoders.items()]
@@ -471,7 +440,8 @@ class Indexes:
 
     def _makes(self, encoder: str, fingerprint: str) -> bool:
         try:
-            return self._kits(encoder).spec.fingerprint == fingerprint
+            made = self._encoders.get(encoder)
+            return self._encoders.spec(made).fingerprint == fingerprint
         except RagAppError:
             return False
 

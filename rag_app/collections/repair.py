@@ -6,11 +6,13 @@ from pathlib import Path
 
 from data.discovery import Found
 from rag_app.collections.catalogue import read_catalogue
-from rag_app.collections.indexes import Indexes, Kit, Kits, newest
+from rag_app.collections.indexes import Indexes, newest
 from rag_app.collections.stores import OpenStores
 from rag_app.errors import ApplicationError
-from rag_app.ingestion.engine import Failure, IngestReport, OnProgress
+from rag_app.ingestion.encoders import Encoders
 from rag_app.ingestion.reading import Originals, sha256
+from rag_app.ingestion.report import Failure, IngestReport, OnProgress
+from retrieval.encoders.base import Encoder
 from retrieval.index.base import PassageStore
 from retrieval.index.collections import Collections
 from retrieval.index.errors import DamagedIndex
@@ -24,7 +26,7 @@ class Repairs:
         collections: where the indexes are.
         stores: the open ones.
         indexes: what else changes them.
-        kits: for every encoder.
+        encoders: that indexes are built with.
         originals: folder of the original files, a folder a collection.
     """
 
@@ -33,11 +35,11 @@ class Repairs:
         collections: Collections,
         stores: OpenStores,
         indexes: Indexes,
-        kits: Kits,
+        encoders: Encoders,
         originals: Path,
     ) -> None:
         self._collections, self._stores, self._indexes = collections, stores, indexes
-        self._kits, self._originals = kits, originals
+        self._encoders, self._originals = encoders, originals
 
     def repair(self, name: str, on_progress: OnProgress) -> IngestReport:
         """Read all of a collection, and replace what cannot be read.
@@ -50,9 +52,9 @@ class Repairs:
             UnknownCollection: there is none of that name.
             ApplicationError: nothing is damaged.
         """
-        kit = self._kits(None)
+        model = self._encoders.get()
         with self._indexes.writing_to(name):
-            whole, damage = self._examine(name, kit)
+            whole, damage = self._examine(name, model)
             listed = {record.source: record for record in read_catalogue(self._originals / name)}
             documents = newest(whole)
             if not damage and not listed.keys() - documents.keys():
@@ -62,14 +64,14 @@ class Repairs:
                 )
             files, lost = self._files(name, {**listed, **documents}.values())
             if any(not store.collection().building for store in whole):
-                report = self._mend(name, kit, whole, damage, files, on_progress)
+                report = self._mend(name, model, whole, damage, files, on_progress)
             else:
-                report = self._replace(name, kit, files, on_progress)
+                report = self._replace(name, model, files, on_progress)
             report.failures += [Failure(one, "its original is gone or damaged") for one in lost]
             self._indexes.forget_unused(name)
             return report
 
-    def _examine(self, name: str, kit: Kit) -> tuple[list[PassageStore], Mapping[str, str]]:
+    def _examine(self, name: str, model: Encoder) -> tuple[list[PassageStore], Mapping[str, str]]:
         """The indexes that are whole, and by fingerprint why the others are not."""
         try:
             versions = self._collections.versions(name)
@@ -78,7 +80,7 @@ class Repairs:
         whole, damage = [], {}
         for fingerprint in versions:
             try:
-                store = self._stores.open(name, kit.spec, fingerprint)
+                store = self._stores.open(name, self._encoders.spec(model), fingerprint)
                 _require_whole(store)
                 whole.append(store)
             except DamagedIndex as error:
@@ -88,7 +90,7 @@ class Repairs:
     def _mend(
         self,
         name: str,
-        kit: Kit,
+        model: Encoder,
         whole: list[PassageStore],
         damage: Mapping[str, str],
         files: list[Found],
@@ -100,21 +102,21 @@ class Repairs:
         for fingerprint in damage:
             with self._stores.closed(name, fingerprint):
                 self._collections.discard(name, fingerprint)
-        store = self._stores.stage(name, kit.spec)
-        report = self._indexes.run(name, kit, store, files, on_progress)
+        store = self._stores.stage(name, self._encoders.spec(model))
+        report = self._indexes.run(name, model, store, files, on_progress)
         store.put_collection(store.collection().built())
         return report
 
     def _replace(
-        self, name: str, kit: Kit, files: list[Found], on_progress: OnProgress
+        self, name: str, model: Encoder, files: list[Found], on_progress: OnProgress
     ) -> IngestReport:
         """Let a new index take the place of all."""
         edition = secrets.token_hex(4)
         with self._stores.closed(name):
             pass  # a draft may not be made while the engine holds what it replaces
-        store = self._collections.draft(name, kit.spec, edition)
+        store = self._collections.draft(name, self._encoders.spec(model), edition)
         try:
-            report = self._indexes.run(name, kit, store, files, on_progress)
+            report = self._indexes.run(name, model, store, files, on_progress)
             store.put_collection(store.collection().built())
             store.flush()
         except BaseException:  # whatever it is, nothing is left over and the error goes on
@@ -123,7 +125,7 @@ class Repairs:
             raise
         store.close()
         with self._stores.closed(name):
-            self._collections.adopt(name, edition, kit.spec.fingerprint)
+            self._collections.adopt(name, edition, self._encoders.spec(model).fingerprint)
         return report
 
     def _files(self, name: str, records: Iterable[DocumentRecord]) -> tuple[list[Found], list[str]]:

@@ -41,7 +41,7 @@ def encode(  # noqa: PLR0913, PLR0917 - one parameter a flag
     as_json: AsJson = False,
 ) -> None:
     """Print the vectors of texts."""
-    from rag_app.assembly.application import encoder as make
+    from rag_app.assembly.components import encoder as make
 
     run = {
         "model": model,
@@ -81,7 +81,7 @@ def golden(
     as_json: AsJson = False,
 ) -> None:
     """Write vectors that a served encoder can be checked against (setting `golden`)."""
-    from rag_app.assembly.application import encoder as make
+    from rag_app.assembly.components import encoder as make
     from retrieval.encoders import golden as vectors
 
     name = encoder or context.obj.encoder.name

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 if TYPE_CHECKING:
-    from rag_app.ingestion.engine import OnProgress, Progress
+    from rag_app.ingestion.report import OnProgress, Progress
     from rag_app.results import AskEvent
 
 Document = Mapping[str, Any]

@@ -1,9 +1,9 @@
-"""The way in: files -> parse -> split -> encode -> write.
+"""Ingestion in this process: files -> parse -> split -> encode -> write.
 
 Three steps overlap, joined by a bounded queue: one thread reads and cuts documents
 (`reading`), the encoder's workers turn batches into vectors, the caller's thread writes
 (`writing`). Running again after a crash finishes the work: unchanged documents are passed over,
- and passages that are stored already are neither encoded nor written again.
+and passages that are stored already are neither encoded nor written again.
 """
 
 import queue
@@ -20,8 +20,8 @@ from llama_index.core.schema import TextNode
 from data.discovery import Found
 from data.parsing import Parser
 from data.splitting import Splitter
-from rag_app.ingestion.reading import Intake, Item, Originals
-from rag_app.ingestion.report import Batch, Failure, IngestReport, OnProgress, Progress, Tally
+from rag_app.ingestion.reading import DocumentReader, Item, Originals
+from rag_app.ingestion.report import Batch, BatchWriter, IngestReport, OnProgress
 from retrieval.encoders.base import Encoder
 from retrieval.index.base import PassageStore
 from retrieval.passages import indexed_text
@@ -29,17 +29,17 @@ from retrieval.passages import indexed_text
 BATCH = 256
 """Passages encoded at once: enough that the workers' last idle moment hardly counts."""
 _TURN = 0.0005
-"""Seconds that a thread keeps the interpreter while documents are taken in."""
+"""Seconds that a thread keeps the interpreter while documents are ingested."""
 AHEAD = 2
 """Batches in the encoder at once: the next one fills the workers that the last leaves idle."""
 
-__all__ = ["Failure", "IngestReport", "Ingestor", "OnProgress", "Progress"]
-
+AwaitReaders = Callable[[], None]
+"""Returns when the searches that run now have ended."""
 _Ready = queue.Queue[Future[Batch] | BaseException | None]
 
 
 class Ingestor:
-    """Takes documents into one collection.
+    """Ingests documents into one index of a collection.
 
     Args:
         store: open index of the collection, built with this encoder and chunker.
@@ -57,24 +57,24 @@ class Ingestor:
         chunker: Splitter,
         parser: Callable[[], Parser],
         originals: Path,
-        await_readers: Callable[[], None] = lambda: None,
+        await_readers: AwaitReaders = lambda: None,
     ) -> None:
         self._store, self._encoder, self._chunker = store, encoder, chunker
         self._parser, self._originals = parser, Originals(originals)
         self._await_readers = await_readers
 
     def run(self, files: Sequence[Found], on_progress: OnProgress | None = None) -> IngestReport:
-        """Take in the files; one that cannot be read is reported and the rest goes on.
+        """Ingest the files; one that cannot be read is reported and the rest goes on.
 
         Raises:
             RetrievalError: the encoder or the store failed; running again goes on from there.
             ApplicationError: the store does not hold what was written to it.
         """
-        tally = Tally(self._store, self._await_readers, files, on_progress)
-        with _short_turns(), closing(self._encoded(files)) as batches:
-            return tally.take(batches)
+        writer = BatchWriter(self._store, self._await_readers, files, on_progress)
+        with _short_turns(), closing(self._batches(files)) as batches:
+            return writer.write(batches)
 
-    def _encoded(self, files: Sequence[Found]) -> Generator[Batch, None, None]:
+    def _batches(self, files: Sequence[Found]) -> Generator[Batch, None, None]:
         """Batches with vectors, in order, while later ones are being read and encoded."""
         ready: _Ready = queue.Queue(AHEAD)
         stop = threading.Event()
@@ -98,9 +98,9 @@ class Ingestor:
     ) -> None:
         try:
             with self._parser() as parser:
-                intake = Intake(self._store, self._chunker, parser, self._originals)
-                items = takewhile(lambda _: not stop.is_set(), intake.items(files))
-                for batch in _batches(items):
+                documents = DocumentReader(self._store, self._chunker, parser, self._originals)
+                items = takewhile(lambda _: not stop.is_set(), documents.items(files))
+                for batch in _in_batches(items):
                     if stop.is_set():
                         return
                     ready.put(pool.submit(self._encode, batch))
@@ -133,7 +133,7 @@ def _short_turns() -> Iterator[None]:
         sys.setswitchinterval(usual)
 
 
-def _batches(items: Iterable[Item]) -> Iterator[Batch]:
+def _in_batches(items: Iterable[Item]) -> Iterator[Batch]:
     batch: list[Item] = []
     passages = 0
     for item in items:

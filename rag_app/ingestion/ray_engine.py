@@ -1,4 +1,4 @@
-"""The way in over a cluster: Ray workers parse, cut and encode, this process decides and writes.
+"""Ingestion on a cluster: Ray workers parse, cut and encode, this process decides and writes.
 
 The result is that of `rag_app.ingestion.engine`, passage by passage and vector by vector. Blocks
 come back in the order of the documents and are written as they come, so neither memory nor the
@@ -20,10 +20,19 @@ from data.discovery import Found
 from data.parsing import Parser
 from data.splitting import Splitter
 from rag_app.errors import ApplicationError
+from rag_app.ingestion.engine import AwaitReaders, Ingestor
 from rag_app.ingestion.ray_cluster import Cluster, connected, explained
 from rag_app.ingestion.ray_stages import ROWS, Encode, Parse, Table, passage
-from rag_app.ingestion.reading import Begin, Document, Failed, Finish, Intake, Item, Originals
-from rag_app.ingestion.report import Batch, IngestReport, OnProgress, Tally
+from rag_app.ingestion.reading import (
+    Begin,
+    Document,
+    DocumentReader,
+    Failed,
+    Finish,
+    Item,
+    Originals,
+)
+from rag_app.ingestion.report import Batch, IngestReport, OnProgress
 from retrieval.encoders.base import Encoder
 from retrieval.index.base import PassageStore
 
@@ -40,8 +49,8 @@ _RETRIES = 3
 """A task whose worker died is tried again, but not for ever: it may be what kills them."""
 
 
-class RayIngestor:
-    """Takes documents into one collection; see `rag_app.ingestion.engine.Ingestor`.
+class RayIngestor(Ingestor):
+    """Ingests documents into one index of a collection.
 
     Every node needs this package, the files of the encoder's model, and the folder of originals at
     the same path.
@@ -63,16 +72,14 @@ class RayIngestor:
         chunker: Splitter,
         parser: Callable[[], Parser],
         originals: Path,
-        await_readers: Callable[[], None] = lambda: None,
+        await_readers: AwaitReaders = lambda: None,
         cluster: Cluster | None = None,
     ) -> None:
-        self._store, self._encoder, self._chunker = store, encoder, chunker
-        self._parser, self._originals = parser, Originals(originals)
-        self._await_readers = await_readers
+        super().__init__(store, encoder, chunker, parser, originals, await_readers)
         self._cluster = cluster or Cluster()
 
     def run(self, files: Sequence[Found], on_progress: OnProgress | None = None) -> IngestReport:
-        """Take in the files; one that cannot be read is reported and the rest goes on.
+        """See `Ingestor.run`.
 
         Raises:
             RetrievalError: the encoder or the store failed; running again goes on from there.
@@ -80,15 +87,13 @@ class RayIngestor:
             ApplicationError: the store does not hold what was written to it, or a worker cannot
                 see the originals.
         """
-        tally = Tally(self._store, self._await_readers, files, on_progress)
-        with closing(self._batches(files)) as batches:
-            return tally.take(batches)
+        return super().run(files, on_progress)
 
     def _batches(self, files: Sequence[Found]) -> Generator[Batch, None, None]:
         """What needs no worker comes first, the passages of changed documents after it."""
         changed: list[Document] = []
-        intake = _Triage(self._store, self._chunker, self._parser(), self._originals)
-        for item in intake.items(files):
+        documents = _Triage(self._store, self._chunker, self._parser(), self._originals)
+        for item in documents.items(files):
             if isinstance(item, Finish):
                 changed.append(item.document)
             yield Batch([] if isinstance(item, Begin | Finish) else [item])
@@ -137,7 +142,7 @@ class RayIngestor:
         )
 
 
-class _Triage(Intake):
+class _Triage(DocumentReader):
     """Says of every file what the local engine would, but leaves reading it to others."""
 
     def _passages(self, document: Document, original: Path) -> Iterator[Item]:  # noqa: ARG002

@@ -11,7 +11,7 @@ failure    null; but every document ends with a row that is no passage: "" where
            whole, else why it was not
 warnings   of that last row: what was not read or was guessed, as JSON [[reason, page], ...]
 vector     float32 [dimension], added by `Encode`; zeros where there is no passage
-truncated  added by `Encode`: passages of this table that were cut, told in its first row
+truncated  added by `Encode`: passages of this table that were cut, counted in its first row
 =========  ==============================================================================
 """
 
@@ -30,7 +30,15 @@ from data.errors import DataError
 from data.parsing import Parser
 from data.splitting import Splitter
 from rag_app.errors import ApplicationError
-from rag_app.ingestion.reading import Document, Failed, Finish, Intake, Item, Originals, reason
+from rag_app.ingestion.reading import (
+    Document,
+    DocumentReader,
+    Failed,
+    Finish,
+    Item,
+    Originals,
+    reason,
+)
 from retrieval.encoders.base import Encoder
 from retrieval.index.base import PassageStore
 from retrieval.passages import indexed_text, node
@@ -80,8 +88,8 @@ class Parse:
                 }
 
 
-class _Cutter(Intake):
-    """The second half of an intake: the file is known to be new, and its original kept."""
+class _Cutter(DocumentReader):
+    """The second half of reading: the file is known to be new, and its original kept."""
 
     def cut(self, document: Document, original: Path) -> Iterator[Item]:
         if not original.is_file():
@@ -122,8 +130,8 @@ class Encode:
             vectors[[row["failure"] is None for row in rows]] = encoded.vectors
             truncated = encoded.truncated
         column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), dimension)
-        told = pa.array([truncated] + [0] * (len(rows) - 1), pa.int64())
-        return passages.append_column("vector", column).append_column("truncated", told)
+        counted = pa.array([truncated] + [0] * (len(rows) - 1), pa.int64())
+        return passages.append_column("vector", column).append_column("truncated", counted)
 
 
 def passage(row: dict[str, Any]) -> TextNode:

@@ -24,7 +24,7 @@ from retrieval.passages import passage, version_id
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A file on its way in.
+    """A file to ingest.
 
     Attributes:
         source: its name within the collection.
@@ -122,7 +122,7 @@ class Originals:
                 path.unlink(missing_ok=True)
 
 
-class Intake:
+class DocumentReader:
     """Turns files into the stream of items that an ingestion writes.
 
     Args:

@@ -1,4 +1,4 @@
-"""What an ingestion has done: written to the store batch by batch, counted, and told."""
+"""What an ingestion has done: written to the store batch by batch, counted and reported."""
 
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -17,7 +17,7 @@ from retrieval.index.maintenance import refresh_lengths
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A file that could not be taken in, and why."""
+    """A file that could not be ingested, and why."""
 
     source: str
     reason: str
@@ -129,8 +129,8 @@ class Batch:
     """Items in order, the passages with their vectors.
 
     Attributes:
-        items: what an intake gave; a batch may begin and end amid a document. Without any, it only
-            lets the caller know that the run goes on.
+        items: what `DocumentReader` gave; a batch may begin and end amid a document. Without any,
+            it only lets the caller know that the run goes on.
         stored: ids of passages that need no vector, since they are stored, with their BM25 length.
         truncated: passages that were longer than the encoder reads.
     """
@@ -140,14 +140,14 @@ class Batch:
     truncated: int = 0
 
 
-class Tally:
-    """Writes batches, and counts and tells what was done.
+class BatchWriter:
+    """Writes batches, counts what was done and reports it.
 
     Args:
         store: the collection.
         await_readers: see `DocumentWriter`.
         files: all that will come.
-        on_progress: told after every step; what it raises ends the run.
+        on_progress: called after every step; what it raises ends the run.
     """
 
     def __init__(
@@ -165,7 +165,7 @@ class Tally:
         self._share = 0.0
         self._start = time.monotonic()
 
-    def take(self, batches: Iterable[Batch]) -> IngestReport:
+    def write(self, batches: Iterable[Batch]) -> IngestReport:
         """Write all batches, then what only a whole run can.
 
         Raises:
@@ -173,7 +173,7 @@ class Tally:
             ApplicationError: the store does not hold what was written to it.
         """
         for batch in batches:
-            self._write(batch)
+            self._write_batch(batch)
         refresh_lengths(self._store)  # an interrupted run, or deletions, may have left that to us
         self._store.flush()
         self._report.seconds = self._seconds
@@ -185,7 +185,7 @@ class Tally:
     def _seconds(self) -> float:
         return time.monotonic() - self._start
 
-    def _write(self, batch: Batch) -> None:
+    def _write_batch(self, batch: Batch) -> None:
         passages: list[TextNode] = []
         for item in batch.items:
             if isinstance(item, TextNode):

@@ -17,7 +17,7 @@ from retrieval.passages import version_id
 
 
 class DocumentWriter:
-    """Takes documents into a store, one at a time: `begin`, `passages`..., `finish` or `fail`.
+    """Writes documents to a store, one at a time: `begin`, `passages`..., `finish` or `fail`.
 
     Args:
         store: the collection.

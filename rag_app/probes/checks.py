@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from data.limits import MIB
 from rag_app.assembly import application as assembly
+from rag_app.assembly import clients
 from rag_app.assembly.encoders import choose
 from rag_app.collections.ownership import Owner
 from rag_app.errors import SettingsError
@@ -61,7 +62,7 @@ def qdrant_check(settings: Settings, seconds: float, owner: Owner | None = None)
 def encoder_check(settings: Settings, seconds: float) -> Check:
     """The encoder; one of this process may take longer, as it is loaded first."""
     try:
-        where = models.encoder_address(choose(settings))
+        where = choose(settings).url
     except SettingsError:  # the probe says why
         where = ""
     work = partial(models.encoder, settings, seconds)
@@ -73,12 +74,12 @@ def model_checks(settings: Settings, seconds: float) -> Iterator[Check]:
     """The stages that ask language models, in their order; those that are off are left out."""
     for role, stage in (("condenser", settings.condense), ("rewriter", settings.rewrite)):
         if stage.kind == "llm":  # what is automatic asks the reader's model, or none
-            yield _asking(role, assembly.llm_of(settings, stage.llm), seconds)
+            yield _asking(role, clients.llm_of(settings, stage.llm), seconds)
     if settings.rerank.kind != "none":
         work = partial(models.reranker, settings, seconds)
         yield Check("reranker", work, shown(models.reranker_address(settings)), seconds)
     if settings.reader.kind == "llm":
-        yield _asking("reader", assembly.llm_of(settings, OwnLLM()), seconds)
+        yield _asking("reader", clients.llm_of(settings, OwnLLM()), seconds)
 
 
 def quoting_check(settings: Settings) -> Iterator[Check]:

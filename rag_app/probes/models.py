@@ -6,15 +6,16 @@ from contextlib import aclosing
 from typing import Any, Final, NamedTuple
 
 import httpx
-from llama_index.core.schema import NodeWithScore, TextNode
+from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 
 from generation.errors import GenerationError
-from rag_app.assembly import application as assembly
+from rag_app.assembly import clients, components
 from rag_app.assembly.encoders import EncoderChoice, choose
 from rag_app.llm_capabilities import Capabilities
 from rag_app.probes.base import BEYOND, Problem, shown, since
 from rag_app.settings import LLMSettings, Settings, override
 from retrieval.encoders.base import Encoder
+from retrieval.reranking.base import Reranker
 
 
 class _Listed(NamedTuple):
@@ -81,7 +82,7 @@ async def _first_words(
     from generation.server_errors import explain_failure
     from retrieval.llm_calls import answer, failures, reason
 
-    model = assembly.llm(chosen, connections, chat=chat, retries=0, capabilities=capabilities)
+    model = clients.llm(chosen, connections, chat=chat, retries=0, capabilities=capabilities)
     start = time.perf_counter()
     try:
         if chat:
@@ -118,14 +119,6 @@ async def _models(chosen: LLMSettings, connections: httpx.AsyncClient) -> _Liste
     return _Listed(names, window if isinstance(window, int) else None)
 
 
-_SERVED = ("vllm", "openai")
-
-
-def encoder_address(choice: EncoderChoice) -> str:
-    """Where it is served; empty where it runs in this process."""
-    return choice.url if choice.backend in _SERVED else ""
-
-
 def encoder(settings: Settings, seconds: float) -> str:
     """Verify the encoder, then time one query.
 
@@ -138,8 +131,8 @@ def encoder(settings: Settings, seconds: float) -> str:
         EncoderError: it does not answer, or gives other vectors than its row promises.
     """
     choice = choose(settings)
-    model = assembly.encoder(settings)
-    if choice.backend in _SERVED:
+    model = components.encoder(settings)
+    if choice.served:
         model = _impatient(model, seconds * BEYOND)
     try:
         found = model.verify()
@@ -184,7 +177,7 @@ def reranker_address(settings: Settings) -> str:
 
 
 def _model(settings: Settings) -> LLMSettings:
-    return assembly.llm_of(settings, settings.rerank.llm)
+    return clients.llm_of(settings, settings.rerank.llm)
 
 
 async def reranker(settings: Settings, seconds: float) -> str:
@@ -205,9 +198,16 @@ async def reranker(settings: Settings, seconds: float) -> str:
     given = [
         NodeWithScore(node=TextNode(text=text), score=1.0) for text in (_BESIDE, _ANSWERS)
     ]  # equal scores, so that grades alone decide
-    async with assembly.reranker(hasty) as grader:
+    asked = clients.Clients()
+    try:
+        grader = components.reranker(hasty, asked)
         start = time.perf_counter()
+        if not isinstance(grader, Reranker):
+            kept = await grader.apostprocess_nodes(given, QueryBundle(_QUESTION))
+            return f"{kind}: keeps {len(kept)} of {len(given)} passages"
         outcome = await grader.rerank(_QUESTION, given)
+    finally:
+        await asked.close()
     took, notes = since(start), outcome.notes
     if notes.get("ok") != len(given):
         raise Problem(

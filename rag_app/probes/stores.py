@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from rag_app.assembly import application as assembly
+from rag_app.assembly import components
 from rag_app.collections.ownership import Owner
 from rag_app.opening import open_service
 from rag_app.probes.base import BEYOND, Problem, in_thread, shown, since
@@ -178,9 +178,9 @@ async def indexes(settings: Settings) -> str:
 
 def _own(settings: Settings) -> tuple[str, str]:
     """The name of the encoder, and the fingerprint of an index built with these settings."""
-    model = assembly.encoder(settings)
+    model = components.encoder(settings)
     try:
-        cut, terms = assembly.chunker(settings).identity, assembly.bm25(settings)
+        cut, terms = components.splitter(settings).identity, components.bm25(settings)
         spec = IndexSpec(model.dimension, model.identity, cut, terms)
         return model.row.name, spec.fingerprint
     finally:

@@ -10,7 +10,7 @@ import httpx
 from llama_index.core.base.llms.types import ChatMessage
 
 from rag_app.errors import ApplicationError
-from rag_app.ingestion.engine import IngestReport, OnProgress, Progress
+from rag_app.ingestion.report import IngestReport, OnProgress, Progress
 from rag_app.remote import wire
 from rag_app.results import (
     AskEvent,

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 from data.errors import RagAppError
 from generation.reading import TextDelta, ThinkingDelta
 from rag_app.errors import ApplicationError
-from rag_app.ingestion.engine import IngestReport, Progress
+from rag_app.ingestion.report import IngestReport, Progress
 from rag_app.results import Answer, BackupReport, PassageBatch, SearchResult
 
 MEDIA_TYPE = "application/x-ndjson"

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from starlette.requests import ClientDisconnect
 
 from data.errors import RagAppError
-from rag_app.ingestion.engine import IngestReport, OnProgress, Progress
+from rag_app.ingestion.report import IngestReport, OnProgress, Progress
 from rag_app.remote import wire
 from rag_app.results import (
     BackupReport,
@@ -23,7 +23,7 @@ from rag_app.results import (
     IndexInfo,
     PassageContext,
 )
-from rag_app.service import QueryOptions, Service
+from rag_app.service import EncoderName, QueryOptions, Service
 from rag_app.web.access import Access
 from rag_app.web.gate import UNKNOWN
 from rag_app.web.streams import ClosingStream
@@ -57,14 +57,14 @@ class IngestBody(_Body):
     """Files and folders of this machine, for the index of an encoder."""
 
     paths: list[Path]
-    encoder: str | None = None
+    encoder: EncoderName | None = None
     sync: bool = False
 
 
 class IndexBody(_Body):
     """An encoder, for its index; None is the settings' one."""
 
-    encoder: str | None = None
+    encoder: EncoderName | None = None
 
 
 class BackupBody(_Body):

@@ -17,7 +17,8 @@ from retrieval.encoders.errors import UnknownEncoderError
 
 Pooling = Literal["mean", "cls", "last", "unpublished"]
 """`unpublished` goes with services that keep it to themselves; nothing here can run such a row."""
-Backend = Literal["onnx", "transformers", "vllm", "openai"]
+Backend = Literal["onnx", "transformers", "vllm", "openai", "class"]
+"""`class` is a LlamaIndex embedding of anyone's, which has no row of its own."""
 
 
 class EncoderRow(BaseModel):
@@ -80,7 +81,7 @@ class EncoderRow(BaseModel):
 
     @model_validator(mode="after")
     def _known_where_run_here(self) -> "EncoderRow":
-        if self.pooling == "unpublished" and set(self.backends) != {"openai"}:
+        if self.pooling == "unpublished" and set(self.backends) not in ({"openai"}, {"class"}):
             raise ValueError("pooling = 'unpublished' goes with backends = ['openai'] alone")
         return self
 

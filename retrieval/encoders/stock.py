@@ -21,6 +21,7 @@ class StockEncoder(Encoder):
     Args:
         stock: the embedding.
         dimension: length of its vectors; None asks it for one.
+        name: what it is called; None takes the path of its class.
 
     Raises:
         ModelMismatchError: when encoding, vectors of another dimension, or not finite.
@@ -28,15 +29,17 @@ class StockEncoder(Encoder):
 
     stock: BaseEmbedding
 
-    def __init__(self, stock: BaseEmbedding, dimension: int | None = None) -> None:
+    def __init__(
+        self, stock: BaseEmbedding, dimension: int | None = None, name: str | None = None
+    ) -> None:
         width = dimension or len(stock.get_text_embedding("How long is a vector?"))
         row = EncoderRow(
-            name=f"{type(stock).__module__}:{type(stock).__qualname__}",
+            name=name or f"{type(stock).__module__}:{type(stock).__qualname__}",
             model_id=stock.model_name,
             dimension=width,
             pooling="unpublished",
             causal=False,
-            backends=("openai",),
+            backends=("class",),
             licence="unknown",
         )
         super().__init__(

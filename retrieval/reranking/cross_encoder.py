@@ -10,9 +10,7 @@ from llama_index.core.bridge.pydantic import PrivateAttr
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from data.text import well_formed
-from retrieval.reranking.cutting import CountTokens, estimate_tokens
-from retrieval.reranking.interpolation import Normalise
-from retrieval.reranking.pointwise import Graded, PointwiseReranker
+from retrieval.reranking.pointwise import Graded, Grading, PointwiseReranker
 
 _Form = Callable[[list[str]], dict[str, Any]]
 _FORMS: Final[Sequence[_Form]] = (
@@ -39,49 +37,33 @@ class CrossEncoderReranker(PointwiseReranker):
         url: address that ends where ``/rerank`` follows.
         model: the name under which the server knows the model.
         api_key: sent as a bearer token; empty sends none.
-        weight: see `PointwiseReranker`; 1 leaves the retriever's score to break ties.
-        normalise: see `PointwiseReranker`, as all others.
-        passage_tokens: what is longer is cut; None leaves that to the server, which with a chat
-            template may cut off the template's end.
-        count_tokens: counts them.
         batch: passages a request, at least 1.
-        concurrency: requests at a time.
-        deadline: most seconds for all passages together.
+        grading: see `PointwiseReranker`; by default the server cuts passages, which with a chat
+            template may cut off the template's end.
 
     Raises:
         ValueError: an argument is out of its range.
     """
 
     name: ClassVar[str] = "cross-encoder"
+    usual: ClassVar[Grading] = Grading(weight=1.0, concurrency=4)
     _connections: httpx.AsyncClient = PrivateAttr()
     _url: str = PrivateAttr()
     _model: str = PrivateAttr()
     _headers: Mapping[str, str] = PrivateAttr()
     _form: _Form | None = PrivateAttr(default=None)
 
-    def __init__(  # noqa: PLR0913 - each is a setting
+    def __init__(
         self,
         connections: httpx.AsyncClient,
         url: str,
         model: str,
         *,
         api_key: str = "",
-        weight: float = 1.0,
-        normalise: Normalise = "minmax",
-        passage_tokens: int | None = None,
-        count_tokens: CountTokens = estimate_tokens,
         batch: int = 32,
-        concurrency: int = 4,
-        deadline: float = 30.0,
+        grading: Grading = usual,
     ) -> None:
-        super().__init__(
-            weight=weight,
-            normalise=normalise,
-            passage_tokens=passage_tokens,
-            count_tokens=count_tokens,
-            concurrency=concurrency,
-            deadline=deadline,
-        )
+        super().__init__(grading)
         if batch < 1:
             raise ValueError(f"batch is {batch}; it must be 1 or more")
         if not url.startswith(("http://", "https://")):
@@ -127,7 +109,7 @@ class CrossEncoderReranker(PointwiseReranker):
                     f"{self._url}/rerank",
                     json=body,
                     headers=self._headers,
-                    timeout=self._deadline,
+                    timeout=self._grading.deadline,
                 ) as response:
                     answer = await _limited(response)
                 if response.is_error:

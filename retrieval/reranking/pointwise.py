@@ -5,7 +5,8 @@ import logging
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Final, Literal, NamedTuple
+from dataclasses import dataclass
+from typing import ClassVar, Final, Literal, NamedTuple
 
 from llama_index.core.bridge.pydantic import PrivateAttr
 from llama_index.core.schema import NodeWithScore, TextNode
@@ -41,6 +42,43 @@ class Graded(NamedTuple):
     status: Status
 
 
+@dataclass(frozen=True, slots=True)
+class Grading:
+    """How passages are graded, whoever grades.
+
+    Attributes:
+        weight: share of the grade in the final score, from 0 to 1; 1 leaves the retriever's score
+            to break ties.
+        normalise: how the retriever's scores are brought to the scale of the grades.
+        passage_tokens: what is longer is cut to its beginning of that length; None cuts nothing.
+        count_tokens: counts them; an estimate on the safe side by default.
+        concurrency: calls at a time, at least 1.
+        deadline: most seconds for all passages together, above 0.
+
+    Raises:
+        ValueError: a value is out of its range.
+    """
+
+    weight: float = 0.5
+    normalise: Normalise = "minmax"
+    passage_tokens: int | None = None
+    count_tokens: CountTokens = estimate_tokens
+    concurrency: int = 32
+    deadline: float = 30.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.weight <= 1:
+            raise ValueError(f"weight is {self.weight}; it must be from 0 to 1")
+        if self.normalise not in ("none", "minmax"):
+            raise ValueError(f"normalise is {self.normalise!r}; it must be 'none' or 'minmax'")
+        if self.passage_tokens is not None and self.passage_tokens < 1:
+            raise ValueError(f"passage_tokens is {self.passage_tokens}; it must be 1 or more")
+        if self.concurrency < 1:
+            raise ValueError(f"concurrency is {self.concurrency}; it must be 1 or more")
+        if not self.deadline > 0:
+            raise ValueError(f"deadline is {self.deadline}; it must be above 0")
+
+
 class PointwiseReranker(Reranker):
     """Grades every passage with calls to a server, then interpolates with the retriever's scores.
 
@@ -52,49 +90,16 @@ class PointwiseReranker(Reranker):
     ``error``.
 
     Args:
-        weight: share of the grade in the final score, from 0 to 1.
-        normalise: how the retriever's scores are brought to the scale of the grades.
-        passage_tokens: what is longer is cut to its beginning of that length; None cuts nothing.
-        count_tokens: counts them; an estimate on the safe side by default.
-        concurrency: calls at a time, at least 1.
-        deadline: most seconds for all passages together, above 0.
-
-    Raises:
-        ValueError: an argument is out of its range.
+        grading: how; every class has its `usual`.
     """
 
-    _weight: float = PrivateAttr()
-    _normalise: Normalise = PrivateAttr()
-    _passage_tokens: int | None = PrivateAttr()
-    _count_tokens: CountTokens = PrivateAttr()
-    _concurrency: int = PrivateAttr()
-    _deadline: float = PrivateAttr()
+    usual: ClassVar[Grading] = Grading()
+    _grading: Grading = PrivateAttr()
     _batch: int = PrivateAttr(default=1)
 
-    def __init__(
-        self,
-        *,
-        weight: float,
-        normalise: Normalise,
-        passage_tokens: int | None,
-        count_tokens: CountTokens = estimate_tokens,
-        concurrency: int,
-        deadline: float,
-    ) -> None:
+    def __init__(self, grading: Grading = usual) -> None:
         super().__init__()
-        if not 0 <= weight <= 1:
-            raise ValueError(f"weight is {weight}; it must be from 0 to 1")
-        if normalise not in ("none", "minmax"):
-            raise ValueError(f"normalise is {normalise!r}; it must be 'none' or 'minmax'")
-        if passage_tokens is not None and passage_tokens < 1:
-            raise ValueError(f"passage_tokens is {passage_tokens}; it must be 1 or more")
-        if concurrency < 1:
-            raise ValueError(f"concurrency is {concurrency}; it must be 1 or more")
-        if not deadline > 0:
-            raise ValueError(f"deadline is {deadline}; it must be above 0")
-        self._weight, self._normalise = weight, normalise
-        self._passage_tokens, self._count_tokens = passage_tokens, count_tokens
-        self._concurrency, self._deadline = concurrency, deadline
+        self._grading = grading
 
     @abstractmethod
     async def _grade(self, query: str, passages: Sequence[str]) -> list[Graded]:
@@ -106,29 +111,31 @@ class PointwiseReranker(Reranker):
 
     async def rerank(self, query: str, nodes: Sequence[NodeWithScore]) -> Reranked:
         """See `Reranker.rerank`."""
+        grading = self._grading
         texts = [_text(found) for found in nodes]
         passages = [self._cut(text) for text in texts]
         run = _Run(len(nodes), self._batch)
         try:
-            async with asyncio.timeout(self._deadline), asyncio.TaskGroup() as workers:
-                for _ in range(min(self._concurrency, len(nodes))):
+            async with asyncio.timeout(grading.deadline), asyncio.TaskGroup() as workers:
+                for _ in range(min(grading.concurrency, len(nodes))):
                     workers.create_task(self._work(run, query, passages))
         except TimeoutError:
-            run.error = run.error or f"not done within {self._deadline:g} s"
+            run.error = run.error or f"not done within {grading.deadline:g} s"
         shorter = sum(
             len(passage) < len(text) for passage, text in zip(passages, texts, strict=True)
         )
         grades = self._calibrated([outcome.grade for outcome in run.outcomes])
-        finals = interpolate(grades, [node.score for node in nodes], self._weight, self._normalise)
+        scores = [node.score for node in nodes]
+        finals = interpolate(grades, scores, grading.weight, grading.normalise)
         if run.error:
             _LOGGER.warning("reranking with %s: %s", self.name, run.error)
         ranked = [NodeWithScore(node=nodes[at].node, score=finals[at]) for at in order(finals)]
         return Reranked(ranked, run.notes(shorter))
 
     def _cut(self, text: str) -> str:
-        if self._passage_tokens is None:
+        if self._grading.passage_tokens is None:
             return text
-        return cut(text, self._passage_tokens, self._count_tokens)
+        return cut(text, self._grading.passage_tokens, self._grading.count_tokens)
 
     async def _work(self, run: "_Run", query: str, passages: Sequence[str]) -> None:
         for part in run.parts:

@@ -15,10 +15,8 @@ from llama_index.core.bridge.pydantic import PrivateAttr
 from llama_index.core.llms import LLM
 
 from retrieval.llm_calls import answer, failures
-from retrieval.reranking.cutting import CountTokens, estimate_tokens
 from retrieval.reranking.definitions import relevance
-from retrieval.reranking.interpolation import Normalise
-from retrieval.reranking.pointwise import Graded, PointwiseReranker
+from retrieval.reranking.pointwise import Graded, Grading, PointwiseReranker
 
 _DIGITS: Final = ("0", "1", "2", "3", "4", "5")
 _BEST: Final = 5
@@ -53,18 +51,14 @@ class QwenReranker(PointwiseReranker):
     Args:
         llm: a chat model, in practice `OpenAILike`.
         definition: what counts as relevant: a name of `retrieval.reranking.definitions`, or a text.
-        weight: see `PointwiseReranker`, as all others.
-        normalise: the retriever's scores are brought to 0..1 by default.
-        passage_tokens: what is longer is cut.
-        count_tokens: counts them.
-        concurrency: calls at a time.
-        deadline: most seconds for all passages together.
+        grading: see `PointwiseReranker`.
 
     Raises:
         ValueError: an argument is out of its range.
     """
 
     name: ClassVar[str] = "qwen"
+    usual: ClassVar[Grading] = Grading(passage_tokens=1024)
     _llm: LLM = PrivateAttr()
     _definition: str = PrivateAttr()
     _constrains: bool = PrivateAttr(default=True)
@@ -74,21 +68,9 @@ class QwenReranker(PointwiseReranker):
         llm: LLM,
         *,
         definition: str = "",
-        weight: float = 0.5,
-        normalise: Normalise = "minmax",
-        passage_tokens: int | None = 1024,
-        count_tokens: CountTokens = estimate_tokens,
-        concurrency: int = 32,
-        deadline: float = 30.0,
+        grading: Grading = usual,
     ) -> None:
-        super().__init__(
-            weight=weight,
-            normalise=normalise,
-            passage_tokens=passage_tokens,
-            count_tokens=count_tokens,
-            concurrency=concurrency,
-            deadline=deadline,
-        )
+        super().__init__(grading)
         self._llm, self._definition = llm, relevance(definition)
 
     async def _grade(self, query: str, passages: Sequence[str]) -> list[Graded]:

@@ -7,6 +7,7 @@ the published ones gives one as `template`, for a reproduction to the letter.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Final
 
 from llama_index.core.bridge.pydantic import PrivateAttr
@@ -14,7 +15,7 @@ from llama_index.core.llms import LLM
 
 from retrieval.llm_calls import answer
 from retrieval.reranking.definitions import relevance
-from retrieval.reranking.pointwise import Graded, PointwiseReranker
+from retrieval.reranking.pointwise import Graded, Grading, PointwiseReranker
 
 MARKER: Final = "Relevance score:"
 _READ: Final = 2  # characters behind the marker
@@ -31,40 +32,36 @@ class QwenSampledReranker(PointwiseReranker):
     given whole; one that is too long for the server has no grade.
 
     Args:
-        llm: a client of ``/v1/completions``: `OpenAILike` with ``is_chat_model=False``.
+        completions: a client of ``/v1/completions``: `OpenAILike` with ``is_chat_model=False``.
         definition: what counts as relevant: a name of `retrieval.reranking.definitions`, or a text.
         template: a whole prompt in place of ours; ``{query}`` and ``{document}`` are replaced.
-        concurrency: see `PointwiseReranker`.
-        deadline: see `PointwiseReranker`.
+        grading: its concurrency and deadline count, the rest is as published.
 
     Raises:
-        ValueError: an argument is out of its range, a field is missing in the template, or `llm` is
-            a chat model.
+        ValueError: an argument is out of its range, a field is missing in the template, or
+            `completions` is a chat model.
     """
 
     name: ClassVar[str] = "qwen-sampled"
+    usual: ClassVar[Grading] = Grading(normalise="none")
     _llm: LLM = PrivateAttr()
     _template: str = PrivateAttr()
 
     def __init__(
         self,
-        llm: LLM,
+        completions: LLM,
         *,
         definition: str = "",
         template: str = "",
-        concurrency: int = 32,
-        deadline: float = 30.0,
+        grading: Grading = usual,
     ) -> None:
+        # Weight and whole passages are part of the published way.
         super().__init__(
-            weight=0.5,
-            normalise="none",
-            passage_tokens=None,
-            concurrency=concurrency,
-            deadline=deadline,
+            replace(self.usual, concurrency=grading.concurrency, deadline=grading.deadline)
         )
-        if llm.metadata.is_chat_model:
+        if completions.metadata.is_chat_model:
             raise ValueError("qwen-sampled needs raw completions: a model with is_chat_model=False")
-        self._llm, self._template = llm, template or prompt(relevance(definition))
+        self._llm, self._template = completions, template or prompt(relevance(definition))
         for field in ("{query}", "{document}"):
             if field not in self._template:
                 raise ValueError(f"the template lacks {field}")

@@ -14,10 +14,8 @@ from llama_index.core.bridge.pydantic import PrivateAttr
 from llama_index.core.llms import LLM
 
 from retrieval.llm_calls import answer
-from retrieval.reranking.cutting import CountTokens, estimate_tokens
 from retrieval.reranking.definitions import relevance
-from retrieval.reranking.interpolation import Normalise
-from retrieval.reranking.pointwise import Graded, PointwiseReranker
+from retrieval.reranking.pointwise import Graded, Grading, PointwiseReranker
 
 END: Final = "</think>"
 _ALTERNATIVES: Final = 20
@@ -36,53 +34,40 @@ class Rank1Reranker(PointwiseReranker):
     Thoughts that reach their limit are cut to whole sentences and ended, as the authors do.
 
     Args:
-        llm: a client of ``/v1/completions`` of vLLM: `OpenAILike` with ``is_chat_model=False``.
+        completions: a client of vLLM's ``/v1/completions``: `OpenAILike` with
+            ``is_chat_model=False``.
         definition: put behind the query: a name of `retrieval.reranking.definitions`, or a text.
             Empty, as published for general search, adds nothing.
-        weight: see `PointwiseReranker`; 1, as published, leaves the retriever's score to break
-            ties.
-        normalise: see `PointwiseReranker`, as all others.
-        passage_tokens: what is longer is cut; the published context has 16,000.
-        count_tokens: counts them.
         thinking_tokens: most tokens of thoughts a passage.
-        concurrency: passages at a time.
-        deadline: most seconds for all passages together.
+        grading: see `PointwiseReranker`.
 
     Raises:
-        ValueError: an argument is out of its range, or `llm` is a chat model.
+        ValueError: an argument is out of its range, or `completions` is a chat
+            model.
     """
 
     name: ClassVar[str] = "rank1"
+    # the weight is published, and so is a context of 16,000 tokens
+    usual: ClassVar[Grading] = Grading(weight=1.0, passage_tokens=4096, deadline=120.0)
     _llm: LLM = PrivateAttr()
     _definition: str = PrivateAttr()
     _thinking: Mapping[str, Any] = PrivateAttr()
 
-    def __init__(  # noqa: PLR0913 - each is a setting
+    def __init__(
         self,
-        llm: LLM,
+        completions: LLM,
         *,
         definition: str = "",
-        weight: float = 1.0,
-        normalise: Normalise = "minmax",
-        passage_tokens: int | None = 4096,
-        count_tokens: CountTokens = estimate_tokens,
         thinking_tokens: int = 8192,
-        concurrency: int = 32,
-        deadline: float = 120.0,
+        grading: Grading = usual,
     ) -> None:
-        super().__init__(
-            weight=weight,
-            normalise=normalise,
-            passage_tokens=passage_tokens,
-            count_tokens=count_tokens,
-            concurrency=concurrency,
-            deadline=deadline,
-        )
-        if llm.metadata.is_chat_model:
+        super().__init__(grading)
+        if completions.metadata.is_chat_model:
             raise ValueError("rank1 needs raw completions: a model with is_chat_model=False")
         if thinking_tokens < 1:
             raise ValueError(f"thinking_tokens is {thinking_tokens}; it must be 1 or more")
-        self._llm, self._definition = llm, relevance(definition) if definition.strip() else ""
+        self._llm = completions
+        self._definition = relevance(definition) if definition.strip() else ""
         # The mark may be a special token, which a server leaves out of texts unless told.
         self._thinking = {"max_tokens": thinking_tokens, "skip_special_tokens": False}
 

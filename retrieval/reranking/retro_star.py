@@ -15,10 +15,8 @@ from llama_index.core.bridge.pydantic import PrivateAttr
 from llama_index.core.llms import LLM
 
 from retrieval.llm_calls import answer
-from retrieval.reranking.cutting import CountTokens, estimate_tokens
 from retrieval.reranking.definitions import STACK_EXCHANGE
-from retrieval.reranking.interpolation import Normalise
-from retrieval.reranking.pointwise import Graded, PointwiseReranker
+from retrieval.reranking.pointwise import Graded, Grading, PointwiseReranker
 
 _BEST: Final = 100
 _POINTS: Final = re.compile(r"<score>\s*(\d+)\s*</score>")
@@ -105,14 +103,8 @@ class RetroStarReranker(PointwiseReranker):
         template: a whole prompt in place of ours; ``{query}``, ``{document}`` and, where it is
             there, ``{definition}`` are replaced.
         samples: verdicts on a passage, of one call; numbers for 1 and for 16 are published.
-        weight: see `PointwiseReranker`; 1, as published, leaves the retriever's score to break
-            ties.
-        normalise: see `PointwiseReranker`, as all others.
-        passage_tokens: what is longer is cut; the published prompt takes 28,544 in all.
-        count_tokens: counts them.
         reasoning_tokens: most tokens of a verdict.
-        concurrency: passages at a time.
-        deadline: most seconds for all passages together.
+        grading: see `PointwiseReranker`.
 
     Raises:
         ValueError: an argument is out of its range, a field is missing in the template, or `llm` is
@@ -120,35 +112,25 @@ class RetroStarReranker(PointwiseReranker):
     """
 
     name: ClassVar[str] = "retro-star"
+    # the weight is published, and so is a prompt of 28,544 tokens in all
+    usual: ClassVar[Grading] = Grading(weight=1.0, passage_tokens=24_000, deadline=300.0)
     _llm: LLM = PrivateAttr()
     _definition: str = PrivateAttr()
     _template: str = PrivateAttr()
     _body: Mapping[str, Any] = PrivateAttr()
     _arguments: Mapping[str, Any] = PrivateAttr()
 
-    def __init__(  # noqa: PLR0913 - each is a setting
+    def __init__(
         self,
         llm: LLM,
         *,
         definition: str = "",
         template: str = "",
         samples: int = 1,
-        weight: float = 1.0,
-        normalise: Normalise = "minmax",
-        passage_tokens: int | None = 24_000,
-        count_tokens: CountTokens = estimate_tokens,
         reasoning_tokens: int = 4096,
-        concurrency: int = 32,
-        deadline: float = 300.0,
+        grading: Grading = usual,
     ) -> None:
-        super().__init__(
-            weight=weight,
-            normalise=normalise,
-            passage_tokens=passage_tokens,
-            count_tokens=count_tokens,
-            concurrency=concurrency,
-            deadline=deadline,
-        )
+        super().__init__(grading)
         if not llm.metadata.is_chat_model:
             raise ValueError("retro-star needs a chat model: one with is_chat_model=True")
         if samples < 1:

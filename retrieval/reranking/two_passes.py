@@ -1,12 +1,17 @@
 """A cheap pass over all passages, then a dear one over the best of them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import ClassVar
 
 from llama_index.core.bridge.pydantic import PrivateAttr
+from llama_index.core.llms import LLM
 from llama_index.core.schema import NodeWithScore
 
 from retrieval.reranking.base import Reranked, Reranker
+from retrieval.reranking.pointwise import Grading
+from retrieval.reranking.retro_star import RetroStarReranker
 
 Notes = Mapping[str, str | int | float]
 
@@ -49,6 +54,23 @@ class TwoPassReranker(Reranker):
         others = _below(second.nodes, first.nodes[self._finalists :])
         counted = {**_added(first.notes, second.notes), "finalists": len(chosen)}
         return Reranked([*second.nodes, *others], counted)
+
+
+def retro_star(
+    llm: LLM,
+    *,
+    definition: str = "",
+    template: str = "",
+    samples: int = 1,
+    finalists: int | None = None,
+    grading: Grading = RetroStarReranker.usual,
+) -> Reranker:
+    """Retro*, in one pass; or in two, of which the first leaves the finalists `samples` each."""
+    grader = partial(RetroStarReranker, llm, definition=definition, template=template)
+    last = grader(samples=samples, grading=grading)
+    if finalists is None:
+        return last
+    return TwoPassReranker(grader(grading=replace(grading, weight=1.0)), last, finalists)
 
 
 def _added(first: Notes, second: Notes) -> dict[str, str | int | float]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from rag_app.assembly import application as assembly
+from rag_app.assembly import components
 from rag_app.errors import SettingsError
 from rag_app.ingestion import engine as ingest
 from rag_app.service import QueryOptions
@@ -37,8 +38,8 @@ def install(
             raise SettingsError(f"there is no encoder {chosen!r}")
         return encoders[chosen]
 
-    assign(assembly, "encoder", encoder)
-    assign(assembly, "word_counter", lambda _: lambda text: len(text.split()))
+    assign(components, "encoder", encoder)
+    assign(components, "word_counter", lambda _: lambda text: len(text.split()))
 
 
 class Slow(HashingEncoder):

@@ -7,6 +7,7 @@ import pytest
 
 from rag_app.application import Application
 from rag_app.assembly import application as assembly
+from rag_app.assembly import components
 from rag_app.settings import Settings, load_settings
 from tests.encoders import HashingEncoder
 from tests.openai_server import openai_server
@@ -30,8 +31,8 @@ def settings(tmp_path: Path) -> Settings:
 def encoder(monkeypatch: pytest.MonkeyPatch) -> HashingEncoder:
     """What every application of the test encodes with."""
     encoder = HashingEncoder()
-    monkeypatch.setattr(assembly, "encoder", lambda *_: encoder)
-    monkeypatch.setattr(assembly, "word_counter", lambda _: lambda text: len(text.split()))
+    monkeypatch.setattr(components, "encoder", lambda *_: encoder)
+    monkeypatch.setattr(components, "word_counter", lambda _: lambda text: len(text.split()))
     return encoder
 
 

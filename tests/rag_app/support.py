@@ -7,7 +7,8 @@ from pathlib import Path
 from data.discovery import Found, discover
 from data.parsing import Parser
 from data.splitting import Splitter
-from rag_app.ingestion.engine import Ingestor, IngestReport, OnProgress
+from rag_app.ingestion.engine import Ingestor
+from rag_app.ingestion.report import IngestReport, OnProgress
 from retrieval.analysis import Analyzer
 from retrieval.bm25 import BM25
 from retrieval.encoders.base import Encoder
@@ -69,7 +70,7 @@ def new_store(folder: Path) -> EdgeStore:
     return EdgeStore(folder, spec())
 
 
-def take_in(
+def ingest_folder(
     store: PassageStore,
     folder: Path,
     originals: Path,

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from rag_app.assembly import application as assembly
+from rag_app.assembly import components
 from rag_app.settings import load_settings
 from retrieval.index.base import PassageStore
+from retrieval.index.fingerprint import IndexSpec
 from tests.rag_app.command import MAIN, environment, rag_app
 from tests.rag_app.support import prose, settled, stored, visible, write
 
@@ -53,12 +55,12 @@ def look(storage: Path, after_kill: bool = False) -> dict[str, list[str]]:
 
 
 def _open(settings) -> PassageStore:
-    encoder = assembly.encoder(settings)
-    spec = assembly.IndexSpec(
+    encoder = components.encoder(settings)
+    spec = IndexSpec(
         encoder.dimension,
         encoder.identity,
-        assembly.chunker(settings).identity,
-        assembly.bm25(settings),
+        components.splitter(settings).identity,
+        components.bm25(settings),
     )
     return assembly.collections(settings).open("default", spec)
 

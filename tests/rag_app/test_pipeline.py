@@ -15,10 +15,10 @@ from rag_app.results import CANDIDATES_TRACED, Answer, SearchResult
 from retrieval.fusion import MinMaxFusion
 from retrieval.index.base import PassageStore
 from retrieval.reranking.none import KeepOrder
-from retrieval.retriever import ForeignRetriever, HybridRetriever, NoRetriever
+from retrieval.retriever import HybridRetriever, NoRetriever, StockRetriever
 from retrieval.rewriting import Feedback, NoRewriter, Rewritten
 from tests.encoders import HashingEncoder
-from tests.rag_app.support import new_store, prose, take_in, write
+from tests.rag_app.support import ingest_folder, new_store, prose, write
 
 ENCODER = HashingEncoder()
 QUESTION = "Where does the copper lantern hang in the harbour?"
@@ -29,7 +29,7 @@ def store(tmp_path_factory) -> Iterator[PassageStore]:
     folder = tmp_path_factory.mktemp("pipeline")
     write(folder / "in", {f"{name}.txt": prose(name, 30) for name in "abcd"})
     store = new_store(folder / "shard")
-    take_in(store, folder / "in", folder / "files", ENCODER)
+    ingest_folder(store, folder / "in", folder / "files", ENCODER)
     yield store
     store.close()
 
@@ -207,9 +207,7 @@ async def test_somebodys_retriever_can_be_put_in_with_nodes_of_its_own(store):
             node = TextNode(id_="x1", text="Copper lanterns hang in the harbour at night.")
             return [NodeWithScore(node=node, score=0.5)]
 
-    made = pipeline(
-        store, retriever=ForeignRetriever(Elsewhere(), "theirs"), retriever_name="theirs"
-    )
+    made = pipeline(store, retriever=StockRetriever(Elsewhere(), "theirs"), retriever_name="theirs")
     *_, answer = await ask(made)
     (hit,) = answer.hits
     assert (hit.passage_id, hit.source, hit.page, hit.headings) == ("x1", "x1", None, ())

@@ -7,9 +7,8 @@ import pytest
 from eval.datasets.bright import REWRITERS
 from eval.datasets.bright import TASKS as BRIGHT
 from rag_app import recipes
-from rag_app.assembly import application as assembly
 from rag_app.assembly.encoders import choose
-from rag_app.collections.ownership import HeldByAnother
+from rag_app.collections.ownership import HeldByAnother, Ownership
 from rag_app.errors import SettingsError
 from rag_app.opening import open_service
 from rag_app.recipes import TASKS, for_task, load, names, parse
@@ -161,7 +160,7 @@ def test_an_unknown_recipe_is_named_with_the_hint(name):
 def test_another_process_with_its_own_settings_is_not_asked_in_place_of_a_recipe(
     settings, encoder, monkeypatch
 ):
-    owner = assembly.Ownership(settings.storage.path)
+    owner = Ownership(settings.storage.path)
     owner.announce("http://127.0.0.1:1")
     try:
         with pytest.raises(HeldByAnother):

@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from generation.citations import Citation, Quote
-from rag_app.ingestion.engine import Failure, IngestReport, Progress
+from rag_app.ingestion.report import Failure, IngestReport, Progress
 from rag_app.results import DocumentInfo, Hit, PassageContext, Trace
 from ui import rendering
 from ui.session import Session, Turn

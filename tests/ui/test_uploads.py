@@ -9,7 +9,7 @@ from starlette.types import Message
 
 from rag_app.assembly.application import open_application
 from rag_app.errors import ApplicationError
-from rag_app.ingestion.engine import IngestReport
+from rag_app.ingestion.report import IngestReport
 from rag_app.settings import load_settings
 from ui.uploads import Uploads, ingest, safe_name
 

@@ -92,7 +92,7 @@ def _by_template(
 async def _by_model(settings: Settings, passages: Sequence[tuple[Place, Hit]], count: int) -> Built:
     import httpx
 
-    from rag_app.assembly.application import llm
+    from rag_app.assembly.clients import llm
 
     questions: list[GeneratedQuestion] = []
     outcomes: Counter[str] = Counter()

@@ -5,6 +5,8 @@ import pytest
 from generation.llm_reader import LLMReader
 from generation.quoting import QuotingReader
 from rag_app.assembly import application as assembly
+from rag_app.assembly import components
+from rag_app.assembly.pipelines import Pipelines
 from rag_app.errors import SettingsError
 from rag_app.opening import open_service
 from rag_app.service import QueryOptions
@@ -30,12 +32,12 @@ def store(tmp_path):
 
 @pytest.fixture
 def pipelines(settings, encoder):
-    return assembly._Pipelines(settings, lambda _: encoder)
+    return Pipelines(settings, lambda _: encoder)
 
 
 @pytest.mark.parametrize("name", get_args(RetrieverName))
 async def test_every_retriever_that_settings_allow_can_be_made_and_asked(pipelines, store, name):
-    made = pipelines(store, QueryOptions(retriever=name))
+    made = pipelines(QueryOptions(retriever=name), store)
     found = await made.search("Anything?")
     assert found.hits == []
     assert next(s for s in found.trace.stages if s["stage"] == "retrieve")["kind"] == name
@@ -43,15 +45,15 @@ async def test_every_retriever_that_settings_allow_can_be_made_and_asked(pipelin
 
 @pytest.mark.parametrize("name", get_args(FusionName))
 def test_every_fusion_that_settings_allow_can_be_made(name):
-    made = assembly.fusion(load_settings(overrides={"retrieval": {"fusion": name}}))
+    made = components.fusion(load_settings(overrides={"retrieval": {"fusion": name}}))
     assert made.fuse([("a", 2.0), ("b", 1.0)], [])[0][0] == "a"
 
 
 @pytest.mark.parametrize("name", get_args(ReaderName))
 async def test_every_reader_that_settings_allow_can_be_made(encoder, store, name):
     settings = load_settings(overrides={"llm": {"model": "m"}})
-    pipelines = assembly._Pipelines(settings, lambda _: encoder)
-    made = pipelines(store, QueryOptions(reader=name))
+    pipelines = Pipelines(settings, lambda _: encoder)
+    made = pipelines(QueryOptions(reader=name), store)
     kind = {"quote": QuotingReader, "llm": LLMReader}[name]
     assert isinstance(made._stages.reader, kind)
     await pipelines.close()
@@ -67,8 +69,8 @@ async def test_every_reader_that_settings_allow_can_be_made(encoder, store, name
 )
 async def test_every_kind_of_the_other_stages_can_be_made(encoder, store, stage, made, name):
     settings = load_settings(overrides={"llm": {"model": "m"}, "rerank": {"llm": {"model": "n"}}})
-    pipelines = assembly._Pipelines(settings, lambda *_: encoder)
-    pipeline = pipelines(store, QueryOptions(**{stage: name}))
+    pipelines = Pipelines(settings, lambda *_: encoder)
+    pipeline = pipelines(QueryOptions(**{stage: name}), store)
     expected = "llm" if (stage, name) == ("condense", "auto") else name
     assert getattr(pipeline._stages, made).name == expected
     await pipelines.close()
@@ -78,9 +80,9 @@ async def test_stages_share_clients_and_rewriters_keep_what_they_know(encoder, s
     settings = load_settings(
         overrides={"llm": {"model": "m"}, "rerank": {"kind": "qwen", "llm": {"model": "n"}}}
     )
-    pipelines = assembly._Pipelines(settings, lambda *_: encoder)
+    pipelines = Pipelines(settings, lambda *_: encoder)
     chosen = QueryOptions(rewrite="llm", condense="llm", reader="llm")
-    first, second = (pipelines(store, chosen)._stages for _ in range(2))
+    first, second = (pipelines(chosen, store)._stages for _ in range(2))
     assert first.rewriter is second.rewriter
     assert first.reranker is second.reranker
     assert first.rewriter._llm is first.condenser._llm is second.reader._llm
@@ -98,12 +100,12 @@ def test_every_encoder_of_the_registry_can_be_made_by_each_backend_it_names(
     chosen = {"name": name, "backend": backend, "accept_license": True}
     settings = load_settings(overrides={"encoder": chosen, "storage": {"path": tmp_path}})
     if backend == "auto" or backend in row.backends:
-        encoder = assembly.encoder(settings)
+        encoder = components.encoder(settings)
         assert encoder.row == row
         encoder.close()
     else:
         with pytest.raises(SettingsError, match=f"{name} cannot be run by {backend}"):
-            assembly.encoder(settings)
+            components.encoder(settings)
 
 
 def test_settings_reach_the_parts(tmp_path):
@@ -115,21 +117,21 @@ def test_settings_reach_the_parts(tmp_path):
             "bm25": {"language": "none", "k1": 0.9, "b": 0.4},
         }
     )
-    encoder = assembly.encoder(settings)
+    encoder = components.encoder(settings)
     assert (encoder.precision, encoder.workers) == ("fp32", 3)
-    limits = assembly.limits(settings)
+    limits = components.limits(settings)
     assert (limits.max_file_bytes, limits.max_stream_bytes) == (2**20, 2**21)
     assert (limits.max_pages, limits.seconds, limits.memory_bytes) == (3, 4, 600 * 2**20)
-    terms = assembly.bm25(settings)
+    terms = components.bm25(settings)
     assert (terms.k1, terms.b) == (0.9, 0.4)
 
 
 @pytest.mark.parametrize(
     ("overrides", "part", "make"),
     [
-        ({"encoder": {"name": "magic"}}, "minilm", assembly.encoder),
+        ({"encoder": {"name": "magic"}}, "minilm", components.encoder),
         ({"encoder": {"name": "magic"}}, "encoder.name = 'magic'", open_service),
-        ({"bm25": {"language": "klingon"}}, "klingon", assembly.bm25),
+        ({"bm25": {"language": "klingon"}}, "klingon", components.bm25),
     ],
 )
 def test_settings_that_no_part_can_be_made_from_are_named(overrides, part, make):
@@ -140,12 +142,12 @@ def test_settings_that_no_part_can_be_made_from_are_named(overrides, part, make)
 def test_chunks_that_do_not_fit_together_are_named():
     settings = load_settings(overrides={"chunking": {"tokens": 16, "overlap": 16}})
     with pytest.raises(SettingsError, match=r"chunking.*overlap"):
-        assembly.chunker(settings)
+        components.splitter(settings)
 
 
 def test_a_reader_without_model_says_how_to_connect_one(pipelines, store):
     with pytest.raises(SettingsError, match=r"RAG_APP_LLM__MODEL"):
-        pipelines(store, QueryOptions(reader="llm"))
+        pipelines(QueryOptions(reader="llm"), store)
 
 
 def test_a_failed_start_gives_the_folder_back(settings, tmp_path):
@@ -158,7 +160,7 @@ def test_a_failed_start_gives_the_folder_back(settings, tmp_path):
 
 
 def test_chunks_are_counted_without_the_tokens_that_every_text_gets(settings):
-    assert assembly.word_counter(settings)("two words") == 2
+    assert components.word_counter(settings)("two words") == 2
 
 
 async def test_the_reference_retriever_follows_the_collection(application, tmp_path):

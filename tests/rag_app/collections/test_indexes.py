@@ -622,16 +622,17 @@ def test_builds_that_are_killed_are_finished_by_the_next(tmp_path):
 
 def test_collections_of_the_default_settings_stay_valid(tmp_path):
     """A new value here would make every user rebuild; change it only on purpose."""
-    kits = assembly._Kits(load_settings(overrides={"storage": {"path": tmp_path}}))
-    assert kits().spec.fingerprint == "0a39b3ebaf4d8c66"
-    assert kits("minilm") is kits()
-    kits.close()
+    used = assembly.encoders(load_settings(overrides={"storage": {"path": tmp_path}}))
+    assert used.spec(used.get()).fingerprint == "0a39b3ebaf4d8c66"
+    assert used.get("minilm") is used.get()
+    used.close()
 
 
 def test_a_row_that_is_not_normalised_is_searched_by_dot_product(tmp_path):
     accepted = {"contriever": {"accept_license": True}}
-    kits = assembly._Kits(
+    used = assembly.encoders(
         load_settings(overrides={"storage": {"path": tmp_path}, "encoders": accepted})
     )
-    assert (kits("contriever").spec.distance, kits("minilm").spec.distance) == ("dot", "cosine")
-    kits.close()
+    distances = [used.spec(used.get(name)).distance for name in ("contriever", "minilm")]
+    assert distances == ["dot", "cosine"]
+    used.close()

@@ -8,8 +8,7 @@ import pytest
 from generation.citations import Citation
 from generation.reading import TextDelta, ThinkingDelta
 from rag_app.commands import output
-from rag_app.ingestion.engine import Failure, IngestReport, Progress
-from rag_app.ingestion.report import DocumentWarning
+from rag_app.ingestion.report import DocumentWarning, Failure, IngestReport, Progress
 from rag_app.results import Answer, CollectionInfo, DocumentInfo, Hit, SearchResult, Trace
 from rag_app.settings import load_settings
 

@@ -12,7 +12,8 @@ from data.discovery import Found
 from data.parsing import Parser
 from rag_app.errors import ApplicationError
 from rag_app.ingestion import engine as ingest
-from rag_app.ingestion.engine import Ingestor, IngestReport, Progress
+from rag_app.ingestion.engine import Ingestor
+from rag_app.ingestion.report import IngestReport, Progress
 from retrieval.encoders.errors import EncoderError
 from retrieval.index.base import PassageStore
 from retrieval.index.edge import EdgeStore
@@ -22,12 +23,12 @@ from tests.rag_app.fragile import Crash, FragileStore
 from tests.rag_app.support import (
     chunker,
     found,
+    ingest_folder,
     new_store,
     prose,
     settled,
     spec,
     stored,
-    take_in,
     visible,
     write,
 )
@@ -85,12 +86,12 @@ def jsonl(path: Path, passages: int) -> Path:
 
 def test_a_run_counts_what_it_did(store, folder, files):
     encoder = HashingEncoder()
-    report = take_in(store, folder, files, encoder)
+    report = ingest_folder(store, folder, files, encoder)
     assert counts(report) == (3, 0, 0, 0)
     assert report.passages == len(encoder.encoded) == stored(store) > 6
     assert report.seconds > 0
     write(folder, {"b.txt": prose("other"), "d.pdf": "not a PDF", "e.txt": prose("e")})
-    report = take_in(store, folder, files, encoder)
+    report = ingest_folder(store, folder, files, encoder)
     assert counts(report) == (1, 1, 2, 1)
     assert [failure.source for failure in report.failures] == ["d.pdf"]
     assert report.documents == 5
@@ -98,7 +99,7 @@ def test_a_run_counts_what_it_did(store, folder, files):
 
 def test_the_report_is_the_documents_of_the_command_line(store, folder, files):
     write(folder, {"d.pdf": "not a PDF"})
-    told = take_in(store, folder, files).as_dict("papers")
+    told = ingest_folder(store, folder, files).as_dict("papers")
     assert told["collection"] == "papers"
     assert told["documents"] == {
         "added": 3,
@@ -115,16 +116,16 @@ def test_the_report_is_the_documents_of_the_command_line(store, folder, files):
 
 
 def test_running_again_changes_and_encodes_nothing(store, folder, files):
-    take_in(store, folder, files)
+    ingest_folder(store, folder, files)
     before, records = visible(store), store.records()
     encoder = HashingEncoder()
-    report = take_in(store, folder, files, encoder)
+    report = ingest_folder(store, folder, files, encoder)
     assert (counts(report), report.passages, encoder.encoded) == ((0, 0, 3, 0), 0, [])
     assert (visible(store), store.records()) == (before, records)
 
 
 def test_chunks_are_those_of_the_chunker_in_order(store, folder, files):
-    take_in(store, folder, files)
+    ingest_folder(store, folder, files)
     with Parser() as parser:
         for each in found(folder):
             expected = [chunk.text for chunk in chunker().split(parser.parse(each.path))]
@@ -132,9 +133,9 @@ def test_chunks_are_those_of_the_chunker_in_order(store, folder, files):
 
 
 def test_a_changed_file_leaves_nothing_of_its_old_content(store, folder, files):
-    take_in(store, folder, files)
+    ingest_folder(store, folder, files)
     write(folder, {"a.txt": prose("completely different")})
-    take_in(store, folder, files)
+    ingest_folder(store, folder, files)
     assert stored(store) == sum(len(texts) for texts in visible(store).values())
     assert "completely different" in visible(store)["a.txt"][0].lower()
     assert settled(store)
@@ -144,7 +145,7 @@ def test_three_thousand_passages_are_stored_whole_and_in_batches(store, tmp_path
     folder = tmp_path / "in"
     folder.mkdir()
     jsonl(folder / "corpus.jsonl", 3000)
-    report = take_in(store, folder, files)
+    report = ingest_folder(store, folder, files)
     assert counts(report) == (1, 0, 0, 0)
     assert report.passages == stored(store) == store.record("corpus.jsonl").passages == 3000
     nodes = [node for batch in store.passages() for node in batch]
@@ -153,12 +154,12 @@ def test_three_thousand_passages_are_stored_whole_and_in_batches(store, tmp_path
 
 
 def test_the_average_length_is_the_true_one_after_a_run(store, folder, files, tmp_path):
-    take_in(store, folder, files)
+    ingest_folder(store, folder, files)
     assert store.collection().average_length == pytest.approx(true_average(store))
     shutil.rmtree(folder)
     folder.mkdir()
     jsonl(folder / "short.jsonl", 200)
-    take_in(store, folder, files)
+    ingest_folder(store, folder, files)
     assert store.collection().average_length == pytest.approx(true_average(store))
     assert store.collection().refresh_to is None
 
@@ -176,7 +177,7 @@ def test_truncated_chunks_are_counted(store, tmp_path, files):
     long = " ".join(f"word{n}" for n in range(100))
     record = json.dumps({"_id": "1", "text": long}) + "\n" + json.dumps({"_id": "2", "text": "hi"})
     folder = write(tmp_path / "in", {"a.jsonl": record})
-    assert take_in(store, folder, files).truncated == 1
+    assert ingest_folder(store, folder, files).truncated == 1
 
 
 @pytest.mark.parametrize("batch", [1, 3, 256])
@@ -184,7 +185,7 @@ def test_progress_only_grows_and_ends_at_one(store, folder, files, batch, monkey
     monkeypatch.setattr(ingest, "BATCH", batch)
     write(folder, {"d.pdf": "not a PDF"})
     news: list[Progress] = []
-    report = take_in(store, folder, files, on_progress=news.append)
+    report = ingest_folder(store, folder, files, on_progress=news.append)
     shares = [each.done for each in news]
     assert shares == sorted(shares)
     assert all(0 <= share <= 1 for share in shares)
@@ -200,7 +201,7 @@ def test_progress_only_grows_and_ends_at_one(store, folder, files, batch, monkey
 def test_progress_of_an_empty_run_is_done(store, files, tmp_path):
     news: list[Progress] = []
     (tmp_path / "in").mkdir()
-    report = take_in(store, tmp_path / "in", files, on_progress=news.append)
+    report = ingest_folder(store, tmp_path / "in", files, on_progress=news.append)
     assert counts(report) == (0, 0, 0, 0)
     assert news[-1].done == 1
     assert Progress(0, 1, 0, 0.0, 0.0, "").eta is None
@@ -218,10 +219,10 @@ def test_files_that_vanish_after_discovery_fail_and_the_rest_goes_on(store, fold
 
 
 def test_a_file_that_fails_now_keeps_what_was_taken_in_before(store, folder, files):
-    take_in(store, folder, files)
+    ingest_folder(store, folder, files)
     before = visible(store)
     (folder / "b.txt").write_bytes(b"\x00\x01\x02\xff" * 100)
-    report = take_in(store, folder, files)
+    report = ingest_folder(store, folder, files)
     assert counts(report) == (0, 0, 2, 1)
     assert visible(store) == before
     assert store.record("b.txt").failure
@@ -241,11 +242,11 @@ def test_an_encoder_that_fails_ends_the_run_and_the_next_goes_on_from_there(
     monkeypatch.setattr(ingest, "BATCH", 4)
     first = HashingEncoder(fail_at=9)
     with pytest.raises(EncoderError, match=r"the encoder went away\. Start it again"):
-        take_in(store, folder, files, first)
+        ingest_folder(store, folder, files, first)
     interrupted = stored(store)
     assert 0 < interrupted <= 9
     second = HashingEncoder()
-    report = take_in(store, folder, files, second)
+    report = ingest_folder(store, folder, files, second)
     assert counts(report)[0] + counts(report)[2] == 3
     assert report.passages == len(second.encoded)
     assert interrupted + len(second.encoded) == stored(store), "no stored chunk is encoded again"
@@ -272,16 +273,16 @@ def test_an_interrupted_run_stops_its_threads_and_its_child(
 
     encoder = HashingEncoder()
     with pytest.raises(Interrupt):
-        take_in(store, folder, files, encoder, interrupt)
+        ingest_folder(store, folder, files, encoder, interrupt)
     assert len(encoder.encoded) < 100, "what had been read ahead is not encoded any more"
-    report = take_in(store, folder, files)
+    report = ingest_folder(store, folder, files)
     assert report.failures == []
     assert set(visible(store)) == {"a.txt", "b.txt", "c.txt", "corpus.jsonl"}
 
 
 def test_an_interrupted_run_does_not_read_the_files_that_are_left(store, tmp_path, files):
     folder = write(tmp_path / "in", {f"{n:03}.txt": prose(n, 1) for n in range(300)})
-    take_in(store, folder, files)
+    ingest_folder(store, folder, files)
     opened: list[str] = []
 
     class Watched(type(store)):
@@ -299,7 +300,7 @@ def test_an_interrupted_run_does_not_read_the_files_that_are_left(store, tmp_pat
     write(folder, {"000.txt": prose("changed", 2 * ingest.BATCH * 9)})
     try:
         with pytest.raises(Interrupt):
-            take_in(watched, folder, files, on_progress=interrupt)
+            ingest_folder(watched, folder, files, on_progress=interrupt)
         assert len(set(opened)) < 300
     finally:
         watched.close()
@@ -323,7 +324,7 @@ def test_a_store_that_lost_chunks_is_noticed(store, folder, files, tmp_path):
     forgetful = Forgetful(tmp_path / "shard", spec())
     try:
         with pytest.raises(ApplicationError, match=r"the store holds \d+ passages of a\.txt"):
-            take_in(forgetful, folder, files)
+            ingest_folder(forgetful, folder, files)
         assert visible(forgetful) == {}
     finally:
         forgetful.close()
@@ -338,26 +339,26 @@ def test_a_crash_before_any_write_is_finished_by_the_next_run(tmp_path, monkeypa
         {"a.txt": prose("a longer name", 8), "b.txt": prose("b", 2), "c.txt": prose("c", 6)},
     )
     store = new_store(tmp_path / "expected")
-    take_in(store, first, tmp_path / "files")
+    ingest_folder(store, first, tmp_path / "files")
     old = visible(store)
-    take_in(store, second, tmp_path / "files")
+    ingest_folder(store, second, tmp_path / "files")
     new, length = visible(store), store.collection().average_length
     store.close()
     for write_number in range(60):
         path = tmp_path / f"shard{write_number}"
         store = new_store(path)
-        take_in(store, first, tmp_path / "files")
+        ingest_folder(store, first, tmp_path / "files")
         store.close()
         fragile = FragileStore(path, spec()).crash_before(write_number)
         try:
-            take_in(fragile, second, tmp_path / "files")
+            ingest_folder(fragile, second, tmp_path / "files")
         except Crash:
             for source, texts in visible(fragile).items():
                 assert texts in (old.get(source), new[source])
         crashed = fragile.crashed
         fragile.close()
         store = EdgeStore(path, spec())
-        report = take_in(store, second, tmp_path / "files")
+        report = ingest_folder(store, second, tmp_path / "files")
         assert report.failures == []
         assert visible(store) == new
         assert stored(store) == sum(len(texts) for texts in new.values())
@@ -373,6 +374,6 @@ def test_a_crash_before_any_write_is_finished_by_the_next_run(tmp_path, monkeypa
 def test_a_folder_of_originals_that_cannot_be_written_fails_each_file(store, folder, tmp_path):
     locked = tmp_path / "locked"
     locked.mkdir(mode=0o500)
-    report = take_in(store, folder, locked / "files")
+    report = ingest_folder(store, folder, locked / "files")
     assert counts(report) == (0, 0, 0, 3)
     assert "Permission denied" in report.failures[0].reason

@@ -17,11 +17,11 @@ from tests.embeddings_server import DIMENSION, EmbeddingsServer, embeddings_serv
 from tests.rag_app.support import (
     chunker,
     found,
+    ingest_folder,
     prose,
     settled,
     spec,
     stored,
-    take_in,
     visible,
     write,
 )
@@ -81,7 +81,7 @@ def test_a_server_that_goes_away_leaves_whole_documents_and_the_next_run_ends_th
     expected = whole(folder)
     server.stop_after = sum(map(len, expected.values())) // 4  # batches of two: in the middle
     with pytest.raises(EncoderUnavailableError, match=f"{server.url} does not answer") as raised:
-        take_in(store, folder, tmp_path / "originals", encoder)
+        ingest_folder(store, folder, tmp_path / "originals", encoder)
     assert "can be repeated" in raised.value.hint
 
     assert 0 < stored(store) < sum(map(len, expected.values()))
@@ -97,7 +97,7 @@ def test_a_server_that_goes_away_leaves_whole_documents_and_the_next_run_ends_th
     assert {hit.text for hit in hits} == set(seen)
 
     server.requests.clear()
-    report = take_in(store, folder, tmp_path / "originals", encoder)
+    report = ingest_folder(store, folder, tmp_path / "originals", encoder)
     assert report.passages == len(server.inputs), "no stored chunk is encoded again"
     assert written + report.passages == stored(store)
     assert visible(store) == expected
@@ -107,22 +107,22 @@ def test_a_server_that_goes_away_leaves_whole_documents_and_the_next_run_ends_th
 def test_while_the_server_is_away_searches_find_the_old_version(
     server, encoder, store, folder, tmp_path
 ):
-    take_in(store, folder, tmp_path / "originals", encoder)
+    ingest_folder(store, folder, tmp_path / "originals", encoder)
     before = whole(folder)
     write(folder, {"a.txt": prose("changed")})
     server.stop_after = len(server.requests) + 1
     with pytest.raises(EncoderUnavailableError):
-        take_in(store, folder, tmp_path / "originals", encoder)
+        ingest_folder(store, folder, tmp_path / "originals", encoder)
     assert visible(store) == before
     server.reset()
     server.start()
-    assert take_in(store, folder, tmp_path / "originals", encoder).updated == 1
+    assert ingest_folder(store, folder, tmp_path / "originals", encoder).updated == 1
     assert visible(store) == whole(folder) != before
     assert settled(store)
 
 
 def test_a_moment_of_trouble_is_not_noticed(server, encoder, store, folder, tmp_path):
     server.failures = [503]
-    report = take_in(store, folder, tmp_path / "originals", encoder)
+    report = ingest_folder(store, folder, tmp_path / "originals", encoder)
     assert report.added == 4
     assert visible(store) == whole(folder)

@@ -17,10 +17,11 @@ from data.parsing import Parser
 from data.splitting import Splitter
 from rag_app.errors import ApplicationError
 from rag_app.ingestion import ray_engine as ingest_ray
-from rag_app.ingestion.engine import Ingestor, IngestReport, OnProgress, Progress
+from rag_app.ingestion.engine import Ingestor
 from rag_app.ingestion.ray_cluster import Cluster, ClusterError, connected
 from rag_app.ingestion.ray_engine import RayIngestor
 from rag_app.ingestion.ray_stages import ROWS
+from rag_app.ingestion.report import IngestReport, OnProgress, Progress
 from retrieval.encoders.base import Encoder
 from retrieval.encoders.errors import EncoderError
 from retrieval.encoders.minilm import MiniLMEmbedding
@@ -31,12 +32,12 @@ from tests.rag_app.mortal import MortalEncoder
 from tests.rag_app.support import (
     chunker,
     found,
+    ingest_folder,
     new_store,
     prose,
     settled,
     spec,
     stored,
-    take_in,
     visible,
     write,
 )
@@ -191,7 +192,7 @@ def test_unchanged_documents_need_no_cluster(tmp_path, monkeypatch):
     folder = write(tmp_path / "in", {"a.txt": prose("a")})
     store = new_store(tmp_path / "shard")
     try:
-        take_in(store, folder, tmp_path / "files")
+        ingest_folder(store, folder, tmp_path / "files")
         ingestor = RayIngestor(store, HashingEncoder(), chunker(), Parser, tmp_path / "files")
         report = ingestor.run(found(folder))
         assert (report.unchanged, report.passages, report.failures) == (1, 0, [])

@@ -9,7 +9,7 @@ import pytest
 from data.parsing import Parser
 from rag_app.errors import ApplicationError
 from rag_app.ingestion.ray_stages import ROWS, Encode, Parse, passage
-from rag_app.ingestion.reading import Begin, Document, Failed, Intake, Originals, sha256
+from rag_app.ingestion.reading import Begin, Document, DocumentReader, Failed, Originals, sha256
 from retrieval.index.edge import EdgeStore
 from retrieval.passages import indexed_text
 from tests.encoders import HashingEncoder
@@ -44,7 +44,7 @@ def test_parsing_gives_what_the_local_engine_cuts(store, tmp_path):
     rows = [row for table in parsed(folder, store.spec.fingerprint) for row in table.to_pylist()]
     assert [row["document"] for row in rows] == sorted(row["document"] for row in rows)
     with Parser() as parser:
-        intake = Intake(store, chunker(), parser, Originals(tmp_path / "files"))
+        intake = DocumentReader(store, chunker(), parser, Originals(tmp_path / "files"))
         items = [item for item in intake.items(found(folder)) if not isinstance(item, Begin)]
     for row, item in zip(rows, items, strict=True):
         if row["failure"] is None:

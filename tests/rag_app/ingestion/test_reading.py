@@ -15,9 +15,9 @@ from data.splitting import Passage
 from rag_app.ingestion.reading import (
     Begin,
     Document,
+    DocumentReader,
     Failed,
     Finish,
-    Intake,
     Originals,
     Unchanged,
     bounded,
@@ -47,8 +47,8 @@ def originals(tmp_path) -> Originals:
 
 
 @pytest.fixture
-def intake(store, parser, originals) -> Intake:
-    return Intake(store, chunker(), parser, originals)
+def intake(store, parser, originals) -> DocumentReader:
+    return DocumentReader(store, chunker(), parser, originals)
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 import pytest
 
 from rag_app.ingestion.reading import Begin, Document, Failed, Finish, Unchanged
-from rag_app.ingestion.report import Batch, Progress, Tally
+from rag_app.ingestion.report import Batch, BatchWriter, Progress
 from retrieval.index.edge import EdgeStore
 from retrieval.passages import indexed_text, passage
 from tests.encoders import HashingEncoder
@@ -33,7 +33,7 @@ def test_batches_may_begin_and_end_amid_a_document(store, tmp_path):
     texts = ["first words", "second words", "third words"]
     nodes = [chunk(a, index, text) for index, text in enumerate(texts)]
     news: list[Progress] = []
-    report = Tally(store, lambda: None, files, news.append).take(
+    report = BatchWriter(store, lambda: None, files, news.append).write(
         [
             Batch([Begin(a), nodes[0]], truncated=1),
             Batch([nodes[1]]),
@@ -44,7 +44,7 @@ def test_batches_may_begin_and_end_amid_a_document(store, tmp_path):
     assert [(failure.source, failure.reason) for failure in report.failures] == [("b", "torn")]
     assert visible(store) == {"a": texts}
     assert (news[-1].done, news[-1].documents, news[-1].total_documents) == (1, 2, 3)
-    again = Tally(store, lambda: None, files, None).take([Batch([Unchanged(a)])])
+    again = BatchWriter(store, lambda: None, files, None).write([Batch([Unchanged(a)])])
     assert (again.unchanged, again.passages, again.documents) == (1, 0, 1)
 
 
@@ -56,7 +56,7 @@ def test_chunks_that_are_stored_are_not_written_but_count(store, tmp_path):
     held = store.stored_terms([node.node_id for node in nodes])
     nodes[0].embedding = None
     batches = [Batch([Begin(a), *nodes, Finish(a)], held)]
-    assert Tally(store, lambda: None, files, None).take(batches).passages == 1
+    assert BatchWriter(store, lambda: None, files, None).write(batches).passages == 1
     assert store.record("a").passages == 2
 
 
@@ -68,4 +68,4 @@ def test_a_batch_without_items_tells_that_the_run_goes_on(store):
         raise Stop
 
     with pytest.raises(Stop):
-        Tally(store, lambda: None, [], stop).take([Batch([])])
+        BatchWriter(store, lambda: None, [], stop).write([Batch([])])

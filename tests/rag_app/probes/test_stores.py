@@ -12,6 +12,7 @@ from qdrant_client.grpc import (
 )
 
 from rag_app.assembly import application as assembly
+from rag_app.assembly import components
 from rag_app.collections.ownership import Owner, Ownership
 from rag_app.errors import StorageInUse
 from rag_app.probes.base import Problem
@@ -154,14 +155,14 @@ async def test_another_chunker_names_the_command_that_builds_anew(settings, pape
 
 
 async def test_another_encoder_names_the_command_that_adds_its_index(settings, papers, monkeypatch):
-    monkeypatch.setattr(assembly, "encoder", lambda *_: twin("other"))
+    monkeypatch.setattr(components, "encoder", lambda *_: twin("other"))
     with pytest.raises(Problem) as problem:
         await indexes(settings)
     assert problem.value.hint == "`rag-app indexes build --encoder other -c papers`"
 
 
 async def test_the_named_command_helps(settings, papers, monkeypatch):
-    monkeypatch.setattr(assembly, "encoder", lambda *_: twin("other"))
+    monkeypatch.setattr(components, "encoder", lambda *_: twin("other"))
     application, _ = assembly.open_application(settings)
     await application.build_index("papers", None)
     await application.close()
@@ -172,7 +173,7 @@ async def test_documents_that_an_index_lacks_are_told_with_the_command(
     settings, papers, encoder, monkeypatch, tmp_path
 ):
     made = {"minilm": encoder, "hashing": encoder, "other": twin("other")}
-    monkeypatch.setattr(assembly, "encoder", lambda _, name="minilm": made[name])
+    monkeypatch.setattr(components, "encoder", lambda _, name="minilm": made[name])
     application, _ = assembly.open_application(settings)
     await application.build_index("papers", "other")
     await application.ingest("papers", [write(tmp_path / "more", {"b.txt": prose("b")})])

@@ -13,7 +13,7 @@ from generation.reading import TextDelta
 from rag_app.application import Application
 from rag_app.errors import ApplicationError
 from rag_app.ingestion import engine as ingest
-from rag_app.ingestion.engine import Progress
+from rag_app.ingestion.report import Progress
 from rag_app.remote import wire
 from rag_app.remote.service import RemoteService
 from rag_app.remote.wire import RemoteError

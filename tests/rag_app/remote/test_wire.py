@@ -10,8 +10,7 @@ from data.errors import DataError
 from generation.citations import Citation
 from generation.reading import TextDelta, ThinkingDelta
 from rag_app.errors import ApplicationError
-from rag_app.ingestion.engine import Failure, IngestReport, Progress
-from rag_app.ingestion.report import DocumentWarning
+from rag_app.ingestion.report import DocumentWarning, Failure, IngestReport, Progress
 from rag_app.remote import wire
 from rag_app.results import Answer, BackupReport, CopiedCollection, Hit, SearchResult, Trace
 

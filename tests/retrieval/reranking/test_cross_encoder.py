@@ -1,5 +1,6 @@
 import math
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -14,8 +15,11 @@ SHARES = {"a": 0.1, "b": 0.9, "c": 0.5, "d": 0.9, "e": 0.3}
 def reranker(rerank_server, connections):
     rerank_server.score = lambda text: SHARES.get(text, 0.4)
 
-    def make(**more):
-        return CrossEncoderReranker(connections, rerank_server.url, "tiny-model", **more)
+    def make(batch=32, **more):
+        return CrossEncoderReranker(
+            connections, rerank_server.url, "tiny-model", batch=batch,
+            grading=replace(CrossEncoderReranker.usual, **more),
+        )  # fmt: skip
 
     return make
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 from llama_index.core.schema import NodeWithScore, TextNode
 
-from retrieval.reranking.pointwise import Graded, PointwiseReranker
+from retrieval.reranking.pointwise import Graded, Grading, PointwiseReranker
 from tests.retrieval.reranking.scripted import ids, passages
 
 
@@ -15,8 +15,8 @@ class ByScript(PointwiseReranker):
     name = "script"
 
     def __init__(self, batch=1, **more):
-        settings = {"weight": 1.0, "normalise": "none", "passage_tokens": None, "concurrency": 4}
-        super().__init__(**{**settings, "deadline": 5.0, **more})
+        settings = {"weight": 1.0, "normalise": "none", "concurrency": 4, "deadline": 5.0}
+        super().__init__(Grading(**{**settings, **more}))
         self._batch = batch
         self._seen, self._now, self._most, self._cancelled = [], 0, 0, 0
 

@@ -10,6 +10,7 @@ from eval.datasets.beir import load
 from eval.retrieval.metrics import mean, ndcg
 from retrieval.reranking.definitions import DEFINITIONS
 from retrieval.reranking.interpolation import interpolate, order
+from retrieval.reranking.pointwise import Grading
 from retrieval.reranking.qwen import QwenReranker, expected_grade, messages, written_grade
 from tests.openai_server import Reply
 from tests.retrieval.reranking.scripted import asked, chat_odds, ids, passages
@@ -110,7 +111,7 @@ async def test_a_server_that_ignores_the_constraint_is_understood(server, client
         Reply("I would say"),
         Reply(""),
     ]
-    reranker = QwenReranker(client(server.url), weight=1, concurrency=1)
+    reranker = QwenReranker(client(server.url), grading=Grading(weight=1, concurrency=1))
     reranked = await reranker.rerank("q", passages(["a", "b", "c", "d"]))
     assert sorted(found.score for found in reranked.nodes)[0] == pytest.approx(0.6)
     assert reranked.nodes[0].score == pytest.approx(3.2 / 5)
@@ -126,7 +127,7 @@ async def test_a_server_that_refuses_the_constraint_is_asked_without(server, cli
         return chat_odds(ODDS)
 
     server.respond = strict
-    reranker = QwenReranker(client(server.url), concurrency=1)
+    reranker = QwenReranker(client(server.url), grading=Grading(concurrency=1))
     first = await reranker.rerank("q", passages(["a", "b"]))
     assert first.notes["ok"] == 2
     assert len(server.requests) == 3  # it is tried once
@@ -136,7 +137,7 @@ async def test_a_server_that_refuses_the_constraint_is_asked_without(server, cli
 async def test_a_request_that_is_refused_either_way_does_not_end_the_constraint(server, client):
     too_long = Reply(status=400, error="maximum context length is 2048 tokens")
     server.replies = [too_long, too_long, chat_odds(ODDS)]
-    reranker = QwenReranker(client(server.url), concurrency=1)
+    reranker = QwenReranker(client(server.url), grading=Grading(concurrency=1))
     reranked = await reranker.rerank("q", passages(["long", "short"]))
     assert (reranked.notes["failed"], reranked.notes["ok"]) == (1, 1)
     assert "maximum context length" in reranked.notes["error"]
@@ -145,7 +146,7 @@ async def test_a_request_that_is_refused_either_way_does_not_end_the_constraint(
 
 async def test_long_passages_are_cut(server, client):
     server.respond = lambda body: chat_odds(ODDS)
-    reranker = QwenReranker(client(server.url), passage_tokens=50)
+    reranker = QwenReranker(client(server.url), grading=Grading(passage_tokens=50))
     reranked = await reranker.rerank("q", passages(["word " * 5000, "short"]))
     assert reranked.notes["cut"] == 1
     assert max(len(asked(body)) for body in server.requests) < 1500
@@ -174,7 +175,9 @@ async def test_a_server_that_fails_costs_no_passage_and_no_time_beyond_the_deadl
     graded = {"text-0": chat_odds({"0": 1.0}), "text-1": chat_odds({"5": 1.0})}
     server.respond = lambda body: graded.get(first_word(body), FAILURES[failure])
     nodes = passages([f"text-{at}" for at in range(40)])
-    reranker = QwenReranker(client(server.url), weight=1, concurrency=2, deadline=1.0)
+    reranker = QwenReranker(
+        client(server.url), grading=Grading(weight=1, concurrency=2, deadline=1.0)
+    )
     start = time.monotonic()
     reranked = await reranker.rerank("q", nodes)
     assert time.monotonic() - start < 4

@@ -3,6 +3,7 @@ import json
 import pytest
 
 from retrieval.reranking.definitions import DEFINITIONS
+from retrieval.reranking.pointwise import Grading
 from retrieval.reranking.qwen_sampled import QwenSampledReranker, filled, prompt, published_grade
 from tests.openai_server import Reply
 from tests.retrieval.reranking.scripted import ids, passages
@@ -38,7 +39,7 @@ def test_the_prompt_has_the_published_parts_in_their_order():
 
 async def test_the_final_score_is_half_the_grade_and_half_the_retrievers_own_score(server, client):
     server.replies = [Reply("Relevance score: 2."), Reply("No idea."), Reply("Relevance score: ?")]
-    reranker = QwenSampledReranker(client(server.url, chat=False), concurrency=1)
+    reranker = QwenSampledReranker(client(server.url, chat=False), grading=Grading(concurrency=1))
     reranked = await reranker.rerank("q", passages(["a", "b", "c"], [0.5, 0.9, 0.7]))
     assert ids(reranked.nodes) == ["p0", "p1", "p2"]
     assert [found.score for found in reranked.nodes] == pytest.approx([0.45, 0.45, -0.15])

@@ -4,6 +4,7 @@ import pytest
 
 from retrieval.reranking.definitions import DEFINITIONS as OTHERS
 from retrieval.reranking.definitions import STACK_EXCHANGE
+from retrieval.reranking.pointwise import Grading
 from retrieval.reranking.retro_star import (
     DEFINITIONS,
     RetroStarReranker,
@@ -122,7 +123,7 @@ async def test_a_server_that_fails_keeps_the_passages_in_their_order(server, cli
 
 async def test_long_passages_are_cut(server, client):
     server.replies = [Reply("<score>1</score>")]
-    reranker = RetroStarReranker(client(server.url), passage_tokens=10)
+    reranker = RetroStarReranker(client(server.url), grading=Grading(passage_tokens=10))
     reranked = await reranker.rerank("q", passages(["word " * 100]))
     assert reranked.notes["cut"] == 1
     assert asked(server.requests[0]).count("word ") < 10

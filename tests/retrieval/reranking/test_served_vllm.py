@@ -8,6 +8,7 @@ from llama_index.core.base.llms.types import ChatMessage
 
 from retrieval.reranking.cross_encoder import CrossEncoderReranker
 from retrieval.reranking.definitions import DEFINITIONS
+from retrieval.reranking.pointwise import Grading
 from retrieval.reranking.qwen import QwenReranker, messages
 from retrieval.reranking.qwen_sampled import QwenSampledReranker
 from retrieval.reranking.rank1 import Rank1Reranker
@@ -68,7 +69,9 @@ async def test_the_expected_grade_is_that_of_transformers(chat_server, chat_mode
     next_token, tokenizer = reference(chat_model)
     digits = tokenizer.convert_tokens_to_ids(list("012345"))
     llm = client(f"{chat_server.url}/v1", model="tiny-chat")
-    reranked = await QwenReranker(llm, weight=1).rerank("Which pump?", passages(TEXTS))
+    reranked = await QwenReranker(llm, grading=Grading(weight=1)).rerank(
+        "Which pump?", passages(TEXTS)
+    )
     assert reranked.notes["ok"] == len(TEXTS), reranked.notes
     grades = by_text(reranked.nodes)
     assert max(grades.values()) - min(grades.values()) > 0.01  # else any constant would do
@@ -81,7 +84,7 @@ async def test_the_expected_grade_is_that_of_transformers(chat_server, chat_mode
 
 async def test_a_constrained_grade_can_always_be_read(chat_server, client):
     llm = client(f"{chat_server.url}/v1", model="tiny-chat")
-    reranker = QwenReranker(llm, deadline=240)
+    reranker = QwenReranker(llm, grading=Grading(deadline=240))
     texts = [f"{at}: {TEXTS[at % 40]}" for at in range(1000)]
     reranked = await reranker.rerank("Which pump?", passages(texts))
     assert reranked.notes["ok"] == 1000, reranked.notes

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from eval.datasets.generated.asking import ask, copies
-from rag_app.assembly import application as assembly
+from rag_app.assembly import clients
 from rag_app.settings import LLMSettings
 from tests.openai_server import Reply
 
@@ -16,7 +16,7 @@ PASSAGE = "The pump of the lower station was replaced in March after its bearing
 async def asked(server, deadline: float = 5.0) -> tuple[str, str]:
     async with httpx.AsyncClient(trust_env=False) as connections:
         chosen = LLMSettings(api_base=server.url, model=server.model)
-        return await ask(assembly.llm(chosen, connections), PASSAGE, deadline)
+        return await ask(clients.llm(chosen, connections), PASSAGE, deadline)
 
 
 async def test_a_model_is_held_to_json_and_shown_the_passage(openai_server) -> None:

@@ -1,0 +1,117 @@
+"""The pipeline of a question: the stages that its options ask for, each made once."""
+
+from collections.abc import Callable
+from functools import lru_cache, partial
+from typing import Any, TypeVar
+
+from llama_index.core.base.base_retriever import BaseRetriever
+
+from generation.evidence import EvidenceFinder
+from generation.vector_memory import VectorMemory
+from rag_app.assembly import components
+from rag_app.assembly.clients import Clients
+from rag_app.pipeline import Pipeline, Stages
+from rag_app.service import QueryOptions
+from rag_app.settings import Settings, override
+from retrieval.components import RETRIEVERS
+from retrieval.encoders.base import Encoder
+from retrieval.index.base import PassageStore, Where
+from retrieval.retriever import PassageRetriever, StockRetriever
+
+T = TypeVar("T")
+_SENTENCES = 50_000
+"""Sentences whose vectors are remembered for an encoder, at 2 kB each for 384 dimensions."""
+
+
+def _with_options(settings: Settings, options: QueryOptions) -> Settings:
+    return override(settings, options.overrides())
+
+
+class Pipelines:
+    """Makes the pipeline for one question out of stages that all questions share.
+
+    Args:
+        settings: what holds where a question's options leave it open.
+        encoders: the encoder of a name.
+    """
+
+    def __init__(self, settings: Settings, encoders: Callable[[str], Encoder]) -> None:
+        self._encoders = encoders
+        self._choose = lru_cache(256)(partial(_with_options, settings))
+        self._clients = Clients()
+        # Rewriters and finders remember answers and vectors, rerankers what their server refuses.
+        self._kept: dict[tuple[str, str], Any] = {}
+        self._stock: tuple[object, BaseRetriever] | None = None
+
+    def __call__(self, options: QueryOptions, store: PassageStore | None) -> Pipeline:
+        """The pipeline over a store; None where `needs_store` says that it needs none.
+
+        Raises:
+            SettingsError: a stage cannot be made.
+        """
+        settings = self._choose(options)
+        rewriting, reranking, reading = settings.rewrite, settings.rerank, settings.reader
+        make = components
+        stages = Stages(
+            condenser=make.condenser(settings, self._clients),
+            rewriter=self._keep(
+                "rewrite", rewriting.kind, lambda: make.rewriter(settings, self._clients)
+            ),
+            retriever=self._retriever(settings, store, Where(options.sources)),
+            retriever_name=settings.retrieval.retriever,
+            reranker=self._keep(
+                "rerank", reranking.kind, lambda: make.reranker(settings, self._clients)
+            ),
+            reranker_name=reranking.kind,
+            reader=make.reader(settings, self._clients, partial(self._finder, settings)),
+            combine=rewriting.combine,
+            found=make.found(settings),
+            kept=settings.retrieval.top_k,
+        )
+        weights = settings.llm.parameters
+        parameters = {settings.llm.model: weights} if weights else {}
+        model = self._encoders(settings.encoder.name)
+        return Pipeline(stages, reading.passages, model, parameters)
+
+    def needs_store(self, options: QueryOptions) -> bool:
+        """Whether the pipeline searches."""
+        return self._choose(options).retrieval.retriever != "none"
+
+    async def close(self) -> None:
+        """Close the connections to the language models, if any were made."""
+        await self._clients.close()
+
+    def _keep(self, stage: str, kind: str, make: Callable[[], T]) -> T:
+        """A question chooses nothing of a stage but its kind: one of each is enough."""
+        if (stage, kind) not in self._kept:
+            self._kept[stage, kind] = make()
+        made: T = self._kept[stage, kind]
+        return made
+
+    def _retriever(
+        self, settings: Settings, store: PassageStore | None, where: Where
+    ) -> PassageRetriever:
+        """One that is not ours may hold all passages: it is kept until these change."""
+        name, count = settings.retrieval.retriever, components.found(settings)
+        model = partial(self._encoders, settings.encoder.name)
+        make = partial(components.retriever, settings, store, where, model)
+        kind = components.load("retrieval.retriever", name, RETRIEVERS)
+        if store is None or (isinstance(kind, type) and issubclass(kind, PassageRetriever)):
+            ours: PassageRetriever = make()
+            return ours
+        versions = tuple(record.version for record in store.records())
+        state = (name, count, store.spec.fingerprint, versions)
+        if self._stock is None or self._stock[0] != state:
+            self._stock = state, make()
+        return StockRetriever(self._stock[1], name, where)
+
+    def _finder(self, settings: Settings) -> EvidenceFinder:
+        """With the bundled encoder, whichever one searches: its weights were fitted to that."""
+
+        def make() -> EvidenceFinder:
+            model = self._encoders("minilm")
+            vectors = VectorMemory(lambda texts: model.encode_passages(texts).vectors, _SENTENCES)
+            return EvidenceFinder(language, vectors, model.encode_query)
+
+        language = settings.bm25.language
+        return self._keep("finder", language, make)
