@@ -17,9 +17,9 @@ from eval.retrieval.beginning import begin
 from eval.retrieval.plan import RetrievalPlan
 from eval.retrieval.task import RetrievalTask
 from eval.runs.lifecycle import run
-from eval.systems import product
 from rag_app.assembly.application import silence_telemetry
 from rag_app.settings import Settings, load_settings
+from rag_app.systems import product
 
 SETS = ["beir:scifact", "beir:entailmentbank", "beir:cranfield", "beir:xquad_en", "openstax"]
 SYSTEMS = ["bm25", "rank_bm25", "dense", "hybrid"]

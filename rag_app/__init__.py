@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rag_app.assembly.application import open_application
-    from rag_app.opening import open_service
+    from rag_app.remote.opening import open_service
     from rag_app.results import Answer, Hit, SearchResult
     from rag_app.service import QueryOptions, Service
     from rag_app.settings import Settings, load_settings
@@ -23,7 +23,7 @@ __all__ = [
 ]
 _HOMES = {
     "assembly.application": ("open_application",),
-    "opening": ("open_service",),
+    "remote.opening": ("open_service",),
     "results": ("Answer", "Hit", "SearchResult"),
     "service": ("QueryOptions", "Service"),
     "settings": ("Settings", "load_settings"),

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
-from eval import systems
 from eval.errors import EvalError
+from rag_app import systems
 from rag_app.errors import SettingsError
 from rag_app.service import DEFAULT_OPTIONS, QueryOptions
 from rag_app.settings import Settings

@@ -21,11 +21,11 @@ from data.closing import ClosedOnExit
 from eval.errors import EvalError
 from eval.retrieval.ranking import by_passage, hits_wanted, ranking
 from eval.runs.collections import degraded
-from eval.systems import System, parse
 from rag_app.ingestion.report import IngestReport
-from rag_app.opening import open_service
+from rag_app.remote.opening import open_service
 from rag_app.service import Service
 from rag_app.settings import Settings
+from rag_app.systems import System, parse
 from retrieval.index.errors import NoIndexOfEncoder, UnknownCollection
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class MtebModel(ClosedOnExit):
     Args:
         settings: how the parts of the system work.
         system: the system, or its name, such as ``hybrid`` or ``dense@reasonir-8b+qwen``.
-        opened: opens the application; None is `rag_app.opening.open_service`.
+        opened: opens the application; None is `rag_app.remote.opening.open_service`.
         keep: whether the collections stay, so that another system need not encode the corpus anew.
         concurrency: searches under way at once.
 

@@ -20,13 +20,13 @@ from eval.runs.directory import RunDirectory
 from eval.runs.lifecycle import OpenService, Phase
 from eval.runs.runner import Job
 from eval.runs.samples import Record
-from eval.systems import System
 from rag_app.assembly.components import word_counter
 from rag_app.ingestion.report import OnProgress
 from rag_app.remote.service import RemoteService
 from rag_app.results import IndexInfo, SearchResult
 from rag_app.service import Service
 from rag_app.settings import Settings, override
+from rag_app.systems import System
 
 _DEEPER = 5
 """Times as many hits are asked for where many of them are passages of one document."""

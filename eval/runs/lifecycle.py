@@ -23,7 +23,7 @@ from eval.runs.progress import Progress
 from eval.runs.runner import Job, run_all
 from eval.runs.samples import Record
 from rag_app.ingestion.report import OnProgress
-from rag_app.opening import open_service
+from rag_app.remote.opening import open_service
 from rag_app.results import IndexInfo
 from rag_app.service import Service
 from rag_app.settings import Settings
@@ -160,7 +160,7 @@ async def run(
         directory: the run.
         task: what it measures.
         command: the command line, for `env.json`.
-        opened: opens the application; None is `rag_app.opening.open_service`.
+        opened: opens the application; None is `rag_app.remote.opening.open_service`.
         tell: takes lines about progress; None means stderr.
 
     Raises:

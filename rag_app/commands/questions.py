@@ -108,7 +108,9 @@ def compare(
     question: Annotated[str, typer.Argument(help="What to look for.")],
     systems: Annotated[
         str,
-        typer.Option(help="RETRIEVER, RETRIEVER@ENCODER or ENCODER, with commas between them."),
+        typer.Option(
+            help="RETRIEVER[@ENCODER][+rewrite][+RERANKER] or ENCODER, with commas between them."
+        ),
     ],
     collection: InCollection = None,
     top_k: TopK = None,
@@ -116,20 +118,20 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Show side by side what several systems find."""
-    from rag_app import comparison
-    from rag_app.commands import comparison_table
+    from rag_app import systems as grammar
+    from rag_app.commands import comparison, comparison_table
 
     settings: Settings = context.obj
     usual, known = settings.encoder.name, [row.name for row in rows(settings)]
-    asked = comparison.parse_systems(systems, known, usual)
+    asked = grammar.compared(systems, known, usual)
     for system in asked:
-        settings = accepted(settings, system.encoder, accept_license)
+        settings = accepted(settings, system.options.encoder, accept_license)
     depth = top_k or settings.retrieval.top_k
 
     async def search_all(service: Any) -> Any:
         results = {}
         for system in asked:
-            options = query_options(retriever=system.retriever, encoder=system.encoder, top_k=depth)
+            options = system.options.model_copy(update={"top_k": depth})
             name = collection or settings.collection
             results[system.name] = await service.search(name, question, options)
         return comparison.compare(results, depth)

@@ -10,8 +10,8 @@ from rag_app import recipes
 from rag_app.assembly.encoders import choose
 from rag_app.collections.ownership import HeldByAnother, Ownership
 from rag_app.errors import SettingsError
-from rag_app.opening import open_service
 from rag_app.recipes import TASKS, for_task, load, names, parse
+from rag_app.remote.opening import open_service
 from rag_app.settings import load_settings, override, read_recipe
 from tests.rag_app.command import rag_app
 

@@ -6,8 +6,8 @@ import math
 import pytest
 from pydantic import ValidationError
 
-from eval.systems import parse
 from rag_app.recipes import names
+from rag_app.systems import parse
 from retrieval.encoders.registry import built_in
 from retrieval.published import (
     TASKS,

@@ -9,7 +9,6 @@ from rag_app.errors import SettingsError
 from rag_app.probes.base import Problem
 from rag_app.probes.models import (
     encoder,
-    encoder_address,
     language_model,
     reranker,
     reranker_address,
@@ -134,7 +133,7 @@ def test_the_bundled_encoder_tells_how_it_runs(settings):
     found = encoder(settings, 5)
     assert "all-MiniLM-L6-v2, 384 dimensions; onnx on cpu, int8, a query " in found
     assert found.endswith("licence Apache-2.0")
-    assert encoder_address(choose(settings)) == ""
+    assert choose(settings).url == ""
 
 
 def test_a_served_encoder_is_held_to_its_row(settings, server):
@@ -144,7 +143,7 @@ def test_a_served_encoder_is_held_to_its_row(settings, server):
     assert "; vllm, a query " in found
     assert found.endswith("licence MIT")
     assert len(server.requests) > 1
-    assert encoder_address(choose(there)) == server.url
+    assert choose(there).url == server.url
 
 
 def test_a_server_that_is_down_is_given_up_at_once(settings):

@@ -1,90 +1,23 @@
 """The same question put to several retrieval systems: which passages they share, and in what order.
 
-Pure: nothing here searches. `parse_systems` says what is to be asked, `compare` takes the results.
+Pure: nothing here searches. `rag_app.systems` says what is asked, `compare` takes the results.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from statistics import fmean
-from typing import Any, get_args
+from typing import Any
 
-from rag_app.errors import SettingsError
 from rag_app.results import Hit, SearchResult
-from rag_app.settings import RetrieverName
 
 PERSISTENCE = 0.9
 """p of rank-biased overlap: the first ten ranks have 86 % of the weight (Webber et al. 2010)."""
-_RETRIEVERS = tuple(name for name in get_args(RetrieverName) if name != "none")
 
 Key = tuple[str | int | None, ...]
 """What a passage is in every index of the same documents, unlike its passage id."""
 _Ranking = Mapping[Key, tuple[int, Hit]]
 """Rank, from 1, and hit of each passage, best first."""
-
-
-@dataclass(frozen=True, slots=True)
-class System:
-    """A retriever over the index of an encoder.
-
-    Attributes:
-        retriever: how passages are found.
-        encoder: row of the registry; None is the one that the settings name.
-    """
-
-    retriever: RetrieverName
-    encoder: str | None = None
-
-    @property
-    def name(self) -> str:
-        """`RETRIEVER` or `RETRIEVER@ENCODER`."""
-        return f"{self.retriever}@{self.encoder}" if self.encoder else self.retriever
-
-
-def parse_systems(text: str, encoders: Collection[str], usual: str) -> list[System]:
-    """Systems out of a list such as `bm25,hybrid@minilm,reasonir-8b`.
-
-    An item is `RETRIEVER`, `RETRIEVER@ENCODER`, or `ENCODER`, which means `dense@ENCODER`.
-
-    Args:
-        text: the items, with commas between them.
-        encoders: names of the rows there are.
-        usual: the encoder of systems that name none.
-
-    Raises:
-        SettingsError: a name is unknown, a system is named twice, or there are fewer than two.
-    """
-    systems: dict[tuple[str, str], System] = {}
-    for item in filter(None, map(str.strip, text.split(","))):
-        system = _parse(item, encoders)
-        identity = (system.retriever, system.encoder or usual)
-        if identity in systems:
-            raise SettingsError(
-                f"system {item!r} is named twice", cause=f"{systems[identity].name} is the same"
-            )
-        systems[identity] = system
-    if len(systems) < 2:
-        raise SettingsError(
-            "there is nothing to compare",
-            cause=f"{text!r} names {len(systems)} system" + ("" if len(systems) == 1 else "s"),
-            hint="Name at least two, for instance --systems bm25,dense,hybrid",
-        )
-    return list(systems.values())
-
-
-def _parse(item: str, encoders: Collection[str]) -> System:
-    retriever, at, encoder = item.partition("@")
-    if not at and retriever not in _RETRIEVERS:
-        retriever, encoder = "dense", item
-    for known in _RETRIEVERS:
-        if retriever == known and (encoder in encoders or item == known):
-            return System(known, encoder or None)
-    raise SettingsError(
-        f"system {item!r} is unknown",
-        cause=f"the retrievers are {', '.join(_RETRIEVERS)}; the encoders are "
-        f"{', '.join(sorted(encoders))}",
-        hint="Write RETRIEVER, RETRIEVER@ENCODER or ENCODER, with commas between systems",
-    )
 
 
 @dataclass(frozen=True, slots=True)

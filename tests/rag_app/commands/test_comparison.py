@@ -7,11 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_app.comparison import System, compare, parse_systems, rank_biased_overlap
-from rag_app.errors import SettingsError
+from rag_app.commands.comparison import compare, rank_biased_overlap
 from rag_app.results import Hit, SearchResult, Trace
 
-ENCODERS = {"minilm", "reasonir-8b"}
 PLACES = st.lists(st.integers(0, 14), unique=True, max_size=12)
 RANKINGS = PLACES.map(lambda places: [("a.txt", place) for place in places])
 PERSISTENCES = st.sampled_from([0.5, 0.9, 0.98])
@@ -28,40 +26,6 @@ def hit(place: int, index: str = "", **fields: object) -> Hit:
 
 def result(places: Sequence[int], index: str = "") -> SearchResult:
     return SearchResult("q", [hit(place, index) for place in places], Trace())
-
-
-# --- which systems ---------------------------------------------------------------------------
-
-
-def test_systems_are_a_retriever_an_encoder_or_both() -> None:
-    systems = parse_systems("bm25, dense@minilm,reasonir-8b,hybrid,", ENCODERS, "minilm")
-    assert systems == [
-        System("bm25"),
-        System("dense", "minilm"),
-        System("dense", "reasonir-8b"),
-        System("hybrid"),
-    ]
-    assert [s.name for s in systems] == ["bm25", "dense@minilm", "dense@reasonir-8b", "hybrid"]
-
-
-@pytest.mark.parametrize("item", ["bert", "none", "dense@bert", "dense@", "@minilm", "bert@minilm"])
-def test_an_unknown_system_names_those_there_are(item: str) -> None:
-    with pytest.raises(SettingsError, match=r"unknown: the retrievers are dense, bm25.*minilm"):
-        parse_systems(f"bm25,{item}", ENCODERS, "minilm")
-
-
-@pytest.mark.parametrize(
-    "text", ["bm25,bm25", "reasonir-8b,dense@reasonir-8b", "hybrid,hybrid@minilm"]
-)
-def test_a_system_named_twice_is_refused(text: str) -> None:
-    with pytest.raises(SettingsError, match="named twice"):
-        parse_systems(text, ENCODERS, "minilm")
-
-
-@pytest.mark.parametrize("text", ["", " , ", "bm25"])
-def test_one_system_alone_cannot_be_compared(text: str) -> None:
-    with pytest.raises(SettingsError, match="nothing to compare"):
-        parse_systems(text, ENCODERS, "minilm")
 
 
 # --- passages side by side -------------------------------------------------------------------

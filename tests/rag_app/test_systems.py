@@ -2,10 +2,10 @@
 
 import pytest
 
-from eval.errors import EvalError
-from eval.systems import System, chosen, parse, parse_all, product
+from rag_app.errors import SettingsError
 from rag_app.service import QueryOptions
 from rag_app.settings import load_settings
+from rag_app.systems import System, chosen, compared, parse, parse_all, product
 
 
 def test_a_name_says_all_of_the_pipeline() -> None:
@@ -29,15 +29,15 @@ def test_parts_in_another_order_are_the_same_system() -> None:
      "dense+none+none"],
 )  # fmt: skip
 def test_a_name_that_cannot_be_run_is_refused_with_the_form_it_should_have(text: str) -> None:
-    with pytest.raises(EvalError, match="RETRIEVER"):
+    with pytest.raises(SettingsError, match="RETRIEVER"):
         parse(text)
 
 
 def test_the_same_system_under_two_names_is_refused() -> None:
     assert [system.name for system in parse_all(["bm25", "", "dense"])] == ["bm25", "dense"]
-    with pytest.raises(EvalError, match="named twice"):
+    with pytest.raises(SettingsError, match="named twice"):
         parse_all(["dense+qwen+rewrite", "dense+rewrite+qwen"])
-    with pytest.raises(EvalError, match="no system"):
+    with pytest.raises(SettingsError, match="no system"):
         parse_all([""])
 
 
@@ -70,5 +70,46 @@ def test_named_systems_stand_beside_a_product() -> None:
     settings = load_settings()
     assert chosen(settings, ["dense+qwen"]) == [parse("dense+qwen")]
     assert chosen(settings, ["dense+qwen"], ["bm25"]) == [parse("dense+qwen"), parse("bm25")]
-    with pytest.raises(EvalError, match="named twice"):
+    with pytest.raises(SettingsError, match="named twice"):
         chosen(settings, ["bm25"], ["bm25"])
+
+
+# --- for comparisons -----------------------------------------------------------------------------
+
+ENCODERS = {"minilm", "reasonir-8b"}
+
+
+def test_an_encoder_alone_is_a_system_of_its_own():
+    systems = compared("bm25, dense@minilm,reasonir-8b,hybrid+qwen,", ENCODERS, "minilm")
+    names = ["bm25", "dense@minilm", "dense@reasonir-8b", "hybrid+qwen"]
+    assert [system.name for system in systems] == names
+    assert systems[2].options.encoder == "reasonir-8b"
+
+
+@pytest.mark.parametrize("item", ["bert", "none", "dense@bert", "dense@", "@minilm", "bert@minilm"])
+def test_an_unknown_system_names_those_there_are(item):
+    with pytest.raises(SettingsError, match=r"dense, bm25|minilm, reasonir-8b|no encoder"):
+        compared(f"bm25,{item}", ENCODERS, "minilm")
+
+
+@pytest.mark.parametrize(
+    "text", ["bm25,bm25", "reasonir-8b,dense@reasonir-8b", "hybrid,hybrid@minilm"]
+)
+def test_a_system_that_is_compared_with_itself_is_refused(text):
+    with pytest.raises(SettingsError, match="named twice"):
+        compared(text, ENCODERS, "minilm")
+
+
+@pytest.mark.parametrize("text", ["", " , ", "bm25"])
+def test_one_system_alone_cannot_be_compared(text):
+    with pytest.raises(SettingsError, match=r"no system|nothing to compare"):
+        compared(text, ENCODERS, "minilm")
+
+
+def test_a_class_of_the_settings_is_left_to_them():
+    settings = load_settings(overrides={"rerank": {"kind": "package.module:Class"}})
+    (system,) = chosen(settings)
+    assert system.name == "hybrid+package.module:Class"
+    assert system.options.rerank is None
+    with pytest.raises(SettingsError, match="unknown"):
+        parse("hybrid+package.module:Class")
