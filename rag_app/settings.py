@@ -87,6 +87,20 @@ def _or_path(rows: Mapping[str, Row]) -> AfterValidator:
     return AfterValidator(check)
 
 
+_USUAL = "; unset: the reranker's own, which `config show` prints."
+_ADVANCED = {
+    "ray", "bm25", "limits", "storage.grpc_port", "storage.prefer_grpc", "storage.shards",
+    "storage.replicas", "storage.write_consistency", "storage.min_free_mb", "storage.hnsw_above",
+    "encoder.revision", "encoder.precision", "encoder.workers", "encoder.dtype",
+    "encoder.batch_tokens", "encoder.concurrency", "encoder.golden", "encoder.options",
+    "chunking.options", "retrieval.options", "retrieval.rrf_k", "rewrite.rounds",
+    "rewrite.combine", "rerank.options", "rerank.normalise", "rerank.passage_tokens",
+    "rerank.concurrency", "rerank.template", "rerank.samples", "rerank.finalists",
+    "reader.options", "llm.concurrency", "llm.parameters", "server.concurrent",
+}  # fmt: skip
+"""Sections and settings that are rarely set: they are shown behind the others."""
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -171,8 +185,12 @@ class EncoderRun(_Section):
         None, description="Instruction of queries; the empty one leaves all templates away."
     )
     task: str = Field("", description="Task whose instruction the row knows, such as `biology`.")
-    passage_length: int | None = Field(None, ge=2, description="Tokens kept of a passage.")
-    query_length: int | None = Field(None, ge=2, description="Tokens kept of a query.")
+    passage_length: int | None = Field(
+        None, ge=2, description="Tokens kept of a passage; unset: as the row says."
+    )
+    query_length: int | None = Field(
+        None, ge=2, description="Tokens kept of a query; unset: as the row says."
+    )
     accept_license: bool = Field(
         False, description="Whether the model's restricted licence has been read and accepted."
     )
@@ -327,19 +345,19 @@ class Rerank(_Replaceable):
     kind: Annotated[str, _or_path(RERANKERS)] = Field("none", description="Which reranker.")
     candidates: int = Field(100, ge=1, le=1000, description="Passages that are graded.")
     weight: float | None = Field(
-        None, ge=0, le=1, description="Share of the grade in the score; unset: as is usual for it."
+        None, ge=0, le=1, description=f"Share of the grade in the score{_USUAL}"
     )
     normalise: Literal["none", "minmax"] | None = Field(
-        None, description="What is done to the retriever's scores first; unset: minmax."
+        None, description=f"What is done to the retriever's scores first{_USUAL}"
     )
     passage_tokens: int | None = Field(
-        None, ge=16, description="Tokens of a passage that are graded; unset: as is usual."
+        None, ge=16, description=f"Tokens of a passage that are graded{_USUAL}"
     )
     concurrency: int | None = Field(
-        None, ge=1, le=1024, description="Grading requests in flight; unset: as is usual."
+        None, ge=1, le=1024, description=f"Grading requests in flight{_USUAL}"
     )
     deadline: float | None = Field(
-        None, gt=0, description="Seconds it may take; what came is kept. Unset: as is usual."
+        None, gt=0, description=f"Seconds it may take; what came is kept{_USUAL}"
     )
     definition: str = Field(
         "", description="What `relevant` means: a task such as `leetcode`, or your own words."
@@ -635,27 +653,31 @@ def _table_kind(field: FieldInfo) -> type[BaseModel] | None:
 
 
 def describe(model: type[BaseModel], tree: Mapping[str, Any], path: str = "") -> str:
-    """A tree of values as TOML, every value under its description."""
-    own: list[str] = []
-    tables: list[str] = []
+    """A tree of values as TOML, every value under its description, the rarely set ones last."""
+    values: dict[bool, list[str]] = {False: [], True: []}
+    tables: dict[bool, list[str]] = {False: [], True: []}
     for name, field in model.model_fields.items():
         if name not in tree:
             continue
-        kind, value = _table_kind(field), tree[name]
+        kind, value, advanced = _table_kind(field), tree[name], f"{path}{name}" in _ADVANCED
         if kind is None:
             shown = f"{name} = {_toml(value)}" if value is not None else f"# {name} is not set"
             if name in _SECRETS and value is not None:
                 shown = f"# {name} is set, and not shown"
-            own.append(f"# {field.description}\n{shown}")
+            values[advanced].append(f"# {field.description}\n{shown}")
         elif name not in _NAMED:
             inner = describe(kind, value, f"{path}{name}.")
-            tables.append(f"\n# {field.description}\n[{path}{name}]\n{inner}")
+            tables[advanced].append(f"\n# {field.description}\n[{path}{name}]\n{inner}")
         else:
-            tables.append(f"\n# {field.description}")
+            tables[advanced].append(f"\n# {field.description}")
             for key, named in value.items():
                 table = f"{path}{name}.{_toml(key)}"
-                tables.append(f"[{table}]\n{describe(kind, named, f'{table}.')}\n")
-    return "\n".join(own + tables)
+                tables[advanced].append(f"[{table}]\n{describe(kind, named, f'{table}.')}\n")
+    if values[True]:
+        values[True].insert(0, "# -- advanced --")
+    if tables[True]:
+        tables[True].insert(0, "\n# ---- advanced ----")
+    return "\n".join([*values[False], *values[True], *tables[False], *tables[True]])
 
 
 def _toml(value: object) -> str:

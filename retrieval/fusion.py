@@ -2,6 +2,7 @@
 
 import math
 import operator
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
@@ -30,6 +31,22 @@ class Fusion(Protocol):
         ...
 
 
+def reciprocal_ranks(rankings: Iterable[Iterable[str]], k: float = 60) -> dict[str, float]:
+    """What each passage gets from all rankings together: the sum of 1 / (k + rank).
+
+    The sum is the same in whatever order the rankings come.
+
+    Args:
+        rankings: of passage ids, each once, best first.
+        k: how slowly credit falls with rank; 60 in the paper (Cormack et al., SIGIR 2009).
+    """
+    parts: dict[str, list[float]] = defaultdict(list)
+    for ranking in rankings:
+        for rank, passage in enumerate(ranking, start=1):
+            parts[passage].append(1 / (k + rank))
+    return {passage: math.fsum(given) for passage, given in parts.items()}
+
+
 class ReciprocalRankFusion:
     """Each list gives a passage 1 / (k + rank), ranks from 1 (Cormack et al., SIGIR 2009).
 
@@ -47,11 +64,7 @@ class ReciprocalRankFusion:
 
     def fuse(self, dense: Sequence[Scored], sparse: Sequence[Scored]) -> list[Scored]:
         """See `Fusion.fuse`."""
-        start = self.k + 1
-        totals = {passage: 1 / rank for rank, passage in _numbered(_scores(dense), start)}
-        for rank, passage in _numbered(_credited(sparse), start):
-            totals[passage] = totals.get(passage, 0.0) + 1 / rank
-        return _ranked(totals)
+        return _ranked(reciprocal_ranks((_scores(dense), _credited(sparse)), self.k))
 
 
 class MinMaxFusion:
@@ -192,10 +205,6 @@ def _observed(scores: dict[str, float]) -> dict[str, float]:
     low, high = min(scores.values(), default=0.0), max(scores.values(), default=0.0)
     span = high - low
     return {passage: (score - low) / span if span > 0 else 1.0 for passage, score in scores.items()}
-
-
-def _numbered(passages: Iterable[str], start: float) -> Iterable[tuple[float, str]]:
-    return ((start + rank, passage) for rank, passage in enumerate(passages))
 
 
 def _ranked(totals: dict[str, float]) -> list[Scored]:

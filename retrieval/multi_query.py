@@ -5,17 +5,16 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import chain
-from typing import Final, Literal, get_args
+from typing import Literal, get_args
 
 from llama_index.core.schema import NodeWithScore
 
+from retrieval.fusion import reciprocal_ranks
 from retrieval.retriever import PassageRetriever, Retrieval
 
 Combine = Literal["rrf", "sum", "join"]
 Ranking = Mapping[str, float]
 """Passage id -> score, best first."""
-
-_K: Final = 60
 
 
 async def find_all(
@@ -25,7 +24,7 @@ async def find_all(
 
     The passages that the searches return are merged by passage id, equal scores by passage id:
 
-    - ``rrf``: the sum of 1 / (60 + rank) (Cormack et al., SIGIR 2009).
+    - ``rrf``: `retrieval.fusion.reciprocal_ranks`.
     - ``sum``: the sum of the scores (Fox and Shaw's CombSUM, TREC-2), as BGE-Reasoner does it. A
       passage that a list lacks scored no more than the list's last and is taken to have scored just
       that; but 0 or that, whichever is less, in a list shorter than `top_k`, which was not cut off.
@@ -62,10 +61,7 @@ async def find_all(
         return await retriever.afind(unlike[0])
     found = await _search(retriever, unlike)
     rankings = [_ranking(one) for one in found]
-    parts = _by_rank(rankings) if combine == "rrf" else _by_score(rankings, top_k)
-    totals = {
-        passage: math.fsum(given) for passage, given in parts.items()
-    }  # in any order the same
+    totals = reciprocal_ranks(rankings) if combine == "rrf" else _by_score(rankings, top_k)
     ranking = sorted(totals.items(), key=lambda scored: (-scored[1], scored[0]))
     nodes = {hit.node.node_id: hit.node for one in found for hit in one.hits}
     hits = [NodeWithScore(node=nodes[passage], score=score) for passage, score in ranking[:top_k]]
@@ -97,17 +93,8 @@ def _ranking(found: Retrieval) -> Ranking:
     return ranking
 
 
-def _by_rank(rankings: Sequence[Ranking]) -> dict[str, list[float]]:
-    """What each list gives a passage."""
-    parts: dict[str, list[float]] = defaultdict(list)
-    for ranking in rankings:
-        for rank, passage in enumerate(ranking, start=_K + 1):
-            parts[passage].append(1 / rank)
-    return parts
-
-
-def _by_score(rankings: Sequence[Ranking], top_k: int) -> dict[str, list[float]]:
-    """What each list gives a passage."""
+def _by_score(rankings: Sequence[Ranking], top_k: int) -> dict[str, float]:
+    """What all lists together give a passage; the same in whatever order they come."""
     passages = set().union(*rankings)
     parts: dict[str, list[float]] = {passage: [] for passage in passages}
     for ranking in rankings:
@@ -115,4 +102,4 @@ def _by_score(rankings: Sequence[Ranking], top_k: int) -> dict[str, list[float]]
         missing = last if len(ranking) >= top_k else min(last, 0.0)
         for passage in passages:
             parts[passage].append(ranking.get(passage, missing))
-    return parts
+    return {passage: math.fsum(given) for passage, given in parts.items()}

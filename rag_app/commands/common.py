@@ -8,7 +8,9 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from rag_app.assembly.encoders import LicenceNotAccepted, choose
+from rag_app.commands import output
 from rag_app.errors import SettingsError
+from rag_app.ingestion.report import IngestReport, OnProgress
 from rag_app.settings import Settings, override
 
 T = TypeVar("T")
@@ -72,6 +74,27 @@ def with_service(settings: Settings, work: Callable[[Any], Awaitable[T]]) -> T:
         return asyncio.run(run())
     except KeyboardInterrupt:
         raise Interrupted from None
+
+
+def show_ingestion(
+    settings: Settings,
+    collection: str,
+    work: Callable[[Any, OnProgress | None], Awaitable[IngestReport]],
+    as_json: bool,
+) -> None:
+    """Do what indexes documents, with its progress; show the report. Some failed: status 3.
+
+    Args:
+        settings: to open the application with.
+        collection: whose documents they are.
+        work: is given the service, and whom to report progress to.
+        as_json: whether the report is shown as JSON.
+    """
+    with output.progress() as on_progress:
+        report = with_service(settings, lambda service: work(service, on_progress))
+    output.show(report.as_dict(collection), as_json, output.ingest_report)
+    if report.failures:
+        raise typer.Exit(3)
 
 
 def query_options(**chosen: Any) -> Any:

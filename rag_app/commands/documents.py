@@ -14,6 +14,7 @@ from rag_app.commands.common import (
     EncoderName,
     InCollection,
     accepted,
+    show_ingestion,
     with_service,
 )
 from rag_app.settings import Settings, override
@@ -52,17 +53,16 @@ def ingest(
     accept_license: Accept = False,
     as_json: AsJson = False,
 ) -> None:
-    """Take files and folders into a collection; run again to resume or update."""
+    """Ingest files and folders into a collection; run again to resume or update."""
     settings = accepted(context.obj, encoder, accept_license)
     settings = override(settings, {"ingest": {"engine": engine}})
     name = collection or settings.collection
-    with output.progress() as tell:
-        report = with_service(
-            settings, lambda service: service.ingest(name, paths, tell, encoder, sync)
-        )
-    output.show(report.as_dict(name), as_json, output.ingest_report)
-    if report.failures:
-        raise typer.Exit(3)
+    show_ingestion(
+        settings,
+        name,
+        lambda service, on_progress: service.ingest(name, paths, on_progress, encoder, sync),
+        as_json,
+    )
 
 
 @_documents.command("list")
@@ -155,9 +155,12 @@ def repair_collection(
     as_json: AsJson = False,
 ) -> None:
     """Read all of a damaged collection, and build what is damaged anew from its originals."""
-    with output.progress() as tell:
-        report = with_service(context.obj, lambda service: service.repair_collection(name, tell))
-    output.show(report.as_dict(name), as_json, output.ingest_report)
+    show_ingestion(
+        context.obj,
+        name,
+        lambda service, on_progress: service.repair_collection(name, on_progress),
+        as_json,
+    )
 
 
 @_collections.command("rebuild")
@@ -167,6 +170,9 @@ def rebuild_collection(
     as_json: AsJson = False,
 ) -> None:
     """Build a collection anew from its originals, with the present settings."""
-    with output.progress() as tell:
-        report = with_service(context.obj, lambda service: service.rebuild_collection(name, tell))
-    output.show(report.as_dict(name), as_json, output.ingest_report)
+    show_ingestion(
+        context.obj,
+        name,
+        lambda service, on_progress: service.rebuild_collection(name, on_progress),
+        as_json,
+    )

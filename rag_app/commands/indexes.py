@@ -5,7 +5,14 @@ from typing import Annotated
 import typer
 
 from rag_app.commands import output
-from rag_app.commands.common import Accept, AsJson, InCollection, accepted, with_service
+from rag_app.commands.common import (
+    Accept,
+    AsJson,
+    InCollection,
+    accepted,
+    show_ingestion,
+    with_service,
+)
 from rag_app.settings import Settings
 
 Encoder = Annotated[str, typer.Option("--encoder", help="Row of the encoder registry.")]
@@ -44,11 +51,12 @@ def build_index(
     """Build an encoder's index from the collection's originals, or bring it up to date."""
     settings = accepted(context.obj, encoder, accept_license)
     name = collection or settings.collection
-    with output.progress() as tell:
-        report = with_service(settings, lambda service: service.build_index(name, encoder, tell))
-    output.show(report.as_dict(name), as_json, output.ingest_report)
-    if report.failures:
-        raise typer.Exit(3)
+    show_ingestion(
+        settings,
+        name,
+        lambda service, on_progress: service.build_index(name, encoder, on_progress),
+        as_json,
+    )
 
 
 @_indexes.command("use")

@@ -47,7 +47,9 @@ def doctor(
 @_config.command("show")
 def show_config(context: typer.Context, as_json: AsJson = False) -> None:
     """Print the settings in force, with what each means; secrets are masked."""
-    output.show(context.obj.model_dump(mode="json"), as_json, output.config)
+    from rag_app.assembly.defaults import in_force
+
+    output.show(in_force(context.obj), as_json, output.config)
 
 
 @_config.command("env")
