@@ -237,7 +237,9 @@ async def test_what_was_being_written_is_left_out_and_what_is_searched_is_in(
     store = opened_store(application)
     store.put_record(replace(store.record("a.txt"), pending="0" * 64))
     store.put_record(DocumentRecord("half.txt", pending="1" * 64))
-    application._stores.stage("c", application._kits("far").spec)  # its building has just begun
+    application._stores.stage(
+        "c", application._encoders.spec(application._encoders.get("far"))
+    )  # its building has just begun
     tar, report = await backed_up(application)
     (copied,) = report.collections
     assert (copied.indexes, copied.documents) == (1, 2)
