@@ -56,17 +56,11 @@ def build(section: str, kind: Callable[..., Any], parts: Parts, **options: Any) 
     Raises:
         SettingsError: an argument is missing, unknown or out of its range.
     """
-    accepted = signature(kind)
-    wanted = accepted.parameters.keys() - options.keys()
-    given = {name: make() for name, make in parts.items() if name in wanted} | options
+    wanted = signature(kind).parameters.keys() - options.keys()
     try:
-        accepted.bind(**given)
-    except TypeError as error:
-        raise SettingsError(f"settings under {section} do not fit", cause=str(error)) from None
-    try:
-        return kind(**given)
-    except ValueError as error:
-        raise SettingsError(f"settings under {section} do not fit", cause=str(error)) from None
+        return kind(**{name: make() for name, make in parts.items() if name in wanted}, **options)
+    except (TypeError, ValueError) as error:
+        raise SettingsError(f"settings under {section} do not fit", cause=str(error)) from error
 
 
 def load(setting: str, name: str, rows: Mapping[str, Row]) -> Callable[..., Any]:
