@@ -35,7 +35,7 @@ from ui import rendering
 from ui.answering import answer
 from ui.evaluation_runs import EvaluationRuns
 from ui.first_start import EXAMPLES, SAMPLES, FirstStart
-from ui.page_guard import PageGuard
+from ui.page_guard import PageGuard, note_misfit
 from ui.session import Session, Turn
 from ui.uploads import Uploads, ingest
 
@@ -90,6 +90,17 @@ def mount(app: FastAPI, page: "Page", settings: Settings, access: Access) -> Non
     pages.app = PageGuard(pages.app, inputs, access.visitor)
 
 
+class _Blocks(gr.Blocks):
+    """Blocks that tell values that do not fit from faults of an event."""
+
+    async def preprocess_data(self, *arguments: Any, **named: Any) -> Any:
+        try:
+            return await super().preprocess_data(*arguments, **named)
+        except Exception as error:
+            note_misfit(error)
+            raise
+
+
 class Page:
     """The components, and what they do; holds nothing that belongs to a visitor.
 
@@ -113,7 +124,7 @@ class Page:
     ) -> None:
         self._service, self._settings, self._start = service, settings, start
         self._uploads, self._access = uploads, access
-        with gr.Blocks(
+        with _Blocks(
             title="rag-app", analytics_enabled=False, fill_width=True, fill_height=True
         ) as self.blocks:
             self.session = gr.State(Session())

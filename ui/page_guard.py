@@ -8,6 +8,7 @@ file, and an event goes to the conversation of the browser that sent it and to n
 import re
 from collections import OrderedDict
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any, Final
 from urllib.parse import parse_qs
 
@@ -165,11 +166,26 @@ def _once(body: bytes, receive: Receive) -> Receive:
     return following
 
 
+_MISFITS: ContextVar[list[str]] = ContextVar("misfits")
+"""What of the values of the event at hand does not fit their components."""
+
+
+def note_misfit(error: Exception) -> None:
+    """Note that the values of an event do not fit the components that they are for."""
+    misfits = _MISFITS.get(None)
+    if misfits is not None:
+        misfits.append(str(error))
+
+
 def _explained(send: Send) -> Send:
-    """Gradio answers 500 to values that its components do not take: that is the sender's fault."""
+    """Gradio answers 500 to values that its components do not take: that is the sender's fault,
+    unlike what our own events raise.
+    """
+    misfits: list[str] = []
+    _MISFITS.set(misfits)
 
     async def sending(message: Message) -> None:
-        if message["type"] == "http.response.start" and message["status"] == 500:
+        if misfits and message["type"] == "http.response.start" and message["status"] == 500:
             message = {**message, "status": 422}
         await send(message)
 
