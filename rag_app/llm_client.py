@@ -20,6 +20,7 @@ from llama_index.core.base.llms.types import ChatMessage, ChatResponse, Completi
 from llama_index.llms.openai_like import OpenAILike
 from pydantic import PrivateAttr, ValidationError
 
+from data.text import well_formed
 from rag_app.cost.metering import Call, here
 from rag_app.llm_capabilities import Capabilities, ServerTransport
 
@@ -30,6 +31,10 @@ CONNECT: Final = 5.0
 """Seconds that a connection may take to come about: a server that is there answers sooner."""
 _DAMAGE: Final = (AttributeError, IndexError, KeyError, TypeError, ValidationError)
 """What the libraries raise when an answer lacks what they take for granted."""
+
+
+_LONGEST: Final = 1_000_000
+"""Characters of one answer with its thoughts; `max_tokens` is what the server was asked for."""
 
 
 class MeteredLLM(OpenAILike):
@@ -45,7 +50,8 @@ class MeteredLLM(OpenAILike):
       sends the prompt as it is, without the model's chat template;
     - what the server refuses is left out, once that is known (`rag_app.llm_capabilities`), and
       replies of nearly the API's form are put right (`rag_app.llm_replies`);
-    - an answer that is not one of the OpenAI API is an `openai.APIError`;
+    - an answer that is not one of the OpenAI API, or does not end, is an `openai.APIError`, and
+      halves of surrogate pairs in it, which nothing could write, become U+FFFD;
     - the arguments `guided_*`, which vLLM dropped and since ignores silently, are refused:
       ``extra_body={"structured_outputs": ...}`` or `response_format` does what they did.
 
@@ -147,14 +153,17 @@ class MeteredLLM(OpenAILike):
             with self._noted() as usage, self._understood():
                 response = await ask()
                 usage.take(response)
+                self._bounded(_mended(response))
                 return response
 
     async def _many(self, ask: _Ask[Response]) -> AsyncGenerator[Response, None]:
         async with self._place():
             with self._noted() as usage, self._understood():
                 async with _Pump(ask) as responses:
+                    size = 0
                     async for response in responses:
                         usage.take(response)
+                        size = self._bounded(_mended(response), size)
                         yield response
                 usage.require_an_answer()
 
@@ -187,6 +196,15 @@ class MeteredLLM(OpenAILike):
                 f"the server gave no answer of the OpenAI API ({damage})", request, body=None
             ) from damage
 
+    def _bounded(self, size: int, before: int = 0) -> int:
+        """Characters of an answer so far. Raises openai.APIError for more than anyone reads."""
+        if before + size > _LONGEST:
+            request = httpx.Request("POST", self.api_base or "")
+            raise openai.APIError(
+                f"the server's answer is longer than {_LONGEST:,} characters", request, body=None
+            )
+        return before + size
+
     def _get_model_kwargs(self, **kwargs: Any) -> dict[str, Any]:
         """What is sent: here LlamaIndex lets the settings' `max_tokens` win over the call's."""
         arguments: dict[str, Any] = super()._get_model_kwargs(**kwargs)
@@ -203,6 +221,26 @@ class MeteredLLM(OpenAILike):
         raise NotImplementedError(
             "this client is asynchronous: use achat, acomplete, astream_chat or astream_complete"
         )
+
+
+def _mended(response: ChatResponse | CompletionResponse) -> int:
+    """Make the text of an answer, or of the next piece of one, well-formed; returns its length."""
+    thought = response.additional_kwargs.get("thinking_delta")
+    if thought:
+        thought = response.additional_kwargs["thinking_delta"] = well_formed(thought)
+    if response.delta is not None:  # of a stream, whose text so far lies beside it
+        response.delta = well_formed(response.delta)
+        return len(response.delta) + len(thought or "")
+    if isinstance(response, CompletionResponse):
+        response.text = well_formed(response.text)
+        return len(response.text)
+    size = 0
+    for block in response.message.blocks:
+        for name in ("text", "content"):  # of what is said, and what is thought
+            if isinstance(text := getattr(block, name, None), str):
+                setattr(block, name, well_formed(text))
+                size += len(text)
+    return size
 
 
 class _Usage:

@@ -150,7 +150,7 @@ class OpenAIServer:
             if reply.hang_after is not None:
                 await _hang(request)
             await asyncio.sleep(reply.delay)
-            return JSONResponse(self._whole(body, reply))
+            return Response(json.dumps(self._whole(body, reply)), media_type="application/json")
 
     @contextmanager
     def _counted(self) -> Iterator[None]:

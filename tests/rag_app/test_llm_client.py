@@ -11,6 +11,7 @@ from llama_index.core.base.llms.types import ChatMessage
 
 from generation.budget import TokenBudget
 from generation.llm_reader import LLMReader
+from rag_app import llm_client
 from rag_app.cost.metering import metered, stage
 from rag_app.llm_client import MeteredLLM
 from tests.generation.support import passage, read_all
@@ -427,3 +428,27 @@ async def test_a_page_in_place_of_an_answer_is_an_error_of_the_api(openai_server
     openai_server.replies = [Reply(body="<html>It works!</html>", media_type="text/html")]
     with pytest.raises(openai.APIError, match="no answer of the OpenAI API"):
         await chat(model())
+
+
+@pytest.mark.parametrize("ask", WAYS)
+async def test_halves_of_surrogate_pairs_become_something_that_can_be_written(
+    openai_server, model, ask
+):
+    openai_server.replies = [Reply("a \ud800 b", piece=3)]
+    assert await ask(model()) == "a \ufffd b"
+
+
+@pytest.mark.parametrize("ask", WAYS)
+async def test_an_answer_without_end_is_a_failure(openai_server, model, ask, monkeypatch):
+    monkeypatch.setattr(llm_client, "_LONGEST", 1000)
+    openai_server.replies = [Reply("word " * 200, piece=100), Reply("word " * 201, piece=100)]
+    assert len(await ask(model())) == 1000
+    with pytest.raises(openai.APIError, match="longer than 1,000 characters"):
+        await ask(model())
+
+
+@pytest.mark.parametrize("ask", STREAMS)
+async def test_a_token_of_ten_megabytes_is_a_failure(openai_server, model, ask):
+    openai_server.replies = [Reply("x" * 10_000_000, piece=10_000_000)]
+    with pytest.raises(openai.APIError, match="longer than"):
+        await ask(model())
