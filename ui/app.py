@@ -358,10 +358,10 @@ class Page:
         likely = (self._settings.collection, SAMPLES, *sorted(names))
         return next((name for name in likely if name in names), self._settings.collection)
 
-    async def _pick(self, collection: str, session: Session) -> Updates:
+    async def _pick(self, collection: str | None, session: Session) -> Updates:
         if collection == _ANOTHER:
             return {self.fresh_name: gr.update(visible=True, value="")}
-        if collection == session.collection:
+        if not collection or collection == session.collection:
             return {self.fresh_name: gr.update(visible=False)}
         session.collection = collection
         return {self.status: ""} | await self._listing(collection, session)
