@@ -136,7 +136,7 @@ class Service(Protocol):
     async def build_index(
         self,
         collection: str,
-        encoder: str | None = None,
+        encoder: EncoderName | None = None,
         on_progress: OnProgress | None = None,
     ) -> IngestReport:
         """Build the index of an encoder from the originals, or bring it up to date.
@@ -162,7 +162,7 @@ class Service(Protocol):
         ...
 
     async def document(
-        self, collection: str, source: str, page: int | None = None
+        self, collection: str, source: str, page: Annotated[int | None, Field(ge=1)] = None
     ) -> DocumentContent:
         """A document as it was read, from its original; one page of it where that is given.
 
@@ -179,7 +179,7 @@ class Service(Protocol):
         collection: str,
         paths: Sequence[Path],
         on_progress: OnProgress | None = None,
-        encoder: str | None = None,
+        encoder: EncoderName | None = None,
         sync: bool = False,
     ) -> IngestReport:
         """Ingest files and folders into a collection, which is made if need be.
@@ -208,7 +208,7 @@ class Service(Protocol):
         ...
 
     def passages(
-        self, collection: str, encoder: str | None = None
+        self, collection: str, encoder: EncoderName | None = None
     ) -> AsyncGenerator[PassageBatch, None]:
         """Every passage that searches in an encoder's index see, in no particular order.
 

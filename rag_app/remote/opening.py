@@ -1,5 +1,7 @@
 """The application wherever it runs: in this process, or in the one that owns the storage folder."""
 
+from typing import cast
+
 from rag_app.assembly.application import open_application
 from rag_app.assembly.encoders import choose
 from rag_app.collections.ownership import HeldByAnother
@@ -25,4 +27,4 @@ def open_service(settings: Settings) -> Service:
             raise
         from rag_app.remote.service import RemoteService
 
-        return RemoteService(held.owner.address, held.owner.token)
+        return cast("Service", RemoteService(held.owner.address, held.owner.token))

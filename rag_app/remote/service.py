@@ -1,7 +1,9 @@
 """The application behind another process's address: what commands use while the app is running."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Hashable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
+from functools import partial
+from inspect import Parameter
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -10,27 +12,18 @@ import httpx
 from llama_index.core.base.llms.types import ChatMessage
 
 from rag_app.errors import ApplicationError
-from rag_app.ingestion.report import IngestReport, OnProgress, Progress
+from rag_app.ingestion.report import IngestReport, OnProgress
 from rag_app.remote import wire
-from rag_app.results import (
-    AskEvent,
-    BackupReport,
-    CollectionInfo,
-    DocumentContent,
-    DocumentInfo,
-    IndexInfo,
-    PassageBatch,
-    PassageContext,
-    SearchResult,
-)
-from rag_app.service import DEFAULT_OPTIONS, QueryOptions
+from rag_app.remote.operations import OPERATIONS, Operation
+from rag_app.results import SearchResult
+from rag_app.service import QueryOptions
 from retrieval.index.collections import checked_name
 
 _PATIENCE = httpx.Timeout(30.0, read=600.0, write=600.0)
 
 
 class RemoteService:
-    """`rag_app.service.Service` over HTTP.
+    """`rag_app.service.Service` over HTTP: it has a method for each row of the operations.
 
     Args:
         address: of the application, such as http://127.0.0.1:7860.
@@ -50,164 +43,46 @@ class RemoteService:
             trust_env=False,
         )
 
-    async def collections(self) -> list[CollectionInfo]:
-        """See `Service.collections`."""
-        found: list[CollectionInfo] = await self._get("collections", list[CollectionInfo])
-        return found
-
-    async def drop_collection(self, name: str) -> None:
-        """See `Service.drop_collection`."""
-        await self._request("DELETE", _path(name))
-
-    async def rebuild_collection(
-        self, name: str, on_progress: OnProgress | None = None
-    ) -> IngestReport:
-        """See `Service.rebuild_collection`."""
-        return await self._run(_path(name, "rebuild"), {}, on_progress)
-
-    async def repair_collection(
-        self, name: str, on_progress: OnProgress | None = None
-    ) -> IngestReport:
-        """See `Service.repair_collection`."""
-        return await self._run(_path(name, "repair"), {}, on_progress)
-
-    async def backup(
-        self, collections: Sequence[str] = ()
-    ) -> AsyncGenerator[bytes | BackupReport, None]:
-        """See `Service.backup`."""
-        body = {"collections": list(collections)}
-        report = None
-        async with aclosing(self._stream("backup", body)) as events:
-            async for event in events:
-                report = event
-                yield event
-        if not isinstance(report, BackupReport):
-            raise self._lost("the connection ended before the backup was whole")
-
-    async def restore(
-        self,
-        backup: AsyncIterator[bytes],
-        collections: Sequence[str] = (),
-        replace: bool = False,
-    ) -> BackupReport:
-        """See `Service.restore`."""
-        asked = {"collection": list(collections), "replace": replace}
-        response = await self._request("POST", "restore", params=asked, content=backup)
-        report: BackupReport = wire.adapter(BackupReport).validate_json(response.content)
-        return report
-
-    async def indexes(self, collection: str) -> list[IndexInfo]:
-        """See `Service.indexes`."""
-        found: list[IndexInfo] = await self._get(_path(collection, "indexes"), list[IndexInfo])
-        return found
-
-    async def build_index(
-        self,
-        collection: str,
-        encoder: str | None = None,
-        on_progress: OnProgress | None = None,
-    ) -> IngestReport:
-        """See `Service.build_index`."""
-        return await self._run(_path(collection, "indexes"), {"encoder": encoder}, on_progress)
-
-    async def use_index(self, collection: str, index: str) -> None:
-        """See `Service.use_index`."""
-        await self._request("PUT", _path(collection, "active"), json={"index": index})
-
-    async def drop_index(self, collection: str, index: str) -> None:
-        """See `Service.drop_index`."""
-        await self._request("DELETE", _path(collection, "indexes"), params={"index": index})
-
-    async def documents(self, collection: str) -> list[DocumentInfo]:
-        """See `Service.documents`."""
-        path = _path(collection, "documents")
-        found: list[DocumentInfo] = await self._get(path, list[DocumentInfo])
-        return found
-
-    async def delete_document(self, collection: str, source: str) -> bool:
-        """See `Service.delete_document`."""
-        path = _path(collection, "documents")
-        response = await self._request("DELETE", path, params={"source": source})
-        return bool(response.json()["deleted"])
-
-    async def ingest(
-        self,
-        collection: str,
-        paths: Sequence[Path],
-        on_progress: OnProgress | None = None,
-        encoder: str | None = None,
-        sync: bool = False,
-    ) -> IngestReport:
-        """See `Service.ingest`; the other process reads the files, so it must be able to."""
-        absolute = [_sendable(path.resolve()) for path in paths]
-        body = {"paths": absolute, "encoder": encoder, "sync": sync}
-        return await self._run(_path(collection, "ingest"), body, on_progress)
-
-    async def search(
-        self, collection: str, question: str, options: QueryOptions = DEFAULT_OPTIONS
-    ) -> SearchResult:
-        """See `Service.search`."""
-        body = {"question": question, "options": options.model_dump(mode="json")}
-        response = await self._request("POST", _path(collection, "search"), json=body)
-        found: SearchResult = wire.parse(response.content)
-        return found
-
-    async def ask(
-        self,
-        collection: str,
-        question: str,
-        history: Sequence[ChatMessage] = (),
-        options: QueryOptions = DEFAULT_OPTIONS,
-    ) -> AsyncGenerator[AskEvent, None]:
-        """See `Service.ask`."""
-        body = {
-            "question": question,
-            "history": [{"role": m.role.value, "content": m.content or ""} for m in history],
-            "options": options.model_dump(mode="json"),
-        }
-        async with aclosing(self._stream(_path(collection, "ask"), body)) as events:
-            async for event in events:
-                yield event
-
-    async def passages(
-        self, collection: str, encoder: str | None = None
-    ) -> AsyncGenerator[PassageBatch, None]:
-        """See `Service.passages`."""
-        body = {"encoder": encoder}
-        async with aclosing(self._stream(_path(collection, "passages"), body)) as batches:
-            async for batch in batches:
-                yield batch
-
-    async def document(
-        self, collection: str, source: str, page: int | None = None
-    ) -> DocumentContent:
-        """See `Service.document`."""
-        wanted: dict[str, str | int] = {"source": source}
-        if page is not None:
-            wanted["page"] = page
-        path = _path(collection, "documents", "content")
-        response = await self._request("GET", path, params=wanted)
-        found: DocumentContent = wire.adapter(DocumentContent).validate_json(response.content)
-        return found
-
-    async def context(self, collection: str, passage_id: str) -> PassageContext:
-        """See `Service.context`."""
-        path = _path(collection, "passages", passage_id)
-        found: PassageContext = await self._get(path, PassageContext)
-        return found
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        """A method of the service, by its row of the table."""
+        for operation in OPERATIONS:
+            if operation.name == name:
+                streamed = operation.streams
+                return partial(self._follow if streamed else self._ask, operation)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     async def close(self) -> None:
         """See `Service.close`."""
         await self._client.aclose()
 
-    async def _get(self, path: str, kind: Hashable) -> Any:
-        response = await self._request("GET", path)
-        return wire.adapter(kind).validate_json(response.content)
+    async def _ask(self, operation: Operation, *arguments: Any, **named: Any) -> Any:
+        """The result of an operation; its progress is reported meanwhile."""
+        request, given = _request(operation, arguments, named)
+        if operation.reports_progress:
+            return await self._report(request, given.get("on_progress"))
+        response = await self._send(request)
+        returned = operation.signature.return_annotation
+        if operation.done:
+            return response.json()[operation.done] if returned is bool else None
+        if returned is SearchResult:
+            return wire.parse(response.content)
+        return wire.adapter(returned).validate_json(response.content)
 
-    async def _run(
-        self, path: str, body: dict[str, Any], on_progress: Callable[[Progress], None] | None
-    ) -> IngestReport:
-        async with aclosing(self._stream(path, body)) as events:
+    async def _follow(
+        self, operation: Operation, *arguments: Any, **named: Any
+    ) -> AsyncGenerator[Any, None]:
+        """What an operation gives, as it comes."""
+        last = None
+        request, _ = _request(operation, arguments, named)
+        async with aclosing(self._stream(request)) as events:
+            async for event in events:
+                last = event
+                yield event
+        if operation.last and not isinstance(last, operation.last):
+            raise self._lost(f"the connection ended before the {operation.name} was whole")
+
+    async def _report(self, request: dict[str, Any], on_progress: OnProgress | None) -> Any:
+        async with aclosing(self._stream(request)) as events:
             async for event in events:
                 if isinstance(event, IngestReport):
                     return event
@@ -215,9 +90,9 @@ class RemoteService:
                     on_progress(event)
         raise self._lost("the connection ended before the report came")
 
-    async def _stream(self, path: str, body: dict[str, Any]) -> AsyncGenerator[Any, None]:
+    async def _stream(self, request: dict[str, Any]) -> AsyncGenerator[Any, None]:
         try:
-            async with self._client.stream("POST", path, json=body) as response:
+            async with self._client.stream(**request) as response:
                 if response.is_error:
                     await response.aread()
                     raise self._refused(response)
@@ -227,9 +102,9 @@ class RemoteService:
         except httpx.TransportError as error:
             raise self._lost(str(error)) from error
 
-    async def _request(self, method: str, path: str, **more: Any) -> httpx.Response:
+    async def _send(self, request: dict[str, Any]) -> httpx.Response:
         try:
-            response = await self._client.request(method, path, **more)
+            response = await self._client.request(**request)
         except httpx.TransportError as error:
             raise self._lost(str(error)) from error
         if response.is_error:
@@ -262,6 +137,41 @@ def _sendable(path: Path) -> str:
         ) from None
 
 
-def _path(collection: str, *parts: str) -> str:
-    names = (checked_name(collection), *parts)
-    return "collections/" + "/".join(quote(name, safe="") for name in names)
+def _request(
+    operation: Operation, arguments: Sequence[Any], named: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What httpx sends for a call, and the arguments of the call."""
+    bound = operation.signature.bind(*arguments, **named)
+    bound.apply_defaults()
+    given = bound.arguments
+    path = operation.path.lstrip("/")
+    for each in operation.parts["path"]:
+        value = given[each.name]
+        if each.name != "passage_id":
+            checked_name(value)
+        path = path.replace(f"{{{each.name}}}", quote(value, safe=""))
+    request: dict[str, Any] = {"method": operation.method, "url": path}
+    sent = {name: _plain(given, operation.parts[name]) for name in ("query", "body")}
+    if sent["query"]:
+        request["params"] = {key: one for key, one in sent["query"].items() if one is not None}
+    if operation.upload:
+        request["content"] = given[operation.upload]
+    elif operation.method in ("POST", "PUT"):
+        request["json"] = sent["body"]
+    return request, given
+
+
+def _plain(given: Mapping[str, Any], parameters: Sequence[Parameter]) -> dict[str, Any]:
+    return {each.name: _as_json(given[each.name]) for each in parameters}
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, QueryOptions):
+        return value.model_dump(mode="json")
+    if isinstance(value, ChatMessage):
+        return {"role": value.role.value, "content": value.content or ""}
+    if isinstance(value, Path):  # the other process reads it, so it must be able to find it
+        return _sendable(value.resolve())
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_as_json(one) for one in value]
+    return value

@@ -1,0 +1,140 @@
+"""What of the service is offered over HTTP, as one table.
+
+Routes under /api (`rag_app.web.api`), their OpenAPI page and the client (`rag_app.remote.service`)
+are made from these rows and from the signatures of `rag_app.service.Service`: arguments that the
+path does not name go into the query of GET and DELETE, and into the JSON body of the others.
+"""
+
+import inspect
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal, get_origin, get_type_hints
+
+from llama_index.core.base.llms.types import ChatMessage, MessageRole
+from pydantic import BaseModel, ConfigDict, create_model
+
+from rag_app.results import BackupReport
+from rag_app.service import Service
+
+_LOCAL = {"self", "on_progress"}
+"""Parameters that are not sent."""
+
+
+class Body(BaseModel):
+    """The body of a request; nothing that is unknown is overlooked."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Turn(Body):
+    """What was said before: a message of a conversation."""
+
+    role: Literal["user", "assistant"]
+    content: str
+
+    def message(self) -> ChatMessage:
+        """As the service takes it."""
+        return ChatMessage(role=MessageRole(self.role), content=self.content)
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A method of the service over HTTP.
+
+    Attributes:
+        name: of the method.
+        method: of HTTP.
+        path: below /api, with the names of arguments in braces.
+        changes: whether it needs the right to change.
+        done: what the answer calls that it was done, for methods that return no more than that.
+        upload: the argument that is sent as the raw body; the others then go into the query.
+        last: what a stream ends with; one that ends otherwise is not whole.
+    """
+
+    name: str
+    method: Literal["GET", "POST", "PUT", "DELETE"]
+    path: str
+    changes: bool = False
+    done: str = ""
+    upload: str = ""
+    last: type | None = None
+
+    @cached_property
+    def signature(self) -> inspect.Signature:
+        """That of the method, without `self`, with its types."""
+        method = getattr(Service, self.name)
+        hints = get_type_hints(method, include_extras=True)
+        parameters = inspect.signature(method).parameters.values()
+        return inspect.Signature(
+            [
+                each.replace(annotation=hints[each.name])
+                for each in parameters
+                if each.name != "self"
+            ],
+            return_annotation=hints["return"],
+        )
+
+    @property
+    def help(self) -> str:
+        """The method's own description."""
+        return inspect.getdoc(getattr(Service, self.name)) or ""
+
+    @property
+    def reports_progress(self) -> bool:
+        """Whether progress comes before the result."""
+        return "on_progress" in self.signature.parameters
+
+    @property
+    def streams(self) -> bool:
+        """Whether results come one after the other."""
+        return get_origin(self.signature.return_annotation) is AsyncGenerator
+
+    @cached_property
+    def parts(self) -> Mapping[str, list[inspect.Parameter]]:
+        """The parameters by where they go: ``path``, ``query``, ``body``."""
+        parts: dict[str, list[inspect.Parameter]] = {"path": [], "query": [], "body": []}
+        for each in self.signature.parameters.values():
+            if each.name in _LOCAL or each.name == self.upload:
+                continue
+            queried = self.method in ("GET", "DELETE") or self.upload
+            inside = f"{{{each.name}}}" in self.path
+            parts["path" if inside else "query" if queried else "body"].append(each)
+        return parts
+
+    @cached_property
+    def body(self) -> type[Body] | None:
+        """The form of its JSON body."""
+        fields: dict[str, Any] = {
+            each.name: (
+                list[Turn] if each.name == "history" else each.annotation,
+                ... if each.default is each.empty else each.default,
+            )
+            for each in self.parts["body"]
+        }
+        title = "".join(map(str.capitalize, self.name.split("_")))
+        return create_model(f"{title}Body", __base__=Body, **fields) if fields else None
+
+
+_ONE = "/collections/{collection}"
+
+OPERATIONS = (
+    Operation("collections", "GET", "/collections"),
+    Operation("documents", "GET", _ONE + "/documents"),
+    Operation("document", "GET", _ONE + "/documents/content"),
+    Operation("indexes", "GET", _ONE + "/indexes"),
+    Operation("context", "GET", _ONE + "/passages/{passage_id}"),
+    Operation("passages", "POST", _ONE + "/passages"),
+    Operation("search", "POST", _ONE + "/search"),
+    Operation("ask", "POST", _ONE + "/ask"),
+    Operation("drop_collection", "DELETE", "/collections/{name}", changes=True, done="deleted"),
+    Operation("delete_document", "DELETE", _ONE + "/documents", changes=True, done="deleted"),
+    Operation("ingest", "POST", _ONE + "/ingest", changes=True),
+    Operation("rebuild_collection", "POST", "/collections/{name}/rebuild", changes=True),
+    Operation("repair_collection", "POST", "/collections/{name}/repair", changes=True),
+    Operation("build_index", "POST", _ONE + "/indexes", changes=True),
+    Operation("use_index", "PUT", _ONE + "/active", changes=True, done="used"),
+    Operation("drop_index", "DELETE", _ONE + "/indexes", changes=True, done="deleted"),
+    Operation("backup", "POST", "/backup", changes=True, last=BackupReport),
+    Operation("restore", "POST", "/restore", changes=True, upload="backup"),
+)
