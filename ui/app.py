@@ -366,9 +366,9 @@ class Page:
         session.collection = collection
         return {self.status: ""} | await self._listing(collection, session)
 
-    async def _name(self, name: str, session: Session) -> Updates:
+    async def _name(self, name: str | None, session: Session) -> Updates:
         """A collection is named; it will exist once a document is in it."""
-        if not name.strip():
+        if not name or not name.strip():
             return {self.fresh_name: gr.update(visible=False), self.picker: session.collection}
         try:
             session.collection = checked_name(name.strip())

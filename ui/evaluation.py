@@ -154,7 +154,7 @@ class EvaluationPage:
                 "value": "",
             }
         return {
-            self.subject: gr.update(info=_ABOUT.get(subject, "")),
+            self.subject: gr.update(info=_ABOUT.get(str(subject), "")),
             self.collection: await self._collections(subject),
             self.dataset: gr.update(visible=named, **dataset),
             self.retrievers: gr.update(visible=searches),
