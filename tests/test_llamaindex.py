@@ -29,7 +29,7 @@ def test_the_programs_run(tmp_path, program, lines):
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=400,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -14,7 +14,7 @@ def test_on_a_full_disk_writes_are_refused_and_searches_go_on(tmp_path):
             cwd=REPOSITORY,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=400,
             check=False,
         )
     assert (done.returncode, done.stdout) == (0, "alive\n"), done.stderr

@@ -149,7 +149,7 @@ def test_it_serves_as_a_user_without_rights_from_read_only_files(image, tmp_path
             command, cwd=home, env=environment, stdout=said, stderr=said, **identity
         )
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 240
         while ready([f"http://127.0.0.1:{port}/readyz"]):
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()

@@ -29,7 +29,7 @@ def piped(command: str, storage: Path, data: bytes = b"") -> subprocess.Complete
         env=environment(storage),
         input=data,
         capture_output=True,
-        timeout=120,
+        timeout=400,
         check=False,
     )
     require_clean(done.returncode, done.stderr.decode())

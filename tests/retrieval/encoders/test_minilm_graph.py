@@ -69,7 +69,7 @@ def test_two_processes_may_build_at_once(tmp_path: Path) -> None:
         )
         for _ in range(2)
     ]
-    sizes = [process.communicate(timeout=120)[0] for process in both]
+    sizes = [process.communicate(timeout=400)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0]
     assert sizes[0] == sizes[1]
     assert [path.suffix for path in tmp_path.iterdir()] == [".onnx"]

@@ -68,7 +68,7 @@ def run_all(commands):
 
     running = [subprocess.Popen(command, cwd=REPOSITORY) for command in commands]
     try:
-        assert [one.wait(timeout=120) for one in running] == [0] * len(commands)
+        assert [one.wait(timeout=400) for one in running] == [0] * len(commands)
     finally:
         for one in running:
             one.kill()
