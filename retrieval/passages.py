@@ -106,6 +106,13 @@ def node(identifier: str, text: str, metadata: dict[str, object]) -> TextNode:
     )
 
 
+def passage_of(payload: Mapping[str, Any], source: str, version: str, fingerprint: str) -> TextNode:
+    """The passage of a payload, as one of another document of the same content."""
+    metadata = {key: payload.get(key) for key in METADATA_KEYS if key != "terms"}
+    identifier = node_id(version, int(payload["index"]), fingerprint)
+    return node(identifier, payload["text"], {**metadata, "source": source, "version": version})
+
+
 def is_passage(node: TextNode) -> bool:
     """Whether `passage` made it, or a store gave it; else its metadata is of others alone."""
     source = node.metadata.get("source")

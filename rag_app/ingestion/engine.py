@@ -111,7 +111,8 @@ class Ingestor:
     def _encode(self, batch: Batch) -> Batch:
         nodes = [item for item in batch.items if isinstance(item, TextNode)]
         batch.stored = self._store.stored_terms([node.node_id for node in nodes])
-        fresh = [node for node in nodes if node.node_id not in batch.stored]
+        unstored = (node for node in nodes if node.node_id not in batch.stored)
+        fresh = [node for node in unstored if node.embedding is None]
         if fresh:
             encoded = self._encoder.encode_passages([indexed_text(node) for node in fresh])
             batch.truncated = encoded.truncated

@@ -29,8 +29,9 @@ def identify(files: Sequence[Found], records: Iterable[DocumentRecord]) -> list[
     """The files under the names of the documents that they are.
 
     A file that came before from the same place keeps its document. One from elsewhere is the
-    document of its name where that has the same content, or none that is whole; or where it was
-    stored before places were. Otherwise it is a new document.
+    document of its name where that has no content that is whole, or was stored before places were;
+    or where it has the same content, and its own file is gone or either of them was uploaded.
+    Otherwise it is a new document.
     """
     known: dict[str, str] = {}
     taken: dict[str, DocumentRecord | None] = {}
@@ -41,9 +42,11 @@ def identify(files: Sequence[Found], records: Iterable[DocumentRecord]) -> list[
     found = []
     for file in files:
         source = known.get(file.origin) or _name(file, taken)
+        stored = taken.get(source)
         taken[source] = None
         known[file.origin] = source
-        found.append(replace(file, source=source))
+        kept = stored.origin if stored and file.origin.startswith(UPLOAD) else ""
+        found.append(replace(file, source=source, origin=kept or file.origin))
     return found
 
 
@@ -86,6 +89,9 @@ def _name(file: Found, taken: dict[str, DocumentRecord | None]) -> str:
 def _is_same(file: Found, record: DocumentRecord) -> bool:
     if not record.origin or not (record.live or record.pending):
         return True
+    uploaded = file.origin.startswith(UPLOAD) or record.origin.startswith(UPLOAD)
+    if not uploaded and not _is_gone(record.origin):
+        return False
     try:
         return sha256(file.path) in {record.live, record.pending}
     except OSError:

@@ -145,7 +145,7 @@ class RayIngestor(Ingestor):
 class _Triage(DocumentReader):
     """Says of every file what the local engine would, but leaves reading it to others."""
 
-    def _passages(self, document: Document, original: Path) -> Iterator[Item]:  # noqa: ARG002
+    def _content(self, document: Document, original: Path) -> Iterator[Item]:  # noqa: ARG002
         yield Finish(document)
 
 

@@ -6,6 +6,7 @@ import stat
 import time
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from llama_index.core.schema import TextNode
@@ -18,8 +19,9 @@ from data.limits import Limits
 from data.loaders import LOADERS, STREAMED, require_size
 from data.parsing import Parser
 from data.splitting import Passage, Splitter
-from retrieval.index.base import PassageStore
-from retrieval.passages import passage, version_id
+from retrieval.index.base import PassageStore, Where
+from retrieval.index.records import DocumentRecord
+from retrieval.passages import passage, passage_of, version_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,9 @@ class Originals:
 class DocumentReader:
     """Turns files into the stream of items that an ingestion writes.
 
+    A new document with the content of one that is stored, as a file that was renamed, gets copies
+    of its passages and their vectors; nothing of it is read or encoded again.
+
     Args:
         store: the collection, asked what it holds already.
         chunker: cuts documents.
@@ -137,9 +142,11 @@ class DocumentReader:
     ) -> None:
         self._store, self._chunker = store, chunker
         self._parser, self._originals = parser, originals
+        self._twins: dict[tuple[str | None, str], DocumentRecord] = {}
 
     def items(self, files: Iterable[Found]) -> Iterator[Item]:
         """Per file: Unchanged, or Failed, or Begin, its passages, and Finish or Failed."""
+        self._twins = {(one.live, one.suffix): one for one in self._store.records() if one.live}
         for found in files:
             yield from self._file(found)
 
@@ -160,9 +167,30 @@ class DocumentReader:
             if unchanged:
                 yield Unchanged(document)
             else:
-                yield from self._passages(document, original)
+                yield from self._content(document, original)
         except (OSError, DataError) as error:
             yield Failed(document, reason(error))
+
+    def _content(self, document: Document, original: Path) -> Iterator[Item]:
+        if copies := self._copies(document):
+            yield from copies
+            yield Finish(document)
+        else:
+            yield from self._passages(document, original)
+
+    def _copies(self, document: Document) -> list[TextNode]:
+        """The passages of a stored document with this content, under this document's name."""
+        twin = self._twins.get((document.hash, document.suffix))
+        if twin is None or document.suffix in _STREAMED:  # which may not fit into memory
+            return []
+        copies, fingerprint = [], self._store.spec.fingerprint
+        for stored in chain.from_iterable(self._store.dump(where=Where((twin.source,)))):
+            if stored.payload.get("version") == twin.version:
+                node = passage_of(stored.payload, document.source, document.version, fingerprint)
+                node.embedding = stored.dense.tolist()
+                copies.append(node)
+        whole = len(copies) == twin.passages  # else it is being replaced at this moment
+        return sorted(copies, key=lambda node: node.metadata["index"]) if whole else []
 
     def _passages(self, document: Document, original: Path) -> Iterator[Item]:
         part = None

@@ -131,8 +131,12 @@ class PassageStore(BasePydanticVectorStore):
         """
 
     @abstractmethod
-    def dump(self, batch: int = 256) -> Iterator[list[StoredPassage]]:
-        """Every live passage with its vectors, in batches and in no particular order."""
+    def dump(self, batch: int = 256, where: Where = EVERYWHERE) -> Iterator[list[StoredPassage]]:
+        """Every live passage with its vectors, in batches and in no particular order.
+
+        Raises:
+            ValueError: a filter of `where` is not offered.
+        """
 
     @abstractmethod
     def size(self) -> int:

@@ -160,10 +160,11 @@ class EdgeStore(PassageStore):
         for records in self._scroll(edge.Filter(must=wanted, must_not=unwanted), batch):
             yield [self._node(record) for record in records]
 
-    def dump(self, batch: int = 256) -> Iterator[list[StoredPassage]]:
+    def dump(self, batch: int = 256, where: Where = EVERYWHERE) -> Iterator[list[StoredPassage]]:
         """See `PassageStore.dump`."""
-        where = edge.Filter(must=[_is("kind", PASSAGE)], must_not=self._not_hidden())
-        for records in self._scroll(where, batch, vectors=True):
+        wanted = [_is("kind", PASSAGE), *_conditions(where)]
+        live = edge.Filter(must=wanted, must_not=self._not_hidden())
+        for records in self._scroll(live, batch, vectors=True):
             yield [self._whole(record) for record in records]
 
     def size(self) -> int:

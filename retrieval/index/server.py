@@ -192,10 +192,11 @@ class ServerStore(PassageStore):
         for records in self._scroll(models.Filter(must=wanted, must_not=unwanted), batch):
             yield [_node(record) for record in records]
 
-    def dump(self, batch: int = 256) -> Iterator[list[StoredPassage]]:
+    def dump(self, batch: int = 256, where: Where = EVERYWHERE) -> Iterator[list[StoredPassage]]:
         """See `PassageStore.dump`."""
-        where = models.Filter(must=[_is("kind", PASSAGE)], must_not=self._not_hidden())
-        for records in self._scroll(where, batch, vectors=True):
+        wanted = [_is("kind", PASSAGE), *_conditions(where)]
+        live = models.Filter(must=wanted, must_not=self._not_hidden())
+        for records in self._scroll(live, batch, vectors=True):
             yield [_stored(record) for record in records]
 
     def size(self) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from data.blocks import Loaded
 from data.discovery import Found
 from data.parsing import Parser
 from rag_app.errors import ApplicationError
@@ -15,7 +16,7 @@ from rag_app.ingestion import engine as ingest
 from rag_app.ingestion.engine import Ingestor
 from rag_app.ingestion.report import IngestReport, Progress
 from retrieval.encoders.errors import EncoderError
-from retrieval.index.base import PassageStore
+from retrieval.index.base import PassageStore, Where
 from retrieval.index.edge import EdgeStore
 from retrieval.passages import indexed_text
 from tests.encoders import HashingEncoder
@@ -113,6 +114,45 @@ def test_the_report_is_the_documents_of_the_command_line(store, folder, files):
         {"source": "d.pdf", "reason": told["failures"][0]["reason"]},
     ]
     assert "plain text" in told["failures"][0]["reason"]
+
+
+def test_a_renamed_file_is_neither_read_nor_encoded_again(store, folder, files, tmp_path):
+    ingest_folder(store, folder, files)
+    before = visible(store)
+    (folder / "b.txt").rename(folder / "renamed.txt")
+    ingestor = Ingestor(store, encoder := HashingEncoder(), chunker(), UnusedParser, files)
+    report = ingestor.run(found(folder))
+    assert (counts(report), encoder.encoded) == ((1, 0, 2, 0), [])
+    assert visible(store) == {**before, "renamed.txt": before["b.txt"]}
+    vectors = [
+        sorted((p.payload["index"], *p.dense) for batch in store.dump(where=where) for p in batch)
+        for where in (Where(("b.txt",)), Where(("renamed.txt",)))
+    ]
+    assert vectors[0] == vectors[1] != []
+
+
+def test_a_file_under_another_ending_is_read_anew(store, folder, files):
+    ingest_folder(store, folder, files)
+    (folder / "b.txt").rename(folder / "b.md")
+    ingest_folder(store, folder, files, encoder := HashingEncoder())
+    assert encoder.encoded
+
+
+def test_a_copy_of_a_document_that_changes_meanwhile_is_read_anew(store, folder, files):
+    ingest_folder(store, folder, files)
+    text = (folder / "a.txt").read_text()
+    write(folder, {"a.txt": prose("changed"), "z.txt": text})
+    report = ingest_folder(store, folder, files)
+    assert counts(report) == (1, 1, 2, 0)
+    assert " ".join(visible(store)["z.txt"]).startswith(text[:20])
+    assert settled(store)
+
+
+class UnusedParser(Parser):
+    """A parser for which nothing may be left to do."""
+
+    def parse(self, path: Path, name: str) -> Iterator[Loaded]:
+        raise AssertionError(f"{name} is read again from {path}")
 
 
 def test_running_again_changes_and_encodes_nothing(store, folder, files):

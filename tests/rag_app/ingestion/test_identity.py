@@ -46,6 +46,21 @@ def test_a_moved_file_with_the_same_content_is_the_same_document(tmp_path):
     assert known.source == "n.txt"
 
 
+def test_a_copy_in_another_folder_is_a_document_of_its_own(tmp_path):
+    first = write(tmp_path / "2024/terms.txt", "same")
+    second = write(tmp_path / "2025/terms.txt", "same")
+    (copy,) = identify([found(second, "terms.txt")], [stored("terms.txt", first, "same")])
+    assert copy.source == "2025/terms.txt"
+
+
+def test_an_upload_of_a_document_from_a_folder_leaves_it_in_its_folder(tmp_path):
+    first = write(tmp_path / "in/terms.txt", "same")
+    upload = write(tmp_path / "up/terms.txt", "same")
+    records = [stored("terms.txt", first, "same")]
+    (known,) = identify([found(upload, "terms.txt", f"{UPLOAD}1")], records)
+    assert (known.source, known.origin) == ("terms.txt", origin(first))
+
+
 def test_two_uploads_of_one_name_are_two_documents_unless_they_are_the_same(tmp_path):
     path = write(tmp_path / "notes.txt", "second")
     records = [stored("notes.txt", f"{UPLOAD}1", "first")]
