@@ -272,6 +272,7 @@ class LLMReader:
             thinking_tokens=thinking,
             coverage=citation_coverage(parser.text) if used and not parser.abstained else None,
             abstained=parser.abstained,
+            used=tuple(used),
         )
 
 

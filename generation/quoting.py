@@ -119,6 +119,7 @@ class QuotingReader:
             coverage=None if abstained else 1.0,
             abstained=abstained,
             answerability=probability,
+            used=tuple(range(1, len(used) + 1)),
         )
 
     def _choose(

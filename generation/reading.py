@@ -43,6 +43,7 @@ class Reading:
         coverage: Share of the answer's sentences that carry a citation, from 0 to 1; None where
             none is due (see ``citation_coverage``): no passages, or no answer in them.
         abstained: Whether the reader found no answer in what it was given and says so.
+        used: The places, from 1, of the passages looked at among those given.
         answerability: The probability that the passages hold an answer, from 0 to 1, as it is
             estimated without a language model; None where nobody estimated it.
     """
@@ -61,6 +62,7 @@ class Reading:
     coverage: float | None = None
     abstained: bool = False
     answerability: float | None = None
+    used: tuple[int, ...] = ()
 
 
 ReadingEvent = TextDelta | ThinkingDelta | Reading

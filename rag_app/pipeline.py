@@ -98,6 +98,8 @@ class Pipeline:
                 else:
                     trace = deepcopy(result.trace)  # the result has been given out
                     self._trace_reading(trace, event, start)
+                    trace.given = [found.node.node_id for found in given]
+                    trace.used = [trace.given[n - 1] for n in event.used]
                     trace_calls(trace, meter, self._parameters)
                     yield Answer(
                         text=event.text,
@@ -125,13 +127,14 @@ class Pipeline:
             with stage("rewrite"):
                 rewritten = await stages.rewriter.rewrite(condensed.question, self._feedback)
             queries, notes = rewritten.queries, dict(rewritten.notes)
-            told = {"queries": queries, **notes} if notes else {}
-            start = _lap(trace, "rewrite", stages.rewriter.name, start, **told)
+            rewrites = {"queries": queries, **notes} if notes else {}
+            start = _lap(trace, "rewrite", stages.rewriter.name, start, **rewrites)
             found = await find_all(stages.retriever, queries, stages.combine, stages.found)
             self._trace_retrieval(trace, found)
-            cut = {"cut": True} if found.query_cut else {}
+            told: dict[str, object] = {"cut": True} if found.query_cut else {}
+            told |= {"fallback": found.fallback} if found.fallback else {}
             start = _lap(
-                trace, "retrieve", stages.retriever_name, start, steps=found.milliseconds, **cut
+                trace, "retrieve", stages.retriever_name, start, steps=found.milliseconds, **told
             )
             with stage("rerank"):
                 reranked = await self._rerank(condensed.question, found.hits)
@@ -140,7 +143,12 @@ class Pipeline:
         nodes, rankings = reranked.nodes[: stages.kept], dict(found.rankings)
         if stages.reranker_name != "none":
             rankings["reranked"] = _scored(reranked.nodes)
-        return SearchResult(condensed.question, _hits(nodes, rankings), trace), nodes
+            trace.candidates["reranked"] = [
+                {"passage_id": passage, "score": score, "grade": reranked.grades.get(passage)}
+                for passage, score in rankings["reranked"][:CANDIDATES_TRACED]
+            ]
+        hits = _hits(nodes, rankings, reranked.grades)
+        return SearchResult(condensed.question, hits, trace), nodes
 
     async def _feedback(self, query: str) -> list[str]:
         """The best passages for a query, for rewriters that look at some."""
@@ -192,7 +200,11 @@ def _scored(nodes: Sequence[NodeWithScore]) -> list[Scored]:
     return [(found.node.node_id, found.score or 0.0) for found in nodes]
 
 
-def _hits(nodes: Sequence[NodeWithScore], rankings: Mapping[str, Sequence[Scored]]) -> list[Hit]:
+def _hits(
+    nodes: Sequence[NodeWithScore],
+    rankings: Mapping[str, Sequence[Scored]],
+    grades: Mapping[str, float],
+) -> list[Hit]:
     ranks: dict[str, dict[str, int]] = {found.node.node_id: {} for found in nodes}
     scores: dict[str, dict[str, float]] = {found.node.node_id: {} for found in nodes}
     for name, ranking in rankings.items():
@@ -200,4 +212,8 @@ def _hits(nodes: Sequence[NodeWithScore], rankings: Mapping[str, Sequence[Scored
             if passage in ranks:
                 ranks[passage][name] = rank
                 scores[passage][name] = score
-    return [Hit.of(found, ranks[found.node.node_id], scores[found.node.node_id]) for found in nodes]
+    return [
+        Hit.of(found, ranks[passage], scores[passage], grades.get(passage))
+        for found in nodes
+        for passage in [found.node.node_id]
+    ]

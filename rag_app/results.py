@@ -32,6 +32,7 @@ class Hit:
         record_id: a pre-cut passage's own id.
         boxes: where it stands, as page, left, top, right, bottom in points from the page's upper
             left corner; none where the format has no pages.
+        grade: the reranker's own, mostly from 0 to 1; None where it gave none.
     """
 
     passage_id: str
@@ -46,10 +47,15 @@ class Hit:
     headings: tuple[str, ...] = ()
     record_id: str | None = None
     boxes: tuple[tuple[float, ...], ...] = ()
+    grade: float | None = None
 
     @classmethod
     def of(
-        cls, found: NodeWithScore, ranks: Mapping[str, int], scores: Mapping[str, float]
+        cls,
+        found: NodeWithScore,
+        ranks: Mapping[str, int],
+        scores: Mapping[str, float],
+        grade: float | None = None,
     ) -> "Hit":
         """From a node of the store, or one from elsewhere, which may lack some of this."""
         metadata = found.node.metadata
@@ -67,6 +73,7 @@ class Hit:
             headings=tuple(metadata.get("headings") or ()),
             record_id=metadata.get("passage_id"),
             boxes=tuple(map(tuple, metadata.get("boxes") or ())),
+            grade=grade,
         )
 
 
@@ -87,10 +94,13 @@ class Trace:
             where there is one.
         tokens: tokens read or written, by who did.
         models: model names, by role.
-        candidates: per ranking, the best passage ids with score.
+        candidates: per ranking, the best passage ids with score, and with the grade where the
+            reranker gave one.
         flops: estimated floating-point operations of all models together.
         passages_given: passages offered to the reader.
         passages_used: those that fitted and were not a part of another.
+        given: the ids of the passages offered to the reader, in their order.
+        used: of these, the ids of those that it was shown.
         unknown_citations: citations of passages that do not exist, dropped from the answer.
     """
 
@@ -101,6 +111,8 @@ class Trace:
     flops: float = 0.0
     passages_given: int = 0
     passages_used: int = 0
+    given: list[str] = field(default_factory=list)
+    used: list[str] = field(default_factory=list)
     unknown_citations: int = 0
 
     def stage(self, name: str, kind: str, milliseconds: float, **details: Any) -> None:

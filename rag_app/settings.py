@@ -292,6 +292,12 @@ class Retrieval(_Replaceable):
         "hybrid", description="How passages are found; `none` is closed-book."
     )
     top_k: int = Field(10, ge=1, le=1000, description="Passages returned by a search.")
+    encoder_deadline: float = Field(
+        1.5,
+        gt=0,
+        description="hybrid: seconds that a served encoder has for the question; then BM25 answers"
+        " alone.",
+    )
     candidates: int = Field(
         100, ge=1, le=10_000, description="Candidates that each side gives to fusion."
     )
@@ -331,6 +337,15 @@ class Rewrite(_Section):
     rounds: int = Field(
         1, ge=1, le=2, description="2 rewrites again, with the passages first found at hand."
     )
+    temperature: float = Field(
+        0.8, ge=0, le=2, description="Of the sampling: 0.8 as published, 0 is greedy."
+    )
+    prompt: str = Field(
+        "",
+        description="llm: prompt with {question}, and {tokens} if it is to say the length, in place"
+        " of ours.",
+    )
+    parts: int = Field(4, ge=2, le=8, description="decompose: most sub-questions.")
     combine: Literal["rrf", "sum", "join"] = Field(
         "rrf",
         description="How the rankings of several queries are merged; `join` makes them one query.",

@@ -47,6 +47,12 @@ FUSIONS = registry(
 REWRITERS = registry(
     Row("none", "retrieval.rewriting:NoRewriter", "searches with the question"),
     Row("llm", "retrieval.rewriting:LLMRewriter", "searches with longer queries, too", _LLM),
+    Row(
+        "decompose",
+        "retrieval.decomposing:LLMDecomposer",
+        "searches the parts of a question, too",
+        _LLM,
+    ),
 )
 
 RERANKERS = registry(

@@ -71,7 +71,8 @@ async def find_all(
     tokens = sum(one.query_tokens for one in found)
     kept = {**found[0].rankings, "combined": ranking}
     cut = any(one.query_cut for one in found)
-    return Retrieval(hits, kept, dict(milliseconds), tokens, cut)
+    fallback = next((one.fallback for one in found if one.fallback), "")
+    return Retrieval(hits, kept, dict(milliseconds), tokens, cut, fallback)
 
 
 async def _search(retriever: PassageRetriever, queries: Sequence[str]) -> list[Retrieval]:

@@ -5,13 +5,14 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.schema import NodeWithScore, QueryBundle
 
 from data.text import well_formed
+from retrieval.encoders.errors import EncoderUnavailableError
 from retrieval.encoders.stock import as_encoder
 from retrieval.fusion import Fusion, Scored
 from retrieval.index.base import EVERYWHERE, PassageStore, Where
@@ -27,6 +28,7 @@ class Retrieval:
         milliseconds: per step (``encode``, ``dense``, ``bm25``, ``fuse``, ``fetch``).
         query_tokens: tokens the encoder read; 0 where there is none.
         query_cut: whether the query was too long for the encoder, which read its beginning alone.
+        fallback: why a part of the search was left out; empty where nothing was.
     """
 
     hits: list[NodeWithScore]
@@ -34,6 +36,7 @@ class Retrieval:
     milliseconds: Mapping[str, float]
     query_tokens: int = 0
     query_cut: bool = False
+    fallback: str = ""
 
 
 class PassageRetriever(BaseRetriever, ABC):
@@ -112,6 +115,8 @@ class BM25Retriever(PassageRetriever):
 class HybridRetriever(PassageRetriever):
     """Dense and BM25 candidates from the full collection, fused into one ranking.
 
+    Where the encoder's server does not answer, BM25 alone does, and the result says why.
+
     Args:
         store: the index, built with the same encoder.
         encoder: turns the query into a vector; any LlamaIndex embedding will do.
@@ -138,8 +143,12 @@ class HybridRetriever(PassageRetriever):
     def find(self, query: str) -> Retrieval:
         """See `PassageRetriever.find`."""
         clock = _Clock()
-        with clock("encode"):
-            encoded = self._encoder.encode_queries([query])
+        try:
+            with clock("encode"):
+                encoded = self._encoder.encode_queries([query])
+        except EncoderUnavailableError as error:
+            found = BM25Retriever(self._store, self._top_k, self._where).find(query)
+            return replace(found, fallback=f"BM25 alone searched: {_first_line(error)}")
         with clock("dense"):
             dense = self._store.dense(encoded.vectors[0], self._candidates, self._where)
         with clock("bm25"):
@@ -203,6 +212,10 @@ def _fetch(store: PassageStore, ranking: Sequence[Scored], clock: _Clock) -> lis
         scores = dict(ranking)
         nodes = store.fetch(list(scores))
         return [NodeWithScore(node=node, score=scores[node.node_id]) for node in nodes]
+
+
+def _first_line(error: EncoderUnavailableError) -> str:
+    return f"{error.message}: {error.cause}" if error.cause else error.message
 
 
 def _positive(name: str, value: int) -> int:

@@ -127,11 +127,12 @@ class LLMRewriter:
         feedback_passages: how many passages are shown then, each cut to 2,000 characters.
         deadline: most seconds for all of it, above 0.
         temperature: of the sampling, 0 or more; 0.8 as published.
+        prompt: with ``{question}`` and perhaps ``{tokens}``; ours where it is empty.
         cache_size: how many answers are kept; 0 keeps none.
 
     Raises:
-        ValueError: an argument is out of its range, or several rewrites are to be made at a
-            temperature of 0, which makes them all the same.
+        ValueError: an argument is out of its range, the prompt lacks the question, or several
+            rewrites are to be made at a temperature of 0, which makes them all the same.
     """
 
     name = "llm"
@@ -147,6 +148,7 @@ class LLMRewriter:
         feedback_passages: int = 5,
         deadline: float = 30.0,
         temperature: float = 0.8,
+        prompt: str = "",
         cache_size: int = 1024,
     ) -> None:
         if not FEWEST_TOKENS <= tokens <= MOST_TOKENS:
@@ -161,6 +163,9 @@ class LLMRewriter:
             raise ValueError(f"deadline is {deadline}; it must be above 0")
         if not temperature >= (0 if rewrites == 1 else 0.01):
             raise ValueError(f"temperature is {temperature}; it is too low for {rewrites} rewrites")
+        if prompt and "{question}" not in prompt:
+            raise ValueError("prompt lacks {question}")
+        self._prompt = prompt or _STEPS
         self._llm, self._tokens, self._rewrites = llm, tokens, rewrites
         self._keep_original, self._rounds = keep_original, rounds
         self._feedback_passages, self._deadline = feedback_passages, deadline
@@ -207,18 +212,34 @@ class LLMRewriter:
     async def _ask(self, run: "_Run", slot: int, question: str, passages: list[str]) -> None:
         """Make the rewrite of one slot; where that fails, what was there before stays."""
         arguments = {**self._arguments, "seed": slot}
-        key = _key(self._llm.metadata.model_name, question, passages, arguments)
+        key = _key(self._llm.metadata.model_name, self._prompt, question, passages, arguments)
         text = self._cache.get(key)
         if text is not None:
             run.cached += 1
         else:
             try:
-                text = await self._answer(_messages(question, passages, self._tokens), arguments)
+                text = await self._answer(self._messages(question, passages), arguments)
             except failures() as error:
                 run.fail(reason(error))
                 return
             self._cache.put(key, text)
         run.texts[slot] = text
+
+    def _messages(self, question: str, passages: Sequence[str]) -> list[ChatMessage]:
+        """The prompt: the passages if there are any, the question on one line, the steps."""
+        tokens = str(self._tokens)
+        asked = self._prompt.replace("{tokens}", tokens)  # the question may hold braces
+        asked = asked.replace("{question}", inert(question.replace("\n", " ")))
+        if passages:
+            tag = f"document-{secrets.token_hex(4)}"  # which no document can foresee, nor close
+            shown = "\n".join(
+                f"<{tag}>\n{inert(text[:_LONGEST_PASSAGE])}\n</{tag}>" for text in passages
+            )
+            asked = _FOUND.format(tag=tag, shown=shown) + asked
+        return [
+            ChatMessage(role=MessageRole.SYSTEM, content=_SYSTEM),
+            ChatMessage(role=MessageRole.USER, content=asked),
+        ]
 
     async def _answer(self, messages: Sequence[ChatMessage], arguments: Mapping[str, Any]) -> str:
         """What the model writes when it has thought. Raises what `failures` names."""
@@ -278,21 +299,6 @@ def _key(*content: object) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _messages(question: str, passages: Sequence[str], tokens: int) -> list[ChatMessage]:
-    """The prompt: the passages if there are any, the question on one line, the three steps."""
-    asked = _STEPS.format(question=_inert(question.replace("\n", " ")), tokens=tokens)
-    if passages:
-        tag = f"document-{secrets.token_hex(4)}"  # which no document can foresee, and so not close
-        shown = "\n".join(
-            f"<{tag}>\n{_inert(text[:_LONGEST_PASSAGE])}\n</{tag}>" for text in passages
-        )
-        asked = _FOUND.format(tag=tag, shown=shown) + asked
-    return [
-        ChatMessage(role=MessageRole.SYSTEM, content=_SYSTEM),
-        ChatMessage(role=MessageRole.USER, content=asked),
-    ]
-
-
-def _inert(text: str) -> str:
+def inert(text: str) -> str:
     """The text with a blank in everything that a chat template could take for its own."""
     return _CONTROL.sub(lambda found: f"{found[0]} ", text)

@@ -94,13 +94,15 @@ def _foot(one: Turn) -> str:
 
 
 def _notes(found: Trace) -> str:
-    """What happened to the question on its way: made to stand alone, or cut."""
+    """What happened to the question on its way: made to stand alone, cut, or searched by half."""
     notes = []
     for stage in found.stages:
         if stand_alone := stage.get("question"):
             notes.append(f"Searched for: {stand_alone}")
         if stage.get("cut"):
             notes.append("The question was too long for the encoder, and its end was not searched.")
+        if stage["stage"] == "retrieve" and (fallback := stage.get("fallback")):
+            notes.append(f"{fallback}.")
     return "".join(f'<p class="note">{escape(note)}</p>' for note in notes)
 
 

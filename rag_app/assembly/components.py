@@ -34,7 +34,7 @@ from rag_app.assembly.clients import Clients, llm, llm_of
 from rag_app.assembly.encoders import EncoderChoice, choose
 from rag_app.errors import SettingsError
 from rag_app.ingestion.engine import AwaitReaders, Ingestor
-from rag_app.settings import LLMSettings, OwnLLM, Settings, override
+from rag_app.settings import LLMSettings, OwnLLM, Retrieval, Settings, override
 from retrieval.analysis import Analyzer
 from retrieval.bm25 import BM25
 from retrieval.components import ENCODER_BACKENDS, FUSIONS, RERANKERS, RETRIEVERS, REWRITERS
@@ -243,7 +243,7 @@ def retriever(
     nodes = (node for batch in (store.passages() if store else ()) for node in batch)
     parts: Parts = {
         "store": lambda: store,
-        "encoder": model,
+        "encoder": partial(_patient_enough, chosen, model),
         "fusion": partial(fusion, settings),
         "top_k": partial(found, settings),
         "candidates": lambda: chosen.candidates,
@@ -255,6 +255,16 @@ def retriever(
         "similarity_top_k": partial(found, settings),
     }
     return build("retrieval", kind, parts, **chosen.options)
+
+
+def _patient_enough(chosen: Retrieval, model: Callable[[], Encoder]) -> Encoder:
+    """The encoder; of `hybrid`, which can do without, one that gives its server up soon."""
+    from retrieval.encoders.remote.served import ServedEncoder
+
+    made = model()
+    if chosen.retriever == "hybrid" and isinstance(made, ServedEncoder):
+        return made.hasty(chosen.encoder_deadline)
+    return made
 
 
 def rewriter(settings: Settings, clients: Clients) -> Rewriter:

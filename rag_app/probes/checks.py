@@ -73,7 +73,7 @@ def encoder_check(settings: Settings, seconds: float) -> Check:
 def model_checks(settings: Settings, seconds: float) -> Iterator[Check]:
     """The stages that ask language models, in their order; those that are off are left out."""
     for role, stage in (("condenser", settings.condense), ("rewriter", settings.rewrite)):
-        if stage.kind == "llm":  # what is automatic asks the reader's model, or none
+        if stage.kind in ("llm", "decompose"):  # what is automatic asks the reader's model, or none
             yield _asking(role, clients.llm_of(settings, stage.llm), seconds)
     if settings.rerank.kind != "none":
         work = partial(models.reranker, settings, seconds)
@@ -107,4 +107,6 @@ def _asking(role: str, chosen: LLMSettings, seconds: float) -> Check:
 
 
 async def _quotes(settings: Settings) -> str:
-    return f"quotes {settings.reader.sentences} sentences; no language model is connected"
+    model = settings.llm.model
+    who = f"{model} is not asked to read" if model else "no language model is connected"
+    return f"quotes {settings.reader.sentences} sentences; {who}"

@@ -19,10 +19,12 @@ class Reranked:
     Attributes:
         nodes: the passages that were given, each once, best first, with falling final scores.
         notes: for the trace: how many passages fared how, and the first error.
+        grades: what the reranker itself gave, by passage id; of those that it graded.
     """
 
     nodes: list[NodeWithScore]
     notes: Mapping[str, str | int | float] = field(default_factory=dict)
+    grades: Mapping[str, float] = field(default_factory=dict)
 
 
 class Reranker(BaseNodePostprocessor):

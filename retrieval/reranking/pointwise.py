@@ -130,7 +130,12 @@ class PointwiseReranker(Reranker):
         if run.error:
             _LOGGER.warning("reranking with %s: %s", self.name, run.error)
         ranked = [NodeWithScore(node=nodes[at].node, score=finals[at]) for at in order(finals)]
-        return Reranked(ranked, run.notes(shorter))
+        given = {
+            found.node.node_id: grade
+            for found, grade in zip(nodes, grades, strict=True)
+            if grade is not None
+        }
+        return Reranked(ranked, run.notes(shorter), given)
 
     def _cut(self, text: str) -> str:
         if self._grading.passage_tokens is None:

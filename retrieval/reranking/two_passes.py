@@ -53,7 +53,8 @@ class TwoPassReranker(Reranker):
         second = await self._second.rerank(query, chosen)
         others = _below(second.nodes, first.nodes[self._finalists :])
         counted = {**_added(first.notes, second.notes), "finalists": len(chosen)}
-        return Reranked([*second.nodes, *others], counted)
+        grades = {**first.grades, **second.grades}
+        return Reranked([*second.nodes, *others], counted, grades)
 
 
 def retro_star(

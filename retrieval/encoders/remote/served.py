@@ -83,6 +83,7 @@ class ServedEncoder(PromptedEncoder):
     _remake: Any = PrivateAttr()
     _starts: dict[str, int] = PrivateAttr(default_factory=dict)
     _warned: bool = PrivateAttr(default=False)
+    _hasty: dict[float, "ServedEncoder"] = PrivateAttr(default_factory=dict)
 
     def __init__(  # noqa: PLR0913 - every one is a setting
         self,
@@ -143,6 +144,12 @@ class ServedEncoder(PromptedEncoder):
         copy: ServedEncoder = self._remake(timeout=timeout, attempts=attempts)
         return copy
 
+    def hasty(self, timeout: float) -> "ServedEncoder":
+        """One that gives its server up after a single call; made once, and closed with this."""
+        if timeout not in self._hasty:
+            self._hasty[timeout] = self.patient(timeout, attempts=1)
+        return self._hasty[timeout]
+
     def count_tokens(self, text: str) -> int:
         """Tokens of `text` as a passage, special tokens included, before any truncation.
 
@@ -179,6 +186,8 @@ class ServedEncoder(PromptedEncoder):
     def close(self) -> None:
         """Close the connections; a later call opens new ones."""
         self._server.close()
+        for one in self._hasty.values():
+            one.close()
 
     def _encode(
         self,
