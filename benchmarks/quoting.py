@@ -6,7 +6,7 @@ Data: XQuAD's 1,190 English questions over 240 paragraphs, parted in two by para
 Cranfield (their questions with a relevant document among the first five found, parted in two by
 question); the 20 questions of the samples; 400 of OpenStax's questions. ``--fit`` fits on the
 first halves and the samples, and every figure is of the second halves. Everything is searched with
-the application's defaults. `generation.fitted_weights` tells how the shipped weights came about.
+the application's defaults. The shipped weights were made so.
 
 Quoting: conditional logit over the sentences of the passages found for a question, the right ones
 being those of its paragraph that hold the answer. Abstention: logistic regression; answerable are
