@@ -20,7 +20,7 @@ from rag_app.service import QueryOptions
 from retrieval.index.errors import DamagedIndex
 from tests.rag_app.support import prose, write
 
-COUNT = int(os.environ.get("RAG_APP_ADVERSITY_STORES", "6"))
+COUNT = int(os.environ.pop("RAG_APP_ADVERSITY_STORES", "6"))
 WORDS = QueryOptions(retriever="bm25", top_k=1000)
 
 Spoil = Callable[[Path, random.Random], None]

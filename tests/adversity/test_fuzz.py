@@ -19,7 +19,7 @@ from tests.adversity.pages import config, event, send
 from tests.rag_app.support import prose, write
 from tests.ui.running import RunningApp
 
-COUNT = int(os.environ.get("RAG_APP_ADVERSITY_REQUESTS", "300"))
+COUNT = int(os.environ.pop("RAG_APP_ADVERSITY_REQUESTS", "300"))
 NAMED = {507}
 """Statuses of 5xx that name what has failed upstream of us: a full disk."""
 SCALARS: tuple[Any, ...] = (
