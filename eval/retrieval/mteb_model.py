@@ -51,7 +51,7 @@ class MtebModel(ClosedOnExit):
         concurrency: searches under way at once.
 
     Raises:
-        EvalError: there is no such system.
+        UnknownSystem: there is no such system.
     """
 
     def __init__(

@@ -90,7 +90,7 @@ def test_a_person_uploads_asks_and_reads_the_evidence(
     ranks = page.text(".hit .ranks")
     assert all(name in ranks for name in ("dense", "BM25", "fused"))
     page.click("#turns .cite[data-n='2']")
-    page.until(lambda: "magnetic tape" in page.text("mark"))
+    page.until(lambda: "Word Processing Tools" in page.text("mark"))
     assert page.text(".passage h3") == "multi_page.pdf"
     assert "page" in page.text(".passage .where")
     marks = page.run("return [...document.querySelectorAll('.page mark')].map(m => m.textContent)")

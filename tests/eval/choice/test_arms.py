@@ -6,6 +6,7 @@ from eval.choice.arms import parse_all, resolve, retrieving
 from eval.errors import EvalError
 from rag_app.service import DEFAULT_OPTIONS
 from rag_app.settings import load_settings, override
+from rag_app.systems import UnknownSystem
 
 
 def test_arms_come_in_the_order_they_are_named():
@@ -57,5 +58,5 @@ def test_what_an_arm_leaves_open_is_said_for_applications_with_other_settings():
     ],
 )
 def test_what_is_no_arm_is_refused(text, reason):
-    with pytest.raises(EvalError, match=reason):
+    with pytest.raises((EvalError, UnknownSystem), match=reason):
         parse_all(text)

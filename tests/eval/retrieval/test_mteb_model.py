@@ -12,7 +12,7 @@ from eval.retrieval.mteb_model import MtebModel, _falling, _text
 from rag_app.application import Application
 from rag_app.assembly import application as assembly
 from rag_app.settings import Settings, override
-from rag_app.systems import parse
+from rag_app.systems import UnknownSystem, parse
 from tests.openai_server import Reply
 from tests.rag_app.building import install
 from tests.rag_app.support import twin
@@ -175,7 +175,7 @@ def test_results_are_kept_apart_by_what_they_depend_on(settings) -> None:
 
 
 def test_what_cannot_be_searched_is_refused(settings, opened) -> None:
-    with pytest.raises(EvalError, match="retriever 'nothing' is unknown"):
+    with pytest.raises(UnknownSystem, match="retriever 'nothing' is unknown"):
         MtebModel(settings, "nothing")
     with MtebModel(settings, "bm25", opened=opened) as model:
         with pytest.raises(EvalError, match="reranking task"):

@@ -107,7 +107,7 @@ async def test_only_the_damaged_index_of_several_is_built_anew(settings, monkeyp
     application, _ = assembly.open_application(settings)
     await application.ingest("c", [write(tmp_path / "in", {"a.txt": prose("a")})])
     await application.build_index("c", "far")
-    before, hurt = await texts(application), application._kit.spec.fingerprint
+    before, hurt = await texts(application), application._spec.fingerprint
     await application.close()
     damage(settings.storage.path, f"c/{hurt}")
     encoded = len(far.encoded)

@@ -68,7 +68,7 @@ async def test_drafts_of_a_killed_restore_go_and_a_whole_collection_without_a_na
     storage = await held(settings, folder, "c")
     places = assembly.collections(settings)
     kit_spec = assembly.open_application(settings)
-    spec = kit_spec[0]._kit.spec
+    spec = kit_spec[0]._spec
     await kit_spec[0].close()
     places.draft("new", spec, "0123abcd").close()
     places.draft("c", spec, "0123abcd").close()
