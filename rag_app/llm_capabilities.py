@@ -173,7 +173,7 @@ class ServerTransport(httpx.AsyncBaseTransport):
             raw = json.dumps(error.body).encode()
             told = _response(reply, raw, "application/json", status=_status(error.body))
             return _Answer(told, bool(_TELLING.search(str(error))))
-        except BaseException:
+        except BaseException:  # whatever it is, the connection is given back and the error goes on
             await reply.aclose()
             raise
 

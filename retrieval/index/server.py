@@ -1,4 +1,4 @@
-"""A Qdrant server, one collection of it a collection version, through LlamaIndex's own store."""
+"""A Qdrant server, one collection of it a version, in the form LlamaIndex's own store reads."""
 
 import json
 import threading
