@@ -9,6 +9,7 @@ import pytest
 from hypothesis import settings
 
 from tests.tiny_models import tiny_chat, tiny_llama
+from tests.ui.running import RunningApp
 from tests.vllm_server import Metrics, VllmServer, vllm_server
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -80,3 +81,11 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         reporter.write_line("")
         reporter.write_line("\n".join(["CI must not skip:", *missing]), red=True)
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
+    """The application as `rag-app serve` runs it, one for the tests of a file."""
+    app = RunningApp(tmp_path_factory.mktemp("storage"), ["serve", "--port", "0"])
+    yield app
+    app.stop()

@@ -49,13 +49,6 @@ BODIES: tuple[tuple[str, dict[str, Any]], ...] = (
 )
 
 
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
-    app = RunningApp(tmp_path_factory.mktemp("storage"), ["serve", "--port", "0"])
-    yield app
-    app.stop()
-
-
 @pytest.fixture
 def browser(running: RunningApp, tmp_path: Path) -> Iterator[httpx.Client]:
     with running.browser() as client:

@@ -16,13 +16,6 @@ from tests.ui.running import RunningApp
 SECRET = "the heron's nest is under the third sluice"
 
 
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
-    app = RunningApp(tmp_path_factory.mktemp("storage"), ["serve", "--port", "0"])
-    yield app
-    app.stop()
-
-
 @pytest.fixture
 def browser(running: RunningApp) -> Iterator[httpx.Client]:
     with running.browser() as client:

@@ -16,13 +16,6 @@ from tests.ui.running import READY, RunningApp, run
 NOTE = "The harbour light at Skerry Point flashes twice every twelve seconds."
 
 
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
-    app = RunningApp(tmp_path_factory.mktemp("storage"), ["serve", "--port", "0"])
-    yield app
-    app.stop()
-
-
 @pytest.fixture
 def client(running: RunningApp) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=running.address, trust_env=False, timeout=30) as client:
