@@ -24,7 +24,7 @@ WORDS = QueryOptions(retriever="bm25", top_k=1000)
 
 
 async def _main(disk: Path) -> None:
-    install({"near": twin("near"), "far": twin("far")})
+    install({"near": twin("near"), "far": twin("far")}, setattr)
     settings = load_settings(
         overrides={
             "storage": {"path": disk / "storage", "min_free_mb": 64},

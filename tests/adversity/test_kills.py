@@ -106,14 +106,15 @@ async def look(settings: Settings, encoder: str = "near") -> Texts | None:
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("kills")
-    install({"near": twin("near"), "far": twin("far")})
     texts = {f"{name}.txt": prose(name, 25) for name in "abd"}
     write(folder / "old", texts)
     write(folder / "new", {f"{name}.txt": prose(name, 25) for name in "efg"})
-    asyncio.run(do(settings_of(folder / "other"), WORKS["ingest"], folder))
-    asyncio.run(do(settings_of(folder / "other"), _back_up, folder))
-    (folder / "made.tar").rename(folder / "backup.tar")
-    asyncio.run(do(settings_of(folder / "base"), WORKS["update"], folder))
+    with pytest.MonkeyPatch.context() as patch:
+        install({"near": twin("near"), "far": twin("far")}, patch.setattr)
+        asyncio.run(do(settings_of(folder / "other"), WORKS["ingest"], folder))
+        asyncio.run(do(settings_of(folder / "other"), _back_up, folder))
+        (folder / "made.tar").rename(folder / "backup.tar")
+        asyncio.run(do(settings_of(folder / "base"), WORKS["update"], folder))
     write(folder / "old", {"a.txt": prose("a, changed", 30)})
     return folder
 

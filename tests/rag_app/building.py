@@ -23,9 +23,9 @@ from tests.rag_app.support import OVERLAP, TOKENS, twin
 
 
 def install(
-    encoders: Mapping[str, HashingEncoder], assign: Callable[[object, str, object], None] = setattr
+    encoders: Mapping[str, HashingEncoder], assign: Callable[[object, str, object], None]
 ) -> None:
-    """Let applications make these encoders and no others.
+    """Let applications make these encoders and no others; a test assigns by its monkeypatch.
 
     The first of them stands for the bundled one too, with which sentences are chosen for quoting.
     """
@@ -51,7 +51,7 @@ class Slow(HashingEncoder):
 async def _main(storage: Path, folder: Path | None) -> None:
     slow = Slow(name="tests/far")
     slow.row = twin("far").row
-    install({"near": twin("near"), "far": slow})
+    install({"near": twin("near"), "far": slow}, setattr)
     ingest.BATCH = 4
     settings = load_settings(
         overrides={
