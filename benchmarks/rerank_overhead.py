@@ -27,7 +27,7 @@ from llama_index.core.schema import NodeWithScore, TextNode
 
 from benchmarks.common import arguments, heading, percentile, table
 from eval.datasets.corpus import passages
-from rag_app.llm_client import MeteredLLM
+from rag_app.llm.client import MeteredLLM
 from retrieval.reranking.pointwise import Grading
 from retrieval.reranking.qwen import QwenReranker
 from tests.tiny_models import tiny_chat

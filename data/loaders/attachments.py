@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,9 +20,15 @@ _PICTURES = frozenset({".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff",
 
 
 class Attachments:
-    """Reads the attachments of one message and of those in it; they share one limit."""
+    """Reads the attachments of one message and of those in it; they share one limit.
 
-    def __init__(self) -> None:
+    Args:
+        read_message: reads a message that is attached: its bytes, its name, these attachments, and
+            how many messages deep it lies.
+    """
+
+    def __init__(self, read_message: "ReadMessage") -> None:
+        self._read_message = read_message
         self._files, self._bytes = 0, 0
 
     def blocks(self, name: str, raw: bytes, depth: int) -> Iterator[Loaded]:
@@ -36,26 +42,26 @@ class Attachments:
             )
             return
         try:
-            yield from _lowered(_load(name, raw, self, depth))
+            yield from _lowered(self._load(name, raw, depth))
         except UnreadableFile as error:
             yield LoadWarning(f"the attachment {name} is not read: {error.cause}")
 
+    def _load(self, name: str, raw: bytes, depth: int) -> Iterator[Loaded]:
+        from data.loaders import LOADERS, load, sniff
 
-def _load(name: str, raw: bytes, attachments: Attachments, depth: int) -> Iterator[Loaded]:
-    from data.loaders import LOADERS, load, sniff
+        suffix = Path(name).suffix.lower()
+        if suffix not in LOADERS:
+            what = "pictures are not read" if suffix in _PICTURES else "its type is not supported"
+            raise UnreadableFile(name, cause=what)
+        with _in_memory(raw) as path:
+            kind = sniff(path, name)
+            if kind == "email":
+                yield from self._read_message(raw, name, self, depth + 1)
+            else:
+                yield from (one for one in load(path, kind) if not isinstance(one, Scan))
 
-    suffix = Path(name).suffix.lower()
-    if suffix not in LOADERS:
-        what = "pictures are not read" if suffix in _PICTURES else "its type is not supported"
-        raise UnreadableFile(name, cause=what)
-    with _in_memory(raw) as path:
-        kind = sniff(path, name)
-        if kind == "email":
-            from data.loaders.email import message
 
-            yield from message(raw, name, attachments, depth + 1)
-        else:
-            yield from (one for one in load(path, kind) if not isinstance(one, Scan))
+ReadMessage = Callable[[bytes, str, Attachments, int], Iterator[Loaded]]
 
 
 @contextlib.contextmanager

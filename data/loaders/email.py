@@ -27,7 +27,7 @@ def load(path: Path) -> Iterator[Loaded]:
     and attachments of readable kinds are read below headings of their own. Raises UnreadableFile
     for a file without any header of a message.
     """
-    yield from message(path.read_bytes(), path.name, Attachments(), 0)
+    yield from message(path.read_bytes(), path.name, Attachments(message), 0)
 
 
 def message(raw: bytes, name: str, attachments: Attachments, depth: int) -> Iterator[Loaded]:

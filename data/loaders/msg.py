@@ -5,6 +5,7 @@ from pathlib import Path
 
 from data.blocks import Loaded
 from data.errors import UnreadableFile
+from data.loaders import email
 from data.loaders.attachments import Attachments
 from data.loaders.html import blocks, parse
 from data.loaders.making import heading, line, paragraph
@@ -34,7 +35,7 @@ def load(path: Path) -> Iterator[Loaded]:
         yield from blocks(parse(html.encode(), "utf-8"))
     else:
         yield from map(paragraph, (body or "").replace("\r\n", "\n").split("\n\n"))
-    attachments = Attachments()
+    attachments = Attachments(email.message)
     for attachment in message.attachments:
         if attachment.file_bytes is not None:
             yield from attachments.blocks(attachment.file_name or "", attachment.file_bytes, 0)

@@ -4,7 +4,7 @@ import httpx
 from llama_index.core.llms import LLM
 
 from rag_app.errors import SettingsError
-from rag_app.llm_capabilities import Capabilities
+from rag_app.llm.capabilities import Capabilities
 from rag_app.settings import LLMSettings, OwnLLM, Settings
 
 
@@ -39,7 +39,7 @@ def llm(
             cause="llm.model is empty",
             hint="Set RAG_APP_LLM__API_BASE and RAG_APP_LLM__MODEL, or choose reader `quote`",
         )
-    from rag_app.llm_client import MeteredLLM
+    from rag_app.llm.client import MeteredLLM
 
     return MeteredLLM(
         connections=connections,

@@ -26,7 +26,7 @@ def load(settings: Settings) -> None:
     needed = {
         "retrieval.index.server": settings.storage.engine == "server",
         "retrieval.encoders.remote.served": bool(encoder_check(settings, 1).address),
-        "rag_app.llm_client": asks_models,
+        "rag_app.llm.client": asks_models,
         "openai.resources": asks_models,  # which openai itself imports at the first call
         "httpcore": asks_models,  # and httpx this
     }

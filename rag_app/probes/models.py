@@ -11,7 +11,7 @@ from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 from generation.errors import GenerationError
 from rag_app.assembly import clients, components
 from rag_app.assembly.encoders import EncoderChoice, choose
-from rag_app.llm_capabilities import Capabilities
+from rag_app.llm.capabilities import Capabilities
 from rag_app.probes.base import BEYOND, Problem, shown, since
 from rag_app.settings import LLMSettings, Settings, override
 from retrieval.encoders.base import Encoder

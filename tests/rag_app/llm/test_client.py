@@ -11,9 +11,9 @@ from llama_index.core.base.llms.types import ChatMessage
 
 from generation.budget import TokenBudget
 from generation.llm_reader import LLMReader
-from rag_app import llm_client
 from rag_app.cost.metering import metered, stage
-from rag_app.llm_client import MeteredLLM
+from rag_app.llm import client as llm_client
+from rag_app.llm.client import MeteredLLM
 from tests.generation.support import passage, read_all
 from tests.openai_server import Reply
 

@@ -11,7 +11,7 @@ import pytest
 from llama_index.core.base.llms.types import ChatMessage
 
 from rag_app.cost.metering import metered
-from rag_app.llm_client import MeteredLLM
+from rag_app.llm.client import MeteredLLM
 from tests.vllm_server import VllmServer
 
 ASKED = [ChatMessage("Why is the sea salty?")]

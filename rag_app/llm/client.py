@@ -22,7 +22,7 @@ from pydantic import PrivateAttr, ValidationError
 
 from data.text import well_formed
 from rag_app.cost.metering import Call, here
-from rag_app.llm_capabilities import Capabilities, ServerTransport
+from rag_app.llm.capabilities import Capabilities, ServerTransport
 
 Response = TypeVar("Response", ChatResponse, CompletionResponse)
 _Ask = Callable[[], Awaitable[AsyncIterator[Response]]]
@@ -48,8 +48,8 @@ class MeteredLLM(OpenAILike):
     - closing or cancelling a stream closes its connection at once, so the server stops working;
     - what a call names wins over the settings, `max_tokens` too, and `use_chat_completions=False`
       sends the prompt as it is, without the model's chat template;
-    - what the server refuses is left out, once that is known (`rag_app.llm_capabilities`), and
-      replies of nearly the API's form are put right (`rag_app.llm_replies`);
+    - what the server refuses is left out, once that is known (`rag_app.llm.capabilities`), and
+      replies of nearly the API's form are put right (`rag_app.llm.replies`);
     - an answer that is not one of the OpenAI API, or does not end, is an `openai.APIError`, and
       halves of surrogate pairs in it, which nothing could write, become U+FFFD;
     - the arguments `guided_*`, which vLLM dropped and since ignores silently, are refused:

@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 
 import httpx
 
-from rag_app.llm_replies import LARGEST, ServerError, tidy_reply, tidy_stream
+from rag_app.llm.replies import LARGEST, ServerError, tidy_reply, tidy_stream
 
 Json = dict[str, Any]
 

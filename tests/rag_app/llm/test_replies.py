@@ -10,8 +10,8 @@ from llama_index.core.base.llms.types import ChatMessage
 
 from generation.budget import TokenBudget
 from generation.llm_reader import LLMReader
-from rag_app.llm_client import MeteredLLM
-from rag_app.llm_replies import tidy_reply, tidy_stream
+from rag_app.llm.client import MeteredLLM
+from rag_app.llm.replies import tidy_reply, tidy_stream
 from tests.generation.support import passage, read_all
 from tests.openai_server import Reply
 
