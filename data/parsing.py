@@ -8,7 +8,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
@@ -50,12 +50,15 @@ class Parser(ClosedOnExit):
             self._child.kill()
             self._child = None
 
-    def parse(self, path: Path, name: str = "") -> Iterator[Loaded]:
+    def parse(
+        self, path: Path, name: str = "", on_scan: Callable[[Scan], None] = lambda _: None
+    ) -> Iterator[Loaded]:
         """The blocks of the file at `path`, and warnings about it, as they come.
 
         `name` is the name that its owner gave it (default: that of `path`); its extension, with
-        the content, decides the loader, and messages carry it. The child is held back while the
-        caller works, and the time limit counts only the child's own time. Raises UnreadableFile
+        the content, decides the loader, and messages carry it. `on_scan` is told of every page that
+        will now be read as a picture. The child is held back while the caller works, and the time
+        limit counts only the child's own time. Raises UnreadableFile
         with the reason, possibly after some blocks; RuntimeError while another file is parsed.
         """
         if self._busy:
@@ -74,7 +77,9 @@ class Parser(ClosedOnExit):
                 for one in answer["loaded"]:
                     if not isinstance(one, Scan):
                         yield one
-                    elif (scans := scans + 1) <= self._limits.max_scans:
+                        continue
+                    on_scan(one)
+                    if (scans := scans + 1) <= self._limits.max_scans:
                         budget += self._limits.seconds_per_scan
             answered = not answer["leaving"]
             if "error" in answer:

@@ -27,8 +27,10 @@ _CAPTION: Final = re.compile(
     r"[ \t]*[A-Z]?\d+(?:[.\-–]\d+)*[a-z]?(?=[ \t]*[:.–—-]|[ \t]*$|[ \t]+[A-ZÀ-Ý])",
     re.IGNORECASE,
 )
+_BULLETS: Final = "-*+–—•‣⁃∙◦·●○■□▪▫►➢➤❖✓✔"
+_MARKS: Final = re.compile(rf"[ \t]*(?:[{_BULLETS}>][ \t]+)+")
 _ITEM: Final = re.compile(
-    r"[ \t]*(?:[-*•‣▪–+]|\(?\d{1,3}(?:\.\d{1,3})*[.)]|\(?[a-z][.)])[ \t]+(?=\S)"
+    rf"[ \t]*(?:[{_BULLETS}]|\(?\d{{1,3}}(?:\.\d{{1,3}})*[.)]|\(?[a-z][.)])[ \t]+(?=\S)"
 )
 _RULE: Final = re.compile(r"[ \t]*\|?(?:[ \t]*:?-+:?[ \t]*\|)+[ \t]*(?::?-+:?)?[ \t]*")
 _FENCE: Final = re.compile(r"[ \t]*(?:```|~~~)")
@@ -237,8 +239,8 @@ def plain(text: str) -> str:
 
 
 def _without_mark(line: str) -> str:
-    bullet = re.match(r"[ \t]*(?:[-*•‣▪–+]|>)[ \t]+", line)
-    return line[bullet.end() :] if bullet else line
+    marks = _MARKS.match(line)
+    return line[marks.end() :] if marks else line
 
 
 def header_rows(lines: Sequence[str]) -> int:

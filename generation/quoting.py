@@ -5,6 +5,7 @@ in a document, except a line that says that there is probably no answer.
 """
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -31,6 +32,8 @@ _SHARE_OF_BEST: Final = 0.005
 _REPEATS: Final = 0.9
 """Cosine or share of common terms from which a sentence says the same as one that is quoted."""
 _LONGEST_TERMS: Final = 8
+_NUMBER: Final = re.compile(r"^(\d{1,9})(?=[.)] )")
+"""What Markdown would take for the mark of a list: a number that a quotation begins with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +242,7 @@ def _best(text: str, one: Quotation) -> str:
     bold = f"**{best}**" if best else ""
     head = f"{before} {bold}".strip()
     if behind and "\n" in behind:
-        return f"{head}\n\n{behind} [{one.n}]"
+        return f"{head} [{one.n}]\n\n{behind} [{one.n}]"
     return f"{head} {behind}".rstrip() + f" [{one.n}]"
 
 
@@ -254,7 +257,8 @@ def _further(text: str, one: Quotation) -> str:
 
 
 def _prose(text: str) -> str:
-    return defuse_markers(plain(text)).replace("*", "\\*") if text.strip() else ""
+    words = defuse_markers(plain(text)).replace("*", "\\*") if text.strip() else ""
+    return _NUMBER.sub(r"\1\\", words)
 
 
 def _lines(text: str) -> str:

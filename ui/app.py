@@ -18,7 +18,6 @@ from starlette.routing import Mount
 from data.errors import RagAppError
 from rag_app.assembly.application import silence_telemetry
 from rag_app.errors import ApplicationError
-from rag_app.ingestion.report import IngestReport
 from rag_app.results import CollectionInfo, DocumentInfo
 from rag_app.service import QueryOptions, Service
 from rag_app.settings import (
@@ -35,9 +34,10 @@ from ui import rendering
 from ui.answering import answer
 from ui.evaluation_runs import EvaluationRuns
 from ui.first_start import EXAMPLES, SAMPLES, FirstStart
+from ui.ingestions import Ingestion, Ingestions
 from ui.page_guard import PageGuard, note_misfit
 from ui.session import Session, Turn
-from ui.uploads import Uploads, ingest
+from ui.uploads import Uploads
 
 silence_telemetry()
 import gradio as gr  # noqa: E402 - telemetry has to be off before this import
@@ -52,7 +52,7 @@ _AT_ONCE: Final[dict[str, Any]] = {**_QUIET, "queue": False}
 """Not over the page's one stream, which Gradio closes when an event ends; an event that begins at
 that very moment is lost with it, so that as few events as possible may use it."""
 _PAUSE: Final = 0.4
-"""Seconds between looks at the first start."""
+"""Seconds between looks at what is being ingested."""
 _ANOTHER: Final = "+"
 """Stands among the collections for one that is still to be named."""
 
@@ -124,6 +124,7 @@ class Page:
     ) -> None:
         self._service, self._settings, self._start = service, settings, start
         self._uploads, self._access = uploads, access
+        self._ingestions = Ingestions(service)
         with _Blocks(
             title="rag-app", analytics_enabled=False, fill_width=True, fill_height=True
         ) as self.blocks:
@@ -157,6 +158,7 @@ class Page:
                 )
                 self.sent = gr.JSON(visible=False)
                 self.status = gr.HTML(elem_id="status")
+                self.cancel = gr.Button("Cancel", size="sm", visible=False, elem_id="cancel")
                 self.documents = gr.HTML(js_on_load=_shipped("acts.js"), elem_id="documents")
             with gr.Tab("Settings"):
                 self._choices()
@@ -235,7 +237,7 @@ class Page:
         shown = [self.turns, self.live, self.box, self.passage, self.hits, self.trace, self.tabs]
         listed = [
             self.picker, self.fresh_name, self.documents, self.sources, self.turns, self.status,
-            self.files, self.watch,
+            self.files, self.watch, self.cancel,
         ]  # fmt: skip
         session = [self.session]
         self.blocks.load(self._open, session, listed, **_AT_ONCE)
@@ -248,7 +250,8 @@ class Page:
         self.picker.input(self._pick, [self.picker, *session], listed, **_AT_ONCE)
         self.fresh_name.submit(self._name, [self.fresh_name, *session], listed, **_AT_ONCE)
         added = [self.files, self.sent, *session]
-        self.files.upload(self._add, added, listed, js=_SENT, **_STREAMED)
+        self.files.upload(self._add, added, listed, js=_SENT, **_AT_ONCE)
+        self.cancel.click(self._cancel, session, listed, **_AT_ONCE)
         self.documents.select(self._delete, session, listed, **_AT_ONCE)
         self.fresh.click(self._clear, session, shown, **_AT_ONCE)
         saved = self.export.click(self._export, session, [self.exported], **_AT_ONCE)
@@ -337,19 +340,38 @@ class Page:
 
     # --- collections and documents -----------------------------------------------------------
 
-    async def _open(self, session: Session) -> Updates:
-        """A page is opened: show what there is, and watch a first start that goes on."""
+    async def _open(self, session: Session, request: gr.Request) -> Updates:
+        """A page is opened: show what there is, and watch what goes on."""
         session.collection = await self._first_choice()
+        going_on = self._ingestions.of(self._access.visitor(_connection(request)))
+        if going_on:
+            session.collection = going_on[-1].collection
         updates = await self._listing(session.collection, session)
-        return updates | {self.watch: gr.update(active=not self._start.done())}
+        watched = bool(going_on) or not self._start.done()
+        return updates | {self.watch: gr.update(active=watched)}
 
-    async def _watch(self, session: Session) -> Updates:
-        """Show the first start as it goes on, and what it came to."""
-        if not self._start.done():
-            news = [rendering.progress(one) for one in tuple(self._start.news)]
-            return {self.status: news[-1] if news else gr.skip()}
+    async def _watch(self, session: Session, request: gr.Request) -> Updates:
+        """Show the first start and this visitor's uploads as they go on, and what they came to."""
+        own = self._ingestions.of(self._access.visitor(_connection(request)))
+        running = any(one.running for one in own)
+        if running or not self._start.done():
+            shown = [_state(one) for one in own]
+            if not own:
+                shown = [rendering.progress(one) for one in tuple(self._start.news)]
+            status = "".join(shown) or gr.skip()
+            return {self.status: status, self.cancel: gr.update(visible=running)}
         updates = await self._listing(session.collection, session)
-        return updates | {self.status: _outcome(self._start), self.watch: gr.update(active=False)}
+        for one in own:
+            one.shown = True
+        return updates | {
+            self.status: "".join(map(_state, own)) or _outcome(self._start),
+            self.cancel: gr.update(visible=False),
+            self.watch: gr.update(active=False),
+        }
+
+    async def _cancel(self, _: Session, request: gr.Request) -> Updates:
+        self._ingestions.stop(self._access.visitor(_connection(request)))
+        return {self.cancel: gr.update(visible=False)}
 
     async def _first_choice(self) -> str:
         names = {found.name for found in await self._service.collections()}
@@ -411,26 +433,22 @@ class Page:
             return []
         return await self._service.documents(collection)
 
-    async def _add(
-        self, _: Any, sent: Any, session: Session, request: gr.Request
-    ) -> AsyncGenerator[Updates, None]:
+    async def _add(self, _: Any, sent: Any, session: Session, request: gr.Request) -> Updates:
         """Files have been uploaded; `sent` is the id and the name of each."""
-        status, collection = "", session.collection
-        yield {self.files: None, self.status: rendering.hint("Reading…")}
         try:
             self.require_right(request)
             ids, names = _ids_and_names(sent)
             visitor = self._access.visitor(_connection(request))
             folder, files = await asyncio.to_thread(self._uploads.take, visitor, ids, names)
-            async with aclosing(ingest(self._service, collection, folder, files)) as work:
-                async for news in work:
-                    if isinstance(news, IngestReport):
-                        status = rendering.report(news)
-                    else:
-                        yield {self.status: rendering.progress(news)}
         except RagAppError as error:
-            status = rendering.problem(error)
-        yield await self._listing(session.collection, session) | {self.status: status}
+            return {self.files: None, self.status: rendering.problem(error)}
+        self._ingestions.start(visitor, session.collection, folder, files)
+        return {
+            self.files: None,
+            self.status: rendering.hint("Reading…"),
+            self.cancel: gr.update(visible=True),
+            self.watch: gr.update(active=True),
+        }
 
     async def _delete(self, event: gr.EventData, session: Session, request: gr.Request) -> Updates:
         try:
@@ -488,6 +506,15 @@ def _ids_and_names(sent: Any) -> tuple[list[str], list[str]]:
 
 def _welcome(collection: str, filled: bool) -> str:
     return rendering.welcome(EXAMPLES if collection == SAMPLES and filled else (), not filled)
+
+
+def _state(one: Ingestion) -> str:
+    """How far an upload is, or what it came to."""
+    if one.report:
+        return rendering.report(one.report)
+    if one.error:
+        return rendering.problem(one.error)
+    return rendering.progress(one.news) if one.news else rendering.hint("Reading…")
 
 
 def _outcome(start: FirstStart) -> str:

@@ -21,7 +21,7 @@ def log_in_routes(access: Access) -> APIRouter:
     @router.get(LOG_IN)
     async def show(request: Request, key: str = "") -> Response:
         if access.knows_key(key):
-            return _known(access)
+            return _known(access, request)
         if key:
             return _form("This address is an old one: use the one printed last.", 401)
         if not access.password or access.visitor(request):
@@ -40,7 +40,7 @@ def log_in_routes(access: Access) -> APIRouter:
                 str(form.get(name, ""))[:_LONGEST] for name in ("username", "password")
             )
         if access.log_in(request, user, password):
-            return _known(access)
+            return _known(access, request)
         return _form("User or password is not right.", 401)
 
     @router.post("/logout")
@@ -52,12 +52,11 @@ def log_in_routes(access: Access) -> APIRouter:
     return router
 
 
-def _known(access: Access) -> Response:
+def _known(access: Access, request: Request) -> Response:
     answer = RedirectResponse("/", 303)
     seconds = COOKIE_DAYS * 86_400
-    answer.set_cookie(
-        access.cookie, access.new_visitor(), max_age=seconds, httponly=True, samesite="lax"
-    )
+    value = access.new_visitor(access.visitor(request))
+    answer.set_cookie(access.cookie, value, max_age=seconds, httponly=True, samesite="lax")
     return answer
 
 

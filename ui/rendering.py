@@ -24,6 +24,7 @@ from ui.session import Session, Turn
 _CITATION = re.compile(r"\[(\d{1,3})\]")
 _PARAGRAPH = re.compile(r"<(p|li|td|th)>")
 _SNIPPET = 320
+_MOST_WARNINGS = 100
 _RANKINGS = (("dense", "dense"), ("bm25", "BM25"), ("rank_bm25", "rank_bm25"), ("fused", "fused"),
              ("reranked", "reranked"))  # fmt: skip
 _STAGES = {
@@ -364,7 +365,25 @@ def report(done: IngestReport) -> str:
     failed = f'<ul class="failures" role="alert">{failures}</ul>' if failures else ""
     return (
         f'<div class="report" role="status"><p>{said} · {done.passages} passages in '
-        f"{done.seconds:.1f} s</p>{failed}</div>"
+        f"{done.seconds:.1f} s</p>{failed}{_warnings(done)}</div>"
+    )
+
+
+def _warnings(done: IngestReport) -> str:
+    """What was not read, or guessed, of the documents that were ingested."""
+    if not done.warnings:
+        return ""
+    lines = "".join(
+        f"<li><b>{escape(one.source)}{f', page {one.page}' if one.page else ''}</b> "
+        f"{escape(one.reason)}</li>"
+        for one in done.warnings[:_MOST_WARNINGS]
+    )
+    more = len(done.warnings) - _MOST_WARNINGS
+    rest = f"<li>and {more} more: <code>rag-app ingest</code> lists all</li>" if more > 0 else ""
+    count = len(done.warnings)
+    return (
+        f'<details class="warnings" open><summary>{count} warning{"s" * (count > 1)}</summary>'
+        f"<ul>{lines}{rest}</ul></details>"
     )
 
 

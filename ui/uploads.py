@@ -9,8 +9,7 @@ import re
 import secrets
 import shutil
 import time
-from collections import deque
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -21,8 +20,6 @@ from starlette.requests import ClientDisconnect
 
 from data.limits import MIB
 from rag_app.errors import ApplicationError
-from rag_app.ingestion.report import IngestReport, Progress
-from rag_app.service import Service
 from rag_app.web.access import Access
 from rag_app.web.gate import UNKNOWN, UPLOAD
 
@@ -33,7 +30,6 @@ _KEPT: Final = 3600.0
 """Seconds that an upload waits for the event that names it."""
 _READ: Final = 24
 """Times as long an upload may take to be read."""
-_TELL: Final = 0.2
 _NOT_IN_NAMES: Final = re.compile(r"[\x00-\x1f\x7f]")
 _ID: Final = re.compile(r"[0-9a-f]{32}")
 
@@ -198,22 +194,3 @@ def safe_name(name: str) -> str:
         stem, suffix = (stem[:-1], suffix) if stem else ("", suffix[:-1])
     kept = f"{stem}{suffix}"
     return "document" if kept in {"", ".", ".."} else kept
-
-
-async def ingest(
-    service: Service, collection: str, folder: Path, files: Sequence[Path]
-) -> AsyncGenerator[Progress | IngestReport, None]:
-    """Ingest uploads and delete their folder: yields where it stands, then the report.
-
-    Goes on, and tidies up, when the generator is dropped, as a tab is closed.
-
-    Raises: as `Service.ingest`.
-    """
-    latest: deque[Progress] = deque(maxlen=1)
-    work = asyncio.create_task(service.ingest(collection, files, latest.append))
-    work.add_done_callback(lambda _: shutil.rmtree(folder, ignore_errors=True))
-    while not work.done():
-        await asyncio.wait({work}, timeout=_TELL)
-        if latest:
-            yield latest.pop()
-    yield work.result()

@@ -30,6 +30,8 @@ BATCH = 256
 """Passages encoded at once: enough that the workers' last idle moment hardly counts."""
 _TURN = 0.0005
 """Seconds that a thread keeps the interpreter while documents are ingested."""
+_SILENCE = 0.5
+"""Seconds without a batch after which the caller hears what is being read."""
 AHEAD = 2
 """Batches in the encoder at once: the next one fills the workers that the last leaves idle."""
 
@@ -77,34 +79,46 @@ class Ingestor:
     def _batches(self, files: Sequence[Found]) -> Generator[Batch, None, None]:
         """Batches with vectors, in order, while later ones are being read and encoded."""
         ready: _Ready = queue.Queue(AHEAD)
-        stop = threading.Event()
+        reading = _Reading()
         with ThreadPoolExecutor(AHEAD, thread_name_prefix="encode") as pool:
-            reader = threading.Thread(target=self._read, args=(files, pool, ready, stop))
+            reader = threading.Thread(target=self._read, args=(files, pool, ready, reading))
             reader.start()
             try:
-                while (item := ready.get()) is not None:
+                while True:
+                    try:
+                        item = ready.get(timeout=_SILENCE)
+                    except queue.Empty:  # a long file: whoever watches may want to end it
+                        yield Batch([], reading=reading.at)
+                        continue
+                    if item is None:
+                        return
                     if isinstance(item, BaseException):
                         raise item
                     yield item.result()
             finally:
-                stop.set()
+                reading.stop.set()
                 while reader.is_alive():
                     _drain(ready)
                     reader.join(0.05)
                 pool.shutdown(cancel_futures=True)
 
     def _read(
-        self, files: Sequence[Found], pool: ThreadPoolExecutor, ready: _Ready, stop: threading.Event
+        self, files: Sequence[Found], pool: ThreadPoolExecutor, ready: _Ready, reading: "_Reading"
     ) -> None:
+        stopped = reading.stop.is_set
         try:
             with self._parser() as parser:
-                documents = DocumentReader(self._store, self._chunker, parser, self._originals)
-                items = takewhile(lambda _: not stop.is_set(), documents.items(files))
+                documents = DocumentReader(
+                    self._store, self._chunker, parser, self._originals, reading.step
+                )
+                items = takewhile(lambda _: not stopped(), documents.items(files))
                 for batch in _in_batches(items):
-                    if stop.is_set():
+                    if stopped():
                         return
                     ready.put(pool.submit(self._encode, batch))
             ready.put(None)
+        except _Stopped:
+            return
         except BaseException as error:  # noqa: BLE001 - raised again by the thread that waits
             ready.put(error)
 
@@ -119,6 +133,23 @@ class Ingestor:
             for node, vector in zip(fresh, encoded.vectors, strict=True):
                 node.embedding = vector.tolist()
         return batch
+
+
+class _Stopped(Exception):
+    """Nobody waits for what is being read."""
+
+
+class _Reading:
+    """Where the thread is that reads, and whether it should stop."""
+
+    def __init__(self) -> None:
+        self.at = ""
+        self.stop = threading.Event()
+
+    def step(self, at: str) -> None:
+        if self.stop.is_set():
+            raise _Stopped
+        self.at = at
 
 
 @contextmanager

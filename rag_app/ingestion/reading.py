@@ -4,14 +4,14 @@ import hashlib
 import shutil
 import stat
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
 from llama_index.core.schema import TextNode
 
-from data.blocks import Block, Loaded, LoadWarning
+from data.blocks import Block, Loaded, LoadWarning, Scan
 from data.discovery import Found
 from data.errors import DataError, UnreadableFile
 from data.files import replacing
@@ -135,13 +135,20 @@ class DocumentReader:
         chunker: cuts documents.
         parser: reads files in its own killable process; must be open.
         originals: keeps the files themselves.
+        on_step: told what of a document is being read, such as "a.pdf, page 2"; what it raises ends
+            the reading.
     """
 
     def __init__(
-        self, store: PassageStore, chunker: Splitter, parser: Parser, originals: Originals
+        self,
+        store: PassageStore,
+        chunker: Splitter,
+        parser: Parser,
+        originals: Originals,
+        on_step: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._store, self._chunker = store, chunker
-        self._parser, self._originals = parser, originals
+        self._parser, self._originals, self._on_step = parser, originals, on_step
         self._twins: dict[tuple[str | None, str], DocumentRecord] = {}
 
     def items(self, files: Iterable[Found]) -> Iterator[Item]:
@@ -195,7 +202,7 @@ class DocumentReader:
     def _passages(self, document: Document, original: Path) -> Iterator[Item]:
         part = None
         warnings: list[LoadWarning] = []
-        loaded: Iterable[Loaded] = self._parser.parse(original, document.source)
+        loaded: Iterable[Loaded] = self._loaded(document, original)
         if document.suffix not in _STREAMED:
             loaded = list(loaded)  # a file that is refused on its last page costs no encoding
         parts = self._chunker.split(_without_warnings(loaded, warnings))
@@ -215,6 +222,14 @@ class DocumentReader:
                 repeated=part.repeated,
             )
         yield Finish(document, tuple(warnings)) if part else Failed(document, "holds no text")
+
+    def _loaded(self, document: Document, original: Path) -> Iterator[Loaded]:
+        def tell(scan: Scan) -> None:
+            self._on_step(f"{document.source}, page {scan.page} of {scan.pages}, a picture")
+
+        for one in self._parser.parse(original, document.source, tell):
+            self._on_step(f"{document.source}, page {one.page}" if one.page else document.source)
+            yield one
 
 
 def bounded(parts: Iterable[Passage], document: Document, limits: Limits) -> Iterator[Passage]:

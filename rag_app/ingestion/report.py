@@ -100,7 +100,7 @@ class Progress:
         passages: stored so far.
         done: share of all bytes that is finished, from 0 to 1.
         seconds: since the start.
-        source: the document at hand.
+        source: the document at hand, with the page that is being read where it takes long.
     """
 
     documents: int
@@ -131,6 +131,7 @@ class Batch:
     Attributes:
         items: what `DocumentReader` gave; a batch may begin and end amid a document. Without any,
             it only lets the caller know that the run goes on.
+        reading: what of a document is being read at the moment.
         stored: ids of passages that need no vector, since they are stored, with their BM25 length.
         truncated: passages that were longer than the encoder reads.
     """
@@ -138,6 +139,7 @@ class Batch:
     items: list[Item]
     stored: dict[str, int] = field(default_factory=dict)
     truncated: int = 0
+    reading: str = ""
 
 
 class BatchWriter:
@@ -197,7 +199,7 @@ class BatchWriter:
         self._passages(passages, batch.stored)
         self._report.truncated += batch.truncated
         if not batch.items:
-            self._tell("")
+            self._tell(batch.reading)
 
     def _passages(self, nodes: list[TextNode], stored: dict[str, int]) -> None:
         if nodes:

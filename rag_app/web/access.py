@@ -76,9 +76,12 @@ class Access:
             return ""
         return name if time.time() - int(issued) < COOKIE_DAYS * 86_400 else ""
 
-    def new_visitor(self) -> str:
-        """The cookie's value for a browser that has shown the key or the password."""
-        name, issued = secrets.token_hex(16), str(int(time.time()))
+    def new_visitor(self, name: str = "") -> str:
+        """The cookie's value for a browser that has shown the key or the password.
+
+        `name` is that of a browser which was known before, and whose uploads stay its own.
+        """
+        name, issued = name or secrets.token_hex(16), str(int(time.time()))
         return f"{name}.{issued}.{self._signature(name, issued)}"
 
     def knows_key(self, key: str) -> bool:

@@ -82,6 +82,27 @@ async def test_a_lead_in_brings_its_list():
     assert "# Start" not in reading.text
 
 
+@pytest.mark.parametrize("mark", ["-", "*", "+", "•", "◦", "●", "■", "➢", "- •"])
+async def test_list_items_show_no_mark_of_their_own(mark: str):
+    items = (
+        "Close the lid and lock it.",
+        "Fill the tank up to the mark.",
+        "Call the control room.",
+    )
+    text = "Before the mixer is started:\n\n" + "\n".join(f"{mark} {item}" for item in items)
+    reading = await ask("How is the lid closed before the mixer is started?", text)
+    shown = reading.text.replace("**", "")
+    assert "Close the lid and lock it. [1]\n\n- Fill the tank up to the mark." in shown
+    assert not re.search(r"[-*+•◦●■➢] +[-*+•◦●■➢] ", " ".join(reading.text.split()))
+
+
+async def test_a_number_of_a_list_begins_no_list_of_ours():
+    text = "Before the start:\n\n1. Close the lid of the mixer.\n\n2. Fill the tank of the mixer."
+    reading = await ask("How is the tank of the mixer filled?", text)
+    assert not re.search(r"^(- )?\d+[.)] ", reading.text, re.MULTILINE)
+    assert "2\\. Fill the tank" in reading.text
+
+
 async def test_rows_are_shown_under_their_header():
     text = "| Pump | Flow | Note |\n|---|---|---|\n| P-1 | 25 L/s | |\n| P-2 | 11 L/s | |"
     reading = await ask("What is the flow of pump P-2?", text, sentences=1)

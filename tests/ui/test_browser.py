@@ -125,6 +125,42 @@ def test_a_file_that_cannot_be_read_is_named_with_its_reason(
     page.until(lambda: len(page.all("#documents li.ready")) == 1)
 
 
+def test_what_was_guessed_or_left_out_is_a_warning(
+    browse: Callable[..., Browser], tmp_path: Path
+) -> None:
+    page = browse()
+    page.new_collection("warnings")
+    note = tmp_path / "notiz.txt"
+    note.write_bytes(
+        "Die Fähre fährt früh über den Süßsee. Größe und Maß: später.".encode("cp1252")
+    )
+    page.upload([note])
+    page.until(lambda: page.all("#status .warnings li"), "no warning was shown")
+    assert "notiz.txt" in page.text("#status .warnings")
+    assert "encoding was guessed" in page.text("#status .warnings")
+    page.screenshot("warnings")
+
+
+def test_an_ingestion_survives_a_reload_and_can_be_cancelled(
+    browse: Callable[..., Browser], app: RunningApp, tmp_path: Path
+) -> None:
+    page = browse()
+    page.new_collection("long")
+    for number in range(12):
+        text = "".join(f"Line {number} {at} of the log of the lock.\n\n" for at in range(12_000))
+        (tmp_path / f"log-{number}.md").write_text(text)
+    page.upload(sorted(tmp_path.glob("log-*.md")))
+    page.until(lambda: "of 12 documents" in page.text("#status"), "no progress was shown", 60)
+    page.open(app.page)  # as a person does who has closed the tab
+    page.until(lambda: "of 12 documents" in page.text("#status"), "the progress was lost")
+    page.until(lambda: page.one("#cancel").is_displayed())
+    page.screenshot("ingesting")
+    page.click("#cancel")
+    page.until(lambda: "stopped after" in page.text("#status"), "it was not cancelled", 60)
+    page.screenshot("cancelled")
+    page.until(lambda: not page.all("#cancel") or not page.one("#cancel").is_displayed())
+
+
 def test_two_people_do_not_see_each_other(
     browse: Callable[..., Browser], model: OpenAIServer
 ) -> None:

@@ -7,11 +7,8 @@ from hypothesis import strategies as st
 from starlette.requests import Request
 from starlette.types import Message
 
-from rag_app.assembly.application import open_application
 from rag_app.errors import ApplicationError
-from rag_app.ingestion.report import IngestReport
-from rag_app.settings import load_settings
-from ui.uploads import Uploads, ingest, safe_name
+from ui.uploads import Uploads, safe_name
 
 
 @given(st.text() | st.sampled_from(["../../etc/passwd", "..", "a/..", "C:\\x\\y.pdf", "\x00", "."]))
@@ -127,25 +124,3 @@ async def test_what_no_event_names_is_swept(uploads: Uploads, tmp_path: Path) ->
     with pytest.raises(ApplicationError):
         uploads.take(VISITOR, [old], [])
     assert uploads.take(VISITOR, [new], [])
-
-
-async def test_uploads_are_ingested_and_deleted(tmp_path: Path) -> None:
-    settings = load_settings(overrides={"storage": {"path": tmp_path / "storage"}})
-    application, _ = open_application(settings)
-    uploads = Uploads(tmp_path / "uploads", 1000)
-    body = multipart(b"The ferry leaves the north quay at seven.", b"nothing that can be read")
-    ids = await uploads.receive(VISITOR, request(body))
-    folder, files = uploads.take(VISITOR, ids, ["ferry.md", "x.exe"])
-    try:
-        news = [one async for one in ingest(application, "c", folder, files)]
-        report = news[-1]
-        assert isinstance(report, IngestReport)
-        assert report.added == 1
-        assert [failure.source for failure in report.failures] == ["x.exe"]
-        found = await application.documents("c")
-        assert [one.source for one in found if one.state == "ready"] == ["ferry.md"]
-        assert list((tmp_path / "uploads").rglob("*")) == [
-            tmp_path / "uploads" / f"visitor-{VISITOR}"
-        ]
-    finally:
-        await application.close()

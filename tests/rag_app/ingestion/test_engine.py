@@ -2,13 +2,13 @@ import json
 import os
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from data.blocks import Loaded
+from data.blocks import Loaded, Scan
 from data.discovery import Found
 from data.parsing import Parser
 from rag_app.errors import ApplicationError
@@ -131,6 +131,21 @@ def test_a_renamed_file_is_neither_read_nor_encoded_again(store, folder, files, 
     assert vectors[0] == vectors[1] != []
 
 
+def test_a_long_file_is_left_in_the_middle(store, folder, files):
+    write(folder, {"b.txt": prose("long", 20_000)})
+
+    class Enough(Exception):
+        pass
+
+    def stop(progress: Progress) -> None:
+        if progress.source.startswith("b.txt"):
+            raise Enough
+
+    with pytest.raises(Enough):
+        ingest_folder(store, folder, files, on_progress=stop)
+    assert "b.txt" not in visible(store)
+
+
 def test_a_file_under_another_ending_is_read_anew(store, folder, files):
     ingest_folder(store, folder, files)
     (folder / "b.txt").rename(folder / "b.md")
@@ -151,7 +166,9 @@ def test_a_copy_of_a_document_that_changes_meanwhile_is_read_anew(store, folder,
 class UnusedParser(Parser):
     """A parser for which nothing may be left to do."""
 
-    def parse(self, path: Path, name: str) -> Iterator[Loaded]:
+    def parse(
+        self, path: Path, name: str = "", on_scan: Callable[[Scan], None] = lambda _: None
+    ) -> Iterator[Loaded]:
         raise AssertionError(f"{name} is read again from {path}")
 
 

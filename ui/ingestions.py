@@ -1,0 +1,95 @@
+"""The uploads that are being ingested, each for the browser that sent it.
+
+They go on while no page looks: a page that is opened again finds its own here, and may end them.
+"""
+
+import asyncio
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from data.errors import RagAppError
+from rag_app.errors import ApplicationError
+from rag_app.ingestion.report import IngestReport, Progress
+from rag_app.service import Service
+
+
+@dataclass(slots=True, eq=False)
+class Ingestion:
+    """One upload on its way into a collection.
+
+    Attributes:
+        collection: where to.
+        news: the newest progress; None before the first.
+        report: what was done, once it is.
+        error: why it ended before its end, for the person.
+        shown: whether a page has shown how it ended.
+    """
+
+    collection: str
+    news: Progress | None = None
+    report: IngestReport | None = None
+    error: str = ""
+    shown: bool = False
+    _stopping: bool = False
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended, one way or another."""
+        return not (self.report or self.error)
+
+    def stop(self) -> None:
+        """End it at its next step; documents that are whole by then stay."""
+        self._stopping = True
+
+    async def run(self, service: Service, folder: Path, files: Sequence[Path]) -> None:
+        """Ingest the files, and delete their folder."""
+        try:
+            self.report = await service.ingest(self.collection, files, self._step)
+        except RagAppError as error:
+            self.error = str(error)
+        finally:
+            self.error = self.error or ("" if self.report else "the ingestion broke off")
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _step(self, progress: Progress) -> None:
+        if self._stopping:
+            raise ApplicationError(
+                f"stopped after {progress.documents} of {progress.total_documents} documents",
+                hint="They are in the collection; upload the others again",
+            )
+        self.news = progress
+
+
+class Ingestions:
+    """The ingestions of all visitors.
+
+    Args:
+        service: does them.
+    """
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._of: dict[str, list[Ingestion]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(
+        self, visitor: str, collection: str, folder: Path, files: Sequence[Path]
+    ) -> Ingestion:
+        """Ingest files that were uploaded; `folder` holds them and nothing else."""
+        begun = Ingestion(collection)
+        self._of[visitor] = [*self.of(visitor), begun]
+        task = asyncio.create_task(begun.run(self._service, folder, files))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return begun
+
+    def of(self, visitor: str) -> list[Ingestion]:
+        """A visitor's ingestions that go on, or whose end no page has shown yet."""
+        return [one for one in self._of.get(visitor, ()) if one.running or not one.shown]
+
+    def stop(self, visitor: str) -> None:
+        """End all that a visitor has begun."""
+        for one in self.of(visitor):
+            one.stop()
