@@ -1,7 +1,15 @@
 """Question answering over a person's own documents: settings in, answers with evidence out."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+try:
+    from data.exports import lazy
+except ImportError as error:
+    import data
+
+    raise ImportError(
+        f"the package `data` of rag-app is hidden by {data!r}; docs/llamaindex.md tells what to do"
+    ) from error
 
 if TYPE_CHECKING:
     from rag_app.assembly.application import open_application
@@ -21,18 +29,15 @@ __all__ = [
     "open_application",
     "open_service",
 ]
-_HOMES = {
-    "assembly.application": ("open_application",),
-    "remote.opening": ("open_service",),
-    "results": ("Answer", "Hit", "SearchResult"),
-    "service": ("QueryOptions", "Service"),
-    "settings": ("Settings", "load_settings"),
-}
 
-
-def __getattr__(name: str) -> Any:
-    """A public name, imported when it is first used (PEP 562)."""
-    for home, names in _HOMES.items():
-        if name in names:
-            return getattr(import_module(f"rag_app.{home}"), name)
-    raise AttributeError(f"module 'rag_app' has no attribute {name!r}")
+__getattr__ = lazy(
+    "rag_app",
+    {
+        "assembly.application": ("open_application",),
+        "remote.opening": ("open_service",),
+        "results": ("Answer", "Hit", "SearchResult"),
+        "service": ("QueryOptions", "Service"),
+        "settings": ("Settings", "load_settings"),
+    },
+    below=("retrieval", "generation"),
+)

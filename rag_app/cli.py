@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from data.errors import RagAppError
+from data.exports import require
 from rag_app import telemetry
 from rag_app.commands import (
     backups,
@@ -75,6 +76,11 @@ def main() -> None:
     """Entry point of the command `rag-app`."""
     telemetry.silence()
     for entry in entry_points(group=GROUP):
+        if entry.dist is not None and entry.dist.name == "rag-app":
+            try:
+                require(entry.module.partition(".")[0])
+            except ImportError as error:
+                _fail(error, 1)
         entry.load()(app)
     try:
         app()
