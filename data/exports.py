@@ -38,10 +38,11 @@ def require(name: str) -> None:
     Our packages have plain names (`data`, `eval`), and lie in one folder.
     """
     spec = find_spec(name)
-    found = Path(spec.origin) if spec and spec.origin else None
+    places = (spec.origin and [spec.origin]) or spec.submodule_search_locations if spec else None
     ours = Path(__file__).parent.parent / name / "__init__.py"
-    if found is None or found.resolve() != ours.resolve():
+    if not places or Path(places[0]).resolve() != ours.resolve():
         raise ImportError(
-            f"the package `{name}` of rag-app, {ours.parent}, is hidden by {found or 'nothing'}, "
-            "which comes first on Python's path; docs/llamaindex.md tells what to do"
+            f"the package `{name}` of rag-app, {ours.parent}, is hidden by "
+            f"{places[0] if places else 'nothing'}, which comes first on Python's path; "
+            "docs/llamaindex.md tells what to do"
         )

@@ -1,5 +1,6 @@
 """The packages export their public names, and say which other package hides them."""
 
+import os
 import subprocess
 import sys
 from importlib import import_module
@@ -7,7 +8,7 @@ from importlib import import_module
 import pytest
 
 from data.exports import lazy, require
-from tests.rag_app.command import environment
+from tests.rag_app.command import REPOSITORY, environment
 
 PACKAGES = ["data", "retrieval", "generation", "rag_app", "eval"]
 
@@ -28,10 +29,10 @@ def test_a_package_itself_imports_nothing_heavy(name):
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0  # noqa: PLW1510
 
 
-def run(folder, *arguments):
+def run(folder, *arguments, **more):
     return subprocess.run(
         [sys.executable, *arguments],
-        env=environment(folder / "storage", PYTHONPATH=str(folder)),
+        env=environment(folder / "storage", **{"PYTHONPATH": str(folder), **more}),
         cwd=folder,
         capture_output=True,
         text=True,
@@ -72,11 +73,12 @@ def test_the_command_names_what_hides_a_face(tmp_path, name):
     assert f"is hidden by {other}" in message
 
 
-def test_a_folder_without_python_code_hides_nothing(tmp_path):
-    (tmp_path / "data").mkdir()
-    (tmp_path / "eval").mkdir()
-    done = run(tmp_path, "-c", "from rag_app import load_settings; load_settings()")
-    assert done.returncode == 0, done.stderr
+def test_a_folder_without_python_code_hides_nothing_where_ours_is_on_the_path(tmp_path):
+    for name in ("data", "eval"):
+        (tmp_path / name).mkdir()
+    code = "from rag_app import load_settings; load_settings()"
+    path = os.pathsep.join([str(tmp_path), str(REPOSITORY)])
+    assert (done := run(tmp_path, "-c", code, PYTHONPATH=path)).returncode == 0, done.stderr
 
 
 def test_a_package_that_is_not_there_is_named():
