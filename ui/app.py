@@ -164,31 +164,25 @@ class Page:
                 self._choices()
 
     def _choices(self) -> None:
-        chosen, reader = self._settings.retrieval, self._settings.reader
-        self.retriever = gr.Dropdown(
-            list(get_args(RetrieverName)), value=chosen.retriever, label="Retriever",
-            info="none answers from the model alone", filterable=False, elem_id="retriever",
+        settings, llm = self._settings, bool(self._settings.llm.model)
+        chosen = settings.retrieval
+        self.retriever = _dropdown(
+            RetrieverName, chosen.retriever, "Retriever",
+            info="none answers from the model alone", elem_id="retriever",
         )  # fmt: skip
         self.top_k = gr.Slider(1, 50, min(chosen.top_k, 50), step=1, label="Passages to find")
-        self.fusion = gr.Dropdown(
-            list(get_args(FusionName)), value=chosen.fusion, label="Fusion", filterable=False
-        )
+        self.fusion = _dropdown(FusionName, chosen.fusion, "Fusion")
         self.weight = gr.Slider(
             0, 1, chosen.weight, step=0.05, label="Dense share", info="of minmax fusion"
         )
-        self.reader = gr.Dropdown(
-            list(get_args(ReaderName)), value=reader.kind, label="Reader", filterable=False,
-            visible=bool(self._settings.llm.model),
+        self.reader = _dropdown(ReaderName, settings.reader.kind, "Reader", visible=llm)
+        self.rewrite = _dropdown(
+            RewriterName, settings.rewrite.kind, "Rewriting",
+            info="llm searches with longer queries, too", visible=llm,
         )  # fmt: skip
-        self.rewrite = gr.Dropdown(
-            list(get_args(RewriterName)), value=self._settings.rewrite.kind, label="Rewriting",
-            info="llm searches with longer queries, too", filterable=False,
-            visible=bool(self._settings.llm.model),
-        )  # fmt: skip
-        self.rerank = gr.Dropdown(
-            list(get_args(RerankerName)), value=self._settings.rerank.kind, label="Reranking",
-            info="grades the passages found", filterable=False,
-            visible=bool(self._settings.llm.model),
+        self.rerank = _dropdown(
+            RerankerName, settings.rerank.kind, "Reranking",
+            info="grades the passages found", visible=llm,
         )  # fmt: skip
         self.sources = gr.Dropdown(
             [],
@@ -480,14 +474,25 @@ _SAVE: Final = """(text) => {
 }"""
 
 
+def _dropdown(names: Any, chosen: str, label: str, **more: Any) -> gr.Dropdown:
+    """A choice of components; a class that the settings name by its path is one of them."""
+    choices = dict.fromkeys([*get_args(names), chosen])
+    return gr.Dropdown([*choices], value=chosen, label=label, filterable=False, **more)
+
+
 def _options(
-    retriever: Any, top_k: Any, fusion: Any, weight: Any, reader: Any, rewrite: Any, rerank: Any,
+    retriever: str, top_k: Any, fusion: str, weight: Any, reader: str, rewrite: str, rerank: str,
     sources: Any,
 ) -> QueryOptions:  # fmt: skip
-    return QueryOptions(
-        retriever=retriever, top_k=int(top_k), fusion=fusion, weight=float(weight), reader=reader,
-        rewrite=rewrite, rerank=rerank, sources=tuple(sources or ()),
-    )  # fmt: skip
+    chosen = {
+        "retriever": retriever, "fusion": fusion, "reader": reader, "rewrite": rewrite,
+        "rerank": rerank,
+    }  # fmt: skip
+    # no request names a class: where the settings do, leaving the choice open chooses it
+    rows = {stage: name for stage, name in chosen.items() if ":" not in name}
+    return QueryOptions.model_validate(
+        {**rows, "top_k": int(top_k), "weight": float(weight), "sources": tuple(sources or ())}
+    )
 
 
 def _connection(request: gr.Request) -> HTTPConnection:

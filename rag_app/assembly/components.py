@@ -335,11 +335,11 @@ def reader(settings: Settings, clients: Clients, finder: Callable[[], EvidenceFi
                     cause="it is neither a language model nor a reader",
                 )
             return made
-        known = made.metadata
-        window = {"context_window": known.context_window, "max_tokens": known.num_output}
-        longest = max(1, min(window["max_tokens"], known.context_window // 2))
-        model = settings.llm.model_copy(update={**window, "max_tokens": longest})
-        return llm_reader(model, made, finder())
+        window = made.metadata.context_window
+        # what a stock model says of its longest answer is mostly LlamaIndex's default of 256, or -1
+        longest = max(made.metadata.num_output, settings.llm.max_tokens)
+        limits = {"context_window": window, "max_tokens": max(1, min(longest, window // 2))}
+        return llm_reader(settings.llm.model_copy(update=limits), made, finder())
     parts: Parts = {
         "llm": lambda: clients.get(llm_of(settings, OwnLLM())),
         "budget": lambda: budget(settings.llm),

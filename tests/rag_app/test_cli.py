@@ -143,6 +143,21 @@ def test_documents_and_collections_are_listed_and_deleted(storage, folder):
     assert done["deleted"] == ["more"]
 
 
+def test_what_cannot_be_built_anew_is_named_and_counts(tmp_path, folder):
+    storage = tmp_path / "storage"
+    rag_app("ingest", folder / "notes.md", folder / "a.txt", storage=storage)
+    (original,) = storage.glob("files/default/*.txt")
+    original.write_bytes(b"")
+    other = {"RAG_APP_CHUNKING__TOKENS": "64"}
+    rebuilt = rag_app("collections", "rebuild", "default", storage=storage, **other)
+    assert rebuilt.returncode == 1, "what is there stays, for the new index would hold less"
+    assert "a.txt" in rebuilt.stderr
+    (config,) = storage.glob("collections/default/*/edge_config.json")
+    config.write_text("damaged")
+    repaired = document(rag_app("collections", "repair", "default", "--json", storage=storage), 3)
+    assert [failure["source"] for failure in repaired["failures"]] == ["a.txt"]
+
+
 def test_doctor_tries_every_part(storage):
     found = document(rag_app("doctor", "--json", storage=storage, RAG_APP_SERVER__PORT="0"))
     roles = ["storage", "disk", "qdrant", "index", "encoder", "reader", "port"]
@@ -159,6 +174,15 @@ def test_doctor_tries_every_part(storage):
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("FAIL")]
     assert f"127.0.0.1:{port}" in line
     assert "--port" in line
+
+
+def test_rarely_set_settings_are_shown_behind_the_others(tmp_path):
+    lines = rag_app("config", "show", storage=tmp_path).stdout.splitlines()
+    assert lines.index("[storage]") < lines.index("# ---- advanced ----") < lines.index("[ray]")
+    section = lines[lines.index("[retrieval]") : lines.index("[condense]")]
+    mark = section.index("# -- advanced --")
+    names = [line.split(" = ")[0] for line in section]
+    assert names.index("retriever") < mark < names.index("rrf_k")
 
 
 def test_shown_settings_can_be_used_as_a_file(tmp_path):

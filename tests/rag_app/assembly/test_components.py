@@ -2,6 +2,7 @@
 
 import pytest
 from llama_index.core.base.base_retriever import BaseRetriever
+from llama_index.core.llms import CompletionResponse, CustomLLM, LLMMetadata
 from llama_index.core.node_parser import TokenTextSplitter
 from llama_index.core.schema import NodeWithScore
 from pydantic import ValidationError
@@ -93,10 +94,39 @@ async def test_a_stock_postprocessor_reranks(opened):
     assert "birds.txt" in {hit.source for hit in as_is.hits}
 
 
-async def test_a_stock_model_reads(opened):
-    application = await opened('[reader]\nkind = "llama_index.core.llms:MockLLM"\n')
+class Chatterbox(CustomLLM):
+    """Writes much, and tells no more of its limits than LlamaIndex's defaults."""
+
+    @property
+    def metadata(self):
+        return LLMMetadata(model_name="chatterbox")
+
+    def complete(self, prompt, formatted=False, **kwargs):
+        return CompletionResponse(text="Herons wait. " * 700)
+
+    def stream_complete(self, prompt, formatted=False, **kwargs):
+        text = ""
+        for _ in range(700):
+            text += "Herons wait. "
+            yield CompletionResponse(text=text, delta="Herons wait. ")
+
+
+@pytest.mark.parametrize(
+    ("model", "begin", "end", "length"),
+    [
+        # the stock model repeats its prompt
+        ("llama_index.core.llms:MockLLM", "system: You answer", "assistant: ", 1_000),
+        (f"{Chatterbox.__module__}:Chatterbox", "Herons wait. ", "Herons wait. ", 9_100),
+    ],
+)
+async def test_a_stock_model_reads_and_is_not_cut(opened, model, begin, end, length):
+    application = await opened(f'[reader]\nkind = "{model}"\n')
     events = [event async for event in application.ask("c", "Who waits for fish?")]
-    assert events[-1].text.startswith("system: You answer"), "the stock model repeats its prompt"
+    answer = events[-1]
+    assert not answer.truncated
+    assert answer.text.startswith(begin)
+    assert answer.text.rstrip().endswith(end.rstrip())
+    assert len(answer.text) >= length - 1
 
 
 @pytest.mark.parametrize(
