@@ -15,6 +15,8 @@ from data.files import write_text
 from rag_app.errors import ApplicationError, StorageInUse
 
 _LOGGER = logging.getLogger(__name__)
+_MOMENT = 2.0
+"""Seconds for which a lock is waited for whose owner is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ class Ownership:
         self._lock = FileLock(folder / "lock")
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._lock.acquire(timeout=0)
+            self._acquire()
             self._write(Owner(os.getpid(), _command()))
         except Timeout:
             raise HeldByAnother(folder, _read(self._note)) from None
@@ -78,6 +80,16 @@ class Ownership:
             self.withdraw()
             self._lock.release()
 
+    def _acquire(self) -> None:
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            # Who was killed while it started a parser leaves the lock with that for a moment.
+            owner = _read(self._note)
+            if owner and _is_alive(owner.pid):
+                raise
+            self._lock.acquire(timeout=_MOMENT, poll_interval=0.01)
+
     def _write(self, owner: Owner) -> None:
         """Leave the note. On a full disk others are told of no owner, and searches go on."""
         try:
@@ -100,6 +112,16 @@ class HeldByAnother(StorageInUse):
             cause=f"{who} owns it",
             hint="Wait until it ends or stop it, or use another RAG_APP_STORAGE__PATH",
         )
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # another user's
+        return True
+    return True
 
 
 def _command() -> str:

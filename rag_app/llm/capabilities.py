@@ -17,6 +17,7 @@ from weakref import WeakKeyDictionary
 import httpx
 
 from rag_app.llm.replies import LARGEST, ServerError, tidy_reply, tidy_stream
+from retrieval.replies import PLAIN, ReplyError, async_pieces, read
 
 Json = dict[str, Any]
 
@@ -42,6 +43,9 @@ _TELLING: Final = re.compile(
     re.IGNORECASE,
 )
 """Words of errors that are about the request, with whatever status they come (llama.cpp: 500)."""
+LARGEST_ERROR: Final = 64 << 10
+LARGEST_STREAM: Final = 256 << 20
+"""Bytes of a refusal, and of all events of a stream with what frames them."""
 _PROBE: Final = "Say yes."
 
 
@@ -152,45 +156,46 @@ class ServerTransport(httpx.AsyncBaseTransport):
 
     async def _ask(self, request: httpx.Request, body: Json) -> _Answer:
         content = json.dumps(body).encode()
-        kept = {k: v for k, v in request.headers.items() if k.lower() != "content-length"}
+        others = {k: v for k, v in request.headers.items() if k.lower() != "content-length"}
         sent = httpx.Request(
-            request.method, request.url, headers=kept, content=content,
+            request.method, request.url, headers={**others, **PLAIN}, content=content,
             extensions=request.extensions,
         )  # fmt: skip
         reply = await self._connections.send(sent, stream=True)
-        if not reply.is_success:
-            raw = await reply.aread()
-            refuses = reply.status_code in _REFUSED or bool(
-                reply.status_code == 500 and _TELLING.search(raw.decode(errors="replace"))
-            )
-            return _Answer(_response(reply, raw), refuses)
         try:
+            if not reply.is_success:
+                raw = await _whole(reply, LARGEST_ERROR)
+                refuses = reply.status_code in _REFUSED or bool(
+                    reply.status_code == 500 and _TELLING.search(raw.decode(errors="replace"))
+                )
+                return _Answer(_response(reply, raw), refuses)
             if body.get("stream"):
                 return _Answer(await _streamed(reply), False)
-            return _Answer(_response(reply, await _whole(reply), "application/json"), False)
+            raw = await _whole(reply, LARGEST)
+            return _Answer(_response(reply, tidy_reply(raw) or raw, "application/json"), False)
         except ServerError as error:
             await reply.aclose()
             raw = json.dumps(error.body).encode()
             told = _response(reply, raw, "application/json", status=_status(error.body))
             return _Answer(told, bool(_TELLING.search(str(error))))
+        except ReplyError as error:
+            await reply.aclose()
+            raw = json.dumps({"error": {"message": str(error)}}).encode()
+            return _Answer(_response(reply, raw, "application/json", status=400), False)
         except BaseException:  # whatever it is, the connection is given back and the error goes on
             await reply.aclose()
             raise
 
 
-async def _whole(reply: httpx.Response) -> bytes:
-    raw = bytearray()
-    async for piece in reply.aiter_bytes():
-        raw += piece
-        if len(raw) > LARGEST:
-            break
+async def _whole(reply: httpx.Response, most: int) -> bytes:
+    raw = await read(reply, most)
     await reply.aclose()
-    return tidy_reply(bytes(raw)) or bytes(raw)
+    return raw
 
 
 async def _streamed(reply: httpx.Response) -> httpx.Response:
     """The response when its first event is there, which may tell of an error."""
-    events = tidy_stream(reply.aiter_bytes())
+    events = tidy_stream(async_pieces(reply, LARGEST_STREAM))
     first = await anext(events, b"")
     headers = {**_headers(reply), "content-type": "text/event-stream"}
     stream = _Events(first, events, reply)

@@ -23,18 +23,25 @@ from pydantic import PrivateAttr, ValidationError
 from data.text import well_formed
 from rag_app.cost.metering import Call, here
 from rag_app.llm.capabilities import Capabilities, ServerTransport
+from retrieval.replies import ReplyError
 
 Response = TypeVar("Response", ChatResponse, CompletionResponse)
 _Ask = Callable[[], Awaitable[AsyncIterator[Response]]]
 
 CONNECT: Final = 5.0
 """Seconds that a connection may take to come about: a server that is there answers sooner."""
-_DAMAGE: Final = (AttributeError, IndexError, KeyError, TypeError, ValidationError)
-"""What the libraries raise when an answer lacks what they take for granted."""
+_DAMAGE: Final = (
+    AttributeError, IndexError, KeyError, TypeError, ValidationError, RecursionError
+)  # fmt: skip
+"""What the libraries raise when an answer lacks what they take for granted, or nests too deeply."""
 
 
 _LONGEST: Final = 1_000_000
 """Characters of one answer with its thoughts; `max_tokens` is what the server was asked for."""
+
+
+_AHEAD: Final = 64
+"""Pieces of a stream that wait for who reads it."""
 
 
 class MeteredLLM(OpenAILike):
@@ -195,6 +202,10 @@ class MeteredLLM(OpenAILike):
             raise openai.APIError(
                 f"the server gave no answer of the OpenAI API ({damage})", request, body=None
             ) from damage
+        except ReplyError as error:
+            raise openai.APIError(
+                str(error), httpx.Request("POST", self.api_base or ""), body=None
+            ) from error
 
     def _bounded(self, size: int, before: int = 0) -> int:
         """Characters of an answer so far. Raises openai.APIError for more than anyone reads."""
@@ -272,11 +283,13 @@ class _Pump(Generic[Response]):
 
     LlamaIndex and the SDK stack generators that do not close what they iterate, so closing the
     outermost leaves the connection open until the garbage is collected. Cancelling the task that
-    waits for the connection closes it.
+    waits for the connection closes it. It reads no further ahead than `_AHEAD` pieces: each holds
+    the whole answer so far.
     """
 
     def __init__(self, ask: _Ask[Response]) -> None:
         self._ask: _Ask[Response] = ask
+        self._room = asyncio.Semaphore(_AHEAD)
         self._pieces: asyncio.Queue[Response | None] = asyncio.Queue()
 
     async def __aenter__(self) -> "_Pump[Response]":
@@ -294,6 +307,7 @@ class _Pump(Generic[Response]):
 
     async def __anext__(self) -> Response:
         piece = await self._pieces.get()
+        self._room.release()
         if piece is None:
             await self._task
             raise StopAsyncIteration
@@ -302,6 +316,7 @@ class _Pump(Generic[Response]):
     async def _read(self) -> None:
         try:
             async for piece in await self._ask():
+                await self._room.acquire()
                 self._pieces.put_nowait(piece)
         finally:
             self._pieces.put_nowait(None)

@@ -7,15 +7,21 @@ once, and the rest is handed on as it came, so that the client says what is wron
 """
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any, Final
 
 from data.text import well_formed
+from retrieval.replies import ReplyError
 
 Json = dict[str, Any]
 
-LARGEST: Final = 16 << 20
-"""Bytes of a reply that is no stream; what is longer is none of a chat."""
+LARGEST: Final = 8 << 20
+"""Bytes of a reply that is no stream, and of one event; what is longer is none of a chat."""
+_DEEPEST: Final = 64
+"""Values within values of a reply."""
+_MOST_LINES: Final = 16
+"""Lines of an event after which its end is awaited, however complete it looks."""
 _END: Final = b"[DONE]"
 _PARTS: Final = {"text": "text", "output_text": "text", "thinking": "thinking", "reasoning": "text"}
 """Kinds of parts of a content, and where their words stand."""
@@ -86,7 +92,7 @@ async def _from_whole(first: bytes, lines: AsyncIterator[bytes]) -> AsyncIterato
     async for line in lines:
         raw += b"\n" + line
         if len(raw) > LARGEST:
-            return
+            raise _too_large("reply")
     body = _parsed(bytes(raw))
     if body is None:
         return
@@ -114,6 +120,7 @@ class _StreamTidier:
         self.ended = False
         self._name = b""
         self._data: list[bytes] = []
+        self._size = 0
         self._halves: dict[Any, str] = {}
         self._answered = self._finished = False
         self._frame: Json = {}
@@ -124,13 +131,16 @@ class _StreamTidier:
         value = value.removeprefix(b" ")
         if name == b"data":
             self._data.append(value)
+            self._size += len(value) + 1
+            if self._size > LARGEST:
+                raise _too_large("event")
         elif name == b"error":  # llama.cpp, in place of the data
             self._name, self._data = b"error", [value]
         elif name == b"event":
             self._name = value.strip()
         if line.strip() and not (name in (b"data", b"error") and _complete(self._data)):
             return
-        data, self._data = b"\n".join(self._data).strip(), []
+        data, self._data, self._size = b"\n".join(self._data).strip(), [], 0
         failed, self._name = self._name == b"error", b""
         if data == _END:
             self.ended = True
@@ -191,6 +201,8 @@ def _complete(data: list[bytes]) -> bool:
 
     Some servers part events by single line feeds.
     """
+    if len(data) > _MOST_LINES:
+        return False
     joined = b"\n".join(data).strip()
     return joined == _END or (joined[-1:] == b"}" and _parsed(joined) is not None)
 
@@ -241,7 +253,7 @@ def _words(part: Any) -> str:
 def _joined(chunks: list[Json]) -> Json:
     """One reply of the chunks of a stream."""
     tidier = _StreamTidier()
-    texts: dict[str, str] = {}
+    texts: defaultdict[str, list[str]] = defaultdict(list)
     reply, finish = dict[str, Any](), "stop"
     for chunk in [tidied for one in chunks for tidied in tidier.take(one)]:
         if "error" in chunk and not chunk.get("choices"):
@@ -251,9 +263,10 @@ def _joined(chunks: list[Json]) -> Json:
             finish = choice["finish_reason"] or finish
             for key, value in (choice.get("delta") or {"text": choice.get("text")}).items():
                 if isinstance(value, str) and key != "role":
-                    texts[key] = texts.get(key, "") + value
-    whole = {"text": texts["text"]} if "text" in texts else {}
-    message = {} if whole else {"message": {"role": "assistant", "content": "", **texts}}
+                    texts[key].append(value)
+    said = {key: "".join(parts) for key, parts in texts.items()}
+    whole = {"text": said["text"]} if "text" in said else {}
+    message = {} if whole else {"message": {"role": "assistant", "content": "", **said}}
     return {**reply, "choices": [{"index": 0, **whole, **message, "finish_reason": finish}]}
 
 
@@ -285,7 +298,27 @@ def _parsed(raw: bytes) -> Json | None:
         body = json.loads(raw.decode(errors="replace"))
     except (ValueError, RecursionError):
         return None
-    return body if isinstance(body, dict) else None
+    return body if isinstance(body, dict) and _is_shallow(body) else None
+
+
+def _is_shallow(body: Json) -> bool:
+    """Whether it can be walked through; the parser itself allows as deep as the stack."""
+    level: list[Any] = [body]
+    for _ in range(_DEEPEST):
+        level = [inner for value in level for inner in _inside(value)]
+        if not level:
+            return True
+    return False
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
+def _too_large(what: str) -> ReplyError:
+    return ReplyError(f"the {what} is larger than {LARGEST >> 20} MiB")
 
 
 def _events(raw: bytes) -> Iterator[bytes]:
@@ -301,12 +334,15 @@ def _event(chunk: Json) -> bytes:
 
 async def _lines(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """Lines without their ends, which are those of server-sent events alone, not Unicode's."""
-    held = b""
+    held, size = list[bytes](), 0
     async for piece in pieces:
-        held += piece
-        *lines, held = held.replace(b"\r\n", b"\n").split(b"\n")
-        for line in lines:
-            yield line.rstrip(b"\r")
-    if held:
-        yield held
+        first, *others = piece.split(b"\n")
+        held.append(first)
+        size += len(first)
+        if size > LARGEST:
+            raise _too_large("event")
+        for other in others:
+            yield b"".join(held).rstrip(b"\r")
+            held, size = [other], len(other)
+    yield b"".join(held)
     yield b""

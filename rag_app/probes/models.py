@@ -6,15 +6,18 @@ from contextlib import aclosing
 from typing import Any, Final, NamedTuple
 
 import httpx
+import orjson
 from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 
 from generation.errors import GenerationError
 from rag_app.assembly import clients, components
 from rag_app.assembly.encoders import EncoderChoice, choose
 from rag_app.llm.capabilities import Capabilities
+from rag_app.llm.replies import LARGEST
 from rag_app.probes.base import BEYOND, Problem, shown, since
 from rag_app.settings import LLMSettings, Settings, override
 from retrieval.encoders.base import Encoder
+from retrieval.replies import PLAIN, read
 from retrieval.reranking.base import Reranker
 
 
@@ -56,7 +59,8 @@ async def language_model(chosen: LLMSettings, seconds: float, *, chat: bool = Tr
         except GenerationError as error:
             if not listed.names or chosen.model in listed.names:
                 raise
-            hint = f"Name a model that it lists: {', '.join(listed.names)}"
+            some = ", ".join(name[:100] for name in listed.names[:20])
+            hint = f"Name a model that it lists: {some}"
             raise Problem(error.message, cause=error.cause, hint=hint) from error
     where = shown(chosen.api_base)
     if listed.window is not None and listed.window < chosen.context_window:
@@ -109,8 +113,10 @@ async def _models(chosen: LLMSettings, connections: httpx.AsyncClient) -> _Liste
     """Nothing where the server does not list them: the call for a token tells what is wrong."""
     url, key = f"{chosen.api_base.rstrip('/')}/models", chosen.api_key.get_secret_value()
     try:
-        answer = await connections.get(url, headers={"Authorization": f"Bearer {key}"})
-        listed: list[dict[str, Any]] = answer.raise_for_status().json()["data"]
+        headers = {**PLAIN, "Authorization": f"Bearer {key}"}
+        async with connections.stream("GET", url, headers=headers) as answer:
+            raw = await read(answer.raise_for_status(), LARGEST)
+        listed: list[dict[str, Any]] = orjson.loads(raw)["data"]
         names = [str(each["id"]) for each in listed]
         windows = [each.get("max_model_len") for each in listed if each["id"] == chosen.model]
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError, AttributeError):

@@ -10,6 +10,7 @@ from llama_index.core.bridge.pydantic import PrivateAttr
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from data.text import well_formed
+from retrieval.replies import PLAIN, read
 from retrieval.reranking.pointwise import Graded, Grading, PointwiseReranker
 
 _Form = Callable[[list[str]], dict[str, Any]]
@@ -23,6 +24,8 @@ _ATTEMPTS: Final = 3
 _LONGEST_WAIT: Final = 4.0
 _LARGEST_ANSWER: Final = 16 << 20
 """Bytes; some servers send all passages back with their scores."""
+_MOST_SAID: Final = 300
+"""Bytes of a refusal that are told."""
 
 
 class CrossEncoderReranker(PointwiseReranker):
@@ -69,7 +72,8 @@ class CrossEncoderReranker(PointwiseReranker):
         if not url.startswith(("http://", "https://")):
             raise ValueError(f"url is {url!r}; it must begin with http:// or https://")
         self._connections, self._url, self._model = connections, url.rstrip("/"), model
-        self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        key = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self._headers = {**PLAIN, **key}
         self._batch = batch
 
     async def _grade(self, query: str, passages: Sequence[str]) -> list[Graded]:
@@ -111,23 +115,20 @@ class CrossEncoderReranker(PointwiseReranker):
                     headers=self._headers,
                     timeout=self._grading.deadline,
                 ) as response:
-                    answer = await _limited(response)
-                if response.is_error:
-                    told = answer.decode(errors="replace")
+                    answer = await read(response, _LARGEST_ANSWER)
+                if not response.is_success:
+                    told = answer[:_MOST_SAID].decode(errors="replace")
                     told = f"HTTP {response.status_code}: {told}"
                     raise httpx.HTTPStatusError(told, request=response.request, response=response)
-                return json.loads(answer)
+                return _parsed(answer)
         raise AssertionError("the last attempt raises")
 
 
-async def _limited(response: httpx.Response) -> bytes:
-    """The body of an answer. Raises ValueError where it is larger than any of its kind."""
-    held = bytearray()
-    async for piece in response.aiter_bytes():
-        held += piece
-        if len(held) > _LARGEST_ANSWER:
-            raise ValueError(f"the answer has more than {_LARGEST_ANSWER >> 20} MiB")
-    return bytes(held)
+def _parsed(answer: bytes) -> Any:
+    try:
+        return json.loads(answer)  # unlike orjson it reads NaN, which some servers write
+    except RecursionError:
+        raise ValueError("the answer is nested too deeply") from None
 
 
 def _by_index(answered: Any, size: int) -> list[float | None]:

@@ -3,7 +3,8 @@
 import base64
 import re
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
@@ -28,6 +29,7 @@ from retrieval.encoders.errors import (
     ModelMismatchError,
     TextTooLongError,
 )
+from retrieval.replies import PLAIN, ReplyError, pieces
 
 Inputs = Sequence[str | list[int]]
 """What one request embeds: texts alone, or token ids alone, with all special tokens."""
@@ -35,6 +37,10 @@ Inputs = Sequence[str | list[int]]
 _LONGEST_WAIT = 30.0
 _LARGEST_ANSWER = 256 << 20
 """Bytes; 1,000 vectors of 4,096 numbers in decimal are about 90 MB."""
+_SLOWEST = 10
+"""How many times the longest silence a whole answer may take."""
+_MOST_NAMED = 20
+"""Models of a server that an error names."""
 _KEPT = ("content-type", "retry-after")
 """Headers that are looked at."""
 _TOO_LONG = re.compile(
@@ -243,24 +249,33 @@ class EmbeddingServer:
     def _send(self, method: str, url: httpx.URL, content: bytes | None) -> httpx.Response:
         headers = {"content-type": "application/json"} if content else {}
         with self._open().stream(method, url, content=content, headers=headers) as response:
-            held = bytearray()
-            for piece in response.iter_bytes():
-                held += piece
-                if len(held) > _LARGEST_ANSWER:
-                    raise self._foreign(f"its answer has more than {_LARGEST_ANSWER >> 20} MiB")
+            try:
+                held = b"".join(self._timely(pieces(response, _LARGEST_ANSWER)))
+            except ReplyError as error:
+                raise self._foreign(str(error)) from error
         whole = httpx.Response(
             response.status_code,
             headers={k: v for k, v in response.headers.items() if k in _KEPT},
-            content=bytes(held),
+            content=held,
             request=response.request,
         )
         return whole.raise_for_status()
 
+    def _timely(self, answer: Iterator[bytes]) -> Iterator[bytes]:
+        """Its pieces; each has a limit of its own, but there may be any number of them."""
+        end = time.monotonic() + _SLOWEST * self._timeout
+        for piece in answer:
+            yield piece
+            if time.monotonic() > end:
+                raise self._foreign(f"its answer has no end after {_SLOWEST * self._timeout:g} s")
+
     def _open(self) -> httpx.Client:
         with self._lock:
             if self._client is None:
-                headers = {"authorization": f"Bearer {self._api_key}"} if self._api_key else {}
-                self._client = httpx.Client(timeout=self._timeout, headers=headers, trust_env=False)
+                key = {"authorization": f"Bearer {self._api_key}"} if self._api_key else {}
+                self._client = httpx.Client(
+                    timeout=self._timeout, headers={**PLAIN, **key}, trust_env=False
+                )
             return self._client
 
     def _patience(self, state: RetryCallState) -> float:
@@ -328,7 +343,7 @@ class EmbeddingServer:
             return self._foreign(said)
         return ModelMismatchError(
             f"the encoder server at {self.address} has no model {self.model!r}",
-            cause=f"it serves {', '.join(models)}",
+            cause=f"it serves {', '.join(name[:100] for name in models[:_MOST_NAMED])}",
             hint="Set served_name in the encoder settings to the name it is served under",
         )
 
@@ -363,7 +378,10 @@ def _floats(embedding: str | list[float]) -> Vectors:
     """A vector as it is sent: base64 of little-endian float32, or a list of numbers."""
     if isinstance(embedding, str):
         return np.frombuffer(base64.b64decode(embedding, validate=True), "<f4").astype(np.float32)
-    return np.array(embedding, np.float32).reshape(-1)
+    vector = np.array(embedding, np.float32)
+    if vector.ndim > 1:  # llama.cpp's list of the one vector
+        (vector,) = vector
+    return vector.reshape(-1)
 
 
 def _said(response: httpx.Response) -> str:

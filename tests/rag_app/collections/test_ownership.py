@@ -4,6 +4,7 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,24 @@ def test_another_process_finds_out_who_owns_the_folder_until_that_dies(tmp_path)
         ownership.release()
     finally:
         end(process)
+
+
+def test_a_lock_that_a_killed_owner_has_left_to_its_child_is_awaited(tmp_path):
+    code = (
+        "import os, sys; from pathlib import Path; from rag_app.collections.ownership import *;"
+        "held = Ownership(Path(sys.argv[1])); child = os.fork();"
+        "child or (sys.stdin.read(), os._exit(0)); print(child, flush=True); os.wait()"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process.stdout.readline()
+    process.kill()
+    process.wait()
+    timer = threading.Timer(0.05, process.stdin.close)
+    timer.start()
+    Ownership(tmp_path).release()
+    timer.join()
+    process.stdout.close()
 
 
 def test_an_owner_without_address_is_told_apart(tmp_path):

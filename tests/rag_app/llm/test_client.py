@@ -450,5 +450,5 @@ async def test_an_answer_without_end_is_a_failure(openai_server, model, ask, mon
 @pytest.mark.parametrize("ask", STREAMS)
 async def test_a_token_of_ten_megabytes_is_a_failure(openai_server, model, ask):
     openai_server.replies = [Reply("x" * 10_000_000, piece=10_000_000)]
-    with pytest.raises(openai.APIError, match="longer than"):
+    with pytest.raises(openai.APIError, match="larger than"):
         await ask(model())
