@@ -80,10 +80,12 @@ def lying_server(lie: Lie) -> Iterator[str]:
 
 async def _stop(server: asyncio.Server) -> None:
     server.close()
-    others = asyncio.all_tasks() - {asyncio.current_task()}
-    for one in others:
-        one.cancel()
-    await asyncio.gather(*others, return_exceptions=True)
+    for _ in range(10):  # a connection on its way becomes a task some turns later
+        await asyncio.sleep(0)
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for one in others:
+            one.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
 
 
 _BLANKS = b" " * 65_536
