@@ -49,8 +49,10 @@ class Sender:
 def lying_server(lie: Lie) -> Iterator[str]:
     """Serve one lie to every request, whatever it is; gives the address, which ends in /v1."""
     loop = asyncio.new_event_loop()
+    answering = set[asyncio.Task[None] | None]()
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        answering.add(asyncio.current_task())  # else nobody holds one that waits for nothing
         try:
             head = (await reader.readuntil(b"\r\n\r\n")).lower()
             _, found, rest = head.partition(b"content-length:")
