@@ -3,7 +3,7 @@
 import re
 import zipfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,8 @@ from data.blocks import Block, Loaded, LoadWarning
 from data.cleaning import inline
 from data.errors import UnreadableFile
 from data.loaders.docx_numbering import Numbering
-from data.loaders.making import Cell, grid, heading, item, note, paragraph, raised, table
+from data.loaders.making import Cell, grid, heading, item, note, paragraph, table
+from data.loaders.scripts import lowered, raised, with_fractions
 
 _HEADING = re.compile(r"heading (\d)$", re.IGNORECASE)
 _LIST = re.compile(r"List (?:Bullet|Number) (\d)$")
@@ -21,8 +22,14 @@ _BREAKS = {"tab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-"}
 _WRAPPERS = frozenset({"sdt", "sdtContent", "customXml", "ins", "moveTo", "smartTag"})
 _NOTES = {"footnoteReference": "footnotes", "endnoteReference": "endnotes"}
 _PAGE_FIELDS = re.compile(
-    r"\b(?:page|seite|side|sida|página|pagina)?\s*\d*\s*(?:of|von|/|av|de)?\s*\d*"
+    r"[\s|–—-]*(?:page|seite|side|sida|página|pagina|strona|pág\.|p\.|s\.)?\s*\d*\s*"
+    r"(?:of|von|/|av|de|di|z|van)?\s*\d*[\s|–—-]*",
+    re.IGNORECASE,
 )
+Script = Callable[[str], str]
+_SCRIPTS: Mapping[str, Script] = {
+    "superscript": raised, "subscript": lowered, "sup": raised, "sub": lowered
+}  # fmt: skip
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 
 
@@ -128,12 +135,12 @@ class _Reader:
     def _text(self, element: Any) -> str:
         """The text of a paragraph with inserted runs, links and formulas, without its boxes."""
         parts: list[str] = []
-        todo = [(element, False)]
+        todo: list[tuple[Any, Script]] = [(element, str)]
         while todo:
-            node, high = todo.pop()
+            node, script = todo.pop()
             tag = _tag(node)
             if tag == "t":
-                parts.append(raised(node.text or "") if high else node.text or "")
+                parts.append(script(node.text or ""))
             elif tag in _BREAKS:
                 parts.append(_BREAKS[tag])
             elif tag == "sym":
@@ -144,12 +151,10 @@ class _Reader:
                 parts.append(self._fraction(node))
             elif tag == "r" and _is_hidden(node):
                 self._left_out["hidden text"] += any(_tag(child) == "t" for child in node)
-            elif tag in {"sSup", "sSubSup"}:
-                todo.extend((child, _tag(child) == "sup") for child in reversed(node))
             elif tag not in _SKIPPED:
-                high = high or _is_raised(node)
-                todo.extend((child, high) for child in reversed(node))
-        return "".join(parts)
+                script = _script(node) or script
+                todo.extend((child, script) for child in reversed(node))
+        return with_fractions("".join(parts))
 
     def _fraction(self, node: Any) -> str:
         halves = [self._text(child) for child in node if _tag(child) in {"num", "den"}]
@@ -169,10 +174,10 @@ class _Reader:
                     kind = "Comment" if _tag(node) == "commentReference" else "Note"
                     yield note(f"{kind}: {text}")
 
-    def _table(self, element: Any) -> Iterator[Block]:
+    def _table(self, element: Any, title: str = "") -> Iterator[Block]:
         rows: list[list[Cell]] = []
         heads = 0
-        nested: list[Any] = []
+        nested: list[tuple[str, Any]] = []
         beside: list[Block] = []
         above: dict[int, tuple[int, int]] = {}  # column -> row and place of the cell that goes on
         for row in _within(element, "tr"):
@@ -200,15 +205,17 @@ class _Reader:
                 else:
                     above[column] = (len(rows), len(cells))
                     cells.append(Cell(self._cell(cell), width))
-                    nested += list(cell.iter(f"{_W}tbl"))
+                    inner = list(_within(cell, "tbl"))
+                    label = cells[0].text if len(cells) > 1 else ""
+                    nested += [(label, each) for each in inner]
                     for each in _paragraphs(cell):
                         beside += self._beside(each)
                 column += width
             rows.append(cells)
-        yield from table(grid(rows)[0], heads)
+        yield from table(grid(rows)[0], heads, title)
         yield from beside
-        for inner in nested:
-            yield from self._table(inner)
+        for label, each in nested:
+            yield from self._table(each, label)
 
     def _cell(self, cell: Any) -> str:
         return " ".join(self._text(each) for each in _paragraphs(cell))
@@ -267,8 +274,10 @@ def _is_hidden(run: Any) -> bool:
     return _run_property(run, "vanish") not in {None, "0", "false"}
 
 
-def _is_raised(node: Any) -> bool:
-    return _tag(node) == "r" and _run_property(node, "vertAlign") == "superscript"
+def _script(node: Any) -> Script | None:
+    """How an element sets what is in it: a run's property, or a part of a formula."""
+    tag = _tag(node)
+    return _SCRIPTS.get(_run_property(node, "vertAlign") or "" if tag == "r" else tag)
 
 
 def _symbol(node: Any) -> str:

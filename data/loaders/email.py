@@ -13,6 +13,7 @@ from data.loaders.attachments import DEEPEST, Attachments
 from data.loaders.encodings import decode
 from data.loaders.html import blocks, parse
 from data.loaders.making import heading, line, paragraph
+from data.loaders.replies import marked
 
 _HEADERS = ("From", "To", "Cc", "Date")
 _NEEDED = frozenset({"from", "to", "subject", "date", "received", "message-id", "return-path"})
@@ -23,9 +24,10 @@ _STUB_WORDS = 12
 def load(path: Path) -> Iterator[Loaded]:
     """Blocks of one message: subject (the heading), sender, receivers, date, body, attachments.
 
-    The plain body is preferred to the HTML one unless it is empty or a stub. Forwarded messages
-    and attachments of readable kinds are read below headings of their own. Raises UnreadableFile
-    for a file without any header of a message.
+    What it quotes of an older one begins with "> " line by line. The plain body is preferred to
+    the HTML one unless it is empty or a stub. Forwarded messages and attachments of readable kinds
+    are read below headings of their own. Raises UnreadableFile for a file without any header of a
+    message.
     """
     yield from message(path.read_bytes(), path.name, Attachments(message), 0)
 
@@ -69,10 +71,10 @@ def _body(parsed: EmailMessage) -> Generator[Loaded, None, list[EmailMessage]]:
     words = sum(len(one.text.split()) for one in shown if not isinstance(one, LoadWarning))
     few = len(text.split()) < _STUB_WORDS and 3 * len(text.split()) < words
     if shown and (not text.strip() or few):
-        yield from shown
+        yield from marked(shown)
     else:
         yield from warnings
-        yield from map(paragraph, text.split("\n\n"))
+        yield from marked(map(paragraph, text.split("\n\n")))
     return parts
 
 

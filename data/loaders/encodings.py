@@ -27,7 +27,17 @@ _ALPHABETS = (  # letters beyond ASCII of languages whose encodings statistics m
     ("cp1250", "áčďéěíňóřšťúůýž"), ("cp1250", "áäčďéíĺľňóôŕšťúýž"), ("cp1250", "áéíóöőúüű"),
     ("cp1250", "ăâîşţ"), ("cp1250", "čćđšž"), ("cp1254", "çğıöşüâî"), ("cp1257", "āčēģīķļņšūž"),
     ("cp1257", "ąčęėįšųūž"), ("cp1257", "äõöüšž"),
+    ("iso8859_2", "ąćęłńóśźż"), ("iso8859_2", "áčďéěíňóřšťúůýž"),
+    ("iso8859_2", "áäčďéíĺľňóôŕšťúýž"), ("iso8859_2", "čćđšž"), ("mac_roman", "äöüß"),
+    ("mac_roman", "àâçéèêëîïôùûœ"), ("cp850", "äöüß"), ("cp852", "ąćęłńóśźż"),
 )  # fmt: skip
+_LIKELY = [
+    "cp1250", "cp1251", "cp1252", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp1258",
+    "gb18030", "big5", "cp932", "euc_jp", "cp949", "cp874", "koi8_r", "koi8_u", "cp866",
+    "iso8859_5", "iso8859_6", "iso8859_7", "iso8859_8",
+]  # fmt: skip
+_KANA = re.compile("[\u3040-\u30ff]")
+_HALF_WIDTH = re.compile("[\uff61-\uff9f]")
 _LETTERS = re.compile(r"[^\W_]|[\s.,;:!?()\"'%/-]|[\u3000-\u303f\uff00-\uffef]")
 
 
@@ -98,11 +108,12 @@ def _by_statistics(raw: bytes) -> tuple[str, tuple[LoadWarning, ...]]:
 
     lines = [line for line in raw[: 8 * _SAMPLE].splitlines() if not line.isascii()]
     sample = b"\n".join(lines)[:_SAMPLE]
-    runs = _RUN.findall(sample)
-    if sum(len(run) == 1 for run in runs) > 0.6 * len(runs):  # letters of words in ASCII
-        code = _latin(sample)
-    else:
-        best = from_bytes(sample, threshold=0.4).best()
+    code = "cp932" if _is_shift_jis(sample) else _latin(sample) if _is_latin(sample) else ""
+    if not code:
+        best = from_bytes(sample, threshold=0.4, cp_isolation=_LIKELY).best()
+        if best is not None and len(_HALF_WIDTH.findall(str(best))) > len(str(best)) // 4:
+            others = [each for each in _LIKELY if each != best.encoding]  # it was no kana
+            best = from_bytes(sample, threshold=0.4, cp_isolation=others).best()
         code = best.encoding if best is not None else "cp1252"
     for encoding in (code, "cp1252", "latin-1"):
         try:
@@ -110,6 +121,29 @@ def _by_statistics(raw: bytes) -> tuple[str, tuple[LoadWarning, ...]]:
         except (UnicodeDecodeError, LookupError):
             continue
     return raw.decode(code, "replace"), _guessed(code)
+
+
+def _is_shift_jis(sample: bytes) -> bool:
+    """Whether it is Japanese, whose kana look like single bytes among letters of ASCII."""
+    try:
+        text = sample.decode("cp932")
+    except UnicodeDecodeError:
+        return False
+    return len(_KANA.findall(text)) > 0.2 * sum(not letter.isascii() for letter in text)
+
+
+def _is_latin(sample: bytes) -> bool:
+    """Whether bytes beyond ASCII are single letters of words, or touch such letters."""
+    runs = list(_RUN.finditer(sample))
+    single = sum(run.end() - run.start() == 1 for run in runs)
+    if single > 0.6 * len(runs):
+        return True
+    touching = sum(
+        sample[run.start() - 1 : run.start()].isalpha()
+        or sample[run.end() : run.end() + 1].isalpha()
+        for run in runs
+    )
+    return max(run.end() - run.start() for run in runs) <= 4 and touching > 0.8 * len(runs)
 
 
 def _latin(sample: bytes) -> str:

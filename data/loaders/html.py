@@ -10,8 +10,10 @@ from bs4.element import CData, NavigableString, PageElement, Tag
 
 from data.blocks import Block, Loaded
 from data.cleaning import clean, inline
+from data.loaders.docx_numbering import shown_number
 from data.loaders.encodings import decode
-from data.loaders.making import Cell, grid, heading, item, paragraph, raised, table
+from data.loaders.making import Cell, grid, heading, item, paragraph, quoted, table
+from data.loaders.scripts import lowered, raised, with_fractions
 
 _SPACE = re.compile(r"\s+")
 # fmt: off
@@ -28,6 +30,7 @@ _FLOW = frozenset({
 # fmt: on
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _LISTS = frozenset({"ul", "ol", "menu"})
+_FORMS = {"a": "lowerLetter", "A": "upperLetter", "i": "lowerRoman", "I": "upperRoman"}
 _UNSEEN_ROLES = frozenset({"navigation", "menubar", "banner search", "search"})
 
 
@@ -36,7 +39,8 @@ def load(path: Path) -> Iterator[Loaded]:
 
     Scripts, styles, navigation and templates are dropped; what a page folds away until it is
     clicked is kept. The page's title stands in for a heading where there is none. The encoding is
-    the one that the page declares, else it is found as that of plain text.
+    the one that the page declares, else it is found as that of plain text. Lines of a blockquote
+    begin with "> ".
     """
     raw = path.read_bytes()
     if _declared(raw):
@@ -93,15 +97,14 @@ class _Flow:
     def __init__(self) -> None:
         self._text: list[str] = []
         self._numbers: list[int | None] = []
+        self._forms: list[str] = []
         self._bullet = ""
+        self._quotes = 0
 
     def say(self, node: PageElement) -> None:
         """Take a piece of text; comments, doctypes and the like are no text."""
         if type(node) in {NavigableString, CData}:
-            text = str(node)
-            if node.parent is not None and node.parent.name == "sup":
-                text = raised(text)
-            self._text.append(_SPACE.sub(" ", text))
+            self._text.append(_SPACE.sub(" ", _scripted(node)))
 
     def enter(self, tag: Tag) -> Iterator[Block]:
         """Begin an element: what it parts from what came before."""
@@ -110,8 +113,11 @@ class _Flow:
             yield from self.flush()
         if name in _LISTS:
             self._numbers.append(_number(tag, "start", 1) if name == "ol" else None)
+            self._forms.append(_FORMS.get(str(tag.get("type", "")), "decimal"))
         elif name == "li":
             self._bullet = self._mark(tag)
+        elif name == "blockquote":
+            self._quotes += 1
         elif name == "br":
             self._text.append("\n")
 
@@ -121,7 +127,7 @@ class _Flow:
             return "- "
         number = _number(tag, "value", number)
         self._numbers[-1] = number + 1
-        return f"{number}. "
+        return f"{shown_number(number, self._forms[-1])}. "
 
     def leave(self, tag: Tag) -> Iterator[Block]:
         """End an element."""
@@ -129,20 +135,24 @@ class _Flow:
             yield from self.flush()
         if tag.name in _LISTS and self._numbers:
             self._numbers.pop()
+            self._forms.pop()
+        elif tag.name == "blockquote":
+            self._quotes -= 1
 
     def flush(self) -> Iterator[Block]:
         """The text gathered so far as a paragraph, or inside a list as an item."""
-        lines = (inline(line) for line in "".join(self._text).split("\n"))
+        lines = (inline(line) for line in with_fractions("".join(self._text)).split("\n"))
         text = "\n".join(line for line in lines if line)
         self._text.clear()
         if not text:
             return
         depth = len(self._numbers)
         if depth == 0:
-            yield paragraph(text)
+            yield paragraph(quoted(text, self._quotes))
             return
         indent = "  " * min(depth - 1, 8)
-        yield item(f"{indent}{self._bullet or '  '}{text}", level=depth - 1)
+        text = f"{indent}{self._bullet or '  '}{text}"
+        yield item(quoted(text, self._quotes), level=depth - 1)
         self._bullet = ""
 
 
@@ -182,9 +192,16 @@ def _shown(tag: Tag) -> str:
             if node.name == "br" or node.name in _FLOW:
                 parts.append("\n")
         elif type(node) in {NavigableString, CData}:
-            raise_it = node.parent is not None and node.parent.name == "sup"
-            parts.append(raised(str(node)) if raise_it else str(node))
-    return "".join(parts)
+            parts.append(_scripted(node))
+    return with_fractions("".join(parts))
+
+
+def _scripted(node: PageElement) -> str:
+    """A piece of text, raised or lowered as the tags around it say."""
+    script = node.find_parent(["sup", "sub", *_FLOW])
+    if script is not None and script.name == "sup":
+        return raised(str(node))
+    return lowered(str(node)) if script is not None and script.name == "sub" else str(node)
 
 
 def _rows(table: Tag) -> Iterator[list[Cell]]:

@@ -23,6 +23,7 @@ class Cell:
     header: bool = False
 
 
+_DEEPEST_QUOTE = 8
 _MOST_COLUMNS = 1000
 _MOST_ROWS = 100_000
 _MOST_CELLS = 1_000_000
@@ -46,6 +47,12 @@ def item(text: str, page: int | None = None, level: int = 0) -> Block:
 def note(text: str, page: int | None = None) -> Block:
     """A foot- or endnote, a comment, a speaker's note."""
     return Block("note", text, page)
+
+
+def quoted(text: str, depth: int) -> str:
+    """Lines that somebody quotes, or that are answered to, as messages and Markdown mark them."""
+    mark = "> " * min(depth, _DEEPEST_QUOTE)
+    return mark + text.replace("\n", f"\n{mark}") if mark else text
 
 
 def line(text: str, page: int | None = None) -> Block:
@@ -236,8 +243,8 @@ def _labelled(rows: Iterable[tuple[str, ...]]) -> Iterator[tuple[str, ...]]:
 def guessed_header(rows: Sequence[Sequence[str]]) -> int:
     """How many of the first rows name the columns.
 
-    A row names columns where no cell but the first is a value (or a year, as in "2024 | 2025") and
-    there are values, or longer texts, below. A header goes on in the next row where one of its
+    A row names columns where no cell is a value (but for years and the like, as in "2024 | 2025")
+    and there are values, or longer texts, below. A header goes on in the next row where one of its
     cells spans several columns.
     """
     if len(rows) < 2 or not _names(rows[0], rows[1:]):
@@ -251,12 +258,16 @@ def guessed_header(rows: Sequence[Sequence[str]]) -> int:
 def _names(row: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
     if sum(map(bool, row)) < 2 and len(row) > 2:
         return False
-    years = all(not is_value(cell) or _YEAR.fullmatch(cell) for cell in row)
-    if not years:
+    periods = {cell for cell in row if _PERIOD.fullmatch(cell)}
+    if any(is_value(cell) and cell not in periods for cell in row) or _is_day(row[0]):
         return False
-    valued = any(is_value(cell) for other in below[:20] for cell in other)
-    labels = not any(_YEAR.fullmatch(cell) for cell in row)
-    if below and not valued and len(row) == 2 and row[0].rstrip().endswith(":"):
+    labels = not periods
+    valued = any(
+        is_value(cell) and (labels or not _PERIOD.fullmatch(cell))
+        for other in below[:20]
+        for cell in other
+    )
+    if below and len(row) == 2 and row[0].rstrip().endswith(":"):  # "Name: | Ida"
         return False
     return labels or not below or valued
 
@@ -267,7 +278,17 @@ def _spans(row: Sequence[str]) -> bool:
 
 
 _YEAR_OF_SOMETHING = re.compile(r"(?:19|20)\d\d\b[\s/–-]+[^\W\d_]{3,}")
-_YEAR = re.compile(r"(?:19|20)\d\d(?:[/-]\d\d)?")
+_DAY = r"\d{1,2}[./-]\d{1,2}[./-](?:\d\d){1,2}|\d{4}-\d\d-\d\d"
+_PERIOD = re.compile(
+    rf"(?:FY|CY)? ?(?:19|20)\d\d(?:[/–-]\d{{2,4}})?|{_DAY}|(?:0?[1-9]|1[0-2])[./-](?:19|20)\d\d"
+    r"|(?:[QHTS]|FY|KW|CW|W)[ .-]?\d{1,2}(?:[ /'’-]+\d{2,4})?|[1-4][QH] ?'?\d{2,4}"
+    r"|(?:19|20)\d\d[ /-]?[QH][1-4]|[^\W\d_]{3,9}\.?[ -]'?\d{2,4}"
+)
+"""A year, a quarter, a month or a day, which may name a column."""
+
+
+def _is_day(text: str) -> bool:
+    return re.fullmatch(_DAY, text) is not None
 
 
 def is_value(text: str) -> bool:
@@ -276,12 +297,3 @@ def is_value(text: str) -> bool:
     if not digits or 2 * digits < sum(character.isalnum() for character in text):
         return False
     return _YEAR_OF_SOMETHING.match(text) is None
-
-
-_RAISED = str.maketrans("0123456789+-−=()n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁼⁽⁾ⁿ")
-
-
-def raised(text: str) -> str:
-    """A superscript: 10 and 6 make 10⁶, not 106. Words stay words."""
-    kept = text.strip()
-    return text.translate(_RAISED) if kept and set(kept) <= set("0123456789+-−=()n") else text

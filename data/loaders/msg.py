@@ -9,6 +9,7 @@ from data.loaders import email
 from data.loaders.attachments import Attachments
 from data.loaders.html import blocks, parse
 from data.loaders.making import heading, line, paragraph
+from data.loaders.replies import marked
 
 
 def load(path: Path) -> Iterator[Loaded]:
@@ -32,9 +33,10 @@ def load(path: Path) -> Iterator[Loaded]:
         if value:
             yield line(f"{name}: {value}")
     if html and not (body or "").strip():
-        yield from blocks(parse(html.encode(), "utf-8"))
+        yield from marked(blocks(parse(html.encode(), "utf-8")))
     else:
-        yield from map(paragraph, (body or "").replace("\r\n", "\n").split("\n\n"))
+        plain = (body or "").replace("\r\n", "\n").split("\n\n")
+        yield from marked(map(paragraph, plain))
     attachments = Attachments(email.message)
     for attachment in message.attachments:
         if attachment.file_bytes is not None:

@@ -2,6 +2,7 @@
 
 import datetime
 import re
+from fractions import Fraction
 from typing import Any
 
 _LITERAL = re.compile(r'"([^"]*)"|\\(.)|_.|\*.')
@@ -9,6 +10,7 @@ _CURRENCY = re.compile(r"\[\$([^\]-]*)(?:-[0-9a-fA-F]+)?\]")
 _BRACKETS = re.compile(r"\[(?![hms]+\])[^\]]*\]", re.IGNORECASE)
 _DURATION = re.compile(r"\[(h+|m+|s+)\]", re.IGNORECASE)
 _NUMBER = re.compile(r"[0#?][0#?,]*(?:\.[0#?]+)?,*")
+_FRACTION = re.compile(r"[#0?]\s*/\s*([#0?]+|[1-9]\d{0,4})")
 _SIGNS = "€$£¥₹₽₺₩₪₴₫฿"
 
 
@@ -53,6 +55,8 @@ def _number(value: float, form: str) -> str:
     text = _LITERAL.sub(keep, text)
     bare = re.sub(r"\ue000\d+\ue001", "", text)
     pattern = _NUMBER.search(bare)
+    if (fraction := _FRACTION.search(bare)) and not literals:
+        return _fraction(value, fraction[1])
     if pattern is None or "general" in bare.lower() or "E" in bare:
         return _plain(value)
     share = 100 if "%" in bare else 1
@@ -65,6 +69,21 @@ def _number(value: float, form: str) -> str:
     whole = f"{'-' if negative else ''}{before}{digits}{behind}"
     whole = re.sub(r"\ue000(\d+)\ue001", lambda match: literals[int(match[1])], whole)
     return " ".join(whole.split())
+
+
+def _fraction(value: float, denominator: str) -> str:
+    """A whole number and a fraction, as of the format "# ?/?"."""
+    whole, rest = divmod(abs(value), 1)
+    if denominator.isdigit():
+        of, share = int(denominator), round(rest * int(denominator))
+    else:
+        near = Fraction(rest).limit_denominator(10 ** min(len(denominator), 4) - 1)
+        of, share = near.denominator, near.numerator
+    if share == of:
+        whole, share = whole + 1, 0
+    parts = [str(int(whole))] if whole or not share else []
+    parts += [f"{share}/{of}"] if share else []
+    return ("-" if value < 0 else "") + " ".join(parts)
 
 
 def _sections(form: str) -> list[str]:

@@ -1,7 +1,7 @@
 """OpenDocument text: headings, paragraphs, lists, tables and what stands beside them, in order."""
 
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from xml.sax import SAXException
@@ -10,7 +10,8 @@ from data.blocks import Block, Loaded, LoadWarning
 from data.cleaning import inline
 from data.errors import UnreadableFile
 from data.loaders.docx_numbering import shown_number
-from data.loaders.making import Cell, grid, heading, item, note, paragraph, raised, table
+from data.loaders.making import Cell, grid, heading, item, note, paragraph, table
+from data.loaders.scripts import lowered, raised, with_fractions
 
 _TEXT = "urn:oasis:names:tc:opendocument:xmlns:text:1.0"
 _TABLE = "urn:oasis:names:tc:opendocument:xmlns:table:1.0"
@@ -103,11 +104,13 @@ class _Reader:
             for node in named
         }
         self._titles = {name for name, parent in parents.items() if parent == "Title"} | {"Title"}
-        self._raised = {
-            str(node.getAttrNS(_STYLE, "name"))
+        self._scripts = {
+            str(node.getAttrNS(_STYLE, "name")): lowered
+            if place.startswith(("sub", "-"))
+            else raised
             for node in named
             for child in node.childNodes
-            if str(_attribute(child, _STYLE, "text-position")).startswith("super")
+            if (place := str(_attribute(child, _STYLE, "text-position") or "0"))[0] != "0"
         }
         self._lists = {
             str(node.getAttrNS(_STYLE, "name")): {
@@ -187,21 +190,21 @@ class _Reader:
     def _text(self, node: Any) -> str:
         """The text of a paragraph, without its text boxes and notes."""
         parts: list[str] = []
-        todo = [(node, False)]
+        todo: list[tuple[Any, Callable[[str], str]]] = [(node, str)]
         while todo:
-            here, high = todo.pop()
+            here, script = todo.pop()
             name = _name(here)
             if name is None:
-                parts.append(raised(str(here.data)) if high else str(here.data))
+                parts.append(script(str(here.data)))
             elif name == (_TEXT, "s"):
                 parts.append(" " * min(int(here.getAttrNS(_TEXT, "c") or 1), 80))
             elif name in _SPACES:
                 parts.append(_SPACES[name])
             elif name not in _SKIPPED and name != (_DRAW, "text-box"):
                 if name == (_TEXT, "span"):
-                    high = high or str(here.getAttrNS(_TEXT, "style-name")) in self._raised
-                todo.extend((child, high) for child in reversed(here.childNodes))
-        return "".join(parts)
+                    script = self._scripts.get(str(here.getAttrNS(_TEXT, "style-name")), script)
+                todo.extend((child, script) for child in reversed(here.childNodes))
+        return with_fractions("".join(parts))
 
     def _beside(self, node: Any) -> Iterator[Block]:
         """The text boxes, notes and comments of a paragraph."""

@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from data.loaders.page import Page, Rule, Word, turn_box
+from data.loaders.scripts import LOWERED, ORDINAL, RAISED, scripted, with_fractions
 
 if TYPE_CHECKING:
     import pypdfium2
@@ -28,13 +29,8 @@ _UNFOLDED = range(0xFB00, 0xFF00)
 _DROPPED = re.compile("[\x00-\x1f\x7f\u00ad\u200b\u2060\ufeff\ufffe\uffff\ud800-\udfff]")
 """Controls, soft hyphens and marks without width. Joiners (U+200C, U+200D) spell words."""
 
-_RAISED = str.maketrans("0123456789+-−=()ni", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁼⁽⁾ⁿⁱ")
-_LOWERED = str.maketrans("0123456789+-−=()", "₀₁₂₃₄₅₆₇₈₉₊₋₋₌₍₎")
-_ORDINAL = re.compile(r"(?:st|nd|rd|th|er|ère|re|e|ème|o|a|os|as|TM|®|™)\Z")
-_FRACTION = re.compile("([⁰¹²³⁴-⁹]+)[/⁄∕]([₀-₉]+)")
 _RAISED_DIGITS = tuple("⁰¹²³⁴⁵⁶⁷⁸⁹")
 _LOWERED_DIGITS = tuple("₀₁₂₃₄₅₆₇₈₉")
-_PLAIN = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹₀₁₂₃₄₅₆₇₈₉", "01234567890123456789")
 
 _DPI = 150
 _MAX_SIDE = 2400
@@ -295,7 +291,7 @@ def _scripts(words: Iterable[Word]) -> Iterator[Word]:
             continue
         if before is not None:
             if _is_mark(before, word):
-                before.text = before.text.translate(_RAISED)
+                before.text = before.text.translate(RAISED)
             yield before
         before = word
     if before is not None:
@@ -324,26 +320,15 @@ def _is_script(before: Word, word: Word) -> bool:
 def _attach(before: Word, word: Word) -> None:
     """Write a raised or lowered word behind the one it belongs to."""
     raised = word.middle < before.middle
-    table = _RAISED if raised else _LOWERED
-    if word.left < before.right - 0.6 * word.size or _ORDINAL.fullmatch(word.text):
+    if word.left < before.right - 0.6 * word.size or ORDINAL.fullmatch(word.text):
         text = word.text
-    elif all(ord(character) in table for character in word.text):
-        text = word.text.translate(table)
-    elif (word.text.isalnum() and len(word.text) > 1) or len(word.text) == 1:
-        text = ("^" if raised else "_") + word.text
     else:
-        text = ("^" if raised else "_") + f"({word.text})"
+        text = scripted(word.text, *((RAISED, "^") if raised else (LOWERED, "_")))
     if not raised and before.text[-1:] in _RAISED_DIGITS and text[:1] in _LOWERED_DIGITS:
         text = "/" + text
-    before.text = _FRACTION.sub(_plain_fraction, before.text + text)
+    before.text = with_fractions(before.text + text)
     before.right = max(before.right, word.right)
     before.top, before.bottom = min(before.top, word.top), max(before.bottom, word.bottom)
-
-
-def _plain_fraction(match: re.Match[str]) -> str:
-    """A fraction in plain figures, apart from a whole number before it: 2¹/₂ is 2 1/2."""
-    apart = " " if match.string[: match.start()][-1:].isdigit() else ""
-    return f"{apart}{match[1]}/{match[2]}".translate(_PLAIN)
 
 
 def _add_graphics(page: "pypdfium2.PdfPage", place: _Places, shown: Page) -> None:

@@ -1,5 +1,6 @@
 """PowerPoint: one page a slide, with its tables, charts, comments and the speaker's notes."""
 
+import re
 import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -9,9 +10,18 @@ from typing import Any
 from data.blocks import Block, Loaded, LoadWarning
 from data.cleaning import inline
 from data.errors import UnreadableFile
-from data.loaders.making import Cell, grid, heading, item, note, paragraph, raised, table
+from data.loaders.docx_numbering import shown_number
+from data.loaders.making import Cell, grid, heading, item, note, paragraph, table
 from data.loaders.number_format import shown
+from data.loaders.scripts import lowered, raised, with_fractions
 
+_AUTO = re.compile(r"(arabic|alphaLc|alphaUc|romanLc|romanUc)(Period|ParenR|ParenBoth|Plain)")
+_FORMS = {
+    "arabic": "decimal", "alphaLc": "lowerLetter", "alphaUc": "upperLetter",
+    "romanLc": "lowerRoman", "romanUc": "upperRoman",
+}  # fmt: skip
+_AROUND = {"Period": ("", "."), "ParenR": ("", ")"), "ParenBoth": ("(", ")"), "Plain": ("", "")}
+_C = "{http://schemas.openxmlformats.org/drawingml/2006/chart}"
 _A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
 
 
@@ -79,14 +89,32 @@ def _shape(shape: Any, slide: Any) -> Iterator[Block]:
         yield from _chart(shape.chart)
     elif shape.has_text_frame:
         paragraphs = shape.text_frame.paragraphs
+        counts: dict[int, int] = {}
         for each in paragraphs:
             text = inline(_text(each))
-            if text and len(paragraphs) > 1:
-                yield item(f"{'  ' * each.level}- {text}", level=each.level)
+            mark = _mark(each, counts) if text else "-"
+            if text and (len(paragraphs) > 1 or mark != "-"):
+                yield item(f"{'  ' * each.level}{mark} {text}", level=each.level)
             else:
                 yield paragraph(text)
     else:
         yield from _diagram(shape, slide)
+
+
+def _mark(each: Any, counts: dict[int, int]) -> str:
+    """The number of a paragraph that PowerPoint counts, by those of its box so far, or "-"."""
+    for deeper in [level for level in counts if level > each.level]:
+        del counts[deeper]
+    number = each._p.find(f"{_A}pPr/{_A}buAutoNum")
+    form = _AUTO.fullmatch(number.get("type", "")) if number is not None else None
+    if form is None:
+        counts.pop(each.level, None)
+        return "-"
+    start = number.get("startAt", "1")
+    begin = int(start) if start.isascii() and start.isdigit() and len(start) < 6 else 1
+    counts[each.level] = counts.get(each.level, begin - 1) + 1
+    before, behind = _AROUND[form[2]]
+    return f"{before}{shown_number(counts[each.level], _FORMS[form[1]])}{behind}"
 
 
 def _text(each: Any) -> str:
@@ -100,9 +128,10 @@ def _text(each: Any) -> str:
             text = "".join(leaf.text or "" for leaf in node.iter(f"{_A}t"))
             properties = node.find(f"{_A}rPr")
             base = properties.get("baseline", "0") if properties is not None else "0"
-            high = base.isdigit() and int(base) > 0
-            parts.append(raised(text) if high else text)
-    return "".join(parts)
+            if base.strip("0%"):
+                text = lowered(text) if base.startswith("-") else raised(text)
+            parts.append(text)
+    return with_fractions("".join(parts))
 
 
 def _cell(cell: Any) -> Cell:
@@ -121,10 +150,20 @@ def _chart(chart: Any) -> Iterator[Block]:
         categories = [inline(str(label)) for label in plot.categories]
         rows = [("", *(inline(each.name or "") for each in series))]
         values = [list(each.values) for each in series]
+        forms = [_format(each) for each in series]
         for at, label in enumerate(categories):
             cells = (column[at] if at < len(column) else None for column in values)
-            rows.append((label, *("" if cell is None else shown(cell) for cell in cells)))
+            texts = (
+                "" if cell is None else shown(cell, form)
+                for cell, form in zip(cells, forms, strict=True)
+            )
+            rows.append((label, *texts))
         yield from table(tuple(rows), 1, title)
+
+
+def _format(series: Any) -> str:
+    """The number format of a series' values."""
+    return next((node.text or "" for node in series._element.iter(f"{_C}formatCode")), "General")
 
 
 def _diagram(shape: Any, slide: Any) -> Iterator[Block]:

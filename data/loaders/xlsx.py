@@ -238,7 +238,8 @@ class _Regions:
         extent = (group[0], group[-1])
         count = guessed_header(rows)
         known = self._known(extent)
-        if known and (not count or not any(is_value(cell) for cell in sum(rows[count:], ()))):
+        valued = any(is_value(cell) for cell in sum(rows[count:], ()))
+        if known and (not count if valued else len(known[0][0]) == len(group)):
             first = group[0] - known[1]
             names = tuple(row[first : first + len(group)] for row in known[0])
             if title:

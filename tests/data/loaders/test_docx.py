@@ -84,3 +84,23 @@ def test_a_damaged_file_is_refused(tmp_path):
     (tmp_path / "a.docx").write_bytes(b"PK\x03\x04 nothing")
     with pytest.raises(UnreadableFile, match="damaged"):
         runs(load(tmp_path / "a.docx"))
+
+
+def test_low_characters_page_feet_and_tables_in_cells(tmp_path):
+    document = docx.Document()
+    document.sections[0].footer.paragraphs[0].text = "Page 3 of 9"
+    paragraph = document.add_paragraph("H")
+    paragraph.add_run("2").font.subscript = True
+    paragraph.add_run("O")
+    outer = document.add_table(rows=2, cols=2)
+    for at, text in enumerate(("Site", "Details", "Quay", "see inside")):
+        outer.cell(at // 2, at % 2).text = text
+    inner = outer.cell(1, 1).add_table(rows=2, cols=2)
+    for at, text in enumerate(("Depth", "Berths", "7.5 m", "12")):
+        inner.cell(at // 2, at % 2).text = text
+    document.save(tmp_path / "a.docx")
+    blocks = list(load(tmp_path / "a.docx"))
+    text = document_text(blocks)
+    assert text.startswith("H\u2082O")
+    assert "Page 3" not in text
+    assert [block.table.title for block in blocks if block.table] == ["", "Quay"]

@@ -47,3 +47,23 @@ def test_binary_content_is_refused(raw):
 def test_a_lying_byte_order_mark_is_refused():
     with pytest.raises(UnreadableFile, match="byte-order mark"):
         decode(b"\xff\xfea", "a.txt")
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("Größe;Menge\n1,5;20\n2,5;30\n", "cp1250"),
+        ("Kontrola pompy: zażółć gęślą jaźń, źródło świeże.", "iso8859-2"),
+        ("Šetřete vodou, žádost podejte včas; tlak byl příliš nízký.", "iso8859-2"),
+        ("Проверка насоса проводится два раза в год.", "koi8-r"),
+        ("Проверка насоса проводится два раза в год.", "cp866"),
+        ("データセンターのエアコンをテストする", "shift_jis"),
+        ("サーバー名,メモリ\nサクラ,エラー\n", "euc_jp"),
+        ("幫浦,型號\n水泵檢修,三月\n", "big5"),
+        ("Größe für Bücher, süß und schön", "mac_roman"),
+        ("Zażółć gęślą jaźń, źródło świeże", "cp852"),
+        ("水泵的检修每年进行两次。\n请提交申请表。", "utf-16-le"),
+    ],
+)
+def test_short_texts_and_rarer_encodings_are_found(text, code):
+    assert decode(text.encode(code), "a.txt").text == text

@@ -77,7 +77,7 @@ def test_inline_tags_part_no_words_and_breaks_do(tmp_path):
         tmp_path, "<h1>Pay<br>terms</h1><p>un<b>break</b>able 10<sup>6</sup> H<sub>2</sub>O</p>"
     )
     assert section.heading_path == ("Pay terms",)
-    assert section.text.endswith("unbreakable 10\u2076 H2O")
+    assert section.text.endswith("unbreakable 10\u2076 H\u2082O")
 
 
 def test_spans_are_filled_and_headers_of_two_lines_are_one(tmp_path):
@@ -91,3 +91,18 @@ def test_spans_are_filled_and_headers_of_two_lines_are_one(tmp_path):
         "Budget\n\nUnit: A; 2024 / plan: 1; 2024 / real: 2\n"
         "Unit: A; 2024 / plan: none; 2024 / real: none"
     )
+
+
+def test_what_stands_high_in_a_link_is_kept_apart_and_fractions_are_plain(tmp_path):
+    (section,) = read(
+        tmp_path, "<h1>A</h1><p>x<sup><a href='#n'>4</a></sup> 2<sup>1</sup>/<sub>2</sub> cups</p>"
+    )
+    assert section.text.endswith("x\u2074 2 1/2 cups")
+
+
+def test_lists_are_numbered_as_the_page_says(tmp_path):
+    (section,) = read(
+        tmp_path,
+        '<h1>A</h1><ol type="a" start="2"><li>x<ol type="I"><li>y</ol><li value="26">z</ol>',
+    )
+    assert section.text.endswith("b. x\n  I. y\nz. z")

@@ -78,3 +78,24 @@ def test_pictures_in_base64_are_no_text(tmp_path):
     blob = "iVBORw0KGgoAAAANSUhEUgAAAAUA" * 30
     text = read(tmp_path / "a.md", f"Chart\n\n![x](data:image/png;base64,{blob})\n\nend")
     assert text == "Chart\n\n![x]()\n\nend"
+
+
+def test_rich_text_keeps_tables_notes_and_what_stands_high(tmp_path):
+    path = tmp_path / "a.rtf"
+    path.write_bytes(
+        rb"{\rtf1\ansi\ansicpg1250{\fonttbl{\f0 A;}}\pard 10{\super\f0 6} H{\sub 2}O "
+        rb"{\super 1}/{\sub 2}{\super{\*}}{\footnote Only in M\'e1j.} end\par"
+        rb"\trowd\cellx1\cellx2 Item\cell Price\cell\row\trowd\cellx1\cellx2 Lid\cell 12\cell\row"
+        rb"\pard after\par}"
+    )
+    text = document_text(load(path, "rtf"))
+    assert text.startswith(
+        "10\u2076 H\u2082O 1/2 end\n\nNote: Only in M\u00e1j.\n\n| Item | Price |"
+    )
+    assert text.endswith("| Lid | 12 |\n\nafter")
+
+
+@pytest.mark.parametrize("tail", [b"{\\footnote a", b"{\\footnote {{{", b"\\footnote", b"{\\super"])
+def test_rich_text_that_ends_too_early_is_read_as_far_as_it_goes(tmp_path, tail):
+    (tmp_path / "a.rtf").write_bytes(rb"{\rtf1\ansi The pump is off.\par " + tail)
+    assert "The pump is off." in document_text(load(tmp_path / "a.rtf", "rtf"))

@@ -38,3 +38,31 @@ def test_a_title_with_odd_characters_becomes_one_line(shared_data):
     (section,) = runs(load(shared_data / "documents/powerpoint_bad_text.pptx"))
     assert "\x0b" not in section.text
     assert "\n" not in section.heading_path[0]
+
+
+def test_numbers_of_lists_and_values_of_charts_are_as_shown(tmp_path):
+    from lxml import etree
+    from pptx.chart.data import CategoryChartData
+    from pptx.enum.chart import XL_CHART_TYPE
+
+    deck = pptx.Presentation()
+    slide = deck.slides.add_slide(deck.slide_layouts[1])
+    frame = slide.placeholders[1].text_frame
+    names = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
+    for text, level, form in (
+        ("Open", 0, "arabicPeriod"), ("Slowly", 1, "alphaLcParenR"), ("Wait", 1, "alphaLcParenR"),
+        ("Close", 0, "arabicPeriod"), ("Never force it", 0, ""),
+    ):  # fmt: skip
+        each = frame.add_paragraph()
+        each.text, each.level = text, level
+        if form:
+            etree.SubElement(each._p.get_or_add_pPr(), f"{names}buAutoNum").set("type", form)
+    data = CategoryChartData(number_format="0.0%")
+    data.categories = ["Spring"]
+    data.add_series("Share", (0.25,))
+    kind = XL_CHART_TYPE.COLUMN_CLUSTERED
+    slide.shapes.add_chart(kind, 0, 0, Inches(2), Inches(2), data)
+    deck.save(tmp_path / "a.pptx")
+    text = "\n".join(each.text for each in runs(load(tmp_path / "a.pptx")))
+    assert "1. Open\n  a) Slowly\n  b) Wait\n2. Close\n- Never force it" in text
+    assert "| Spring | 25.0% |" in text

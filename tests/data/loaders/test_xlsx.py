@@ -95,3 +95,28 @@ def test_a_real_table_beside_another_is_named(shared_data):
     assert "col-1: 5; col-2: 10; col-3: 15; col-4: 20" in index_text(
         "".join(s.text for s in sections)
     )
+
+
+def test_quarters_and_months_name_columns(tmp_path):
+    rows = [["Dept", "Q1", "Q2"], ["Ops", 10, 14], ["IT", 20, 24]]
+    months = [["Dept", "Jan 2024", "31.12.2024"], ["Ops", 11, 15]]
+    make(tmp_path / "a.xlsx", One=rows, Two=months)
+    text = index_text(document_text(load(tmp_path / "a.xlsx")))
+    assert "Dept: IT; Q1: 20; Q2: 24" in text
+    assert "Dept: Ops; Jan 2024: 11; 31.12.2024: 15" in text
+
+
+def test_fractions_are_shown_as_such(tmp_path):
+    book = openpyxl.Workbook()
+    for value, form in ((0.5, "# ?/?"), (-1.375, "# ??/??"), (2.25, "# ?/8"), (3, "# ?/?")):
+        book.active.append(["part", value])
+        book.active.cell(book.active.max_row, 2).number_format = form
+    book.save(tmp_path / "a.xlsx")
+    text = document_text(load(tmp_path / "a.xlsx"))
+    assert [row for row in ("1/2", "-1 3/8", "2 2/8", "| 3 |") if row not in text] == []
+
+
+def test_a_remark_below_a_table_is_no_row_of_it(tmp_path):
+    rows = [["Dept", "Plan", "Actual"], ["Ops", 10, 12], [], ["Note", "in thousands"]]
+    make(tmp_path / "a.xlsx", One=rows)
+    assert "Note | in thousands" in document_text(load(tmp_path / "a.xlsx"))
