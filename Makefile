@@ -1,4 +1,4 @@
-# make run    set up, take in the shipped samples on the first start, and open the chat
+# make run    set up, ingest the shipped samples on the first start, and open the chat
 # make test   set up, run every check and every test
 # make vllm   a vLLM server for tests, in .venv-vllm (Linux on x86-64; a part of make test)
 # make setup  leave the command at .venv/bin/rag-app

@@ -4,7 +4,7 @@
 
 The bare encoder gets the same texts in one list, in the same process, before and after the
 pipeline; the mean of the two is what the pipeline is held against. The peer
-(`benchmarks/peers/stock_ingest.py`) takes in the first `--peer-passages` in its own process.
+(`benchmarks/peers/stock_ingest.py`) ingests the first `--peer-passages` in its own process.
 """
 
 import asyncio

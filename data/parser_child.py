@@ -1,4 +1,4 @@
-"""The process that reads foreign files: confined, killable, without secrets or network.
+"""The process that reads documents: confined, killable, without secrets or network.
 
 Started by `data.parsing` as `python -m data.parser_child LIFELINE`. Each line of standard input
 is a job, each line of standard output an answer, all JSON (no pickle: the child is not trusted):

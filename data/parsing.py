@@ -1,4 +1,4 @@
-"""Reading foreign files in a child process that can be killed."""
+"""Reading files in a child process that can be killed."""
 
 import contextlib
 import os

@@ -376,10 +376,10 @@ class _Run:
         if not self.blocks or self.blocks[-1][1].kind != "paragraph":
             return
         start, block = self.blocks[-1]
-        own = [unit for unit in self.units if unit.start >= start]
-        if own and sum(unit.cost for unit in own) <= self.limit // 4:
+        lines = [unit for unit in self.units if unit.start >= start]
+        if lines and sum(unit.cost for unit in lines) <= self.limit // 4:
             self.lead = block.text.strip() + "\n"
-            for unit in own:
+            for unit in lines:
                 unit.group = self.group
 
     def _add_whole(self, block: Block, start: int, prefix: str = "", group: int = 0) -> None:

@@ -154,7 +154,7 @@ class CitationResolver:
       one too. Inside code, between back-ticks, nothing is a marker. An inline code span that is not
       closed ends with its line.
     - A marker followed by ``(`` or ``:`` gets a space after it. ``[1](http://..)`` and
-      ``[1]: http://..`` would otherwise be Markdown that turns our marker into a foreign link.
+      ``[1]: http://..`` would otherwise be Markdown that turns our marker into somebody's link.
     - Where a marker is removed, the blank before it goes too if punctuation or a blank follows, and
       a blank is left where two words would grow together, or ``[[9]1]`` become ``[1]``.
 

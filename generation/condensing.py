@@ -113,8 +113,8 @@ class CarryOverCondenser:
         return Condensed(f"{question} ({' '.join(carried)})", {"carried": len(carried)})
 
     def _is_follow_up(self, question: str) -> bool:
-        own = self._terms(question)
-        return len(own) < _FEWEST_TERMS or bool(_LEANING.match(question.strip()))
+        terms = self._terms(question)
+        return len(terms) < _FEWEST_TERMS or bool(_LEANING.match(question.strip()))
 
 
 class LLMCondenser:
@@ -188,7 +188,7 @@ class LLMCondenser:
         return standalone
 
     def _explain(self, error: Exception) -> str:
-        """One line; the way out is left to those who have the answer to lose."""
+        """One line; the hint is left to those who have the answer to lose."""
         address, model = server_address(self._llm), self._llm.metadata.model_name
         explained = explain_failure(error, address, model, self._deadline)
         if isinstance(explained, GenerationError):

@@ -15,7 +15,7 @@ _CLAIM: Final = re.compile(r"(?!#)(?s:.*[^\W\d_].*)(?<![:：])")
 def citation_coverage(text: str) -> float | None:
     """Return the share of the sentences of ``text`` that carry a citation ``[n]``.
 
-    What can be had without a judge of the citation recall of Gao et al.
+    What can be measured without a judge of the citation recall of Gao et al.
     (https://arxiv.org/abs/2305.14627): whether a sentence cites, not whether the passage bears it
     out. Citations right behind a sentence (``Dough rests. [1]``) are its own. Headings, lines that
     end in a colon and what has no letter claim nothing and do not count.

@@ -123,10 +123,10 @@ class LLMReader:
     ) -> None:
         if deadline <= 0:
             raise ValueError(f"deadline must be positive, got {deadline}")
-        own_limit = getattr(llm, "max_tokens", None)
-        if isinstance(own_limit, int) and own_limit > budget.max_answer_tokens:
+        model_limit = getattr(llm, "max_tokens", None)
+        if isinstance(model_limit, int) and model_limit > budget.max_answer_tokens:
             raise ValueError(
-                f"the model's max_tokens is {own_limit}, but the budget keeps only "
+                f"the model's max_tokens is {model_limit}, but the budget keeps only "
                 f"{budget.max_answer_tokens} tokens for the answer"
             )
         self._llm = llm

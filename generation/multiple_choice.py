@@ -24,7 +24,7 @@ from generation.prompts import Numbered, clean_text, format_passage
 from generation.server_errors import explain_failure, server_address
 
 State = Literal["constrained", "parsed", "unparsed", "scored"]
-"""How the letter was had: by a constraint on the server, from free text, not at all, or by scores
+"""How the letter was found: by a constraint on the server, from free text, not at all, or by scores
 of the choices, without a language model."""
 
 _SYSTEM: Final = """\
@@ -39,7 +39,7 @@ FINAL_TOKENS: Final = 32
 """The part of an answer's tokens that is kept for the final line."""
 _REFUSED: Final = (400, 422)
 _DAMAGE: Final = (AttributeError, IndexError, KeyError, TypeError)
-_TOLD: Final = (
+_ANSWER_IS: Final = (
     r"(?i:\banswer\s*(?:is|:)|\\boxed)[\s:*_\"'({{]*"
     r"(?i:option\s*|choice\s*|\\text\s*\{{)?[*(]*([{letters}])(?!\w)"
 )
@@ -54,7 +54,7 @@ class Chosen:
         letter: Of the choice, from ``A``; None where the state is ``unparsed``.
         index: Of the choice, from 0; None where the state is ``unparsed``.
         text: What the model wrote on its way, thoughts in ``<think>`` left out.
-        state: How the letter was had.
+        state: How the letter was found.
         truncated: Whether the text broke off at its token limit; the letter was asked for all the
             same.
         passages_used: How many passages the model saw.
@@ -188,9 +188,9 @@ def parse_letter(text: str, letters: str) -> str | None:
     Returns:
         One of ``letters``, or None.
     """
-    told = re.findall(_TOLD.format(letters=letters), text)
-    if told:
-        return str(told[-1])
+    stated = re.findall(_ANSWER_IS.format(letters=letters), text)
+    if stated:
+        return str(stated[-1])
     lines = [line for line in text.splitlines() if line.strip()]
     alone = re.findall(_ALONE.format(letters=letters), lines[-1]) if lines else []
     if len({letter for letter, _ in alone}) != 1 or all(word for _, word in alone):

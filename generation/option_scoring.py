@@ -81,13 +81,13 @@ class ScoringChooser:
             raise ValueError(f"weights must be for {', '.join(NAMES)}; got {', '.join(weights)}")
         self._weights = np.array([weights[name] for name in NAMES])
         self._comparison = Comparison(embed, Terms(language), share)
-        self._told = {"encoder": encoder, "language": language, "shares": shares}
+        self._parts = {"encoder": encoder, "language": language, "shares": shares}
 
     @property
     def identity(self) -> dict[str, str | int | float | bool]:
         """See `Chooser.identity`."""
         weights = hashlib.sha256(self._weights.tobytes()).hexdigest()[:16]
-        return {"chooser": self.name, "weights": weights, **self._told}
+        return {"chooser": self.name, "weights": weights, **self._parts}
 
     def queries(self, question: str, choices: Sequence[str]) -> list[str]:
         """The question, and the question with each choice, since each has passages of its own."""

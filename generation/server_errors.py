@@ -107,7 +107,7 @@ def _explain_status(error: Exception, address: str, model: str) -> GenerationErr
 def _reason(error: BaseException) -> str:
     """Return the error's message as one short line without keys, or its type's name."""
     body = getattr(error, "body", None)
-    told = body.get("message") if isinstance(body, dict) else None
-    text = told if isinstance(told, str) and told else str(error) or type(error).__name__
+    message = body.get("message") if isinstance(body, dict) else None
+    text = message if isinstance(message, str) and message else str(error) or type(error).__name__
     line = _SECRET.sub("(key)", " ".join(text.split()))
     return line if len(line) <= _LONGEST_REASON else line[: _LONGEST_REASON - 1] + "…"

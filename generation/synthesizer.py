@@ -53,11 +53,11 @@ class ReaderSynthesizer(BaseSynthesizer):
         """As `synthesize`."""
         question = query if isinstance(query, str) else query.query_str
         reading = await self._read(question, nodes)
-        told = {
+        metadata = {
             "citations": [asdict(citation) for citation in reading.citations],
             "grounded": reading.grounded,
         }
-        return Response(reading.text, [*nodes, *(additional_source_nodes or ())], told)
+        return Response(reading.text, [*nodes, *(additional_source_nodes or ())], metadata)
 
     def get_response(self, query_str: str, text_chunks: Sequence[str], **_: Any) -> str:
         """The text of an answer from bare texts."""

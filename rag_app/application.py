@@ -55,7 +55,7 @@ from retrieval.index.errors import DamagedIndex, UnknownCollection
 from retrieval.index.records import DocumentRecord
 
 T = TypeVar("T")
-_OWN = (
+_STORAGE_FOLDERS = (
     "files", "collections", "models", "evaluations", "owner.json", "lock", "browser.key",
 )  # fmt: skip
 """What the application keeps in the storage folder: never ingested with a folder above it."""
@@ -107,7 +107,7 @@ class Application:
         self._collections, self._encoders, self._pipelines = collections, encoders, pipelines
         self._encoder = encoders.get()
         self._spec = encoders.spec(self._encoder)
-        self._own = [storage / name for name in _OWN]
+        self._storage_folders = [storage / name for name in _STORAGE_FOLDERS]
         self._uploads, self._originals = storage / "uploads", storage / "files"
         self._release_storage = release
         self._stores = OpenStores(
@@ -437,7 +437,7 @@ class Application:
 
     def _is_own(self, path: Path) -> bool:
         real = path.resolve()
-        return any(real.is_relative_to(folder.resolve()) for folder in self._own)
+        return any(real.is_relative_to(folder.resolve()) for folder in self._storage_folders)
 
 
 def _within(seconds: float, future: "Future[T]") -> T:

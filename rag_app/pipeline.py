@@ -1,4 +1,4 @@
-"""The way out: question -> condense -> rewrite -> retrieve -> fuse -> rerank -> read -> answer.
+"""The six stages: question -> condense -> rewrite -> retrieve -> fuse -> rerank -> read -> answer.
 
 Whatever a stage notes (fallbacks, counts of grades) and what its calls of language models used goes
 into its entry of the trace.
@@ -131,10 +131,10 @@ class Pipeline:
             start = _lap(trace, "rewrite", stages.rewriter.name, start, **rewrites)
             found = await find_all(stages.retriever, queries, stages.combine, stages.found)
             self._trace_retrieval(trace, found)
-            told: dict[str, object] = {"cut": True} if found.query_cut else {}
-            told |= {"fallback": found.fallback} if found.fallback else {}
+            details: dict[str, object] = {"cut": True} if found.query_cut else {}
+            details |= {"fallback": found.fallback} if found.fallback else {}
             start = _lap(
-                trace, "retrieve", stages.retriever_name, start, steps=found.milliseconds, **told
+                trace, "retrieve", stages.retriever_name, start, steps=found.milliseconds, **details
             )
             with stage("rerank"):
                 reranked = await self._rerank(condensed.question, found.hits)
@@ -175,12 +175,12 @@ class Pipeline:
             trace.flops += self._encoder.flops(found.query_tokens)
 
     def _trace_reading(self, trace: Trace, reading: Reading, start: float) -> None:
-        told: dict[str, object] = {}
+        details: dict[str, object] = {}
         if reading.coverage is not None:
-            told["coverage"] = round(reading.coverage, 3)
+            details["coverage"] = round(reading.coverage, 3)
         if reading.thinking_tokens:
-            told["thinking_tokens"] = reading.thinking_tokens
-        _lap(trace, "read", self._stages.reader.name, start, **told)
+            details["thinking_tokens"] = reading.thinking_tokens
+        _lap(trace, "read", self._stages.reader.name, start, **details)
         trace.passages_given = reading.passages_given
         trace.passages_used = reading.passages_used
         trace.unknown_citations = reading.unknown_citations

@@ -169,10 +169,10 @@ def parse(name: str, tree: Mapping[str, Any]) -> Recipe:
     Raises:
         SettingsError: a key is unknown or missing, a value is bad, or a stage is left open.
     """
-    told = tree.get("recipe")
+    fields = tree.get("recipe")
     settings = {key: value for key, value in tree.items() if key != "recipe"}
     try:
-        about = _About.model_validate(told)
+        about = _About.model_validate(fields)
     except ValidationError as error:
         problems = (
             f"recipe.{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()
@@ -213,9 +213,9 @@ def for_task(settings: Settings, task: str) -> Settings:
     """
     choice, short = choose(settings), task.removesuffix("_long")
     asked = choice.run.instruction is not None or choice.run.task
-    told = {"task": task} if task in choice.row.instructions and not asked else {}
+    words = {"task": task} if task in choice.row.instructions and not asked else {}
     defined = {"definition": short} if short in TASKS and not settings.rerank.definition else {}
-    return override(settings, {"encoder": told, "rerank": defined})
+    return override(settings, {"encoder": words, "rerank": defined})
 
 
 def _rewrite(settings: Settings) -> Stage:

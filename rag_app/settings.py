@@ -308,7 +308,7 @@ class Retrieval(_Replaceable):
     rrf_k: int = Field(60, ge=1, description="Constant of reciprocal rank fusion.")
 
 
-class OwnLLM(_Section):
+class StageLLM(_Section):
     """Where a stage's language model differs from that of section `llm`."""
 
     api_base: str | None = Field(None, description="Base address, ending in /v1.")
@@ -324,7 +324,7 @@ class Condense(_Section):
         "auto", description="Which condenser; auto is llm where a model is named, else carry-over."
     )
     deadline: float = Field(20, gt=0, description="Seconds it may take.")
-    llm: OwnLLM = Field(OwnLLM(), description=OwnLLM.__doc__ or "")
+    llm: StageLLM = Field(StageLLM(), description=StageLLM.__doc__ or "")
 
 
 class Rewrite(_Section):
@@ -351,7 +351,7 @@ class Rewrite(_Section):
         description="How the rankings of several queries are merged; `join` makes them one query.",
     )
     deadline: float = Field(30, gt=0, description="Seconds it may take; then the question stands.")
-    llm: OwnLLM = Field(OwnLLM(), description=OwnLLM.__doc__ or "")
+    llm: StageLLM = Field(StageLLM(), description=StageLLM.__doc__ or "")
 
 
 class Rerank(_Replaceable):
@@ -394,7 +394,7 @@ class Rerank(_Replaceable):
     url: str = Field(
         "http://127.0.0.1:8002/v1", description="cross-encoder: address of its server."
     )
-    llm: OwnLLM = Field(OwnLLM(), description=OwnLLM.__doc__ or "")
+    llm: StageLLM = Field(StageLLM(), description=StageLLM.__doc__ or "")
 
     def grading(self) -> dict[str, Any]:
         """What is set of `retrieval.reranking.pointwise.Grading`; the rest is as usual."""

@@ -52,7 +52,7 @@ def reason(error: BaseException, deadline: float | None = None) -> str:
     import openai
 
     if isinstance(error, openai.APIStatusError):
-        return _line(f"HTTP {error.status_code}: {_told(error)}")
+        return _line(f"HTTP {error.status_code}: {_message(error)}")
     if isinstance(error, TimeoutError | openai.APITimeoutError | httpx.TimeoutException):
         return "no answer in time" if deadline is None else f"no answer within {deadline:g} s"
     if isinstance(error, openai.APIConnectionError):
@@ -61,13 +61,13 @@ def reason(error: BaseException, deadline: float | None = None) -> str:
         return "the server cannot be reached"
     if isinstance(error, httpx.TransportError):
         return "the server broke the connection"
-    return _line(_told(error))
+    return _line(_message(error))
 
 
-def _told(error: BaseException) -> str:
+def _message(error: BaseException) -> str:
     body = getattr(error, "body", None)
-    told = body.get("message") if isinstance(body, dict) else None
-    return told if isinstance(told, str) and told else str(error) or type(error).__name__
+    message = body.get("message") if isinstance(body, dict) else None
+    return message if isinstance(message, str) and message else str(error) or type(error).__name__
 
 
 def _line(text: str) -> str:

@@ -133,7 +133,7 @@ def to_stored(node: TextNode) -> TextNode:
     start = node.start_char_idx or 0
     made = passage(
         source=source,
-        version=version_id(source, foreign_content(source)),
+        version=version_id(source, unknown_content(source)),
         index=0,
         fingerprint="",
         text=node.text,
@@ -162,7 +162,7 @@ def from_stored(identifier: str, payload: Mapping[str, Any]) -> TextNode:
     return made
 
 
-def foreign_content(source: str) -> str:
+def unknown_content(source: str) -> str:
     """Stands in for the content hash of a document whose passages others made."""
     return hashlib.sha256(source.encode("utf-8", "replace")).hexdigest()
 

@@ -1,4 +1,4 @@
-"""What the documentation says about the shelf of encoders is what ships."""
+"""What the documentation says about encoders is what ships."""
 
 import re
 import tomllib

@@ -337,28 +337,28 @@ class Page:
     async def _open(self, session: Session, request: gr.Request) -> Updates:
         """A page is opened: show what there is, and watch what goes on."""
         session.collection = await self._first_choice()
-        going_on = self._ingestions.of(self._access.visitor(_connection(request)))
-        if going_on:
-            session.collection = going_on[-1].collection
+        running = self._ingestions.of(self._access.visitor(_connection(request)))
+        if running:
+            session.collection = running[-1].collection
         updates = await self._listing(session.collection, session)
-        watched = bool(going_on) or not self._start.done()
+        watched = bool(running) or not self._start.done()
         return updates | {self.watch: gr.update(active=watched)}
 
     async def _watch(self, session: Session, request: gr.Request) -> Updates:
         """Show the first start and this visitor's uploads as they go on, and what they came to."""
-        own = self._ingestions.of(self._access.visitor(_connection(request)))
-        running = any(one.running for one in own)
+        mine = self._ingestions.of(self._access.visitor(_connection(request)))
+        running = any(one.running for one in mine)
         if running or not self._start.done():
-            shown = [_state(one) for one in own]
-            if not own:
+            shown = [_state(one) for one in mine]
+            if not mine:
                 shown = [rendering.progress(one) for one in tuple(self._start.news)]
             status = "".join(shown) or gr.skip()
             return {self.status: status, self.cancel: gr.update(visible=running)}
         updates = await self._listing(session.collection, session)
-        for one in own:
+        for one in mine:
             one.shown = True
         return updates | {
-            self.status: "".join(map(_state, own)) or _outcome(self._start),
+            self.status: "".join(map(_state, mine)) or _outcome(self._start),
             self.cancel: gr.update(visible=False),
             self.watch: gr.update(active=False),
         }

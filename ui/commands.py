@@ -23,7 +23,7 @@ def ui(
     port: Port = None,
     show: Annotated[bool, typer.Option("--open/--no-open", help="Open a browser.")] = True,
 ) -> None:
-    """Open the chat; a first start takes in the sample documents."""
+    """Open the chat; a first start ingests the sample documents."""
     from rag_app.collections.ownership import HeldByAnother
     from ui import serving
 

@@ -43,18 +43,18 @@ def frame(name: str) -> str:
 
 
 def _under_way(run: EvaluationRun) -> str:
-    told = run.progress
-    done, total = _number(told.get("done")), _number(told.get("total"))
+    progress = run.progress
+    done, total = _number(progress.get("done")), _number(progress.get("total"))
     share = 100 * min(1.0, done / total) if total else 0
     parts = [f"{done:,.0f} of {total:,.0f}"] if total else ["Getting ready"]
-    if (speed := _number(told.get("tokens_per_second"))) > 0:
+    if (speed := _number(progress.get("tokens_per_second"))) > 0:
         parts.append(f"{speed:,.0f} tokens/s")
-    if total and (left := _number(told.get("eta"))) > 0:
+    if total and (left := _number(progress.get("eta"))) > 0:
         parts.append(f"{duration(left)} left")
-    failed = [f"{_number(told.get(what)):,.0f} {what}" for what in ("unparsed", "errors")
-              if _number(told.get(what))]  # fmt: skip
-    scores = _scores("accuracy", told.get("accuracy"))
-    message = f"<small>{escape(str(told.get('message') or ''))}</small>"
+    failed = [f"{_number(progress.get(what)):,.0f} {what}" for what in ("unparsed", "errors")
+              if _number(progress.get(what))]  # fmt: skip
+    scores = _scores("accuracy", progress.get("accuracy"))
+    message = f"<small>{escape(str(progress.get('message') or ''))}</small>"
     return (
         f'<section class="run running" data-run="{escape(run.name)}"><header>{_title(run)}'
         f"{_button('stop', run.name, 'Stop')}</header>"

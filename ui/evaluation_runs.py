@@ -267,17 +267,17 @@ class EvaluationRuns:
     def _state(self, path: Path, launch: Mapping[str, Any], progress: Mapping[str, Any]) -> State:
         if path.name == self._running:
             return "running"
-        status, told = launch.get("status"), progress.get("state")
+        status, state = launch.get("status"), progress.get("state")
         noted, written = _modified(path / _LAUNCH), _modified(path / "progress.json")
         if status is None or noted < written:  # another process works or has worked on it
-            if told == "running" and time.time() - written < _FRESH:
+            if state == "running" and time.time() - written < _FRESH:
                 return "running"
             status = None
-        if status in _STOPPED or (told == "failed" and progress.get("message") == "interrupted"):
+        if status in _STOPPED or (state == "failed" and progress.get("message") == "interrupted"):
             return "interrupted"
-        if told == "failed" or (status is not None and status not in _DONE):
+        if state == "failed" or (status is not None and status not in _DONE):
             return "failed"
-        whole = told == "done" and (path / "metrics.json").is_file()
+        whole = state == "done" and (path / "metrics.json").is_file()
         return "done" if whole else "interrupted"
 
 
@@ -307,9 +307,11 @@ def _reason(path: Path, progress: Mapping[str, Any]) -> str:
     except OSError:
         said = ""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
-    told = [line.removeprefix("rag-app: ") for line in lines if line.startswith("rag-app: ")]
+    messages = [line.removeprefix("rag-app: ") for line in lines if line.startswith("rag-app: ")]
     others = [str(progress.get("message") or ""), *lines[-1:]]
-    reason = next((text for text in [*told[-1:], *others] if text), "it ended without saying why")
+    reason = next(
+        (text for text in [*messages[-1:], *others] if text), "it ended without saying why"
+    )
     return reason[:_LONGEST_MESSAGE]
 
 

@@ -1,4 +1,4 @@
-"""The first start: the documents that ship are taken in, so that there is something to ask."""
+"""The first start: the documents that ship are ingested, so that there is something to ask."""
 
 import logging
 from collections import deque

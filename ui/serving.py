@@ -51,7 +51,7 @@ def serve(settings: Settings, *, samples: bool = False, browser: bool = False) -
 
     Args:
         settings: the settings; `server` says where to listen.
-        samples: whether a first start takes in the documents that ship.
+        samples: whether a first start ingests the documents that ship.
         browser: whether to open a browser once the page is there.
 
     Raises:

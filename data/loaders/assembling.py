@@ -180,9 +180,9 @@ class Assembler:
         rows = [tuple(row) for row in grid.rows]
         if before is not None and _same_columns(self._edges, grid):
             header = before.rows[: before.header_rows]
-            own = tuple(rows[: grid.header_rows])
-            if own == header or not grid.sure:
-                body = rows[before.header_rows :] if own == header else rows
+            top = tuple(rows[: grid.header_rows])
+            if top == header or not grid.sure:
+                body = rows[before.header_rows :] if top == header else rows
                 table = Table(
                     (*header, *body), before.header_rows, before.label_columns, before.title
                 )

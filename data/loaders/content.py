@@ -87,7 +87,7 @@ def _family(kind: str) -> str:
 
 
 def _content(head: bytes, path: Path) -> str:
-    """What the first bytes say: pdf, zip, ole, text, or the name of something foreign."""
+    """What the first bytes say: pdf, zip, ole, text, or the name of something else."""
     for signature, found in _SIGNATURES:
         if head.startswith(signature):
             return found

@@ -23,7 +23,7 @@ def records(value: Any, path: tuple[str, ...] = ()) -> Iterator[Block]:
 
 
 def _object(value: dict[str, Any], path: tuple[str, ...]) -> Iterator[Block]:
-    own: list[str] = []
+    values: list[str] = []
     inner: list[tuple[str, Any]] = []
     for key, each in value.items():
         text = scalar(each)
@@ -32,9 +32,9 @@ def _object(value: dict[str, Any], path: tuple[str, ...]) -> Iterator[Block]:
         elif len(text) > _LONG:
             inner.append((str(key), text))
         elif text:
-            own.append(f"{inline(str(key))}: {text}")
-    if own:
-        yield _line(path, "; ".join(own))
+            values.append(f"{inline(str(key))}: {text}")
+    if values:
+        yield _line(path, "; ".join(values))
     for key, each in inner:
         if isinstance(each, str):
             yield paragraph(f"{' / '.join((*path, inline(key)))}: {each}")

@@ -38,7 +38,9 @@ def _element(node: Element, path: tuple[str, ...], depth: int) -> Iterator[Block
         if text:
             yield paragraph(text)
         return
-    own = [f"{_local(key)}: {inline(value)}" for key, value in node.attrib.items() if value.strip()]
+    values = [
+        f"{_local(key)}: {inline(value)}" for key, value in node.attrib.items() if value.strip()
+    ]
     inner = []
     for child in node:
         text = inline(without_blobs(child.text or ""))
@@ -46,12 +48,12 @@ def _element(node: Element, path: tuple[str, ...], depth: int) -> Iterator[Block
             inner.append(child)
         elif text or child.attrib:
             extra = "".join(f" ({_local(k)}: {inline(v)})" for k, v in child.attrib.items())
-            own.append(f"{_local(child.tag)}: {text}{extra}")
+            values.append(f"{_local(child.tag)}: {text}{extra}")
     text = inline(without_blobs(node.text or ""))
     if text:
-        own.append(text)
-    if own:
-        yield line(f"{' / '.join(here)}: {'; '.join(own)}" if here else "; ".join(own))
+        values.append(text)
+    if values:
+        yield line(f"{' / '.join(here)}: {'; '.join(values)}" if here else "; ".join(values))
     if depth < _DEEPEST:
         for child in inner:
             yield from _element(child, here, depth + 1)

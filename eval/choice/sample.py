@@ -30,7 +30,7 @@ class ChoiceSample:
         answer: index of the right choice in the data set.
         chosen: index of the chosen one in the data set; None without one.
         state: how it went.
-        detail: how the letter was had (`generation.multiple_choice.State`), or the error's message.
+        detail: how the letter was found (`generation.multiple_choice.State`), or the error.
         text: what the model wrote; empty for private data sets.
         passages: what was offered.
         passages_used: how many of them were read.

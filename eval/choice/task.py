@@ -34,7 +34,7 @@ from rag_app.service import Service
 from rag_app.settings import Settings, override
 
 KIND = "choice"
-_PASSAGES_WITHOUT_LLM = 10
+_SCORED_PASSAGES = 10
 """Passages of each search where no language model reads; what its weights were fitted with."""
 
 
@@ -141,7 +141,7 @@ class ChoiceTask:
             finder = Finder(
                 service,
                 collection,
-                plan.passages or (settings.reader.passages if has_llm else _PASSAGES_WITHOUT_LLM),
+                plan.passages or (settings.reader.passages if has_llm else _SCORED_PASSAGES),
                 settings.retrieval.top_k,
                 remembered=4 * plan.concurrency * len(searching),
             )

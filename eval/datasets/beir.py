@@ -31,16 +31,16 @@ def find(text: str, data_dir: Path | None, cache: Path, split: str = "test") -> 
     Raises:
         DatasetError: there is none of these; or as `load`.
     """
-    shelf = data_dir / "beir" if data_dir else None
-    for folder in (Path(text), *([shelf / text] if shelf else [])):
+    local = data_dir / "beir" if data_dir else None
+    for folder in (Path(text), *([local / text] if local else [])):
         if folder.is_dir():
             return load(folder, split, f"beir:{text}")
     if text.count("/") == 1 and not text.startswith(("/", ".", "~")):
         return load(fetch(text, split, cache / "beir"), split, f"beir:{text}")
-    known = sorted(path.name for path in shelf.glob("*/")) if shelf else []
+    known = sorted(path.name for path in local.glob("*/")) if local else []
     raise DatasetError(
         f"beir:{text} is neither a folder nor a data set of the hub",
-        cause=f"{shelf} has {', '.join(known) or 'none'}" if shelf else "no --data-dir is given",
+        cause=f"{local} has {', '.join(known) or 'none'}" if local else "no --data-dir is given",
         hint="Give a path, a name in beir/ of --data-dir, or one of the hub: beir:mteb/scifact",
     )
 
@@ -52,29 +52,29 @@ def fetch(repository: str, split: str, cache: Path) -> Path:
     repository ``NAME-qrels`` (as BEIR's authors have them).
 
     Raises:
-        DatasetError: it cannot be had.
+        DatasetError: it cannot be loaded.
     """
     folder = cache / repository.replace("/", "--")
-    remedy = (
+    hint = (
         f"If {repository} should be a folder, it is not there; else put corpus.jsonl, queries.jsonl"
         f" and qrels/{split}.tsv into {folder}"
     )
     for table in ("corpus", "queries"):
-        hub.keep(folder / f"{table}.jsonl", partial(_texts, repository, table, remedy))
-    hub.keep(_path(folder, split), partial(_judgements, repository, split, remedy))
+        hub.keep(folder / f"{table}.jsonl", partial(_texts, repository, table, hint))
+    hub.keep(_path(folder, split), partial(_judgements, repository, split, hint))
     return folder
 
 
-def _texts(repository: str, table: str, remedy: str) -> Iterator[hub.Row]:
-    for row in hub.rows(repository, table, table, remedy, ("_id", "text")):
+def _texts(repository: str, table: str, hint: str) -> Iterator[hub.Row]:
+    for row in hub.rows(repository, table, table, hint, ("_id", "text")):
         yield {"_id": identifier(row), "title": row.get("title") or "", "text": row["text"]}
 
 
-def _judgements(repository: str, split: str, remedy: str) -> Iterator[str]:
+def _judgements(repository: str, split: str, hint: str) -> Iterator[str]:
     yield "\t".join(_COLUMNS)
     apart = repository.startswith("BeIR/")
     holder, table = (f"{repository}-qrels", None) if apart else (repository, "default")
-    for row in hub.rows(holder, table, split, remedy, _COLUMNS):
+    for row in hub.rows(holder, table, split, hint, _COLUMNS):
         yield "\t".join(str(row[column]) for column in _COLUMNS)
 
 
@@ -113,8 +113,8 @@ def _path(folder: Path, split: str) -> Path:
 
 
 def _queries(folder: Path, split: str) -> Iterator[tuple[str, str]]:
-    own = folder / f"queries_{split}.jsonl"
-    for path in [folder / "queries.jsonl", *([own] if own.is_file() else [])]:
+    of_split = folder / f"queries_{split}.jsonl"
+    for path in [folder / "queries.jsonl", *([of_split] if of_split.is_file() else [])]:
         for number, record in records(path, _HINT):
             query, text = identifier(record), record.get("text")
             if query is None or not isinstance(text, str):

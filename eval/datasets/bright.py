@@ -119,7 +119,7 @@ def find(
     that gets them.
 
     Raises:
-        DatasetError: it cannot be had, is malformed, or does not have the size it should have.
+        DatasetError: it cannot be loaded, is malformed, or does not have the size it should have.
     """
     asked = parse(text, queries)
     local = data_dir / "bright" if data_dir else None
@@ -264,10 +264,10 @@ def _writable(folders: list[Path]) -> Path:
 def _fetch(table: str, slug: str, folder: Path) -> Path:
     """A table of the hub, written into a folder of our layout."""
     columns = _COLUMNS.get(table, {})
-    remedy = f"Where the hub can be reached, run: {_command(table, slug, folder)}"
+    hint = f"Where the hub can be reached, run: {_command(table, slug, folder)}"
 
     def rows() -> Iterator[dict[str, Any]]:
-        for row in hub.rows(HUB, table, slug, remedy):
+        for row in hub.rows(HUB, table, slug, hint):
             yield {columns.get(key, key): value for key, value in row.items()}
 
     return hub.keep(_target(table, slug, folder), rows)

@@ -37,29 +37,29 @@ def find(name: str, data_dir: Path | None) -> ChoiceDataset:
     The right answer is the first choice of each question; the order shown is drawn later.
 
     Raises:
-        DatasetError: it cannot be had, is malformed or is not whole. No message holds its text.
+        DatasetError: it cannot be loaded, is malformed or is not whole. No message holds its text.
     """
     folder = (data_dir or Path("DATA_DIR")) / "gpqa"
-    remedy = _remedy(name, folder)
-    source, rows = _rows(name, folder, remedy)
-    dataset = whole(name, read(source, _ours(rows), remedy), private=True)
+    hint = _hint(name, folder)
+    source, rows = _rows(name, folder, hint)
+    dataset = whole(name, read(source, _ours(rows), hint), private=True)
     if len(dataset.questions) != COUNTS[name]:
         raise DatasetError(
             f"{name} is not whole",
             cause=f"it has {len(dataset.questions)} questions, not {COUNTS[name]}",
-            hint=remedy,
+            hint=hint,
         )
     return dataset
 
 
-def _rows(name: str, folder: Path, remedy: str) -> tuple[str, Iterable[Mapping[str, Any]]]:
+def _rows(name: str, folder: Path, hint: str) -> tuple[str, Iterable[Mapping[str, Any]]]:
     for path in (folder / f"{name}.csv", folder / "dataset" / f"{name}.csv"):
         if path.is_file():
             return str(path), _csv(path.read_bytes(), path)
     for path in (folder / "dataset.zip", folder / "gpqa.zip"):
         if path.is_file():
             return str(path), _csv(_unzip(path, f"{name}.csv"), path)
-    return HUB, hub.rows(HUB, name, "train", remedy)
+    return HUB, hub.rows(HUB, name, "train", hint)
 
 
 def _unzip(path: Path, name: str) -> bytes:
@@ -107,7 +107,7 @@ def _stripped(text: Any) -> Any:
     return text.strip() if isinstance(text, str) else text
 
 
-def _remedy(name: str, folder: Path) -> str:
+def _hint(name: str, folder: Path) -> str:
     return (
         f"Accept its terms at https://huggingface.co/datasets/{HUB} , then run: hf auth login ;"
         f" hf download {HUB} {name}.csv --repo-type dataset --local-dir {folder} ."

@@ -18,7 +18,7 @@ Row = dict[str, Any]
 
 
 def rows(
-    repository: str, config: str | None, split: str, remedy: str, columns: Collection[str] = ()
+    repository: str, config: str | None, split: str, hint: str, columns: Collection[str] = ()
 ) -> Iterator[Row]:
     """The rows of a split, one at a time; fetched once, and kept in the library's own cache.
 
@@ -28,7 +28,7 @@ def rows(
         repository: ``owner/name``, or the name of a packaged builder such as ``json``.
         config: which of its tables; None for the only one.
         split: ``test``, or as the repository names it.
-        remedy: what to do where it cannot be had.
+        hint: what to do where it cannot be loaded.
         columns: that it must have.
 
     Raises:
@@ -42,11 +42,11 @@ def rows(
         table = datasets.load_dataset(repository, config, split=split)
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
         raise DatasetError(
-            f"{what} cannot be had from the hub", cause=_reason(error), hint=remedy
+            f"{what} cannot be loaded from the hub", cause=_reason(error), hint=hint
         ) from error
     lacking = sorted(set(columns) - set(table.column_names))
     if lacking:
-        raise DatasetError(f"{what} has no column {lacking[0]}", hint=remedy)
+        raise DatasetError(f"{what} has no column {lacking[0]}", hint=hint)
     yield from table
 
 
@@ -102,13 +102,13 @@ def copy(
     """The file of a split's rows, of that name: in the data folder, or the cache, or now fetched.
 
     Raises:
-        DatasetError: as `rows`; the way out is the command that makes the local copy.
+        DatasetError: as `rows`; the hint is the command that makes the local copy.
     """
     if data_dir and (data_dir / name).is_file():
         return data_dir / name
     make = command(repository, config, split, (data_dir or Path("DATA_DIR")) / name)
-    remedy = f"Where the hub can be reached, run: {make} ; then give the folder with --data-dir"
-    return keep(cache / name, lambda: rows(repository, config, split, remedy))
+    hint = f"Where the hub can be reached, run: {make} ; then give the folder with --data-dir"
+    return keep(cache / name, lambda: rows(repository, config, split, hint))
 
 
 def keep(target: Path, lines: Callable[[], Iterator[Row] | Iterator[str]]) -> Path:

@@ -33,7 +33,7 @@ def find(data_dir: Path | None, cache: Path, split: str = "test") -> ChoiceDatas
     """The whole split, local where there is a copy; OpenStax's passages beside it are its corpus.
 
     Raises:
-        DatasetError: it cannot be had, is malformed or is not whole.
+        DatasetError: it cannot be loaded, is malformed or is not whole.
     """
     if split not in COUNTS:
         raise DatasetError(f"mmlu has no split {split!r}", hint=f"It has {', '.join(COUNTS)}")

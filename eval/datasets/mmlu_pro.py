@@ -28,7 +28,7 @@ def find(data_dir: Path | None, cache: Path, split: str = "test") -> ChoiceDatas
     """The whole split, local where there is a copy; ``dev`` means the hub's ``validation``.
 
     Raises:
-        DatasetError: it cannot be had, is malformed or is not whole.
+        DatasetError: it cannot be loaded, is malformed or is not whole.
     """
     split = "validation" if split == "dev" else split
     if split not in COUNTS:

@@ -74,7 +74,7 @@ def _accuracy(metrics: Metrics) -> list[Block]:
         name="accuracy",
         axis="right answers in percent, with 95\u00a0% interval",
     )  # fmt: skip
-    told = "; ".join(f"{name} {percent(arm['accuracy'])}" for name, arm in arms.items())
+    sentence = "; ".join(f"{name} {percent(arm['accuracy'])}" for name, arm in arms.items())
     table = Table(
         "Right answers",
         ["arm", "accuracy", "95\u00a0% interval", "right", "of", "without unparsed"],
@@ -90,7 +90,7 @@ def _accuracy(metrics: Metrics) -> list[Block]:
         Plot(
             drawn,
             "Share of right answers; the full dot is the arm of the verdict",
-            f"Accuracy by arm: {told}.",
+            f"Accuracy by arm: {sentence}.",
         ),
         table,
     ]
@@ -175,7 +175,7 @@ def _subjects(metrics: Metrics, pair: tuple[str, str, str] | None) -> list[Block
         name="subjects",
         axis=f"points gained, {arm} over {base}",
     )
-    told = f"{len(sure)} of {len(order)} subjects differ significantly after Holm's correction"
+    sentence = f"{len(sure)} of {len(order)} subjects differ significantly after Holm's correction"
     span = (
         f"from {order[0]} ({signed(known[order[0]]['delta'][key]['points'])} points) "
         f"to {order[-1]} ({signed(known[order[-1]]['delta'][key]['points'])})"
@@ -191,10 +191,10 @@ def _subjects(metrics: Metrics, pair: tuple[str, str, str] | None) -> list[Block
     ]  # fmt: skip
     head = ["subject", "n", base, arm, "points", "p", "p, Holm"]
     return [
-        Text(f"{told}, {span}. A single subject has few questions: only those marked may be "
+        Text(f"{sentence}, {span}. A single subject has few questions: only those marked may be "
              "spoken of."),
         Plot(drawn, "Full bars are significant after Holm's correction, hollow ones are not",
-             f"{told}, {span}."),
+             f"{sentence}, {span}."),
         Table("Every subject", head, rows, folded=len(rows) > 12),
     ]  # fmt: skip
 
@@ -282,14 +282,14 @@ def _scores(
         for number, one in zip(numbers, slices, strict=True)
     ]  # fmt: skip
     first, last = slices[0].accuracy, slices[-1].accuracy
-    told = (
+    sentence = (
         f"From the lowest tenth to the highest, {names[0]} goes from "
         f"{percent(first.get(names[0]))} to {percent(last.get(names[0]))}, {names[1]} from "
         f"{percent(first.get(names[1]))} to {percent(last.get(names[1]))}."
     )
     return [
-        Text(f"Does a better passage make a better answer? {told}"),
-        Plot(drawn, "Accuracy by the score of the best passage", told),
+        Text(f"Does a better passage make a better answer? {sentence}"),
+        Plot(drawn, "Accuracy by the score of the best passage", sentence),
         Table("Tenths of the questions", ["tenth", "score", "n", *names], rows, folded=True),
     ]
 

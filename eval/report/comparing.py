@@ -147,10 +147,10 @@ def _require_comparable(a: RunDirectory, b: RunDirectory) -> None:
             hint="Put their reports side by side",
         )
     if a.dataset["revision"] != b.dataset["revision"]:
-        told = [f"{one.dataset['name']}, revision {one.dataset['revision']}" for one in (a, b)]
+        datasets = [f"{one.dataset['name']}, revision {one.dataset['revision']}" for one in (a, b)]
         raise EvalError(
             f"{a.path} and {b.path} cannot be compared",
-            cause=f"they are of different data: {told[0]}, and {told[1]}",
+            cause=f"they are of different data: {datasets[0]}, and {datasets[1]}",
             hint="Run both on one data set in one revision",
         )
 

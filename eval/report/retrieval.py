@@ -78,7 +78,7 @@ def _quality(metrics: Metrics) -> list[Block]:
         name="quality",
         axis="nDCG@10, with 95\u00a0% interval",
     )  # fmt: skip
-    told = "; ".join(f"{name} {decimal(systems[name]['ndcg@10'])}" for name in names)
+    sentence = "; ".join(f"{name} {decimal(systems[name]['ndcg@10'])}" for name in names)
     table = Table(
         "Means over all judged queries",
         ["system", "nDCG@10", "95\u00a0% interval", "recall@100", "MRR@10", "judged@10",
@@ -101,7 +101,7 @@ def _quality(metrics: Metrics) -> list[Block]:
         Plot(
             drawn,
             "The full dot is the highest; where lines overlap, the pairs below decide",
-            f"nDCG@10 by system: {told}.",
+            f"nDCG@10 by system: {sentence}.",
         ),
         table,
         note,
@@ -158,8 +158,8 @@ def _published(metrics: Metrics, encoder: str) -> list[Block]:
     ]  # fmt: skip
     whole = metrics.get("queries_in_set", metrics["queries"])
     if metrics["queries"] < whole:
-        told = f"Ours are over {count(metrics['queries'])} of {count(whole)} queries."
-        blocks.append(Text(told, "warning"))
+        sentence = f"Ours are over {count(metrics['queries'])} of {count(whole)} queries."
+        blocks.append(Text(sentence, "warning"))
     return blocks
 
 
@@ -178,7 +178,7 @@ def _cost(metrics: Metrics) -> list[Block]:
         }
         if len(points) > 1:
             unit = "ms" if key == "p50_ms" else "operations"
-            told = "; ".join(
+            sentence = "; ".join(
                 f"{name} {amount(cost) if unit != 'ms' else milliseconds(cost)} {unit} "
                 f"for {decimal(quality)}"
                 for name, (cost, quality) in points.items()
@@ -186,7 +186,7 @@ def _cost(metrics: Metrics) -> list[Block]:
             drawn = plots.trade(points, name=key.replace("_", "-"), x_axis=axis, y_axis="nDCG@10")
             without = [name for name in names if name not in points]
             left_out = f"; not drawn, since it has none: {', '.join(without)}" if without else ""
-            blocks.append(Plot(drawn, title + left_out, f"{title}: {told}."))
+            blocks.append(Plot(drawn, title + left_out, f"{title}: {sentence}."))
     blocks.append(
         Table(
             "Cost of a query",
@@ -226,7 +226,7 @@ def _lengths(metrics: Metrics) -> list[Block]:
              decimal(curve[step].get("query_tokens"), 0)]
             for step in steps
         ]  # fmt: skip
-    told = "; ".join(
+    sentence = "; ".join(
         f"{one.name} from {decimal(one.y[0])} at {one.x[0]:g} to {decimal(one.y[-1])} at "
         f"{one.x[-1]:g} tokens"
         for one in series
@@ -235,8 +235,8 @@ def _lengths(metrics: Metrics) -> list[Block]:
         series, name="lengths", x_axis="tokens of the query, at most", y_axis="nDCG@10", log2=True
     )
     return [
-        Text(f"Queries cut or written to a number of tokens: {told}."),
-        Plot(drawn, "nDCG@10 by length of the query", told),
+        Text(f"Queries cut or written to a number of tokens: {sentence}."),
+        Plot(drawn, "nDCG@10 by length of the query", sentence),
         Table("By length", ["system", "at most", "nDCG@10", "95\u00a0% interval", "tokens"], rows,
               folded=len(rows) > 12),
     ]  # fmt: skip

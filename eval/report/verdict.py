@@ -92,9 +92,9 @@ def _reasons(
             "questions would tell."
         )
     if random:
-        told = "more than" if _gains(random) else "not reliably more than"
+        margin = "more than" if _gains(random) else "not reliably more than"
         reasons.append(
-            f"With retrieved passages {told} with random ones of the same length: "
+            f"With retrieved passages {margin} with random ones of the same length: "
             f"{signed(random['points'])} points ({interval(random['ci95'])}; "
             f"{is_probability(random['mcnemar_p'])})."
         )
@@ -193,10 +193,10 @@ def retrieval(metrics: Metrics) -> Verdict:
         ("queries", count(metrics["queries"])),
     ]
     reaches = f"{names[0]} reaches nDCG@10 {decimal(best['ndcg@10'])}"
-    own = f"95\u00a0% interval {interval(best.get('ci95'), 3)}"
+    spread = f"95\u00a0% interval {interval(best.get('ci95'), 3)}"
     reasons = _gaps(metrics)
     if len(names) == 1:
-        return Verdict(reaches, own, reasons, figures)
+        return Verdict(reaches, spread, reasons, figures)
     found = comparison(metrics, names[0], names[1])
     if found is None:
         second = f"{names[1]} {decimal(systems[names[1]]['ndcg@10'])}"
@@ -212,7 +212,7 @@ def retrieval(metrics: Metrics) -> Verdict:
     level = _level(metrics, names)
     among = _listed(names[:level]) if level <= 3 else f"{names[0]} and the {level - 1} next"
     sentence = f"No best system can be claimed: {among} are within chance of each other"
-    return Verdict(sentence, evidence, [f"{reaches} ({own}).", *reasons], figures)
+    return Verdict(sentence, evidence, [f"{reaches} ({spread}).", *reasons], figures)
 
 
 def _level(metrics: Metrics, names: Sequence[str]) -> int:

@@ -42,7 +42,7 @@ def begin(folder: Path, plan: RetrievalPlan, settings: Settings) -> RunDirectory
     """Begin a run over a data set that comes with its documents.
 
     Raises:
-        DatasetError: it cannot be had.
+        DatasetError: it cannot be loaded.
         EvalError: its documents are not at hand, or the folder holds a run.
     """
     dataset = load(plan, settings)
@@ -102,7 +102,7 @@ def begin_external(
 
     Raises:
         EvalError: a file cannot be read, two have one name, or the folder holds a run.
-        DatasetError: the data set cannot be had.
+        DatasetError: the data set cannot be loaded.
     """
     runs = {system: str(file) for system, file in name_files(files).items()}
     systems = tuple(System(system, DEFAULT_OPTIONS) for system in runs)

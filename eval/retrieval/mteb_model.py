@@ -111,7 +111,7 @@ class MtebModel(ClosedOnExit):
         """Take a corpus in; rows have ``id``, ``text`` and maybe ``title``.
 
         Raises:
-            EvalError: it cannot be taken in.
+            EvalError: it cannot be ingested.
         """
         name = _collection_name(task_metadata.name, hf_subset, hf_split)
         self._run(self._index(name, corpus))

@@ -93,18 +93,18 @@ async def _server(settings: LLMSettings) -> dict[str, Any] | None:
     if not settings.model:
         return None
     key = settings.api_key.get_secret_value()
-    told: dict[str, Any] = {"address": Concealer(settings)(settings.api_base)}
+    server: dict[str, Any] = {"address": Concealer(settings)(settings.api_base)}
     try:
         async with httpx.AsyncClient(trust_env=False, timeout=_PATIENCE) as client:
             address = f"{settings.api_base.rstrip('/')}/models"
             response = await client.get(address, headers={"Authorization": f"Bearer {key}"})
             response.raise_for_status()
             models = response.json()["data"]
-            told["models"] = [
+            server["models"] = [
                 {name: model[name] for name in ("id", "root", "max_model_len") if name in model}
                 for model in models
                 if model["id"] == settings.model
             ] or [{"id": model["id"]} for model in models]
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError) as error:
-        told["error"] = str(error) or type(error).__name__
-    return told
+        server["error"] = str(error) or type(error).__name__
+    return server

@@ -29,7 +29,7 @@ from rag_app.service import Service
 from rag_app.settings import Settings
 
 OpenService = Callable[[Settings], Service]
-_CONCURRENT_WITHOUT_LLM = 2
+_CONCURRENT_QUOTING = 2
 """Questions under way at once where no server answers them: the processors are the limit."""
 
 
@@ -133,7 +133,7 @@ class Result:
 
 def usual_concurrency(settings: Settings) -> int:
     """Questions under way at once where nothing is said."""
-    return settings.llm.concurrency if settings.reader.kind == "llm" else _CONCURRENT_WITHOUT_LLM
+    return settings.llm.concurrency if settings.reader.kind == "llm" else _CONCURRENT_QUOTING
 
 
 def begin(path: Path, kind: str, plan: Plan, dataset: Dataset, settings: Settings) -> RunDirectory:

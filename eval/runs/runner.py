@@ -20,7 +20,7 @@ class TooManyErrors(EvalError):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One sample to be had.
+    """One sample to make.
 
     Attributes:
         key: names it in the log.

@@ -5,10 +5,10 @@ from llama_index.core.llms import LLM
 
 from rag_app.errors import SettingsError
 from rag_app.llm.capabilities import Capabilities
-from rag_app.settings import LLMSettings, OwnLLM, Settings
+from rag_app.settings import LLMSettings, Settings, StageLLM
 
 
-def llm_of(settings: Settings, stage: OwnLLM) -> LLMSettings:
+def llm_of(settings: Settings, stage: StageLLM) -> LLMSettings:
     """The settings of a stage's language model."""
     return settings.llm.model_copy(update=stage.model_dump(exclude_none=True))
 

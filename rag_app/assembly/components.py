@@ -34,7 +34,7 @@ from rag_app.assembly.clients import Clients, llm, llm_of
 from rag_app.assembly.encoders import EncoderChoice, choose
 from rag_app.errors import SettingsError
 from rag_app.ingestion.engine import AwaitReaders, Ingestor
-from rag_app.settings import LLMSettings, OwnLLM, Retrieval, Settings, override
+from rag_app.settings import LLMSettings, Retrieval, Settings, StageLLM, override
 from retrieval.analysis import Analyzer
 from retrieval.bm25 import BM25
 from retrieval.components import ENCODER_BACKENDS, FUSIONS, RERANKERS, RETRIEVERS, REWRITERS
@@ -341,7 +341,7 @@ def reader(settings: Settings, clients: Clients, finder: Callable[[], EvidenceFi
         limits = {"context_window": window, "max_tokens": max(1, min(longest, window // 2))}
         return llm_reader(settings.llm.model_copy(update=limits), made, finder())
     parts: Parts = {
-        "llm": lambda: clients.get(llm_of(settings, OwnLLM())),
+        "llm": lambda: clients.get(llm_of(settings, StageLLM())),
         "budget": lambda: budget(settings.llm),
         "deadline": lambda: settings.llm.timeout,
         "sentences": lambda: chosen.sentences,

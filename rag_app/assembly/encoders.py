@@ -100,17 +100,19 @@ def choose(settings: Settings, name: str | None = None) -> EncoderChoice:
 
 def rows(settings: Settings) -> list[EncoderRow]:
     """All rows there are, the user's own included, by name."""
-    return [_row(settings, name) for name in sorted({*registry.built_in(), *_own_rows(settings)})]
+    return [_row(settings, name) for name in sorted({*registry.built_in(), *_user_rows(settings)})]
 
 
 def _row(settings: Settings, name: str) -> EncoderRow:
-    own, shipped = _own_rows(settings), _shipped(name)
+    user_rows, shipped = _user_rows(settings), _shipped(name)
     try:
         return (
-            EncoderRow(name=name, **{**shipped, **own[name]}) if name in own else registry.row(name)
+            EncoderRow(name=name, **{**shipped, **user_rows[name]})
+            if name in user_rows
+            else registry.row(name)
         )
     except UnknownEncoderError:
-        known = ", ".join(sorted({*registry.built_in(), *own}))
+        known = ", ".join(sorted({*registry.built_in(), *user_rows}))
         raise SettingsError(
             f"setting encoder.name = {name!r} is not valid",
             cause=f"the known encoders are {known}",
@@ -127,7 +129,7 @@ def _row(settings: Settings, name: str) -> EncoderRow:
         ) from None
 
 
-def _own_rows(settings: Settings) -> Mapping[str, Mapping[str, Any]]:
+def _user_rows(settings: Settings) -> Mapping[str, Mapping[str, Any]]:
     """Those that were trained here, and those of the settings, which are stronger."""
     made = {row.name: row.model_dump(exclude={"name"}) for row in trained.rows(settings)}
     return made | {name: named.row for name, named in settings.encoders.items() if named.row}
@@ -142,9 +144,9 @@ def _shipped(name: str) -> dict[str, Any]:
 def _run(settings: Settings, name: str) -> EncoderRun:
     usual = settings.encoder if name == settings.encoder.name else EncoderRun()
     named = settings.encoders.get(name)
-    own = {key: getattr(named, key) for key in named.model_fields_set} if named else {}
+    chosen = {key: getattr(named, key) for key in named.model_fields_set} if named else {}
     fields = {key: getattr(usual, key) for key in EncoderRun.model_fields}
-    given = {**fields, **{key: own[key] for key in own if key in fields}}
+    given = {**fields, **{key: chosen[key] for key in chosen if key in fields}}
     # Whoever accepts has read which licence it is: the commands show it.
     given["accept_license"] |= settings.encoder.accept_license
     if not given["model"] and trained.is_one(settings, name):

@@ -38,9 +38,9 @@ def rows(settings: Settings) -> list[EncoderRow]:
     Raises:
         SettingsError: the file of a row is damaged.
     """
-    shelf = settings.storage.path.absolute() / "encoders"
+    folder = settings.storage.path.absolute() / "encoders"
     found = []
-    for path in sorted(shelf.glob(f"*/{_ROW_FILE}")):
+    for path in sorted(folder.glob(f"*/{_ROW_FILE}")):
         try:
             row = EncoderRow.model_validate_json(path.read_bytes())
         except (OSError, ValidationError) as error:

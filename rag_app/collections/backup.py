@@ -156,7 +156,7 @@ class Backups:
         held = [(store, store.collection(), store.records()) for store in self._indexes.all(name)]
         whole = [one for one in held if not one[1].building or one[1].fingerprint == active]
         settled = {record.fingerprint: _settled(records) for _, record, records in whole}
-        told = _Collection(
+        collection = _Collection(
             name=name,
             active=active,
             indexes=[
@@ -168,7 +168,7 @@ class Backups:
                 for _, record, _ in whole
             ],
         )
-        yield from _json(archive, f"{folder}/collection.json", told)
+        yield from _json(archive, f"{folder}/collection.json", collection)
         for store, record, records in whole:
             place = f"{folder}/indexes/{record.fingerprint}"
             documents = settled[record.fingerprint]
@@ -181,13 +181,13 @@ class Backups:
                 raise ApplicationError(
                     f"collection {name!r} changed while it was backed up",
                     cause=f"index {record.fingerprint} does not hold what its records name",
-                    hint="Back it up again while nothing is taken in; if that repeats itself, "
+                    hint="Back it up again while nothing is ingested; if that repeats itself, "
                     "`rag-app collections rebuild` mends it",
                 )
         found = self._present(name, _contents(settled.values()), report)
         for content, path in found.items():
             yield from archive.file(f"{folder}/originals/{content}", path)
-        report.collections.append(_copied(told, len(found)))
+        report.collections.append(_copied(collection, len(found)))
 
     def _present(
         self, name: str, wanted: Mapping[str, Mapping[str, str]], report: BackupReport
@@ -289,10 +289,10 @@ class Backups:
         match = _MEMBER.fullmatch(member.name)
         if match is None or match[1] not in header.collections:
             raise DamagedBackup(f"it holds {member.name}, which no backup does")
-        name, told, fingerprint, kind, content = match.groups()
+        name, manifest, fingerprint, kind, content = match.groups()
         if name not in chosen:
             return None
-        if told:
+        if manifest:
             if name in drafts:
                 raise DamagedBackup(f"it holds {name} twice")
             collection = _parsed(_Collection, member.read(_LARGEST))
@@ -313,9 +313,9 @@ class _Draft:
     """A collection on its way back, in an edition that nobody sees yet."""
 
     def __init__(
-        self, name: str, told: _Collection, collections: Collections, originals: Path
+        self, name: str, manifest: _Collection, collections: Collections, originals: Path
     ) -> None:
-        self._name, self._told, self._collections = name, told, collections
+        self._name, self._manifest, self._collections = name, manifest, collections
         self._originals = Originals(originals / name)
         self._edition, self._adopted = secrets.token_hex(4), False
         self._suffixes: defaultdict[str, set[str]] = defaultdict(set)
@@ -327,21 +327,21 @@ class _Draft:
 
     def open(self, bm25: BM25) -> None:
         """Make its indexes, empty."""
-        for record in (index.record for index in self._told.indexes):
+        for record in (index.record for index in self._manifest.indexes):
             spec = _spec(record, bm25)
             store = self._collections.draft(self._name, spec, self._edition)
             self._stores[record.fingerprint] = store
-        if self._told.active not in self._stores:
+        if self._manifest.active not in self._stores:
             raise DamagedBackup(f"collection {self._name} lacks its active index")
 
     @property
     def copied(self) -> CopiedCollection:
-        return _copied(self._told, self._found)
+        return _copied(self._manifest, self._found)
 
     def progress(self, start: float) -> Progress:
         """How much of all its indexes is written."""
-        documents = sum(index.documents for index in self._told.indexes)
-        passages = sum(index.passages for index in self._told.indexes)
+        documents = sum(index.documents for index in self._manifest.indexes)
+        passages = sum(index.passages for index in self._manifest.indexes)
         done, seconds = self._passages.total(), time.monotonic() - start
         share = done / passages if passages else 1.0
         return Progress(self._documents.total(), documents, done, share, seconds, self._name)
@@ -390,7 +390,7 @@ class _Draft:
 
     def finish(self, grow_graph: Callable[[PassageStore], None]) -> None:
         """Make sure that every index is whole, and on the disk."""
-        for index in self._told.indexes:
+        for index in self._manifest.indexes:
             record, key = index.record, index.record.fingerprint
             store = self._stores[key]
             counted = (self._documents[key], self._passages[key], store.size())
@@ -407,7 +407,7 @@ class _Draft:
 
     def adopt(self) -> None:
         """Let it take its place."""
-        self._collections.adopt(self._name, self._edition, self._told.active)
+        self._collections.adopt(self._name, self._edition, self._manifest.active)
         self._adopted = True
         unmark_provisional(self._originals.folder)
 
@@ -465,10 +465,12 @@ def _contents(indexes: Iterable[Sequence[DocumentRecord]]) -> dict[str, dict[str
     return dict(found)
 
 
-def _copied(told: _Collection, originals: int) -> CopiedCollection:
-    documents = next(i.documents for i in told.indexes if i.record.fingerprint == told.active)
-    passages = sum(index.passages for index in told.indexes)
-    return CopiedCollection(told.name, len(told.indexes), documents, passages, originals)
+def _copied(manifest: _Collection, originals: int) -> CopiedCollection:
+    documents = next(
+        i.documents for i in manifest.indexes if i.record.fingerprint == manifest.active
+    )
+    passages = sum(index.passages for index in manifest.indexes)
+    return CopiedCollection(manifest.name, len(manifest.indexes), documents, passages, originals)
 
 
 def _json(archive: ArchiveWriter, name: str, content: BaseModel) -> Iterator[bytes]:
@@ -547,33 +549,33 @@ def _document(line: bytes) -> DocumentRecord:
 
 
 def _line(passage: StoredPassage) -> bytes:
-    told = {
+    row = {
         "id": passage.id,
         "payload": dict(passage.payload),
         "dense": _base64(passage.dense, "<f4"),
         "indices": _base64(passage.sparse.indices, "<u4"),
         "values": _base64(passage.sparse.values, "<f4"),
     }
-    return orjson.dumps(told)
+    return orjson.dumps(row)
 
 
 def _passage(line: bytes, dimension: int) -> StoredPassage:
-    told = _parsed(_Line, line)
+    row = _parsed(_Line, line)
     try:
-        dense, values = _array(told.dense, "<f4"), _array(told.values, "<f4")
-        indices = _array(told.indices, "<u4").tolist()
+        dense, values = _array(row.dense, "<f4"), _array(row.values, "<f4")
+        indices = _array(row.indices, "<u4").tolist()
     except ValueError as error:  # of base64, or of the number of bytes
-        raise DamagedBackup(f"passage {told.id}: {error}") from None
+        raise DamagedBackup(f"passage {row.id}: {error}") from None
     if (
-        not point_ids([told.id])
+        not point_ids([row.id])
         or len(dense) != dimension
         or not np.isfinite(dense).all()
         or not np.isfinite(values).all()
         or not len(set(indices)) == len(indices) == len(values)
     ):
-        raise DamagedBackup(f"passage {told.id} is none of this index")
+        raise DamagedBackup(f"passage {row.id} is none of this index")
     sparse = SparseVector(indices, values.tolist())
-    return StoredPassage(told.id, told.payload, dense.astype(np.float32), sparse)
+    return StoredPassage(row.id, row.payload, dense.astype(np.float32), sparse)
 
 
 def _base64(numbers: Any, form: str) -> str:

@@ -74,8 +74,8 @@ def require_documents(originals: Path, store: PassageStore) -> None:
 
 
 def _record(line: str) -> DocumentRecord:
-    told = json.loads(line)
-    known = {key: str(told[key]) for key in _KEYS}
+    fields = json.loads(line)
+    known = {key: str(fields[key]) for key in _KEYS}
     if not _SHA256.fullmatch(known["live"]) or "/" in known["suffix"]:
         raise ValueError(f"{line[:80]!r} names no document")
     return DocumentRecord(

@@ -41,12 +41,12 @@ def backup(
         _refuse_terminal(sys.stdout, "written to")
         report = _write(context.obj, sys.stdout.buffer, collection)
         # Standard output carries the backup; what is said of it goes beside it.
-        told = _told(file, report)
-        text = orjson.dumps(told).decode() if as_json else "\n".join(output.copied_lines(told))
+        shown = _with_file(file, report)
+        text = orjson.dumps(shown).decode() if as_json else "\n".join(output.copied_lines(shown))
         sys.stderr.write(output.harmless(text) + "\n")
     else:
         report = _write_file(context.obj, Path(file), collection)
-        output.show(_told(file, report), as_json, output.copied)
+        output.show(_with_file(file, report), as_json, output.copied)
     if report["missing"]:
         raise typer.Exit(3)
 
@@ -67,7 +67,7 @@ def restore(
     else:
         with Path(file).open("rb") as stream:
             report = _read(context.obj, stream, collection, replace)
-    output.show(_told(file, report), as_json, output.copied)
+    output.show(_with_file(file, report), as_json, output.copied)
 
 
 def _write_file(settings: Any, path: Path, names: list[str] | None) -> dict[str, Any]:
@@ -106,7 +106,7 @@ def _read(
     return output.plain(with_service(settings, work))
 
 
-def _told(file: str, report: dict[str, Any]) -> dict[str, Any]:
+def _with_file(file: str, report: dict[str, Any]) -> dict[str, Any]:
     return {"file": file, **report, "seconds": round(report["seconds"], 3)}
 
 

@@ -33,7 +33,7 @@ def doctor(
     from rag_app.probes.doctor import examine
 
     gc.disable()  # in a process of seconds, it would take a third of what the imports take
-    if context.obj.log_level == "WARNING":  # the probes say the same, and with it the way out
+    if context.obj.log_level == "WARNING":  # the probes say the same, with a hint
         logging.getLogger().setLevel(logging.ERROR)
     # not asyncio.run: it would wait for the threads of calls that hang
     found = asyncio.new_event_loop().run_until_complete(examine(context.obj, deadline))

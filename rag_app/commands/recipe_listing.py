@@ -38,7 +38,7 @@ def show(recipe: Document) -> None:
         )
         _say(f"{stage['stage']}: {stage['kind']}{f' ({details})' if details else ''}")
     _list("\nneeds", recipe["needs"])
-    _list("\npublished (nDCG@10 in percent; in brackets: of another pipeline)", _told(recipe))
+    _list("\npublished (nDCG@10 in percent; in brackets: of another pipeline)", _published(recipe))
     _say(f"\ndiffers: {recipe['differs']}")
     _say(f"\n{recipe['run']}")
 
@@ -49,7 +49,7 @@ def number(expected: Document) -> str:
     return shown if expected["comparable"] else f"({shown})"
 
 
-def _told(recipe: Document) -> list[str]:
+def _published(recipe: Document) -> list[str]:
     """Each mean with its source, and the tasks under it."""
     lines = []
     for each in recipe["expected"]:

@@ -176,8 +176,8 @@ class ServerTransport(httpx.AsyncBaseTransport):
         except ServerError as error:
             await reply.aclose()
             raw = json.dumps(error.body).encode()
-            told = _response(reply, raw, "application/json", status=_status(error.body))
-            return _Answer(told, bool(_TELLING.search(str(error))))
+            response = _response(reply, raw, "application/json", status=_status(error.body))
+            return _Answer(response, bool(_TELLING.search(str(error))))
         except ReplyError as error:
             await reply.aclose()
             raw = json.dumps({"error": {"message": str(error)}}).encode()

@@ -235,8 +235,8 @@ def _message(message: Json) -> Json:
         else:
             text += words
     known = message.get("reasoning_content") or message.get("reasoning") or ""
-    told = {"reasoning_content": f"{known}{thoughts}"} if thoughts else {}
-    return {**message, **told, "content": text}
+    thinking = {"reasoning_content": f"{known}{thoughts}"} if thoughts else {}
+    return {**message, **thinking, "content": text}
 
 
 def _words(part: Any) -> str:

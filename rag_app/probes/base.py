@@ -138,7 +138,7 @@ _PORTS: Final = {"http": 80, "https": 443}
 
 
 def container_hint(address: str) -> str:
-    """The way out where `address` is this container and nothing listens there; else empty."""
+    """The hint where `address` is this container and nothing listens there; else empty."""
     if not any(mark.exists() for mark in MARKS) or not _refused(address):
         return ""
     return (

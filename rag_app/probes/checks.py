@@ -14,7 +14,7 @@ from rag_app.collections.ownership import Owner
 from rag_app.errors import SettingsError
 from rag_app.probes import machine, models, stores
 from rag_app.probes.base import Check, in_thread, shown
-from rag_app.settings import LLMSettings, OwnLLM, Settings
+from rag_app.settings import LLMSettings, Settings, StageLLM
 
 WEIGHTS: Final = 120.0
 """Seconds in which weights can be loaded into this process: no server hangs there."""
@@ -79,7 +79,7 @@ def model_checks(settings: Settings, seconds: float) -> Iterator[Check]:
         work = partial(models.reranker, settings, seconds)
         yield Check("reranker", work, shown(models.reranker_address(settings)), seconds)
     if settings.reader.kind == "llm":
-        yield _asking("reader", clients.llm_of(settings, OwnLLM()), seconds)
+        yield _asking("reader", clients.llm_of(settings, StageLLM()), seconds)
 
 
 def quoting_check(settings: Settings) -> Iterator[Check]:

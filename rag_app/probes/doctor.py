@@ -61,11 +61,11 @@ async def examine(settings: Settings, deadline: float = DEADLINE) -> Examination
         answer.cancel()
     await asyncio.wait(answers, timeout=_LEAVING)
     concealed = Concealer(settings)
-    told = [
+    results = [
         replace(probe, detail=concealed(probe.detail), hint=concealed(probe.hint))
         for probe in probes
     ]
-    return Examination(told, unused(settings), time.perf_counter() - start)
+    return Examination(results, unused(settings), time.perf_counter() - start)
 
 
 def _checks(settings: Settings, seconds: float) -> Iterator[Check]:

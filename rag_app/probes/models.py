@@ -98,9 +98,9 @@ async def _first_words(
             await answer(model.acomplete("Yes", formatted=True, max_tokens=1))
     except failures() as error:
         where = shown(chosen.api_base)
-        told = explain_failure(error, where, chosen.model, chosen.timeout)
-        if isinstance(told, GenerationError):
-            raise told from error
+        explained = explain_failure(error, where, chosen.model, chosen.timeout)
+        if isinstance(explained, GenerationError):
+            raise explained from error
         raise Problem(
             f"what listens at {where} does not answer as OpenAI's API does",
             cause=reason(error),

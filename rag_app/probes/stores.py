@@ -72,9 +72,9 @@ def server(storage: Storage, seconds: float) -> str:
     with closing(client):
         calls = Calls(client, attempts=1)
         http: Any = client.http
-        told = calls(http.service_api.root)
+        answer = calls(http.service_api.root)
         parts = [
-            f"server {told.version} at {shown(storage.url)}",
+            f"server {answer.version} at {shown(storage.url)}",
             f"HTTP {_timed(calls, http.aliases_api.get_collections_aliases)}",
         ]
         if storage.prefer_grpc:
@@ -150,7 +150,7 @@ async def indexes(settings: Settings) -> str:
         Problem: a collection is damaged, or has no index for them.
         StorageInUse: another process owns the storage, and cannot be asked.
     """
-    encoder, wanted = await in_thread(partial(_own, settings))
+    encoder, wanted = await in_thread(partial(_wanted, settings))
     service = await in_thread(partial(open_service, settings))
     try:
         collections = await service.collections()
@@ -176,7 +176,7 @@ async def indexes(settings: Settings) -> str:
     return f"{len(found)} collections, {passages} passages, fingerprint {wanted}{''.join(late)}"
 
 
-def _own(settings: Settings) -> tuple[str, str]:
+def _wanted(settings: Settings) -> tuple[str, str]:
     """The name of the encoder, and the fingerprint of an index built with these settings."""
     model = components.encoder(settings)
     try:

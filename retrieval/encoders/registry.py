@@ -109,10 +109,10 @@ def _prefix(template: str) -> str:
 def built_in() -> Mapping[str, EncoderRow]:
     """The rows that ship, by name."""
     text = (resources.files("retrieval.encoders") / "rows.toml").read_text("utf-8")
-    shelf = tomllib.loads(text)
-    shared = shelf.pop("instructions")
+    tables = tomllib.loads(text)
+    shared = tables.pop("instructions")
     rows = {}
-    for name, fields in shelf.items():
+    for name, fields in tables.items():
         table = fields.pop("instructions", None)
         instructions = {} if table is None else shared[table]
         number = published.of_encoder(name)

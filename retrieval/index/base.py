@@ -24,7 +24,7 @@ from retrieval.bm25 import average
 from retrieval.fusion import MinMaxFusion, Scored
 from retrieval.index.fingerprint import IndexSpec
 from retrieval.index.records import CollectionRecord, DocumentRecord
-from retrieval.passages import foreign_content, is_passage, title, to_stored, version_id
+from retrieval.passages import is_passage, title, to_stored, unknown_content, version_id
 from retrieval.sparse import SparseVector
 
 Vector = NDArray[np.float32]
@@ -257,7 +257,7 @@ class PassageStore(BasePydanticVectorStore):
 
     def _list(self, source: str, added: Sequence[TextNode], before: Mapping[str, int]) -> None:
         """Write the record of a document whose passages others make, batch by batch."""
-        content, now = foreign_content(source), datetime.now(UTC).isoformat(timespec="microseconds")
+        content, now = unknown_content(source), datetime.now(UTC).isoformat(timespec="microseconds")
         record = self.record(source) or DocumentRecord(source, live=content, since=now)
         terms = sum(one.metadata["terms"] - before.get(one.node_id, 0) for one in added)
         passages = self.count(version_id(source, content))

@@ -129,13 +129,13 @@ class EdgeCollections:
         alias = self.root / checked_name(name) / _ALIAS
         if not alias.exists() and not _unnamed(alias.parent):
             raise UnknownCollection(name, self.names())
-        told = alias.read_text("ascii", "replace").strip() if alias.is_file() else ""
-        if (version := Version.parse(told)) and (alias.parent / str(version)).is_dir():
+        target = alias.read_text("ascii", "replace").strip() if alias.is_file() else ""
+        if (version := Version.parse(target)) and (alias.parent / str(version)).is_dir():
             return version
         left = _versions(alias.parent)  # the alias is lost or damaged
         if len(left) == 1:
             return left[0]
-        raise DamagedIndex(alias, f"the name points at {told!r}, which is not there")
+        raise DamagedIndex(alias, f"the name points at {target!r}, which is not there")
 
     def _exists(self, name: str) -> bool:
         return (self.root / checked_name(name) / _ALIAS).is_file()

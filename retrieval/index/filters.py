@@ -86,8 +86,8 @@ def _parse(one: MetadataFilter) -> "Leaf | Group":
         **dict.fromkeys(_BOUNDS, lambda: _bounded(one)),
     }
     if one.operator not in makers:
-        told = f"operator {one.operator.value}, which is not offered"
-        raise ValueError(f"the filter on {one.key!r} has {told}")
+        problem = f"operator {one.operator.value}, which is not offered"
+        raise ValueError(f"the filter on {one.key!r} has {problem}")
     return makers[one.operator]()
 
 

@@ -61,7 +61,7 @@ class Calls:
         """What `call` returns.
 
         Raises:
-            StoreError: it failed for good; names the address, the reason and the way out.
+            StoreError: it failed for good; names the address, the reason and a hint.
         """
         with self._explained():
             return self._retrying.copy()(call)

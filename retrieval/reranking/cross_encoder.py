@@ -117,9 +117,11 @@ class CrossEncoderReranker(PointwiseReranker):
                 ) as response:
                     answer = await read(response, _LARGEST_ANSWER)
                 if not response.is_success:
-                    told = answer[:_MOST_SAID].decode(errors="replace")
-                    told = f"HTTP {response.status_code}: {told}"
-                    raise httpx.HTTPStatusError(told, request=response.request, response=response)
+                    problem = answer[:_MOST_SAID].decode(errors="replace")
+                    problem = f"HTTP {response.status_code}: {problem}"
+                    raise httpx.HTTPStatusError(
+                        problem, request=response.request, response=response
+                    )
                 return _parsed(answer)
         raise AssertionError("the last attempt raises")
 

@@ -1,4 +1,4 @@
-"""The whole way out over a real vLLM server, which holds a tiny chat model with random weights.
+"""The whole pipeline over a real vLLM server, which holds a tiny chat model with random weights.
 
 What such a model writes is noise. That every stage asks it, gets an answer, and hands on what the
 next one needs is not.

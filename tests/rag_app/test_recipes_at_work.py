@@ -38,7 +38,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def opened(
     name: str, storage: Path, corpus: Path, **overrides: object
 ) -> AsyncIterator[Application]:
-    """The application with a recipe in force, and the corpus taken in."""
+    """The application with a recipe in force, and the corpus ingested."""
     tree = {"recipe": name, "storage": {"path": storage}, **overrides}
     application, _ = assembly.open_application(load_settings(overrides=tree))
     try:

@@ -70,8 +70,8 @@ def draw(places: Iterable[Place], seed: int) -> list[Place]:
         documents[one.source].append(one)
     turns = [
         (turn, _chance(seed, source), one)
-        for source, own in documents.items()
-        for turn, one in enumerate(sorted(own, key=lambda one: _chance(seed, one.id)))
+        for source, found in documents.items()
+        for turn, one in enumerate(sorted(found, key=lambda one: _chance(seed, one.id)))
     ]
     return [one for _, _, one in sorted(turns, key=lambda turn: turn[:2])]
 

@@ -56,7 +56,7 @@ def hub_folder(model_id: str, revision: str, *, weights: bool = True) -> Path:
         weights: False gets the small files alone.
 
     Raises:
-        ModelMissingError: they are neither cached nor to be had; names the command to get them.
+        ModelMissingError: they are neither cached nor reachable; names the command to get them.
         ModelMismatchError: the weights have another digest.
     """
     folder = _hub_files(model_id, "main" if _is_digest(revision) else revision, weights=weights)

@@ -127,7 +127,7 @@ class EmbeddingServer:
         Raises:
             TextTooLongError: one of the inputs has more tokens than the server reads.
             ModelMismatchError: the model is unknown, or the answer holds no usable vectors.
-            EncoderUnavailableError: no answer; names the address, the reason and the way out.
+            EncoderUnavailableError: no answer; names the address, the reason and a hint.
         """
         sent = [well_formed(each) if isinstance(each, str) else each for each in inputs]
         body: dict[str, Any] = {"model": self.model, "input": sent, "encoding_format": "base64"}
@@ -141,13 +141,13 @@ class EmbeddingServer:
         except httpx.HTTPStatusError as error:
             raise self._refused(error.response) from error
         except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise self._foreign(f"its answer holds no vectors ({error!r})") from error
+            raise self._unusable(f"its answer holds no vectors ({error!r})") from error
         if len(vectors) != len(inputs):
-            raise self._foreign(f"it gave {len(vectors)} vectors for {len(inputs)} texts")
+            raise self._unusable(f"it gave {len(vectors)} vectors for {len(inputs)} texts")
         if any(type(at) is not int for at in places) or {*places} != {*range(len(inputs))}:
-            raise self._foreign(f"its vectors are not numbered from 0 to {len(inputs) - 1}")
+            raise self._unusable(f"its vectors are not numbered from 0 to {len(inputs) - 1}")
         if len({len(vector) for vector in vectors}) != 1:
-            raise self._foreign("it gave vectors of different dimensions")
+            raise self._unusable("it gave vectors of different dimensions")
         ordered = [vectors[at] for at in np.argsort(places)]
         return Embedded(self._usable(np.stack(ordered)), tokens)
 
@@ -171,7 +171,7 @@ class EmbeddingServer:
             and all(_count(each) is not None for each in ids)
         )
         if self._tokenizes and not known:
-            raise self._foreign("it does not tokenize any more")
+            raise self._unusable("it does not tokenize any more")
         self._tokenizes, self.max_length = known, _count(answer.get("max_model_len"))
         return ids if known else None
 
@@ -252,7 +252,7 @@ class EmbeddingServer:
             try:
                 held = b"".join(self._timely(pieces(response, _LARGEST_ANSWER)))
             except ReplyError as error:
-                raise self._foreign(str(error)) from error
+                raise self._unusable(str(error)) from error
         whole = httpx.Response(
             response.status_code,
             headers={k: v for k, v in response.headers.items() if k in _KEPT},
@@ -267,7 +267,7 @@ class EmbeddingServer:
         for piece in answer:
             yield piece
             if time.monotonic() > end:
-                raise self._foreign(f"its answer has no end after {_SLOWEST * self._timeout:g} s")
+                raise self._unusable(f"its answer has no end after {_SLOWEST * self._timeout:g} s")
 
     def _open(self) -> httpx.Client:
         with self._lock:
@@ -303,7 +303,7 @@ class EmbeddingServer:
             "is kept, so the command can be repeated",
         )
 
-    def _foreign(self, cause: str) -> EncoderUnavailableError:
+    def _unusable(self, cause: str) -> EncoderUnavailableError:
         return EncoderUnavailableError(
             f"the server at {self.address} does not embed as OpenAI's API does",
             cause=cause,
@@ -338,9 +338,9 @@ class EmbeddingServer:
     def _unknown_model(self, said: str) -> EncoderError:
         models = self.models()
         if self.model in models:
-            return self._foreign(f"it lists {self.model}, but: {said}")
+            return self._unusable(f"it lists {self.model}, but: {said}")
         if not models:
-            return self._foreign(said)
+            return self._unusable(said)
         return ModelMismatchError(
             f"the encoder server at {self.address} has no model {self.model!r}",
             cause=f"it serves {', '.join(name[:100] for name in models[:_MOST_NAMED])}",

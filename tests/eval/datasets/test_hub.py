@@ -1,4 +1,4 @@
-"""The hub is asked over its real protocol; what cannot be had is said with the way out."""
+"""The hub is asked over its real protocol; what cannot be loaded is said with a hint."""
 
 import json
 import os
@@ -143,7 +143,7 @@ def test_code_of_a_repository_is_not_run(told):
 
 def test_a_set_that_the_hub_lacks_is_named_with_the_hint(told):
     error = told["beir:mteb/no"]["error"]
-    assert "mteb/no (corpus, corpus) cannot be had from the hub" in error
+    assert "mteb/no (corpus, corpus) cannot be loaded from the hub" in error
     assert "put corpus.jsonl, queries.jsonl and qrels/test.tsv into" in error
 
 

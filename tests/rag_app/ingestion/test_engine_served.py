@@ -1,4 +1,4 @@
-"""Documents taken in by an encoder behind a server that goes away and comes back."""
+"""Documents ingested by an encoder behind a server that goes away and comes back."""
 
 import asyncio
 from collections.abc import Iterator
@@ -67,7 +67,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def whole(folder: Path) -> dict[str, list[str]]:
-    """What searches see of documents that are taken in."""
+    """What searches see of documents that are ingested."""
     with Parser() as parser:
         return {
             each.source: [chunk.text for chunk in chunker().split(parser.parse(each.path))]
