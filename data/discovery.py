@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from data.components import BY_ENDING
 from data.errors import DataError
-from data.loaders import SUPPORTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def discover(paths: Sequence[Path]) -> Discovery:
 
 def _add_folder(folder: Path, found: dict[Path, _Candidate], ignored: dict[Path, None]) -> None:
     for path in _walk(folder, ignored):
-        if path.suffix.lower() in SUPPORTED:
+        if path.suffix.lower() in BY_ENDING:
             depth = len(path.relative_to(folder).parts)
             found.setdefault(path, _Candidate(path, _names(path), depth))
         else:

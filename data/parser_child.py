@@ -29,9 +29,10 @@ from typing import Any, BinaryIO
 import orjson
 
 from data.blocks import Block, Loaded, LoadWarning, Scan
+from data.components import LOADERS
 from data.errors import UnreadableFile
 from data.limits import Limits
-from data.loaders import STREAMED, load, sniff
+from data.loaders import load, sniff
 
 OUT_OF_MEMORY = "out of memory"
 """The cause that stands for a job that hit the limit of memory."""
@@ -130,7 +131,7 @@ def _loaded(path: Path, name: str, limits: Limits) -> Iterator[Loaded | Scan]:
                 yield one
             continue
         characters += len(one.text)
-        if kind not in STREAMED:
+        if not LOADERS[kind].streamed:
             _check_extent(one, characters, limits)
         yield one
     if warnings > MAX_WARNINGS:

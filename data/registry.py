@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,10 @@ class Row:
         return getattr(import_module(module), name)
 
 
-def registry(*rows: Row) -> Mapping[str, Row]:
+Each = TypeVar("Each", bound=Row)
+
+
+def registry(*rows: Each) -> Mapping[str, Each]:
     """The rows by name, in their order.
 
     Raises:

@@ -1,16 +1,17 @@
-"""Writes the tables of docs/retrievers.md and docs/recipes.md anew, from the rows that ship.
+"""Writes the tables of docs/ anew, from the rows that ship.
 
 .venv/bin/python tools/docs_tables.py
 
-What a table says of an encoder or a recipe, and the references under it, comes from
-retrieval/encoders/rows.toml, the recipes and retrieval/published.toml. Two columns of the recipes
-are written by hand (`pipeline`, `differs`) and stay.
+What a table says of a kind of files, an encoder or a recipe, and the references under it, comes
+from data/components.py, retrieval/encoders/rows.toml, the recipes and retrieval/published.toml. Two
+columns of the recipes are written by hand (`pipeline`, `differs`) and stay.
 """
 
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from data.components import LOADERS
 from rag_app import recipes
 from rag_app.commands.recipe_listing import number
 from retrieval.encoders.registry import EncoderRow, built_in
@@ -52,8 +53,18 @@ def recipe_table(old: Mapping[str, Mapping[str, str]]) -> list[str]:
     return [*_markdown(head, rows), "", *references.lines()]
 
 
+def loaders(_: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """The table of all kinds of files."""
+    rows = [
+        [f"`{row.name}`", row.help, " ".join(f"`{ending}`" for ending in row.endings), row.needs]
+        for row in LOADERS.values()
+    ]
+    return _markdown(["kind", "what", "endings", "needs"], rows)
+
+
 TABLES: Mapping[str, Callable[[Mapping[str, Mapping[str, str]]], list[str]]] = {
     "encoders": encoders,
+    "loaders": loaders,
     "recipes": recipe_table,
 }
 
@@ -107,6 +118,6 @@ def _markdown(head: list[str], rows: list[list[str]]) -> list[str]:
 
 
 if __name__ == "__main__":
-    for name in ("retrievers", "recipes"):
+    for name in ("documents", "retrievers", "recipes"):
         path = DOCS / f"{name}.md"
         path.write_text(renewed(path.read_text("utf-8")), "utf-8")

@@ -1,98 +1,16 @@
-"""Loaders, one file a format family; each is imported when the first such file comes."""
+"""Loaders, one file a format family; each is imported when the first such file comes.
+
+`data.components.LOADERS` has a row for each.
+"""
 
 from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
 
 from data.blocks import Loaded, Scan
+from data.components import BY_ENDING, LOADERS
 from data.errors import UnreadableFile
 from data.limits import Limits
 from data.loaders.making import captioned, tidied
-
-LOADERS: dict[str, str] = {
-    ".csv": "csv",
-    ".docm": "docx",
-    ".docx": "docx",
-    ".eml": "email",
-    ".epub": "epub",
-    ".htm": "html",
-    ".html": "html",
-    ".jpeg": "images",
-    ".jpg": "images",
-    ".json": "json",
-    ".jsonl": "jsonl",
-    ".log": "text",
-    ".markdown": "markdown",
-    ".md": "markdown",
-    ".msg": "msg",
-    ".ndjson": "jsonl",
-    ".odt": "odt",
-    ".pdf": "pdf",
-    ".png": "images",
-    ".pptm": "pptx",
-    ".pptx": "pptx",
-    ".rst": "text",
-    ".rtf": "rtf",
-    ".text": "text",
-    ".tif": "images",
-    ".tiff": "images",
-    ".tsv": "csv",
-    ".txt": "text",
-    ".xhtml": "html",
-    ".xlsm": "xlsx",
-    ".xlsx": "xlsx",
-    ".xml": "xml",
-    **dict.fromkeys(
-        [
-            ".bash",
-            ".c",
-            ".cc",
-            ".cfg",
-            ".conf",
-            ".cpp",
-            ".cs",
-            ".css",
-            ".go",
-            ".h",
-            ".hpp",
-            ".ini",
-            ".java",
-            ".jl",
-            ".js",
-            ".jsx",
-            ".kt",
-            ".lua",
-            ".mjs",
-            ".php",
-            ".pl",
-            ".properties",
-            ".ps1",
-            ".py",
-            ".pyi",
-            ".r",
-            ".rb",
-            ".rs",
-            ".scala",
-            ".sh",
-            ".sql",
-            ".swift",
-            ".tex",
-            ".toml",
-            ".ts",
-            ".tsx",
-            ".yaml",
-            ".yml",
-        ],
-        "code",
-    ),
-}
-"""File name extension -> kind, which is the name of the loader's module."""
-
-SUPPORTED: frozenset[str] = frozenset(LOADERS)
-"""The extensions that can be read, lower case, with their dot."""
-
-STREAMED: frozenset[str] = frozenset({"jsonl"})
-"""Kinds that are read line by line, so that the file may be larger than memory."""
 
 
 def load(path: Path, kind: str) -> Iterator[Loaded | Scan]:
@@ -101,9 +19,9 @@ def load(path: Path, kind: str) -> Iterator[Loaded | Scan]:
     Raises UnreadableFile as the loader does, and ValueError for a kind that does not exist. A
     damaged file may also raise what the library beneath raises: run it through `data.parsing`.
     """
-    if kind not in LOADERS.values():
-        raise ValueError(f"kind must be one of {sorted(set(LOADERS.values()))}, got {kind!r}")
-    loaded: Iterator[Loaded | Scan] = import_module(f"data.loaders.{kind}").load(path)
+    if kind not in LOADERS:
+        raise ValueError(f"kind must be one of {sorted(LOADERS)}, got {kind!r}")
+    loaded: Iterator[Loaded | Scan] = LOADERS[kind].load()(path)
     return captioned(tidied(loaded))
 
 
@@ -111,7 +29,8 @@ def require_size(name: str, size: int, limits: Limits) -> None:
     """Raise UnreadableFile where a file of that name and size in bytes is too large."""
     from data.loaders.content import check_size
 
-    check_size(size, name, LOADERS.get(Path(name).suffix.lower(), ""), limits)
+    kind = BY_ENDING.get(Path(name).suffix.lower())
+    check_size(size, name, kind.name if kind else "", limits)
 
 
 def sniff(path: Path, name: str = "", limits: Limits | None = None) -> str:
@@ -124,12 +43,12 @@ def sniff(path: Path, name: str = "", limits: Limits | None = None) -> str:
 
     name = name or path.name
     extension = Path(name).suffix.lower()
-    kind = LOADERS.get(extension)
+    kind = BY_ENDING.get(extension)
     if kind is None:
         raise UnreadableFile(
             f"cannot read {name}",
             cause=f"files of type {extension or '(no extension)'} are not supported",
-            hint=f"Supported are {' '.join(sorted(SUPPORTED))}",
+            hint=f"Supported are {' '.join(sorted(BY_ENDING))}",
         )
-    check(path, name, kind, limits or Limits())
-    return kind
+    check(path, name, kind.name, limits or Limits())
+    return kind.name

@@ -47,10 +47,11 @@ class Attachments:
             yield LoadWarning(f"the attachment {name} is not read: {error.cause}")
 
     def _load(self, name: str, raw: bytes, depth: int) -> Iterator[Loaded]:
-        from data.loaders import LOADERS, load, sniff
+        from data.components import BY_ENDING
+        from data.loaders import load, sniff
 
         suffix = Path(name).suffix.lower()
-        if suffix not in LOADERS:
+        if suffix not in BY_ENDING:
             what = "pictures are not read" if suffix in _PICTURES else "its type is not supported"
             raise UnreadableFile(name, cause=what)
         with _in_memory(raw) as path:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from data.components import LOADERS
 from data.rendering import as_markdown, as_text
 from rag_app.commands import output
 from rag_app.commands.common import (
@@ -28,6 +29,7 @@ class Form(StrEnum):
     MARKDOWN = "markdown"
 
 
+_KINDS = ", ".join(LOADERS)
 _documents = typer.Typer(no_args_is_help=True, help="List and delete documents.")
 _collections = typer.Typer(no_args_is_help=True, help="List, delete and rebuild collections.")
 
@@ -41,7 +43,9 @@ def register(app: typer.Typer) -> None:
 
 def ingest(
     context: typer.Context,
-    paths: Annotated[list[Path], typer.Argument(help="Files and folders.")],
+    paths: Annotated[
+        list[Path], typer.Argument(help=f"Files and folders; what is read: {_KINDS}.")
+    ],
     collection: InCollection = None,
     encoder: EncoderName = None,
     engine: Annotated[

@@ -12,11 +12,12 @@ from pathlib import Path
 from llama_index.core.schema import TextNode
 
 from data.blocks import Block, Loaded, LoadWarning, Scan
+from data.components import BY_ENDING
 from data.discovery import Found
 from data.errors import DataError, UnreadableFile
 from data.files import replacing
 from data.limits import Limits
-from data.loaders import LOADERS, STREAMED, require_size
+from data.loaders import require_size
 from data.parsing import Parser
 from data.splitting import Passage, Splitter
 from retrieval.index.base import PassageStore, Where
@@ -78,7 +79,7 @@ class Failed:
     reason: str
 
 
-_STREAMED = frozenset(suffix for suffix, kind in LOADERS.items() if kind in STREAMED)
+_STREAMED = frozenset(ending for ending, kind in BY_ENDING.items() if kind.streamed)
 _SMALLER = "Split it into smaller files"
 
 Item = Begin | TextNode | Finish | Unchanged | Failed

@@ -4,8 +4,10 @@ from collections.abc import Coroutine, Iterator
 from contextlib import suppress
 from functools import partial
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, Final
 
+from data.components import BY_ENDING, LOADERS
 from data.limits import MIB
 from rag_app.assembly import application as assembly
 from rag_app.assembly import clients
@@ -48,6 +50,17 @@ def disk_check(settings: Settings, seconds: float) -> Check:
     held = assembly.collections(settings) if embedded else None
     work = partial(machine.disk, settings.storage.path, reserve, held)
     return Check("disk", partial(in_thread, work), seconds=seconds)
+
+
+def files_check(seconds: float) -> Check:
+    """Which kinds of files are read."""
+
+    async def run() -> str:
+        lacking = [row for row in LOADERS.values() if row.needs and not find_spec("rapidocr")]
+        without = "".join(f"; not {row.name}, which need {row.needs}" for row in lacking)
+        return f"{len(LOADERS)} kinds of files by {len(BY_ENDING)} endings{without}"
+
+    return Check("files", run, seconds=seconds)
 
 
 def qdrant_check(settings: Settings, seconds: float, owner: Owner | None = None) -> Check:

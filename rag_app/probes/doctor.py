@@ -75,6 +75,7 @@ def _checks(settings: Settings, seconds: float) -> Iterator[Check]:
     owner = None if shared else machine.custodian(settings.storage.path)
     yield checks.storage_check(settings, seconds)
     yield checks.disk_check(settings, seconds)
+    yield checks.files_check(seconds)
     yield checks.qdrant_check(settings, seconds, owner)
     where = shown(settings.storage.url) if shared else ""
     yield Check("index", partial(stores.indexes, settings), where, seconds)

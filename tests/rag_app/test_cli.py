@@ -160,7 +160,7 @@ def test_what_cannot_be_built_anew_is_named_and_counts(tmp_path, folder):
 
 def test_doctor_tries_every_part(storage):
     found = document(rag_app("doctor", "--json", storage=storage, RAG_APP_SERVER__PORT="0"))
-    roles = ["storage", "disk", "qdrant", "index", "encoder", "reader", "port"]
+    roles = ["storage", "disk", "files", "qdrant", "index", "encoder", "reader", "port"]
     assert [probe["role"] for probe in found["probes"]] == roles
     assert all(probe["ok"] for probe in found["probes"])
     assert found["unused"] == ["rewriter", "reranker", "ray"]

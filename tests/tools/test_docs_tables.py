@@ -2,20 +2,25 @@
 
 import pytest
 
+from data.components import LOADERS
 from rag_app.recipes import names
 from retrieval.encoders.registry import built_in
 from tests.conftest import REPOSITORY
 from tools.docs_tables import cells, renewed
 
 
-@pytest.mark.parametrize("page", ["retrievers", "recipes"])
+@pytest.mark.parametrize("page", ["documents", "retrievers", "recipes"])
 def test_the_tables_are_made_from_the_rows(page):
     text = (REPOSITORY / "docs" / f"{page}.md").read_text("utf-8")
     assert renewed(text) == text, "run tools/docs_tables.py"
 
 
 def test_every_row_is_on_its_page():
-    for page, rows in (("retrievers", [*built_in()]), ("recipes", names())):
+    for page, rows in (
+        ("documents", [*LOADERS]),
+        ("retrievers", [*built_in()]),
+        ("recipes", names()),
+    ):
         text = (REPOSITORY / "docs" / f"{page}.md").read_text("utf-8")
         table = text.partition("<!-- table")[2].partition("<!-- end")[0]
         assert sorted(cells(table)) == sorted(rows)

@@ -27,7 +27,9 @@ async def probed(settings: Settings, **overrides) -> dict[str, Probe]:
 
 async def test_a_sound_installation_passes_every_probe(settings, encoder):
     probes = await probed(settings)
-    assert list(probes) == ["storage", "disk", "qdrant", "index", "encoder", "reader", "port"]
+    roles = "storage disk files qdrant index encoder reader port"
+    assert list(probes) == roles.split()
+    assert "kinds of files by" in probes["files"].detail
     assert all(probe.ok and probe.ms >= 0 for probe in probes.values())
     assert str(settings.storage.path) in probes["storage"].detail
     assert "32 dimensions" in probes["encoder"].detail
@@ -65,7 +67,7 @@ async def test_every_stage_is_tried_with_a_real_call(settings, openai_server: Op
     probes = await probed(
         settings, llm=llm, condense=stage, rewrite=stage, reader=stage, ingest={"engine": "ray"}
     )
-    assert list(probes)[5:-1] == ["condenser", "rewriter", "reader", "ray"]
+    assert list(probes)[6:-1] == ["condenser", "rewriter", "reader", "ray"]
     assert all(probe.ok for probe in probes.values())
     assert len(openai_server.requests) == 3
 
