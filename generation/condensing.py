@@ -12,6 +12,7 @@ from llama_index.core.base.llms.types import ChatMessage, ChatResponse, MessageR
 from llama_index.core.llms import LLM
 from pydantic import ValidationError
 
+from data.arguments import above_zero, at_least
 from data.thinking import part_thoughts
 from generation.errors import GenerationError
 from generation.evidence import Terms
@@ -139,12 +140,8 @@ class LLMCondenser:
     def __init__(
         self, llm: LLM, *, deadline: float = 20.0, max_tokens: int = 128, turns: int = 6
     ) -> None:
-        if not deadline > 0:
-            raise ValueError(f"deadline is {deadline}; it must be above 0")
-        if max_tokens < 1:
-            raise ValueError(f"max_tokens is {max_tokens}; it must be 1 or more")
-        if turns < 1:
-            raise ValueError(f"turns is {turns}; it must be 1 or more")
+        above_zero(deadline=deadline)
+        at_least(1, max_tokens=max_tokens, turns=turns)
         self._llm, self._deadline = llm, deadline
         self._max_tokens, self._turns = max_tokens, turns
 

@@ -10,6 +10,7 @@ from llama_index.core.base.llms.types import ChatMessage, ChatResponse
 from llama_index.core.llms import LLM
 from llama_index.core.schema import NodeWithScore
 
+from data.arguments import above_zero
 from data.thinking import ThinkingFilter
 from generation.abstention import ABSTAINED, AbstentionFilter
 from generation.answerability import answerability
@@ -121,8 +122,7 @@ class LLMReader:
         finder: EvidenceFinder | None = None,
         call_arguments: Mapping[str, Any] | None = None,
     ) -> None:
-        if deadline <= 0:
-            raise ValueError(f"deadline must be positive, got {deadline}")
+        above_zero(deadline=deadline)
         model_limit = getattr(llm, "max_tokens", None)
         if isinstance(model_limit, int) and model_limit > budget.max_answer_tokens:
             raise ValueError(

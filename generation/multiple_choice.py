@@ -17,6 +17,7 @@ from llama_index.core.base.llms.types import ChatMessage, ChatResponse, MessageR
 from llama_index.core.llms import LLM
 from llama_index.core.schema import MetadataMode, NodeWithScore
 
+from data.arguments import above_zero
 from data.thinking import part_thoughts
 from generation.budget import TokenBudget
 from generation.errors import GenerationError, ReaderUnavailable
@@ -113,8 +114,7 @@ async def choose(
     room = budget.max_answer_tokens - FINAL_TOKENS
     if not 2 <= len(choices) <= len(ascii_uppercase):
         raise ValueError(f"there must be 2 to 26 choices, got {len(choices)}")
-    if deadline <= 0:
-        raise ValueError(f"deadline must be positive, got {deadline}")
+    above_zero(deadline=deadline)
     if room < 1:
         raise ValueError(
             f"the budget's max_answer_tokens must exceed {FINAL_TOKENS}, "

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from data.arguments import above_zero, at_least, within
 from retrieval.analysis import Analyzer
 from retrieval.sparse import SparseVector
 
@@ -78,12 +79,9 @@ class BM25:
     ) -> None:
         if not 0 <= k1 < math.inf:
             raise ValueError(f"k1 is {k1}; it must be 0 or more")
-        if not 0 <= b <= 1:
-            raise ValueError(f"b is {b}; it must be from 0 to 1")
-        if not k3 >= 0:
-            raise ValueError(f"k3 is {k3}; it must be 0 or more")
-        if title_weight < 1:
-            raise ValueError(f"title_weight is {title_weight}; it must be 1 or more")
+        within(0, 1, b=b)
+        at_least(0, k3=k3)
+        at_least(1, title_weight=title_weight)
         if not 0 <= pair_weight < math.inf:
             raise ValueError(f"pair_weight is {pair_weight}; it must be 0 or more")
         self.analyzer = analyzer
@@ -120,8 +118,7 @@ class BM25:
         Raises:
             ValueError: `average_length` is not above 0.
         """
-        if not average_length > 0:
-            raise ValueError(f"average_length is {average_length}; it must be above 0")
+        above_zero(average_length=average_length)
         held_back = self.k1 * (1 - self.b + self.b * passage.length / average_length)
         most = self.k1 + 1
         return SparseVector(

@@ -12,6 +12,7 @@ from typing import Final
 from llama_index.core.base.llms.types import ChatMessage, MessageRole
 from llama_index.core.llms import LLM
 
+from data.arguments import above_zero, at_least
 from data.text import well_formed
 from data.thinking import part_thoughts
 from retrieval.llm_calls import answer, failures, reason
@@ -48,12 +49,9 @@ class LLMDecomposer:
     def __init__(
         self, llm: LLM, *, parts: int = 4, deadline: float = 30.0, temperature: float = 0.0
     ) -> None:
-        if parts < 2:
-            raise ValueError(f"parts is {parts}; it must be 2 or more")
-        if not deadline > 0:
-            raise ValueError(f"deadline is {deadline}; it must be above 0")
-        if not temperature >= 0:
-            raise ValueError(f"temperature is {temperature}; it must be 0 or more")
+        at_least(2, parts=parts)
+        above_zero(deadline=deadline)
+        at_least(0, temperature=temperature)
         self._llm, self._parts, self._deadline = llm, parts, deadline
         self._temperature = temperature
 

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
+from data.arguments import within
 from retrieval.errors import FusionError
 
 Scored = tuple[str, float]
@@ -95,8 +96,7 @@ class MinMaxFusion:
     _NARROWEST = 0.1  # of cosines; where even the best is hardly related, noise is not blown up
 
     def __init__(self, weight: float = 0.65, floor: float = 0.0) -> None:
-        if not 0 <= weight <= 1:
-            raise ValueError(f"weight is {weight}; it must be from 0 to 1")
+        within(0, 1, weight=weight)
         if not -1 <= floor < 1:
             raise ValueError(f"floor is {floor}; it must be at least -1 and below 1")
         self.weight = weight
@@ -150,8 +150,7 @@ class ObservedMinMaxFusion:
     """
 
     def __init__(self, weight: float = 0.5) -> None:
-        if not 0 <= weight <= 1:
-            raise ValueError(f"weight is {weight}; it must be from 0 to 1")
+        within(0, 1, weight=weight)
         self.weight = weight
 
     def fuse(self, dense: Sequence[Scored], sparse: Sequence[Scored]) -> list[Scored]:

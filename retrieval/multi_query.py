@@ -9,6 +9,7 @@ from typing import Literal, get_args
 
 from llama_index.core.schema import NodeWithScore
 
+from data.arguments import at_least
 from retrieval.fusion import reciprocal_ranks
 from retrieval.retriever import PassageRetriever, Retrieval
 
@@ -51,8 +52,7 @@ async def find_all(
     unlike = list(dict.fromkeys(queries))
     if not unlike:
         raise ValueError("there is no query")
-    if top_k < 1:
-        raise ValueError(f"top_k is {top_k}; it must be 1 or more")
+    at_least(1, top_k=top_k)
     if combine not in get_args(Combine):
         raise ValueError(f"combine is {combine!r}; it must be 'rrf', 'sum' or 'join'")
     if combine == "join":

@@ -8,6 +8,7 @@ from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 from rank_bm25 import BM25Okapi
 
+from data.arguments import at_least
 from retrieval.analysis import Analyzer
 from retrieval.passages import indexed_text
 
@@ -50,8 +51,7 @@ class RankBM25Retriever(BaseRetriever):
         b: float = 0.75,
         top_k: int = 10,
     ) -> None:
-        if top_k < 1:
-            raise ValueError(f"top_k is {top_k}; it must be at least 1")
+        at_least(1, top_k=top_k)
         super().__init__()
         self._source: Iterable[TextNode] = nodes
         self._analyzer = analyzer

@@ -11,6 +11,7 @@ from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.schema import NodeWithScore, QueryBundle
 
+from data.arguments import at_least
 from data.text import well_formed
 from retrieval.encoders.errors import EncoderUnavailableError
 from retrieval.encoders.stock import as_encoder
@@ -76,7 +77,8 @@ class DenseRetriever(PassageRetriever):
     ) -> None:
         super().__init__()
         self._store, self._encoder = store, as_encoder(encoder)
-        self._top_k, self._where = _positive("top_k", top_k), where
+        at_least(1, top_k=top_k)
+        self._top_k, self._where = top_k, where
 
     def find(self, query: str) -> Retrieval:
         """See `PassageRetriever.find`."""
@@ -101,7 +103,8 @@ class BM25Retriever(PassageRetriever):
 
     def __init__(self, store: PassageStore, top_k: int = 10, where: Where = EVERYWHERE) -> None:
         super().__init__()
-        self._store, self._top_k, self._where = store, _positive("top_k", top_k), where
+        at_least(1, top_k=top_k)
+        self._store, self._top_k, self._where = store, top_k, where
 
     def find(self, query: str) -> Retrieval:
         """See `PassageRetriever.find`."""
@@ -137,8 +140,8 @@ class HybridRetriever(PassageRetriever):
     ) -> None:
         super().__init__()
         self._store, self._encoder, self._fusion = store, as_encoder(encoder), fusion
-        self._top_k, self._where = _positive("top_k", top_k), where
-        self._candidates = max(_positive("candidates", candidates), top_k)
+        at_least(1, top_k=top_k, candidates=candidates)
+        self._top_k, self._candidates, self._where = top_k, max(candidates, top_k), where
 
     def find(self, query: str) -> Retrieval:
         """See `PassageRetriever.find`."""
@@ -216,9 +219,3 @@ def _fetch(store: PassageStore, ranking: Sequence[Scored], clock: _Clock) -> lis
 
 def _first_line(error: EncoderUnavailableError) -> str:
     return f"{error.message}: {error.cause}" if error.cause else error.message
-
-
-def _positive(name: str, value: int) -> int:
-    if value < 1:
-        raise ValueError(f"{name} is {value}; it must be 1 or more")
-    return value

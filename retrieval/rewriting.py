@@ -23,6 +23,7 @@ from typing import Any, Final, Protocol
 from llama_index.core.base.llms.types import ChatMessage, MessageRole
 from llama_index.core.llms import LLM
 
+from data.arguments import above_zero, at_least
 from data.thinking import part_thoughts
 from retrieval.errors import RetrievalError
 from retrieval.llm_calls import answer, failures, reason
@@ -153,14 +154,11 @@ class LLMRewriter:
     ) -> None:
         if not FEWEST_TOKENS <= tokens <= MOST_TOKENS:
             raise ValueError(f"tokens is {tokens}; it must be {FEWEST_TOKENS} to {MOST_TOKENS}")
-        if rewrites < 1:
-            raise ValueError(f"rewrites is {rewrites}; it must be 1 or more")
+        at_least(1, rewrites=rewrites)
         if rounds not in (1, 2):
             raise ValueError(f"rounds is {rounds}; it must be 1 or 2")
-        if feedback_passages < 1:
-            raise ValueError(f"feedback_passages is {feedback_passages}; it must be 1 or more")
-        if not deadline > 0:
-            raise ValueError(f"deadline is {deadline}; it must be above 0")
+        at_least(1, feedback_passages=feedback_passages)
+        above_zero(deadline=deadline)
         if not temperature >= (0 if rewrites == 1 else 0.01):
             raise ValueError(f"temperature is {temperature}; it is too low for {rewrites} rewrites")
         if prompt and "{question}" not in prompt:
@@ -279,8 +277,7 @@ class _Cache:
     """The answers used last."""
 
     def __init__(self, size: int) -> None:
-        if size < 0:
-            raise ValueError(f"cache_size is {size}; it must be 0 or more")
+        at_least(0, cache_size=size)
         self._size = size
         self._answers: OrderedDict[str, str] = OrderedDict()
 

@@ -12,6 +12,8 @@ import heapq
 import math
 from collections.abc import Callable, Iterable, Mapping
 
+from data.arguments import at_least
+
 Run = Mapping[str, Mapping[str, float]]
 Qrels = Mapping[str, Mapping[str, int]]
 
@@ -72,8 +74,7 @@ def mean(per_query: Mapping[str, float]) -> float:
 def _per_query(
     metric: Callable[[list[str], Mapping[str, int]], float], run: Run, qrels: Qrels, k: int
 ) -> dict[str, float]:
-    if k < 1:
-        raise ValueError(f"k is {k}; it must be at least 1")
+    at_least(1, k=k)
     return {query: metric(_ranking(run.get(query, {}), k), qrels[query]) for query in qrels}
 
 

@@ -3,6 +3,8 @@
 import math
 from statistics import NormalDist
 
+from data.arguments import at_least
+
 
 def minimum_detectable_effect(
     n: int, discordance: float, *, power: float = 0.8, alpha: float = 0.05
@@ -28,8 +30,7 @@ def minimum_detectable_effect(
     Raises:
         ValueError: there are no pairs, or a share is none.
     """
-    if n < 1:
-        raise ValueError(f"n is {n}; it must be at least 1")
+    at_least(1, n=n)
     if not (0 <= discordance <= 1 and 0 < power < 1 and 0 < alpha < 1):
         raise ValueError("discordance, power and alpha must be shares")
     normal = NormalDist()

@@ -63,6 +63,11 @@ def build(section: str, kind: Callable[..., Any], parts: Parts, **options: Any) 
         raise SettingsError(f"settings under {section} do not fit", cause=str(error)) from error
 
 
+def _ready(values: Mapping[str, Any]) -> Parts:
+    """Parts that are there already."""
+    return {name: partial(values.__getitem__, name) for name in values}
+
+
 def load(setting: str, name: str, rows: Mapping[str, Row]) -> Callable[..., Any]:
     """The class of a row, or of a dotted path.
 
@@ -194,17 +199,13 @@ def _encoder_parts(settings: Settings, choice: EncoderChoice) -> Parts:
         "max_length": choice.passage_length,
         "model_dir": Path(run.model) if run.model else None,
     }
-    return {name: partial(_value, value) for name, value in given.items()}
-
-
-def _value(value: Any) -> Any:
-    return value
+    return _ready(given)
 
 
 def bm25(settings: Settings) -> BM25:
     """The lexical encoder."""
     chosen = settings.bm25
-    parts = {name: partial(_value, value) for name, value in chosen}
+    parts = _ready(dict(chosen))
     try:
         analyzer = Analyzer(chosen.language)
     except ValueError as error:
@@ -270,8 +271,7 @@ def _patient_enough(chosen: Retrieval, model: Callable[[], Encoder]) -> Encoder:
 def rewriter(settings: Settings, clients: Clients) -> Rewriter:
     """Makes queries of a question."""
     chosen = settings.rewrite
-    parts: dict[str, Callable[[], Any]] = {name: partial(_value, value) for name, value in chosen}
-    parts["llm"] = lambda: clients.get(llm_of(settings, chosen.llm))
+    parts = {**_ready(dict(chosen)), "llm": lambda: clients.get(llm_of(settings, chosen.llm))}
     made: Rewriter = build("rewrite", load("rewrite.kind", chosen.kind, REWRITERS), parts)
     return made
 

@@ -95,8 +95,7 @@ class Pipelines:
         name, count = settings.retrieval.retriever, components.found(settings)
         model = partial(self._encoders, settings.encoder.name)
         make = partial(components.retriever, settings, store, where, model)
-        kind = components.load("retrieval.retriever", name, RETRIEVERS)
-        if store is None or (isinstance(kind, type) and issubclass(kind, PassageRetriever)):
+        if store is None or name in RETRIEVERS:
             ours: PassageRetriever = make()
             return ours
         versions = tuple(record.version for record in store.records())

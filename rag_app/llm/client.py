@@ -20,6 +20,7 @@ from llama_index.core.base.llms.types import ChatMessage, ChatResponse, Completi
 from llama_index.llms.openai_like import OpenAILike
 from pydantic import PrivateAttr, ValidationError
 
+from data.arguments import at_least
 from data.text import well_formed
 from rag_app.cost.metering import Call, here
 from rag_app.llm.capabilities import Capabilities, ServerTransport
@@ -94,8 +95,7 @@ class MeteredLLM(OpenAILike):
         capabilities: Capabilities | None = None,
         **arguments: Any,
     ) -> None:
-        if concurrency < 1:
-            raise ValueError(f"concurrency must be positive, got {concurrency}")
+        at_least(1, concurrency=concurrency)
         transport = ServerTransport(connections, capabilities or Capabilities())
         adapted = httpx.AsyncClient(transport=transport, trust_env=False)  # holds no connection
         super().__init__(timeout=timeout, max_retries=0, async_http_client=adapted, **arguments)

@@ -17,6 +17,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
+from data.arguments import above_zero, at_least
 from retrieval.index.errors import StoreError
 
 T = TypeVar("T")
@@ -45,10 +46,8 @@ class Calls:
     """
 
     def __init__(self, client: QdrantClient, attempts: int = 5, pause: float = 0.2) -> None:
-        if attempts < 1:
-            raise ValueError(f"attempts is {attempts}; it must be 1 or more")
-        if not pause > 0:
-            raise ValueError(f"pause is {pause}; it must be above 0")
+        at_least(1, attempts=attempts)
+        above_zero(pause=pause)
         self._address = address(client)
         self._retrying = Retrying(
             stop=stop_after_attempt(attempts),

@@ -9,6 +9,7 @@ import httpx
 from llama_index.core.bridge.pydantic import PrivateAttr
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
+from data.arguments import at_least
 from data.text import well_formed
 from retrieval.replies import PLAIN, read
 from retrieval.reranking.pointwise import Graded, Grading, PointwiseReranker
@@ -67,8 +68,7 @@ class CrossEncoderReranker(PointwiseReranker):
         grading: Grading = usual,
     ) -> None:
         super().__init__(grading)
-        if batch < 1:
-            raise ValueError(f"batch is {batch}; it must be 1 or more")
+        at_least(1, batch=batch)
         if not url.startswith(("http://", "https://")):
             raise ValueError(f"url is {url!r}; it must begin with http:// or https://")
         self._connections, self._url, self._model = connections, url.rstrip("/"), model

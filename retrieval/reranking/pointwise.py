@@ -11,6 +11,7 @@ from typing import ClassVar, Final, Literal, NamedTuple
 from llama_index.core.bridge.pydantic import PrivateAttr
 from llama_index.core.schema import NodeWithScore, TextNode
 
+from data.arguments import above_zero, at_least, within
 from retrieval.llm_calls import failures, reason
 from retrieval.passages import indexed_text
 from retrieval.reranking.base import Reranked, Reranker
@@ -67,16 +68,13 @@ class Grading:
     deadline: float = 30.0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.weight <= 1:
-            raise ValueError(f"weight is {self.weight}; it must be from 0 to 1")
+        within(0, 1, weight=self.weight)
         if self.normalise not in ("none", "minmax"):
             raise ValueError(f"normalise is {self.normalise!r}; it must be 'none' or 'minmax'")
         if self.passage_tokens is not None and self.passage_tokens < 1:
             raise ValueError(f"passage_tokens is {self.passage_tokens}; it must be 1 or more")
-        if self.concurrency < 1:
-            raise ValueError(f"concurrency is {self.concurrency}; it must be 1 or more")
-        if not self.deadline > 0:
-            raise ValueError(f"deadline is {self.deadline}; it must be above 0")
+        at_least(1, concurrency=self.concurrency)
+        above_zero(deadline=self.deadline)
 
 
 class PointwiseReranker(Reranker):

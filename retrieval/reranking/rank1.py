@@ -13,6 +13,7 @@ from llama_index.core.base.llms.types import CompletionResponse, LogProb
 from llama_index.core.bridge.pydantic import PrivateAttr
 from llama_index.core.llms import LLM
 
+from data.arguments import at_least
 from retrieval.llm_calls import answer
 from retrieval.reranking.definitions import relevance
 from retrieval.reranking.pointwise import Graded, Grading, PointwiseReranker
@@ -64,8 +65,7 @@ class Rank1Reranker(PointwiseReranker):
         super().__init__(grading)
         if completions.metadata.is_chat_model:
             raise ValueError("rank1 needs raw completions: a model with is_chat_model=False")
-        if thinking_tokens < 1:
-            raise ValueError(f"thinking_tokens is {thinking_tokens}; it must be 1 or more")
+        at_least(1, thinking_tokens=thinking_tokens)
         self._llm = completions
         self._definition = relevance(definition) if definition.strip() else ""
         # The mark may be a special token, which a server leaves out of texts unless told.

@@ -14,6 +14,7 @@ from llama_index.core.base.llms.types import ChatMessage, ChatResponse, MessageR
 from llama_index.core.bridge.pydantic import PrivateAttr
 from llama_index.core.llms import LLM
 
+from data.arguments import at_least
 from retrieval.llm_calls import answer
 from retrieval.reranking.definitions import STACK_EXCHANGE
 from retrieval.reranking.pointwise import Graded, Grading, PointwiseReranker
@@ -133,10 +134,7 @@ class RetroStarReranker(PointwiseReranker):
         super().__init__(grading)
         if not llm.metadata.is_chat_model:
             raise ValueError("retro-star needs a chat model: one with is_chat_model=True")
-        if samples < 1:
-            raise ValueError(f"samples is {samples}; it must be 1 or more")
-        if reasoning_tokens < 1:
-            raise ValueError(f"reasoning_tokens is {reasoning_tokens}; it must be 1 or more")
+        at_least(1, samples=samples, reasoning_tokens=reasoning_tokens)
         self._llm, self._definition = llm, meaning(definition)
         self._template = template or PROMPT
         for field in ("{query}", "{document}"):

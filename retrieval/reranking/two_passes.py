@@ -9,6 +9,7 @@ from llama_index.core.bridge.pydantic import PrivateAttr
 from llama_index.core.llms import LLM
 from llama_index.core.schema import NodeWithScore
 
+from data.arguments import at_least
 from retrieval.reranking.base import Reranked, Reranker
 from retrieval.reranking.pointwise import Grading
 from retrieval.reranking.retro_star import RetroStarReranker
@@ -41,8 +42,7 @@ class TwoPassReranker(Reranker):
 
     def __init__(self, first: Reranker, second: Reranker, finalists: int) -> None:
         super().__init__()
-        if finalists < 1:
-            raise ValueError(f"finalists is {finalists}; it must be 1 or more")
+        at_least(1, finalists=finalists)
         self._first, self._second, self._finalists = first, second, finalists
 
     async def rerank(self, query: str, nodes: Sequence[NodeWithScore]) -> Reranked:

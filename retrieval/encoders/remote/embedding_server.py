@@ -21,6 +21,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
+from data.arguments import at_least
 from data.text import well_formed
 from retrieval.encoders.base import Vectors
 from retrieval.encoders.errors import (
@@ -95,8 +96,7 @@ class EmbeddingServer:
         pause: float = 0.5,
     ) -> None:
         self._url = _checked_url(url)
-        if attempts < 1:
-            raise ValueError(f"attempts is {attempts}; it must be 1 or more")
+        at_least(1, attempts=attempts)
         if not timeout > 0 or not pause > 0:
             raise ValueError(f"timeout is {timeout} and pause {pause}; both must be above 0")
         if not re.fullmatch(r"[!-~]*", api_key):

@@ -161,7 +161,7 @@ def test_synchronous_calls_which_no_meter_would_see_are_refused(model):
 
 
 def test_a_limit_that_lets_nothing_pass_is_refused(model):
-    with pytest.raises(ValueError, match="concurrency must be positive, got 0"):
+    with pytest.raises(ValueError, match="concurrency is 0; it must be 1 or more"):
         model(concurrency=0)
 
 
