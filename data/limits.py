@@ -3,6 +3,8 @@
 from dataclasses import dataclass, fields
 
 MIB = 1024 * 1024
+_SMALL = 1_000_000
+"""Characters that any file may hold, however small."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,10 +17,13 @@ class Limits:
     `max_expanded_bytes`, `max_expansion` (ratio) and `max_members` bound zip containers such as
     DOCX. A small container may exceed the ratio: text of a few MiB honestly compresses that far.
 
-    The parser may be silent for `seconds + seconds_per_mib * size of the file` in all, counted
-    only while somebody waits for it: a slow consumer costs a file nothing. The same number
-    bounds its processor time, and each page that is read as a picture adds `seconds_per_scan`, at
-    most `max_scans` times. `memory_bytes` bounds its address space.
+    The parser may use `seconds + seconds_per_mib * size of the file` of processor time, and be
+    silent for four times as long in all, counted only while somebody waits for it: a busy machine
+    or a slow consumer costs a file nothing. Every hundredth page adds `seconds_per_100_pages`, as
+    long as a page has a KiB of the file; each page that is read as a picture adds
+    `seconds_per_scan`, at most `max_scans` times. `memory_bytes` bounds its address space.
+    Splitting has the same processor time, and encoding `encode_seconds +
+    encode_seconds_per_mib * size` in all.
 
     Raises ValueError for a limit that is not above zero.
     """
@@ -30,11 +35,14 @@ class Limits:
     max_expanded_bytes: int = 1024 * MIB
     max_expansion: int = 100
     max_members: int = 10_000
-    seconds: float = 120.0
+    seconds: float = 20.0
     seconds_per_mib: float = 5.0
+    seconds_per_100_pages: float = 6.0
     seconds_per_scan: float = 20.0
     max_scans: int = 2000
     memory_bytes: int = 2048 * MIB
+    encode_seconds: float = 1800.0
+    encode_seconds_per_mib: float = 600.0
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -43,5 +51,18 @@ class Limits:
                 raise ValueError(f"{field.name} must be above 0, got {value}")
 
     def budget(self, size: int) -> float:
-        """Seconds that a file of `size` bytes may keep the parser busy."""
+        """Seconds of processor time that a file of `size` bytes may cost the parser."""
         return self.seconds + self.seconds_per_mib * size / MIB
+
+    def patience(self, size: int) -> float:
+        """Seconds for which the parser may be silent over it, in all."""
+        return 4 * self.budget(size)
+
+    def encoding(self, size: int) -> float:
+        """Seconds for which its passages may be encoded."""
+        return self.encode_seconds + self.encode_seconds_per_mib * size / MIB
+
+    def passage_characters(self, size: int) -> int:
+        """Characters of all its passages together, which repeat what overlaps, and headers."""
+        most = min(self.max_characters, max(_SMALL, self.max_expansion * size))
+        return 2 * max(size, most)

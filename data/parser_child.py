@@ -117,7 +117,8 @@ def _loaded(path: Path, name: str, limits: Limits) -> Iterator[Loaded | Scan]:
     """The file's blocks as long as they are within the limits, and at least one with text."""
     kind = sniff(path, name, limits)
     characters, warnings = 0, 0
-    scans = 0
+    scans, credited = 0, 0
+    pages = path.stat().st_size >> 10
     for one in load(path, kind):
         if isinstance(one, Scan):
             scans += 1
@@ -130,6 +131,9 @@ def _loaded(path: Path, name: str, limits: Limits) -> Iterator[Loaded | Scan]:
             if warnings <= MAX_WARNINGS:
                 yield one
             continue
+        while 100 * (credited + 1) <= min(one.page or 0, pages):
+            credited += 1
+            _add_processor_time(limits.seconds_per_100_pages)
         characters += len(one.text)
         if not LOADERS[kind].streamed:
             _check_extent(one, characters, limits)

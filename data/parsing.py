@@ -71,7 +71,7 @@ class Parser(ClosedOnExit):
             child = self._living_child()
             answered = False
             child.send({"path": str(path.absolute()), "name": name, "limits": asdict(self._limits)})
-            budget = self._limits.budget(size)
+            budget = self._limits.patience(size)
             scans = 0
             while "loaded" in (answer := self._answer(child, name, budget)):
                 for one in answer["loaded"]:
@@ -100,7 +100,7 @@ class Parser(ClosedOnExit):
         try:
             return _checked(child.answer(budget))
         except TimeoutError as error:
-            raise self._too_slow(name, budget) from error
+            raise _too_slow(name, f"{budget:g} s") from error
         except ValueError as error:
             raise UnreadableFile(
                 f"cannot read {name}", cause=f"the parser lost its way in it ({error})"
@@ -108,7 +108,7 @@ class Parser(ClosedOnExit):
         except EOFError as error:
             code = child.code()
             if code == -signal.SIGXCPU:
-                raise self._too_slow(name, budget) from error
+                raise _too_slow(name, f"{budget / 4:g} s of processor time") from error
             raise UnreadableFile(
                 f"cannot read {name}",
                 cause=f"the parser crashed on it ({_ending(code)}): it is damaged, or needs more "
@@ -121,11 +121,13 @@ class Parser(ClosedOnExit):
             hint = _SPLIT
         return UnreadableFile(f"cannot read {name}", cause=cause, hint=hint)
 
-    @staticmethod
-    def _too_slow(name: str, budget: float) -> UnreadableFile:
-        return UnreadableFile(
-            f"cannot read {name}", cause=f"parsing took longer than {budget:g} s", hint=_SPLIT
-        )
+
+def _too_slow(name: str, budget: str) -> UnreadableFile:
+    return UnreadableFile(
+        f"cannot read {name}",
+        cause=f"parsing took longer than {budget}",
+        hint="Split it, or raise limits.seconds",
+    )
 
 
 class _Child:

@@ -280,7 +280,13 @@ class Limits(_Section):
     stream_mb: int = Field(4096, gt=0, description="Largest JSONL file, in megabytes.")
     pages: int = Field(5000, gt=0, description="Most pages of one document.")
     seconds: float = Field(
-        120, gt=0, description="Longest silence of the parser, in seconds; large files get more."
+        20,
+        gt=0,
+        description="Processor time for parsing a file, and for splitting it, in seconds; large"
+        " files get more.",
+    )
+    encode_seconds: float = Field(
+        1800, gt=0, description="Time for encoding a file, in seconds; large files get more."
     )
     memory_mb: int = Field(2048, gt=0, description="Memory of the parsing process, in megabytes.")
 

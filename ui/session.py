@@ -1,7 +1,8 @@
 """What one browser tab has asked so far; lives in that tab's session and nowhere else."""
 
+import re
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 from llama_index.core.base.llms.types import ChatMessage, MessageRole
 
@@ -10,6 +11,9 @@ from rag_app.results import Hit, Trace
 
 HISTORY_TURNS = 8
 """Earlier turns that a follow-up question is understood by."""
+
+_BRACKET: Final = re.compile(r"\[(?!\d+\](?![(\[:]))")
+"""Each but that of a citation, which is no link by itself."""
 
 State = Literal["running", "done", "stopped", "failed"]
 
@@ -115,10 +119,23 @@ def place(source: str, page: int | None) -> str:
 
 
 def _turn_markdown(turn: Turn) -> str:
-    lines = [f"\n## {' '.join(turn.question.split())}", "", turn.text or f"*{turn.error}*"]
+    said = _inert(turn.text) if turn.text else f"*{_inert_line(turn.error)}*"
+    lines = [f"\n## {_inert_line(turn.question)}", "", said]
     if turn.state == "stopped":
         lines += ["", "*Stopped before the end.*"]
     for citation in turn.citations:
-        quoted = " ".join(citation.text.split())
-        lines += ["", f"> [{citation.n}] **{place(citation.source, citation.page)}**: {quoted}"]
+        source = _inert_line(place(citation.source, citation.page))
+        lines += ["", f"> [{citation.n}] **{source}**: {_inert_line(citation.text)}"]
     return "\n".join(lines)
+
+
+def _inert(text: str) -> str:
+    """Markdown without HTML, images and links, which whoever opens the file would load or follow.
+
+    Written as entities, brackets are mere characters, whatever stands around them.
+    """
+    return _BRACKET.sub("&#91;", text.replace("<", "&lt;"))
+
+
+def _inert_line(text: str) -> str:
+    return _inert(" ".join(text.split()))

@@ -130,6 +130,7 @@ def limits(settings: Settings) -> Limits:
         max_stream_bytes=chosen.stream_mb * MIB,
         max_pages=chosen.pages,
         seconds=chosen.seconds,
+        encode_seconds=chosen.encode_seconds,
         memory_bytes=chosen.memory_mb * MIB,
     )
 

@@ -234,25 +234,32 @@ class DocumentReader:
 
 
 def bounded(parts: Iterable[Passage], document: Document, limits: Limits) -> Iterator[Passage]:
-    """The passages of a document, which may take as much processor time as parsing it, and hold
-    twice the text: they repeat what overlaps, and the headers of tables.
+    """The passages of a document, which may take as much processor time as parsing it, and hold a
+    multiple of the file; whoever takes them encodes them, for which there is a limit, too.
 
     Raises:
         UnreadableFile: they take more.
     """
-    seconds, characters, most = 0.0, 0, 2 * max(limits.max_characters, document.size)
-    budget, start = limits.budget(document.size), time.thread_time()
+    splitting = encoding = 0.0
+    characters, most = 0, limits.passage_characters(document.size)
+    budget, patience = limits.budget(document.size), limits.encoding(document.size)
+    start = time.thread_time()
     for part in parts:
-        seconds += time.thread_time() - start
+        splitting += time.thread_time() - start
         characters += len(part.text)
-        cause = ""
-        if seconds > budget:
-            cause = f"splitting it took longer than {budget:g} s"
+        cause, hint = "", _SMALLER
+        if splitting > budget:
+            cause = f"splitting it took longer than {budget:g} s of processor time"
+        elif encoding > patience:
+            cause = f"encoding its passages took longer than {patience:g} s"
+            hint = f"{_SMALLER}, choose a faster encoder, or raise limits.encode_seconds"
         elif characters > most:
             cause = f"its passages hold more than {most:,} characters"
         if cause:
-            raise UnreadableFile(f"cannot split {document.source}", cause=cause, hint=_SMALLER)
+            raise UnreadableFile(f"cannot ingest {document.source}", cause=cause, hint=hint)
+        given = time.monotonic()
         yield part
+        encoding += time.monotonic() - given
         start = time.thread_time()
 
 

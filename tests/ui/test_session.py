@@ -1,6 +1,9 @@
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from generation.citations import Citation
 from rag_app.results import Hit
@@ -78,3 +81,42 @@ def test_export_holds_questions_answers_and_cited_passages() -> None:
         "# Conversation\n\n## Why does it float?\n\nIt is light [1].\n\n"
         "> [1] **wood.pdf, page 7**: Wood is light.\n\n## And then?\n\n*the server is down*"
     )
+
+
+HOSTILE = (
+    "![x](http://evil/a.png)", "![1](http://evil)", "![1][1]\n\n[1]: http://evil",
+    "![1]\n\n[1]:\nhttp:x",
+    "\\![x](http://evil)", "!\\[x](http://evil)", "<img src=x>", "<script>alert(1)</script>",
+    "<!-- ", "<http://evil>", "[x](javascript:alert(1))", "[![x](a)](b)",
+    "![a [1] b](http://evil)",
+    "[1][2](http://evil)", "![[note]]", "&#60;img src=x&#62;", "&#33;&#91;x](http://evil)",
+    "```\n```\n<b>", "[a]:\n<x>\n\n![a]",
+)  # fmt: skip
+
+
+def exported(text: str) -> str:
+    session = Session()
+    turn = answered(session, text, text)
+    turn.citations = [Citation(1, "p", f"{text}.md", None, 0, 4, text)]
+    failed = session.begin("and now", "c")
+    failed.error, failed.state = text, "failed"
+    return MarkdownIt("gfm-like", {"html": True, "linkify": False}).render(session.markdown())
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_the_export_brings_nothing_to_life(text: str) -> None:
+    shown = exported(text)
+    assert not re.search(r"<(img|a|script|b|!--)\b|<!--", shown), shown
+
+
+@given(st.lists(st.sampled_from([*"![]()<>\\:1x \n`", "http://e", "a.png"]), max_size=14))
+def test_no_mix_of_marks_brings_an_export_to_life(marks: list[str]) -> None:
+    shown = exported("".join(marks))
+    assert not re.search(r"<(img|a|x)\b", shown), shown
+
+
+def test_the_export_keeps_citations_and_emphasis() -> None:
+    session = Session()
+    answered(session, "why", "**Because** of rain [1][2], and more [3].")
+    shown = MarkdownIt().render(session.markdown())
+    assert "<strong>Because</strong> of rain [1][2], and more [3]." in shown

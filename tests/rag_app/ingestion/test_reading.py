@@ -1,8 +1,11 @@
 import errno
 import os
 import shutil
+import time
 from collections.abc import Iterable, Iterator
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from llama_index.core.schema import TextNode
@@ -12,6 +15,7 @@ from data.errors import UnreadableFile
 from data.limits import Limits
 from data.parsing import Parser
 from data.splitting import Passage
+from rag_app.ingestion import reading
 from rag_app.ingestion.reading import (
     Begin,
     Document,
@@ -205,6 +209,17 @@ def test_splitting_has_the_time_that_parsing_has():
     document, slow = Document("a.txt", "", 100, ".txt"), parts(["a"] * 10_000, work=10**6)
     with pytest.raises(UnreadableFile, match="splitting it took longer"):
         list(bounded(slow, document, Limits(seconds=0.05, seconds_per_mib=0.001)))
+
+
+def test_encoding_has_a_time_limit_of_its_own(monkeypatch):
+    document, limits = Document("a.txt", "", 100, ".txt"), Limits(encode_seconds=25)
+    clock = count(0, 10)
+    ten_seconds_a_look = SimpleNamespace(monotonic=clock.__next__, thread_time=time.thread_time)
+    monkeypatch.setattr(reading, "time", ten_seconds_a_look)
+    taken = []
+    with pytest.raises(UnreadableFile, match=r"encoding .* longer than 25.* limits.encode_seconds"):
+        taken.extend(bounded(parts(["a"] * 9), document, limits))
+    assert len(taken) == 3
 
 
 def test_passages_repeat_no_more_than_the_text_itself():
