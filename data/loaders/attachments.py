@@ -42,7 +42,7 @@ class Attachments:
             )
             return
         try:
-            yield from _lowered(self._load(name, raw, depth))
+            yield from _lowered(self._load(name, raw, depth), name)
         except UnreadableFile as error:
             yield LoadWarning(f"the attachment {name} is not read: {error.cause}")
 
@@ -91,11 +91,11 @@ def _write(descriptor: int, raw: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-def _lowered(loaded: Iterator[Loaded]) -> Iterator[Loaded]:
+def _lowered(loaded: Iterator[Loaded], name: str) -> Iterator[Loaded]:
     """Blocks below the message's own headings, without pages, which the message has not."""
     for one in loaded:
         if isinstance(one, LoadWarning):
-            yield one
+            yield LoadWarning(f"in the attachment {name}: {one.reason}")
         elif one.kind == "heading":
             yield replace(one, level=one.level + 3, page=None, boxes=())
         else:

@@ -103,6 +103,14 @@ async def test_a_number_of_a_list_begins_no_list_of_ours():
     assert "2\\. Fill the tank" in reading.text
 
 
+@pytest.mark.parametrize("code", ["U-1", "U-2", "U-3", "u-4"])
+async def test_the_row_of_the_code_that_is_asked_about_comes_first(code: str):
+    rows = [f"| U-{n} | {40 + n}.5 | {n}.5 % | 1/2 | {n + 2} |" for n in range(1, 5)]
+    table = "| Unit | Area | Share | Part | Rent |\n|---|---|---|---|---|\n" + "\n".join(rows)
+    reading = await ask(f"What is the rent of unit {code}?", table, sentences=1)
+    assert f"| {code.upper()} |" in reading.text
+
+
 async def test_rows_are_shown_under_their_header():
     text = "| Pump | Flow | Note |\n|---|---|---|\n| P-1 | 25 L/s | |\n| P-2 | 11 L/s | |"
     reading = await ask("What is the flow of pump P-2?", text, sentences=1)
