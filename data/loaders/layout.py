@@ -2,7 +2,7 @@
 
 The page is cut at the white gutter that runs furthest down, again and again: into columns of
 running text, which are read one after the other, or into the columns of a table that is printed
-without lines (`data.loaders.grids` finds those with lines first).
+without lines (`data.loaders.ruled_tables` finds those with lines first).
 """
 
 from collections import Counter
@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import median
 
-from data.loaders.grids import Grid, aligned_grid, ruled_grids
+from data.loaders.aligned_tables import aligned_grid
+from data.loaders.grids import Grid
 from data.loaders.page import Page, Piece, is_right_to_left, pieces_of
+from data.loaders.ruled_tables import ruled_grids
 
 _GAP = 0.5
 """White space of this many letter heights parts pieces of a line."""
