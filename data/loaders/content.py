@@ -3,6 +3,7 @@
 import zipfile
 from pathlib import Path, PurePosixPath
 
+from data.components import LOADERS
 from data.errors import UnreadableFile
 from data.limits import MIB, Limits
 from data.loaders.encodings import looks_binary
@@ -73,7 +74,8 @@ def check(path: Path, name: str, kind: str, limits: Limits) -> None:
 
 def check_size(size: int, name: str, kind: str, limits: Limits) -> None:
     """Raise UnreadableFile where a file of `size` bytes is too large for its kind."""
-    limit = limits.max_stream_bytes if kind == "jsonl" else limits.max_file_bytes
+    streamed = kind in LOADERS and LOADERS[kind].streamed
+    limit = limits.max_stream_bytes if streamed else limits.max_file_bytes
     if size > limit:
         raise UnreadableFile(
             f"cannot read {name}",
