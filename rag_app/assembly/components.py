@@ -37,7 +37,7 @@ from rag_app.ingestion.engine import AwaitReaders, Ingestor
 from rag_app.settings import LLMSettings, Retrieval, Settings, StageLLM, override
 from retrieval.analysis import Analyzer
 from retrieval.bm25 import BM25
-from retrieval.components import ENCODER_BACKENDS, FUSIONS, RERANKERS, RETRIEVERS, REWRITERS
+from retrieval.components import ENCODER_BACKENDS, FUSIONS, RERANKERS, REWRITERS
 from retrieval.encoders.base import Encoder
 from retrieval.encoders.minilm import MiniLMEmbedding
 from retrieval.encoders.registry import built_in
@@ -230,18 +230,22 @@ def found(settings: Settings) -> int:
 
 
 def retriever(
-    settings: Settings, store: PassageStore | None, where: Where, model: Callable[[], Encoder]
+    kind: Callable[..., Any],
+    settings: Settings,
+    store: PassageStore | None,
+    where: Where,
+    model: Callable[[], Encoder],
 ) -> Any:
     """Finds passages: one of ours, or any retriever.
 
     Args:
-        settings: which, and how many.
+        kind: its class.
+        settings: its options, and how many passages to find.
         store: the index; None where the retriever is `none`.
         where: which documents to search.
         model: the encoder of the store, made when it is needed.
     """
     chosen = settings.retrieval
-    kind = load("retrieval.retriever", chosen.retriever, RETRIEVERS)
     nodes = (node for batch in (store.passages() if store else ()) for node in batch)
     parts: Parts = {
         "store": lambda: store,

@@ -94,8 +94,9 @@ class Pipelines:
         """One that is not ours may hold all passages: it is kept until these change."""
         name, count = settings.retrieval.retriever, components.found(settings)
         model = partial(self._encoders, settings.encoder.name)
-        make = partial(components.retriever, settings, store, where, model)
-        if store is None or name in RETRIEVERS:
+        kind = components.load("retrieval.retriever", name, RETRIEVERS)
+        make = partial(components.retriever, kind, settings, store, where, model)
+        if store is None or (isinstance(kind, type) and issubclass(kind, PassageRetriever)):
             ours: PassageRetriever = make()
             return ours
         versions = tuple(record.version for record in store.records())

@@ -47,7 +47,7 @@ def test_a_built_in_row_is_found_by_name() -> None:
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
     own = row("minilm").model_copy(update={"name": "ours"})
-    with pytest.raises(UnknownEncoderError, match=r"'bert'.*minilm, openai-3-large, ours"):
+    with pytest.raises(UnknownEncoderError, match=r"'bert'.*minilm, .*ours"):
         row("bert", [own])
 
 
