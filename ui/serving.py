@@ -189,6 +189,7 @@ def _config(app: Any) -> uvicorn.Config:
         log_level="warning",
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # whoever sends them would choose the address that is slowed down
         ws="none",
     )
     config.timeout_graceful_shutdown = _GRACE  # type: ignore[assignment]  # any number of seconds
@@ -245,11 +246,11 @@ def _emptied(folder: Path) -> Iterator[None]:
 
 
 def _ready(address: str, key: str, browser: bool) -> None:
-    """Say where; with the key, which makes a browser of this user known."""
-    whole = f"{address}{LOG_IN}?key={key}" if key else address
+    """Say where; with the key, which makes a browser of this user known, or where to log in."""
+    whole = f"{address}{LOG_IN}?key={key}" if key else f"{address}{LOG_IN}"
     sys.stderr.write(f"rag-app is ready at {address}\n")
-    if key:
-        sys.stderr.write(f"Open {whole} in a browser\n")
+    said = f"Open {whole} in a browser" if key else f"Log in at {whole} with user and password"
+    sys.stderr.write(f"{said}\n")
     sys.stderr.flush()
     if browser:
         asyncio.get_running_loop().run_in_executor(None, open_page, whole)

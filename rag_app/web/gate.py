@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from rag_app.settings import Server
 from rag_app.web.access import Access
 
 LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
+_LOOPBACK_HOST: Final = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:[0-9]{1,5})?")
 LOG_IN: Final = "/login"
 UPLOAD: Final = "/gradio_api/upload"
 _RESTORE: Final = "/api/restore"
@@ -82,6 +84,10 @@ class Gate:
         scope, headers = connection.scope, connection.headers
         if not _named_right(headers.get("host", ""), self._server.host):
             return refuse(scope, 400, "the request names another host than this one")
+        if "content-length" in headers and "transfer-encoding" in headers:
+            # a proxy before us may have seen another end of the body than we do
+            message = "the request tells its length in two ways"
+            return refuse(scope, 400, message, {"Connection": "close"})
         if _from_elsewhere(connection):
             return refuse(scope, 403, "requests from other sites are refused")
         if scope["path"] not in _OPEN and not self._access.may_read(connection):
@@ -195,9 +201,7 @@ def _named_right(host: str, listening: str) -> bool:
     """
     if listening not in LOOPBACK:
         return True  # the password's cookie belongs to one name
-    name = host.lower()
-    name = name.partition("]")[0] + "]" if name.startswith("[") else name.partition(":")[0]
-    return name in {"127.0.0.1", "localhost", "[::1]"}
+    return bool(_LOOPBACK_HOST.fullmatch(host.lower()))
 
 
 def _from_elsewhere(connection: HTTPConnection) -> bool:

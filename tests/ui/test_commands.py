@@ -209,6 +209,12 @@ def test_password_closes_the_page_and_the_api(tmp_path: Path) -> None:
             assert (
                 client.get("/api/collections", auth=("admin", "hunter2-hunter2")).status_code == 200
             )
+        assert any(f"Log in at {app.address}/login" in line for line in app.lines)
+        with httpx.Client(base_url=app.address, trust_env=False, timeout=30) as stranger:
+            for number in range(12):  # another address each time, as it says of itself
+                said = {"X-Forwarded-For": f"10.0.0.{number}", "Authorization": "Bearer wrong"}
+                status = stranger.get("/api/collections", headers=said).status_code
+            assert status == 429
     finally:
         app.stop()
 

@@ -119,6 +119,29 @@ async def test_a_body_has_a_limit_announced_or_not(announced):
     assert (await behind.ask("POST", "/api/x", body[: 8 * 1024 * 1024])).text == "here"
 
 
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1", 200), ("127.0.0.1:7860", 200), ("LOCALHOST:1", 200), ("[::1]:7860", 200),
+        ("", 400), ("evil", 400), ("localhost.evil", 400), ("localhost@evil", 400),
+        ("[::1].evil", 400), ("[::1]evil:80", 400), ("127.0.0.1:80@evil", 400),
+        ("127.0.0.1:evil", 400), ("127.0.0.1:", 400), ("127.0.0.1:1:2", 400), ("127.1", 400),
+        ("0.0.0.0", 400), ("127.0.0.1\uff1a80".encode().decode("latin-1"), 400),
+    ],
+)  # fmt: skip
+async def test_only_names_of_this_machine_are_answered_on_loopback(host, status):
+    answer = await Behind().ask("GET", "/", Host=host.encode("latin-1"))
+    assert answer.status_code == status
+
+
+async def test_a_body_with_two_lengths_is_refused():
+    behind = Behind()
+    lengths = {"Content_Length": "5", "Transfer_Encoding": "chunked"}
+    answer = await behind.ask("POST", "/api/x", b"12345", **lengths)
+    assert (answer.status_code, behind.read) == (400, 0)
+    assert answer.headers["connection"] == "close"  # what follows might be another's request
+
+
 @pytest.mark.parametrize("site", ["same-origin", "none", None])
 @pytest.mark.parametrize("method", ["GET", "POST"])
 async def test_our_own_pages_and_programs_are_served(method, site):
