@@ -10,7 +10,7 @@ from pathlib import Path
 from data.blocks import Loaded, LoadWarning, Table
 from data.cleaning import inline
 from data.loaders.encodings import decode
-from data.loaders.making import cut_table, is_value, line, paragraph
+from data.loaders.making import cut_table, guessed_header, is_value, line, paragraph, spread_header
 
 _DELIMITERS = ",;\t|"
 _SAMPLE = 200
@@ -74,7 +74,9 @@ def _table(rows: Iterator[list[str]]) -> Iterator[Loaded]:
     while len(sample) > 1 and len(sample[0]) == 1 < width:
         yield paragraph(inline(sample.pop(0)[0]))
     header = 1 if len(sample) > 1 and _names(sample[0]) else 0
-    names = [tuple(_fitted(row, width)) for row in sample[:header]]
+    if header and guessed_header([_fitted(row, width) for row in sample[:20]]) == 2:
+        header = 2
+    names = spread_header([tuple(_fitted(row, width)) for row in sample[:header]])
     odd, begun = 0, False
     batch: list[tuple[str, ...]] = []
     for number, row in enumerate(_chained(sample[header:], rows)):

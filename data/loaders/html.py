@@ -8,7 +8,7 @@ from pathlib import Path
 from bs4 import BeautifulSoup, XMLParsedAsHTMLWarning
 from bs4.element import CData, NavigableString, PageElement, Tag
 
-from data.blocks import Block, Loaded
+from data.blocks import Block, Loaded, LoadWarning
 from data.cleaning import clean, inline
 from data.loaders.docx_numbering import shown_number
 from data.loaders.encodings import decode
@@ -18,8 +18,8 @@ from data.loaders.scripts import lowered, raised, with_fractions
 _SPACE = re.compile(r"\s+")
 # fmt: off
 _DROPPED = frozenset({
-    "script", "style", "nav", "template", "noscript", "head", "iframe", "svg", "canvas", "object",
-    "select", "textarea", "audio", "video", "math-field",
+    "script", "style", "nav", "del", "template", "noscript", "head", "iframe", "svg", "canvas",
+    "object", "select", "textarea", "audio", "video", "math-field",
 })
 _FLOW = frozenset({
     "address", "article", "aside", "blockquote", "body", "button", "caption", "center", "dd",
@@ -53,6 +53,11 @@ def load(path: Path) -> Iterator[Loaded]:
     if title and not soup.find(list(_HEADINGS)):
         yield heading(0, title)
     yield from blocks(soup)
+    deleted = sum(bool(node.get_text(strip=True)) for node in soup.find_all("del"))
+    if deleted:
+        yield LoadWarning(
+            f"deleted text is left out ({deleted} {'place' if deleted == 1 else 'places'})"
+        )
 
 
 def _declared(raw: bytes) -> bool:

@@ -1,5 +1,6 @@
 """JSON of any shape."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +24,9 @@ def load(path: Path) -> Iterator[Loaded]:
     try:
         value = orjson.loads(decoded.text)
     except orjson.JSONDecodeError as error:
+        if (value := _with_nan(decoded.text)) is not None:
+            yield from records(value)
+            return
         if decoded.text.lstrip()[:1] != "{" or "\n" not in decoded.text.strip():
             raise UnreadableFile(
                 f"cannot read {path.name}", cause=f"it is not JSON ({error})"
@@ -30,3 +34,13 @@ def load(path: Path) -> Iterator[Loaded]:
         yield from objects(path)
         return
     yield from records(value)
+
+
+def _with_nan(text: str) -> object:
+    """The value of JSON as Python writes it, with NaN and Infinity; None where it is none."""
+    if "NaN" not in text and "Infinity" not in text:
+        return None
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None

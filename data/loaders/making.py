@@ -204,7 +204,8 @@ def table(
         return
     count = min(max(header_rows, guessed_header(body)), len(body) - 1)
     under = list(_labelled(body[count:]))
-    yield from cut_table(Table(tuple(body[:count] + under), count, 1, inline(title)), page)
+    whole = (*spread_header(body[:count]), *under)
+    yield from cut_table(Table(whole, count, 1, inline(title)), page)
 
 
 _ROWS_A_BLOCK = 500
@@ -250,9 +251,27 @@ def guessed_header(rows: Sequence[Sequence[str]]) -> int:
     if len(rows) < 2 or not _names(rows[0], rows[1:]):
         return 0
     count = 1
-    while count < min(len(rows) - 1, 4) and _spans(rows[count - 1]) and _names(rows[count], ()):
+    while count < min(len(rows) - 1, 4) and _names(rows[count], ()):
+        if not _spans(rows[count - 1]) and not _stands_over(rows[count - 1], rows[count]):
+            break
         count += 1
     return count
+
+
+def spread_header(rows: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Header rows where a name stands over the empty cells beside it that have names below."""
+    spread = [list(row) for row in rows]
+    for row, below in pairwise(spread):
+        for at in range(2, len(row)):
+            if not row[at] and below[at] and row[at - 1] and _stands_over(rows[0], below):
+                row[at] = row[at - 1]
+    return [tuple(row) for row in spread]
+
+
+def _stands_over(row: Sequence[str], below: Sequence[str]) -> bool:
+    """Whether names have empty cells beside them, all with names below, which has no label."""
+    empty = [at for at in range(1, len(row)) if not row[at]]
+    return bool(empty) and any(row[1:]) and not below[0] and all(below[at] for at in empty)
 
 
 def _names(row: Sequence[str], below: Sequence[Sequence[str]]) -> bool:

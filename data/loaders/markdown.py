@@ -1,6 +1,7 @@
 """Markdown: its source is the text, its headings, lists, tables and code are blocks."""
 
 import re
+import tomllib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ _ITEM = re.compile(r"([ \t]*)(?:[-*+]|\d{1,9}[.)])(?:[ \t]+\S|\Z)")
 _NOT_PARAGRAPH = re.compile(r"\s*\Z| {4}|\t| {0,3}(?:[-*+>|]|\d+[.)]|#{1,6}\s)")
 _MARKUP = re.compile(r"!?\[([^\]]*)\]\([^)]*\)|[*_`]{1,3}(?=\S)|(?<=\S)[*_`]{1,3}")
 _FRONT = re.compile(r"---[ \t]*\n((?:[^\n]*\n){0,200}?)(?:---|\.\.\.)[ \t]*(?:\n|\Z)")
+_TOML = re.compile(r"\+\+\+[ \t]*\n((?:[^\n]*\n){0,200}?)\+\+\+[ \t]*(?:\n|\Z)")
 _FIELD = re.compile(r"([A-Za-z][\w -]{0,60}):[ \t]*(.*)")
 
 
@@ -31,8 +33,11 @@ def load(path: Path) -> Iterator[Loaded]:
     decoded = decode(path.read_bytes(), path.name)
     yield from decoded.warnings
     text = decoded.text
-    front = _FRONT.match(text)
-    fields = _fields(front[1]) if front else {}
+    fields: dict[str, str] = {}
+    if front := _FRONT.match(text):
+        fields = _fields(front[1])
+    elif front := _TOML.match(text):
+        fields = _toml_fields(front[1])
     if front and fields:
         yield from _metadata(fields)
         text = text[front.end() :].lstrip("\n")
@@ -56,9 +61,24 @@ def _fields(source: str) -> dict[str, str]:
             fields[key] = match[2].strip().strip("\"'")
         elif key and line.strip().startswith("- "):
             fields[key] = ", ".join(filter(None, (fields[key], line.strip()[2:].strip("\"'"))))
+        elif key and line.startswith((" ", "\t")):  # a value of more lines, or fields below it
+            before = "" if fields[key] in {"|", ">", "|-", ">-"} else fields[key]
+            fields[key] = f"{before} {line.strip()}".strip()
         elif line.strip() and not line.startswith((" ", "\t", "#")):
             return {}
     return fields
+
+
+def _toml_fields(source: str) -> dict[str, str]:
+    """The fields of front matter in TOML, as Hugo has it; empty where it is none."""
+    try:
+        found = tomllib.loads(source)
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return {}
+    return {
+        key: ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        for key, value in found.items()
+    }
 
 
 def _metadata(fields: dict[str, str]) -> Iterator[Block]:

@@ -10,6 +10,7 @@ from data.loaders.making import slices
 
 _STAMP = re.compile(
     r"[\[(<]?\s?(?:\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|\d{1,2}:\d{2}|(?:[A-Z][a-z]{2}\s+){1,2}\d{1,2}\b|\d{10,13}\b"
+    r"|(?:\d{1,3}\.){3}\d{1,3}\b|\{\"|<\d{1,3}>"
     r"|(?:DEBUG|INFO|WARN(?:ING)?|ERROR|FATAL|TRACE)\b)"
 )
 _SPEAKER = re.compile(r"[^\W\d_][\w .'’-]{0,30}(?:\s\(.{1,20}\))?: \S")

@@ -1,9 +1,10 @@
 """Web pages as a reader sees them."""
 
+from data.blocks import Block
 from data.loaders.html import load
 from data.splitting import Passage
 from data.tables import index_text
-from tests.data.loaders.support import runs
+from tests.data.loaders.support import reasons, runs
 
 
 def read(tmp_path, html: str | bytes) -> list[Passage]:
@@ -106,3 +107,10 @@ def test_lists_are_numbered_as_the_page_says(tmp_path):
         '<h1>A</h1><ol type="a" start="2"><li>x<ol type="I"><li>y</ol><li value="26">z</ol>',
     )
     assert section.text.endswith("b. x\n  I. y\nz. z")
+
+
+def test_deleted_text_is_left_out_with_a_warning(tmp_path):
+    (tmp_path / "a.html").write_text("<meta charset=utf-8><p>It costs <del>12</del><ins>15</ins>.")
+    loaded = list(load(tmp_path / "a.html"))
+    assert [one.text for one in loaded if isinstance(one, Block)] == ["It costs 15."]
+    assert reasons(loaded) == ["deleted text is left out (1 place)"]

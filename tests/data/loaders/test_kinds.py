@@ -99,3 +99,19 @@ def test_rich_text_keeps_tables_notes_and_what_stands_high(tmp_path):
 def test_rich_text_that_ends_too_early_is_read_as_far_as_it_goes(tmp_path, tail):
     (tmp_path / "a.rtf").write_bytes(rb"{\rtf1\ansi The pump is off.\par " + tail)
     assert "The pump is off." in document_text(load(tmp_path / "a.rtf", "rtf"))
+
+
+def test_a_header_of_two_lines_without_merged_cells_is_one(tmp_path):
+    source = "Region,Q1,,Q2,\n,Units,Rev,Units,Rev\nNorth,1,2,3,4\nSouth,5,6,7,8\n"
+    text = index_text(read(tmp_path / "a.csv", source))
+    assert "Region: South; Q1 / Units: 5; Q1 / Rev: 6; Q2 / Units: 7; Q2 / Rev: 8" in text
+
+
+def test_a_column_without_a_name_is_no_second_header(tmp_path):
+    text = read(tmp_path / "a.csv", "id,,name\nV-1,x,Ann\nV-2,y,Bob\n")
+    assert text.startswith("| id |  | name |\n| --- | --- | --- |\n| V-1 | x | Ann |")
+
+
+def test_json_as_python_writes_it_is_read(tmp_path):
+    text = read(tmp_path / "a.json", '{"pump": {"rate": NaN, "limit": Infinity, "name": "P-4"}}')
+    assert "name: P-4" in text

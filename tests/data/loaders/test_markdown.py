@@ -1,5 +1,6 @@
 """Markdown sections."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -89,3 +90,19 @@ def test_a_real_file(shared_data):
     sections = runs(load(shared_data / "documents/wiki.md"))
     assert sections[0].heading_path[-1] == "IBM"
     assert len(sections) == 3
+
+
+@pytest.mark.parametrize(
+    "front",
+    [
+        '+++\ntitle = "Tides"\nauthor = "Mia"\ntags = ["a", "b"]\n+++\n',
+        "---\ntitle: Tides\nauthor:\n  name: Mia\n  unit: harbour\nabout: >\n  two\n  lines\n---\n",
+    ],
+)
+def test_front_matter_of_any_shape_is_metadata(tmp_path, front):
+    (tmp_path / "a.md").write_text(front + "\nText.\n")
+    title, fields, *rest = load(tmp_path / "a.md")
+    assert (title.kind, title.text, fields.kind) == ("heading", "Tides", "note")
+    assert "Mia" in fields.text
+    assert ("two lines" in fields.text) == ("about" in front)
+    assert [block.text for block in rest] == ["Text."]
