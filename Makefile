@@ -1,4 +1,4 @@
-# make run    set up, ingest the shipped samples on the first start, and open the chat
+# make run    set up, ingest the shipped samples on the first start, and open the chat (PORT=7861)
 # make test   set up, run every check and every test
 # make vllm   a vLLM server for tests, in .venv-vllm (Linux on x86-64; a part of make test)
 # make setup  leave the command at .venv/bin/rag-app
@@ -66,7 +66,7 @@ $(VLLM)/.ready: tests/vllm/requirements.txt retrieval/vllm_plugin/pyproject.toml
 	touch $@
 
 run: setup
-	$(BIN)/rag-app ui
+	$(BIN)/rag-app ui $(if $(PORT),--port $(PORT))
 
 test: check $(if $(filter Linux-x86_64,$(shell uname -s)-$(shell uname -m)),vllm)
 	$(BIN)/python -m pytest

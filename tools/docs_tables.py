@@ -2,9 +2,10 @@
 
 .venv/bin/python tools/docs_tables.py
 
-What a table says of a kind of files, an encoder or a recipe, and the references under it, comes
-from data/components.py, retrieval/encoders/rows.toml, the recipes and retrieval/published.toml. Two
-columns of the recipes are written by hand (`pipeline`, `differs`) and stay.
+What a table says of a kind of files, a route, an encoder or a recipe, and the references under it,
+comes from data/components.py, rag_app/remote/operations.py, retrieval/encoders/rows.toml, recipes
+and retrieval/published.toml. Two columns of the recipes are written by hand (`pipeline`, `differs`)
+and stay.
 """
 
 import re
@@ -14,6 +15,7 @@ from pathlib import Path
 from data.components import LOADERS
 from rag_app import recipes
 from rag_app.commands.recipe_listing import number
+from rag_app.remote.operations import OPERATIONS
 from retrieval.encoders.registry import EncoderRow, built_in
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -62,9 +64,23 @@ def loaders(_: Mapping[str, Mapping[str, str]]) -> list[str]:
     return _markdown(["kind", "what", "endings", "needs"], rows)
 
 
+def operations(_: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """The table of all routes below /api."""
+    rows = [
+        [
+            f"`{row.method} /api{row.path}`",
+            row.help.split("\n\n")[0].replace("\n", " "),
+            "change" if row.changes else "read",
+        ]
+        for row in OPERATIONS
+    ]
+    return _markdown(["route", "what", "needs the right to"], rows)
+
+
 TABLES: Mapping[str, Callable[[Mapping[str, Mapping[str, str]]], list[str]]] = {
     "encoders": encoders,
     "loaders": loaders,
+    "operations": operations,
     "recipes": recipe_table,
 }
 
@@ -118,6 +134,6 @@ def _markdown(head: list[str], rows: list[list[str]]) -> list[str]:
 
 
 if __name__ == "__main__":
-    for name in ("documents", "retrievers", "recipes"):
+    for name in ("documents", "interoperability", "retrievers", "recipes"):
         path = DOCS / f"{name}.md"
         path.write_text(renewed(path.read_text("utf-8")), "utf-8")

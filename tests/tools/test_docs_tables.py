@@ -4,12 +4,13 @@ import pytest
 
 from data.components import LOADERS
 from rag_app.recipes import names
+from rag_app.remote.operations import OPERATIONS
 from retrieval.encoders.registry import built_in
 from tests.conftest import REPOSITORY
 from tools.docs_tables import cells, renewed
 
 
-@pytest.mark.parametrize("page", ["documents", "retrievers", "recipes"])
+@pytest.mark.parametrize("page", ["documents", "interoperability", "retrievers", "recipes"])
 def test_the_tables_are_made_from_the_rows(page):
     text = (REPOSITORY / "docs" / f"{page}.md").read_text("utf-8")
     assert renewed(text) == text, "run tools/docs_tables.py"
@@ -18,6 +19,7 @@ def test_the_tables_are_made_from_the_rows(page):
 def test_every_row_is_on_its_page():
     for page, rows in (
         ("documents", [*LOADERS]),
+        ("interoperability", [f"{row.method} /api{row.path}" for row in OPERATIONS]),
         ("retrievers", [*built_in()]),
         ("recipes", names()),
     ):
