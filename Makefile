@@ -77,11 +77,11 @@ check: setup-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-up: .env
+up: .env secrets/password
 	$(COMPOSE) up --detach --build
 	@echo "rag-app is at http://127.0.0.1:$$(sed -n 's/^PORT=//p' .env)"
 
-.env:
+.env secrets/password:
 	$(PYTHON) tools/new_env.py
 
 down:
@@ -114,3 +114,9 @@ adversity: $(VENV)/.ready-dev
 	RAG_APP_ADVERSITY_KILLS=500 $(BIN)/python -m pytest -q -s tests/adversity
 
 .PHONY: adversity
+
+# What is locked as a bill of materials, and known faults of it; says so where it cannot ask.
+audit: $(VENV)/.ready-dev
+	$(BIN)/python -m tools.audit
+
+.PHONY: audit

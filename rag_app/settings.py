@@ -618,12 +618,40 @@ def _environment() -> dict[str, Any]:
         env_ignore_empty=True,
     )
     try:
-        return source()
+        return _with_secret_files(source())
     except UnreadableVariable as error:  # a section's own variable, which takes JSON
         raise SettingsError(
             "an environment variable could not be read",
             cause=str(error),
             hint=f"Name one setting: {PREFIX}SECTION__KEY",
+        ) from None
+
+
+def _with_secret_files(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """Take what files hold for ``password_file`` and ``api_key_file``, as containers get secrets.
+
+    A file wins over the variable of the secret itself.
+    """
+    read: dict[str, Any] = {}
+    for key, value in tree.items():
+        name = key.removesuffix("_file")
+        if isinstance(value, Mapping):
+            read[key] = _with_secret_files(value)
+        elif name == key or name not in _SECRETS:
+            read.setdefault(key, value)
+        elif secret := _secret(Path(value)):
+            read[name] = secret
+    return read
+
+
+def _secret(path: Path) -> str:
+    try:
+        return path.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            f"secret file {path} could not be read",
+            cause=str(error),
+            hint="Check the variable that names it, and who may read it",
         ) from None
 
 

@@ -17,7 +17,7 @@ from retrieval.encoders.remote.serving import serve_command
 from tests.deployment.compose import EXAMPLE, FILE, ROOT, example, services, used
 from tests.hub_server import hub
 from tools.env_example import renewed
-from tools.new_env import SECRETS, filled, main
+from tools.new_env import SECRETS, main
 
 ENGINES = ("encoder", "reader", "reranker")
 
@@ -28,7 +28,8 @@ def test_compose_accepts_the_file_with_every_profile(profiles, tmp_path):
         pytest.skip("docker-compose is absent: apt-get install docker-compose")
     for name in ("docker-compose.yml", "Dockerfile"):
         shutil.copy(ROOT / name, tmp_path)
-    (tmp_path / ".env").write_text(filled(EXAMPLE.read_text("utf-8")))
+    shutil.copy(EXAMPLE, tmp_path)
+    main(tmp_path)
     environment = {**os.environ, "COMPOSE_PROFILES": profiles}
     command = ["docker-compose", "config", "-q"]
     said = subprocess.run(
@@ -37,15 +38,26 @@ def test_compose_accepts_the_file_with_every_profile(profiles, tmp_path):
     assert (said.returncode, said.stderr) == (0, "")
 
 
-def test_compose_refuses_to_start_without_secrets(tmp_path):
-    if not shutil.which("docker-compose"):
-        pytest.skip("docker-compose is absent: apt-get install docker-compose")
-    shutil.copy(FILE, tmp_path)
-    shutil.copy(EXAMPLE, tmp_path / ".env")
-    command = ["docker-compose", "config", "-q"]
+@pytest.mark.parametrize("name", ["qdrant", *ENGINES])
+@pytest.mark.parametrize("held", ["", None, "a key with 'signs'"])
+def test_a_server_starts_with_its_secret_or_not_at_all(name, held, tmp_path):
+    """Its entry point is run as it stands, with other places for the secret and the server."""
+    (secret,) = services()[name]["secrets"]
+    if held is not None:
+        (tmp_path / secret).write_text(held)
+    server = tmp_path / "entrypoint.sh"
+    server.write_text('#!/bin/sh\necho "$QDRANT__SERVICE__API_KEY$VLLM_API_KEY $*"\n')
+    server.chmod(0o755)
+    shell, flags, script, *zero = services()[name]["entrypoint"]
+    script = script.replace("$$", "$").replace("/run/secrets", str(tmp_path))
+    script = script.replace("python3 -m vllm.entrypoints.openai.api_server", str(server))
+    command = [shell, flags, script, *zero, "--model=m"]
     said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert said.returncode != 0
-    assert "set it in .env" in said.stderr
+    if held:
+        assert (said.returncode, said.stdout) == (0, f"{held} {'--model=m' if zero else ''}\n")
+    else:
+        assert said.returncode != 0
+        assert secret in said.stderr
 
 
 def test_the_file_follows_the_compose_specification():
@@ -77,13 +89,20 @@ def test_every_service_is_confined():
             assert one["restart"] == "unless-stopped", name
 
 
-def test_every_server_asks_for_a_key():
-    found = services(QDRANT_API_KEY="q", ENGINE_API_KEY="e", RAG_APP_SERVER__PASSWORD="p")
-    assert found["qdrant"]["environment"]["QDRANT__SERVICE__API_KEY"] == "q"
-    assert {found[name]["environment"]["VLLM_API_KEY"] for name in ENGINES} == {"e"}
-    for app in (found["app"]["environment"], found["app-gpu"]["environment"]):
-        assert (app["RAG_APP_STORAGE__API_KEY"], app["RAG_APP_SERVER__PASSWORD"]) == ("q", "p")
-    assert found["app-gpu"]["environment"]["RAG_APP_ENCODER__API_KEY"] == "e"
+def test_each_service_gets_the_secrets_that_it_needs_and_no_other():
+    found = services()
+    assert {name: sorted(one["secrets"]) for name, one in found.items()} == {
+        "qdrant": ["qdrant_key"],
+        "app": ["password", "qdrant_key"],
+        "app-gpu": ["engine_key", "password", "qdrant_key"],
+        "models": ["hf_token"],
+        **{name: ["engine_key"] for name in ENGINES},
+    }
+    for name, one in found.items():
+        for variable, value in one["environment"].items():
+            if re.search("KEY|PASSWORD|TOKEN", variable):
+                assert value.removeprefix("/run/secrets/") in one["secrets"], (name, variable)
+    assert not set(SECRETS.values()) & example().keys()
 
 
 def test_engines_cannot_reach_the_outside_and_read_models_from_a_volume():
@@ -126,24 +145,29 @@ def test_the_example_sets_what_the_file_uses_and_nothing_else():
 
 def test_every_variable_of_the_application_is_a_setting_and_every_setting_is_in_the_example():
     known = {name for name, _, _ in variables(Settings())}
+    files = {f"{name}_FILE" for name in known if name.endswith(("API_KEY", "PASSWORD"))}
     text = EXAMPLE.read_text("utf-8")
     in_example = set(re.findall(r"(?m)^#?(RAG_APP_\w+)=", text))
     in_compose = {
         name for one in services().values() for name in one.get("environment", {})
     } | used()
-    assert {name for name in in_compose if name.startswith("RAG_APP_")} <= known
+    assert {name for name in in_compose if name.startswith("RAG_APP_")} <= known | files
     assert in_example == known
     assert renewed(text) == text, "run tools/env_example.py"
 
 
 @pytest.mark.parametrize("service", ["app", "app-gpu"])
-def test_the_applications_environment_makes_valid_settings(service, monkeypatch):
-    secrets = dict.fromkeys(SECRETS, "secret")
-    environment = {**example(), **secrets, **services(**secrets)[service]["environment"]}
-    for name, value in environment.items():
+def test_the_applications_environment_makes_valid_settings(service, monkeypatch, tmp_path):
+    for name in services()[service]["secrets"]:
+        (tmp_path / name).write_text(f"of {name}\n")
+    for name, value in {**example(), **services()[service]["environment"]}.items():
         if name.startswith("RAG_APP_"):
-            monkeypatch.setenv(name, str(value))
+            monkeypatch.setenv(name, str(value).replace("/run/secrets", str(tmp_path)))
     settings = load_settings()
+    assert settings.server.password.get_secret_value() == "of password"
+    assert settings.storage.api_key.get_secret_value() == "of qdrant_key"
+    engines = {one.api_key.get_secret_value() for one in (settings.encoder, settings.llm)}
+    assert engines == {"of engine_key" if service == "app-gpu" else "none"}
     assert settings.storage.url == "http://qdrant:6333"
     assert settings.reader.kind == ("llm" if service == "app-gpu" else "quote")
     assert settings.encoder.name == ("reasonir-8b" if service == "app-gpu" else "minilm")
@@ -160,17 +184,28 @@ def test_the_encoder_runs_as_its_row_says():
     assert given["--model"] == given["--served-model-name"] == row.model_id
 
 
-def test_an_env_file_gets_secrets_of_its_own_and_is_never_overwritten(tmp_path, capsys):
+def test_secrets_are_made_once_and_nobody_else_comes_near_them(tmp_path, capsys):
     shutil.copy(EXAMPLE, tmp_path)
     main(tmp_path)
-    made = (tmp_path / ".env").read_text()
-    found = [re.search(rf"(?m)^{name}=(.+)$", made)[1] for name in SECRETS]
-    assert len(set(found)) == len(SECRETS)
-    assert min(map(len, found)) >= 32
-    assert (tmp_path / ".env").stat().st_mode & 0o077 == 0
-    assert not any(secret in capsys.readouterr().err for secret in found)
+    made = {name: (tmp_path / "secrets" / name).read_text() for name in SECRETS}
+    assert made.pop("hf_token") == ""
+    assert len(set(made.values())) == 3
+    assert min(map(len, made.values())) >= 32
+    for private in (tmp_path / ".env", tmp_path / "secrets"):
+        assert private.stat().st_mode & 0o077 == 0
+    assert not any(secret in capsys.readouterr().err for secret in made.values())
     main(tmp_path)
-    assert (tmp_path / ".env").read_text() == made
+    assert {name: (tmp_path / "secrets" / name).read_text() for name in made} == made
+
+
+def test_secrets_that_an_older_env_file_holds_are_taken_over(tmp_path):
+    held = "RAG_APP_SERVER__PASSWORD=old password\nHF_TOKEN=hf_old\nQDRANT_API_KEY=\n"
+    (tmp_path / ".env").write_text(held)
+    main(tmp_path)
+    assert (tmp_path / "secrets" / "password").read_text() == "old password"
+    assert (tmp_path / "secrets" / "hf_token").read_text() == "hf_old"
+    assert len((tmp_path / "secrets" / "qdrant_key").read_text()) >= 32
+    assert (tmp_path / ".env").read_text() == held
 
 
 def test_the_models_service_downloads_what_the_engines_read_of_every_model(tmp_path):

@@ -83,6 +83,7 @@ def test_vllm_serves_from_a_read_only_root_with_the_declared_folders_alone(sandb
     model = ["--ro-bind", str(chat_model), "/opt"]  # the sandbox has a /tmp of its own
     flags = ["--dtype", "float32", "--enforce-eager", "--kv-cache-memory-bytes", "67108864"]
     environment = ["--setenv", "TORCH_COMPILE_DISABLE", "1", "--setenv", "VLLM_PLUGINS", ""]
+    environment += ["--setenv", "VLLM_API_KEY", "of-the-secret"]
     served = [python(), "-c", _SERVE_AND_ASK, "/opt", *flags, "--max-model-len", "256"]
     said = subprocess.run(
         [*sandbox, *model, *environment, *served], capture_output=True, text=True, timeout=280,

@@ -63,6 +63,29 @@ def test_an_empty_variable_counts_as_not_set(monkeypatch):
     assert load_settings() == Settings()
 
 
+def test_secrets_can_lie_in_files_as_containers_get_them(tmp_path, monkeypatch):
+    held = tmp_path / "secret"
+    held.write_text("of the file\n")
+    monkeypatch.setenv("RAG_APP_SERVER__PASSWORD", "of the variable")
+    monkeypatch.setenv("RAG_APP_SERVER__PASSWORD_FILE", str(held))
+    monkeypatch.setenv("RAG_APP_RERANK__LLM__API_KEY_FILE", str(held))
+    settings = load_settings()
+    assert settings.server.password.get_secret_value() == "of the file"
+    assert settings.rerank.llm.api_key.get_secret_value() == "of the file"
+    held.write_text("\n")
+    assert load_settings().server.password.get_secret_value() == "of the variable"
+
+
+@pytest.mark.parametrize(
+    ("variable", "told"),
+    [("SERVER__PASSWORD_FILE", "secret file .*nowhere"), ("SERVER__USER_FILE", "user_file")],
+)
+def test_a_file_that_holds_no_secret_is_named(variable, told, monkeypatch):
+    monkeypatch.setenv(f"RAG_APP_{variable}", "/nowhere")
+    with pytest.raises(SettingsError, match=told):
+        load_settings()
+
+
 def test_variables_that_name_no_setting_on_purpose_are_let_pass(monkeypatch):
     monkeypatch.setenv("RAG_APP_SHARED_DATA", "/somewhere")
     monkeypatch.setenv("RAG_APP_ARTIFACTS", "/elsewhere")
