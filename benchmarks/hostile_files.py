@@ -3,26 +3,29 @@
     python -m benchmarks.hostile_files [--count 200] [--seed 1]
 
 Writes files from a seed: endless lines, cells, headings and lists, deep nesting, tables of huge
-spans, unclosed quotes and fences, cut and flipped containers. Each is parsed and split as by an
-ingestion; prints how many gave text, how many a reason, the slowest, and the most memory.
+spans, unclosed quotes and fences, cut and flipped containers. Each is ingested by the served
+application; prints how many gave text, how many a reason, the most that one took of processor and
+wall time and of memory in a process, and how late `/healthz` answered meanwhile.
 """
 
 import argparse
+import contextlib
 import json
+import os
 import random
-import resource
 import tempfile
+import threading
 import time
 import zipfile
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.common import heading
+import httpx
+
+from benchmarks.common import heading, percentile
 from benchmarks.common import table as print_table
-from data.errors import UnreadableFile
-from data.limits import Limits
-from data.parsing import Parser
-from data.splitting import Splitter
+from tests.ui.running import RunningApp
 
 Make = Callable[[random.Random, Path], Path]
 
@@ -95,41 +98,112 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     chosen = parser.parse_args()
-    splitter = Splitter(lambda text: len(text.split()), 200, 32)
-    draw = random.Random(chosen.seed)
-    read = refused = 0
-    slowest, slow = 0.0, ""
-    limits = Limits(seconds=25, seconds_per_mib=0.01)
+    draw, made = random.Random(chosen.seed), Outcome()
+    heading(f"{chosen.count} hostile files, ingested by the served application")
     with tempfile.TemporaryDirectory() as scratch:
-        for number in range(chosen.count):
-            path = KINDS[number % len(KINDS)](draw, Path(scratch))
-            began = time.monotonic()
-            with Parser(limits) as reader:
-                try:
-                    for _ in splitter.split(reader.parse(path)):
-                        pass
-                    read += 1
-                except UnreadableFile:
-                    refused += 1
-            took = time.monotonic() - began
-            if took > slowest:
-                slowest, slow = took, f"{number % len(KINDS)} {path.name}"
-    most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
-    here = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    heading("Hostile files")
+        app = RunningApp(Path(scratch, "storage"), ["serve", "--port", "0"])
+        stop = threading.Event()
+        watching = threading.Thread(target=watch, args=(app.address, made, stop))
+        watching.start()
+        try:
+            with app.browser() as client:
+                client.timeout = httpx.Timeout(600)
+                for number in range(chosen.count):
+                    folder = Path(scratch, str(number))
+                    folder.mkdir()
+                    path = KINDS[number % len(KINDS)](draw, folder)
+                    ingest(client, app.process.pid, path, made, number % len(KINDS))
+        finally:
+            stop.set()
+            watching.join()
+            app.stop()
+    slowest = sorted(made.files, reverse=True)
     print_table(
-        ["files", "read", "refused", "slowest", "most memory of a parser", "of this process"],
+        [
+            "files",
+            "text",
+            "reason",
+            "most processor s",
+            "most wall s",
+            "most MiB",
+            "healthz p99 ms",
+        ],
         [
             [
-                str(chosen.count),
-                str(read),
-                str(refused),
-                f"{slowest:.1f} s ({slow})",
-                f"{most} MiB",
-                f"{here} MiB",
+                len(made.files),
+                made.read,
+                made.refused,
+                f"{slowest[0][0]:.1f}",
+                f"{max(wall for _, wall, _ in made.files):.1f}",
+                made.most_mib,
+                f"{1000 * percentile(made.health, 0.99):.0f} (worst {1000 * max(made.health):.0f})",
             ]
         ],
     )
+    print_table(
+        ["the slowest", "processor s", "wall s"],
+        [[name, f"{busy:.1f}", f"{wall:.1f}"] for busy, wall, name in slowest[:8]],
+    )
+
+
+@dataclass
+class Outcome:
+    """Of all files: processor and wall seconds and a name of each; of the server meanwhile."""
+
+    files: list[tuple[float, float, str]] = field(default_factory=list)
+    read: int = 0
+    refused: int = 0
+    most_mib: int = 0
+    health: list[float] = field(default_factory=list)
+
+
+def ingest(client: httpx.Client, pid: int, path: Path, made: Outcome, kind: int) -> None:
+    """One file, to its end."""
+    before, began = processor_seconds(pid), time.monotonic()
+    answer = client.post("/api/collections/hostile/ingest", json={"paths": [str(path)]})
+    report = json.loads(answer.text.splitlines()[-1])["data"]
+    wall = time.monotonic() - began
+    made.files.append((processor_seconds(pid) - before, wall, f"{kind} {path.name}"))
+    made.read += report["added"] + report["updated"]
+    made.refused += len(report["failures"])
+
+
+def watch(address: str, made: Outcome, stop: threading.Event) -> None:
+    """Ask for `/healthz` ten times a second."""
+    with httpx.Client(base_url=address, trust_env=False, timeout=60) as client:
+        while not stop.wait(0.1):
+            began = time.monotonic()
+            client.get("/healthz").raise_for_status()
+            made.health.append(time.monotonic() - began)
+            made.most_mib = max(made.most_mib, *(memory_mib(one) for one in family(os.getpid())))
+
+
+def family(pid: int) -> list[int]:
+    """The processes below one."""
+    below = []
+    with contextlib.suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for child in map(int, (task / "children").read_text().split()):
+                below += [child, *family(child)]
+    return below
+
+
+def memory_mib(pid: int) -> int:
+    """What a process holds."""
+    with contextlib.suppress(OSError):
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGESIZE") >> 20
+    return 0
+
+
+def processor_seconds(pid: int) -> float:
+    """What a process, those below it and those that have ended have used."""
+    ticks = 0
+    for one in (pid, *family(pid)):
+        with contextlib.suppress(OSError):
+            fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
+            ticks += sum(map(int, fields[11:15]))
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 if __name__ == "__main__":

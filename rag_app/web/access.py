@@ -7,6 +7,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import ipaddress
 import logging
 import math
 import os
@@ -193,7 +194,15 @@ def _same(given: str, expected: str) -> bool:
 
 
 def _peer(connection: HTTPConnection) -> str:
-    return connection.client.host if connection.client else "unknown"
+    """Who calls: an address, or of IPv6 the network, of which one person has all addresses."""
+    host = connection.client.host if connection.client else "unknown"
+    try:
+        address = ipaddress.IPv6Address(host)
+    except ValueError:
+        return host
+    if address.ipv4_mapped:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.IPv6Network((int(address) >> 64 << 64, 64)))
 
 
 def _decoded(value: str) -> bytes:

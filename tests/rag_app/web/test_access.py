@@ -82,6 +82,22 @@ def test_many_wrong_passwords_close_the_door_for_a_while_to_that_address_alone()
     assert access.wait(connection()) == 0
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "same"),
+    [
+        ("2001:db8:1:2::7", "2001:db8:1:2:ffff::8", True),
+        ("2001:db8:1:2::7", "2001:db8:1:3::7", False),
+        ("::ffff:10.0.0.7", "10.0.0.7", True),
+        ("::ffff:10.0.0.7", "::ffff:10.0.0.8", False),
+        ("10.0.0.7", "10.0.0.8", False),
+    ],
+)
+def test_a_network_of_ipv6_is_one_address(first: str, second: str, same: bool) -> None:
+    access = Access(user="admin", password="the-password", throttle=Throttle(free=1))
+    access.log_in(connection(first), "admin", "a-guess")
+    assert (access.wait(connection(second)) > 0) == same
+
+
 def test_the_wait_grows_to_its_limit_and_no_further() -> None:
     throttle = Throttle(free=0, longest=60, clock=lambda: 0.0)
     for _ in range(5000):
