@@ -397,6 +397,14 @@ class Rerank(_Replaceable):
         description="retro-star: best passages of a first pass of one sample each, which alone get"
         " `samples`; unset: all do.",
     )
+    model: str = Field(
+        "",
+        description="cross-encoder: run in this process, by name (`ettin-reranker-17m`), folder or"
+        " hub id; empty asks the server at `url`.",
+    )
+    backend: Literal["auto", "transformers", "onnx"] = Field(
+        "auto", description="cross-encoder in this process: what runs it."
+    )
     url: str = Field(
         "http://127.0.0.1:8002/v1", description="cross-encoder: address of its server."
     )

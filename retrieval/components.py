@@ -67,8 +67,8 @@ RERANKERS = registry(
     Row(
         "cross-encoder",
         "retrieval.reranking.cross_encoder:CrossEncoderReranker",
-        "scores of a /rerank server",
-        "a server of /rerank",
+        "scores pairs: in this process, or on a /rerank server",
+        "rag-app[rerank], or a server of /rerank",
     ),
     Row(
         "rank1",

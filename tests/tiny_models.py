@@ -16,6 +16,7 @@ _VOCABULARY = 1000
 _WITH_HEAD = {
     "Qwen2ForCausalLM": "AutoModelForCausalLM",
     "Qwen2ForSequenceClassification": "AutoModelForSequenceClassification",
+    "BertForSequenceClassification": "AutoModelForSequenceClassification",
 }
 _CHATML = (
     "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n"
@@ -85,7 +86,7 @@ def tiny_qwen(folder: Path, *, seed: int = 0, eos: bool = False) -> Path:
     return folder
 
 
-def tiny_chat(folder: Path, *, seed: int = 0, layers: int = 2) -> Path:
+def tiny_chat(folder: Path, *, seed: int = 0, layers: int = 2, words: Sequence[str] = ()) -> Path:
     """A causal Qwen2 with a head and the ChatML template, for chats, completions and odds.
 
     Its answers are noise. Digits, and the words ``true`` and ``false`` after a blank, are tokens of
@@ -102,7 +103,7 @@ def tiny_chat(folder: Path, *, seed: int = 0, layers: int = 2) -> Path:
     _write_model(folder, config, seed, "Qwen2ForCausalLM", "float32")
     special = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
     names = {"eos_token": "<|im_end|>", "pad_token": "<|endoftext|>", "chat_template": _CHATML}
-    _write_tokenizer(folder, "$A", names, special, extra=[" true false"] * 1000)
+    _write_tokenizer(folder, "$A", names, special, extra=[" true false", *words] * 1000)
     return folder
 
 
@@ -122,8 +123,11 @@ def tiny_cross_encoder(folder: Path, *, seed: int = 0) -> Path:
     return folder
 
 
-def tiny_bert(folder: Path, *, seed: int = 0) -> Path:
-    """A BERT for pooling by the mean or the first token; its texts are ``[CLS] text [SEP]``."""
+def tiny_bert(folder: Path, *, seed: int = 0, pairs: bool = False, labels: int = 1) -> Path:
+    """A BERT for pooling by the mean or the first token; its texts are ``[CLS] text [SEP]``.
+
+    With `pairs`, a cross-encoder of that many labels, over ``[CLS] query [SEP] passage [SEP]``.
+    """
     from transformers import BertConfig
 
     config = BertConfig(
@@ -135,10 +139,13 @@ def tiny_bert(folder: Path, *, seed: int = 0) -> Path:
         max_position_embeddings=512,
         pad_token_id=2,
         initializer_range=0.15,
+        num_labels=labels,
     )
-    _write_model(folder, config, seed, "BertModel", "float32")
+    architecture = "BertForSequenceClassification" if pairs else "BertModel"
+    _write_model(folder, config, seed, architecture, "float32")
     names = {"cls_token": "[CLS]", "sep_token": "[SEP]", "pad_token": "[PAD]"}
-    _write_tokenizer(folder, "[CLS] $A [SEP]", names, ("[CLS]", "[SEP]", "[PAD]"))
+    special = ("[CLS]", "[SEP]", "[PAD]")
+    _write_tokenizer(folder, "[CLS] $A [SEP]", names, special, pair=pairs)
     return folder
 
 
@@ -191,6 +198,8 @@ def _write_tokenizer(
     names: Mapping[str, str],
     special: Sequence[str] = (BOS, EOS, PAD),
     extra: Sequence[str] = (),
+    *,
+    pair: bool = False,
 ) -> None:
     """A byte-level BPE of Python's own help texts, and of extra ones."""
     from pydoc_data.topics import topics
@@ -211,8 +220,12 @@ def _write_tokenizer(
     tokenizer.train_from_iterator([*texts, *extra], trainer)
     ids = [(token, special.index(token)) for token in special if token in template]
     if ids:
+        two = f"{template} $B:1 {special[1]}:1" if pair else None
         tokenizer.post_processor = processors.TemplateProcessing(
-            single=template, special_tokens=ids
+            single=template, pair=two, special_tokens=ids
         )
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=131_072, **names)
+    read = ["input_ids", "attention_mask", *(["token_type_ids"] if pair else [])]
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, model_max_length=131_072, model_input_names=read, **names
+    )
     fast.save_pretrained(folder)

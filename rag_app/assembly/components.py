@@ -34,7 +34,7 @@ from rag_app.assembly.clients import Clients, llm, llm_of
 from rag_app.assembly.encoders import EncoderChoice, choose
 from rag_app.errors import SettingsError
 from rag_app.ingestion.engine import AwaitReaders, Ingestor
-from rag_app.settings import LLMSettings, Retrieval, Settings, StageLLM, override
+from rag_app.settings import LLMSettings, Rerank, Retrieval, Settings, StageLLM, override
 from retrieval.analysis import Analyzer
 from retrieval.bm25 import BM25
 from retrieval.components import ENCODER_BACKENDS, FUSIONS, RERANKERS, REWRITERS
@@ -284,7 +284,7 @@ def rewriter(settings: Settings, clients: Clients) -> Rewriter:
 def reranker(settings: Settings, clients: Clients) -> BaseNodePostprocessor:
     """Puts passages in a better order: one of ours, or any node postprocessor."""
     chosen, model = settings.rerank, llm_of(settings, settings.rerank.llm)
-    kind = load("rerank.kind", chosen.kind, RERANKERS)
+    kind = reranker_class(chosen)
     parts: Parts = {"llm": lambda: clients.get(model)}
     if chosen.kind in RERANKERS:
         parts = {
@@ -292,7 +292,8 @@ def reranker(settings: Settings, clients: Clients) -> BaseNodePostprocessor:
             "completions": lambda: clients.get(model, chat=False),
             "connections": clients.connections,
             "url": lambda: chosen.url,
-            "model": lambda: model.model,
+            "model": lambda: chosen.model or model.model,
+            "backend": lambda: chosen.backend,
             "api_key": model.api_key.get_secret_value,
             "definition": lambda: chosen.definition,
             "template": lambda: chosen.template,
@@ -302,6 +303,14 @@ def reranker(settings: Settings, clients: Clients) -> BaseNodePostprocessor:
         }
     made: BaseNodePostprocessor = build("rerank", kind, parts, **chosen.options)
     return made
+
+
+def reranker_class(chosen: Rerank) -> Callable[..., Any]:
+    """The class that `rerank.kind` names; of a cross-encoder, where its model runs decides."""
+    name = chosen.kind
+    if name == "cross-encoder" and chosen.model:
+        name = "retrieval.reranking.local_cross_encoder:LocalCrossEncoder"
+    return load("rerank.kind", name, RERANKERS)
 
 
 def usual_grading(kind: Callable[..., Any]) -> Any:

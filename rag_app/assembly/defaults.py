@@ -3,11 +3,10 @@
 from dataclasses import asdict
 from typing import Any
 
-from rag_app.assembly.components import load, usual_grading
+from rag_app.assembly.components import reranker_class, usual_grading
 from rag_app.assembly.encoders import choose
 from rag_app.errors import SettingsError
 from rag_app.settings import Settings
-from retrieval.components import RERANKERS
 
 
 def in_force(settings: Settings) -> dict[str, Any]:
@@ -16,7 +15,7 @@ def in_force(settings: Settings) -> dict[str, Any]:
     try:
         choice = choose(settings)
         lengths = {"passage_length": choice.passage_length, "query_length": choice.query_length}
-        grading = usual_grading(load("rerank.kind", settings.rerank.kind, RERANKERS))
+        grading = usual_grading(reranker_class(settings.rerank))
     except SettingsError:  # whoever uses that component is told why it cannot be used
         return tree
     if choice.backend != "class":

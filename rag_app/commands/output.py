@@ -202,6 +202,8 @@ def costs(document: Document) -> None:
     for role, model in document["models"].items():
         _out(f"{role}: {model}")
     _out("tokens: " + ", ".join(f"{what} {n}" for what, n in document["tokens"].items()))
+    if timed := document.get("latency"):
+        _out(f"{timed['model']} reranks {timed['passages']} passages in {timed['ms']} ms here")
 
 
 def _scaled(number: float) -> str:

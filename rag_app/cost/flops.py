@@ -9,6 +9,7 @@ from rag_app.cost.metering import Meter
 from rag_app.cost.shapes import Shape
 from rag_app.errors import SettingsError
 from retrieval.encoders.registry import EncoderRow
+from retrieval.reranking.cross_encoder_models import CROSS_ENCODERS
 
 if TYPE_CHECKING:
     from rag_app.results import Trace
@@ -98,6 +99,8 @@ def model_named(text: str) -> Model:
     shape = shapes.shape_of(text)
     if shape is not None:
         return shape
+    if text in CROSS_ENCODERS:
+        return CROSS_ENCODERS[text].parameters
     try:
         number = float(text)
     except ValueError:
@@ -105,7 +108,7 @@ def model_named(text: str) -> Model:
     if not 0 < number < float("inf"):
         raise SettingsError(
             f"the shape of {text} is not known",
-            cause=f"the known models are {', '.join(shapes.SHAPES)}",
+            cause=f"the known models are {', '.join([*shapes.SHAPES, *CROSS_ENCODERS])}",
             hint="Name one of them, or give a number of parameters such as 32e9",
         )
     return number
@@ -153,9 +156,14 @@ class Configuration:
 
 
 def configurations(
-    work: Workload, encoder: EncoderRow, rewriter: Model, grader: Model, reasoner: Model
+    work: Workload,
+    encoder: EncoderRow,
+    rewriter: Model,
+    grader: Model,
+    reasoner: Model,
+    cross_encoder: Model,
 ) -> list[Configuration]:
-    """The set-ups that were published for BRIGHT; the first is the retriever alone.
+    """The set-ups that were published for BRIGHT, and a cross-encoder; first the retriever alone.
 
     Rewriting replaces the question by the rewrite, for the retriever and the reranker, as in
     ReasonIR's evaluation (https://github.com/facebookresearch/ReasonIR, evaluation/bright).
@@ -175,6 +183,7 @@ def configurations(
     def rerank(model: Model, query: int, written: int) -> float:
         return work.candidates * operations(model, work.prompt + query + work.passage, written)
 
+    pairs = work.candidates * operations(cross_encoder, work.query + work.passage, 1)
     rewrite = operations(rewriter, work.prompt + work.query, work.rewrite)
     short, long = retrieve(work.query), retrieve(work.rewrite)
     name = encoder.name
@@ -194,6 +203,7 @@ def configurations(
             },
         ),
         Configuration("BM25 + Rank1", {"rerank": rerank(reasoner, work.query, work.reasoning)}),
+        Configuration(f"{name} + cross-encoder", {"retrieve": short, "rerank": pairs}),
     ]
 
 

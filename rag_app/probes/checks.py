@@ -90,7 +90,8 @@ def model_checks(settings: Settings, seconds: float) -> Iterator[Check]:
             yield _asking(role, clients.llm_of(settings, stage.llm), seconds)
     if settings.rerank.kind != "none":
         work = partial(models.reranker, settings, seconds)
-        yield Check("reranker", work, shown(models.reranker_address(settings)), seconds)
+        patience = max(WEIGHTS, seconds) if settings.rerank.model else seconds
+        yield Check("reranker", work, shown(models.reranker_address(settings)), patience)
     if settings.reader.kind == "llm":
         yield _asking("reader", clients.llm_of(settings, StageLLM()), seconds)
 

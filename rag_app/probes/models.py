@@ -176,9 +176,9 @@ _REASONING: Final = ("rank1", "retro-star")
 
 
 def reranker_address(settings: Settings) -> str:
-    """Where its model is served."""
+    """Where its model is served, or its name where it runs in this process."""
     if settings.rerank.kind == "cross-encoder":
-        return settings.rerank.url
+        return settings.rerank.model or settings.rerank.url
     return _model(settings).api_base
 
 
@@ -198,7 +198,12 @@ async def reranker(settings: Settings, seconds: float) -> str:
     if kind in _REASONING:
         found = await language_model(_model(settings), seconds, chat=kind == "retro-star")
         return f"{kind}: {found} (grades take longer and were not tried)"
-    model, where = _model(settings).model or "its model", shown(reranker_address(settings))
+    if kind == "cross-encoder" and settings.rerank.model:
+        asked_for = f"{settings.rerank.model} in this process"
+    else:
+        asked_for = (
+            f"{_model(settings).model or 'its model'} at {shown(reranker_address(settings))}"
+        )
     patience = seconds * BEYOND
     hasty = override(settings, {"rerank": {"deadline": patience}, "llm": {"timeout": patience}})
     given = [
@@ -217,15 +222,14 @@ async def reranker(settings: Settings, seconds: float) -> str:
     took, notes = since(start), outcome.notes
     if notes.get("ok") != len(given):
         raise Problem(
-            f"{kind}: {model} at {where} gives no grades",
+            f"{kind}: {asked_for} gives no grades",
             cause=str(notes.get("error") or "its answer holds none in the form asked for"),
             hint="Start that server, or correct its address, model and key under rerank (and "
             "llm); without grades passages keep the retriever's order",
         )
     if outcome.nodes[0].node.get_content() != _ANSWERS:
         raise Problem(
-            f"{kind}: {model} at {where} does not put a passage that answers before one that "
-            "does not",
+            f"{kind}: {asked_for} does not put a passage that answers before one that does not",
             hint="Check that a model made for reranking is served, with its own template",
         )
-    return f"{kind}: {model} at {where} orders two passages, {took}"
+    return f"{kind}: {asked_for} orders two passages, {took}"

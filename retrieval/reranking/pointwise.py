@@ -37,10 +37,12 @@ class Graded(NamedTuple):
     Attributes:
         grade: mostly from 0 to 1, more is better; None where there is none.
         status: how it fared.
+        cut: whether the grader read only its beginning.
     """
 
     grade: float | None
     status: Status
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,8 @@ class PointwiseReranker(Reranker):
         except TimeoutError:
             run.error = run.error or f"not done within {grading.deadline:g} s"
         shorter = sum(
-            len(passage) < len(text) for passage, text in zip(passages, texts, strict=True)
+            outcome.cut or len(passage) < len(text)
+            for outcome, passage, text in zip(run.outcomes, passages, texts, strict=True)
         )
         grades = self._calibrated([outcome.grade for outcome in run.outcomes])
         scores = [node.score for node in nodes]

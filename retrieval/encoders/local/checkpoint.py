@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -77,21 +77,46 @@ def _is_digest(revision: str) -> bool:
 
 
 def _hub_files(model_id: str, revision: str, *, weights: bool) -> Path:
+    files = [*_FILES, *_WEIGHTS] if weights else list(_FILES)
+    return hub_snapshot(
+        model_id, revision, files, partial(_lacking, weights=weights), ignored="*/*"
+    )
+
+
+def hub_snapshot(
+    model_id: str,
+    revision: str,
+    files: Sequence[str],
+    lacking: Callable[[Path], str],
+    ignored: str | None = None,
+) -> Path:
+    """The folder of a model's files: from the hub's cache without any network, else downloaded.
+
+    Args:
+        model_id: as the hub names it, `owner/name`.
+        revision: commit, tag or branch.
+        files: patterns of the files to get.
+        lacking: the first file that a folder needs and lacks; empty if there is none.
+        ignored: pattern of files that are not got.
+
+    Raises:
+        ModelMissingError: they are neither cached nor to be had; names the command to get them.
+    """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
-    files = [*_FILES, *_WEIGHTS] if weights else list(_FILES)
     get = partial(
-        snapshot_download, model_id, revision=revision, allow_patterns=files, ignore_patterns="*/*"
-    )
+        snapshot_download, model_id, revision=revision, allow_patterns=list(files),
+        ignore_patterns=ignored,
+    )  # fmt: skip
     try:
         cached = Path(get(local_files_only=True))
-        if not _lacking(cached, weights=weights):
+        if not lacking(cached):
             return cached
     except LocalEntryNotFoundError:
         _log.info("%s is not in the cache and is looked up on the hub", model_id)
     try:
-        return require_files(Path(get()), weights=weights)
+        found = Path(get())
     except (OSError, ValueError) as error:
         raise ModelMissingError(
             f"the files of {model_id} at {revision} are not on this machine",
@@ -99,6 +124,9 @@ def _hub_files(model_id: str, revision: str, *, weights: bool) -> Path:
             hint="Get them where there is a network, with "
             f"`hf download {model_id} --revision {revision}`, or set `model` to a folder of them",
         ) from error
+    if missing := lacking(found):
+        raise incomplete(found, missing)
+    return found
 
 
 def require_files(folder: Path, *, weights: bool = True) -> Path:
@@ -108,9 +136,14 @@ def require_files(folder: Path, *, weights: bool = True) -> Path:
         ModelMissingError: a file is missing, or the weights are in a format that can run code.
     """
     lacking = _lacking(folder, weights=weights)
-    if not lacking:
-        return folder
-    raise ModelMissingError(
+    if lacking:
+        raise incomplete(folder, lacking)
+    return folder
+
+
+def incomplete(folder: Path, lacking: str) -> ModelMissingError:
+    """The error of a folder that lacks a file."""
+    return ModelMissingError(
         f"the model in {folder} cannot be loaded",
         cause=f"it has no {lacking}",
         hint="Get the missing file; weights in other formats, such as .bin, can run code and "

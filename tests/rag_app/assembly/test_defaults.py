@@ -9,6 +9,9 @@ def test_what_is_unset_is_shown_as_it_holds():
     assert (shown["concurrency"], shown["deadline"]) == (32, 7), "what is set stays"
     served = in_force(load_settings(overrides={"rerank": {"kind": "cross-encoder"}}))
     assert (served["rerank"]["weight"], served["rerank"]["concurrency"]) == (1.0, 4)
+    here = {"kind": "cross-encoder", "model": "ettin-reranker-17m"}
+    local = in_force(load_settings(overrides={"rerank": here}))
+    assert local["rerank"]["concurrency"] == 1, "one batch at a time"
     assert qwen["encoder"]["passage_length"] == 256
 
 

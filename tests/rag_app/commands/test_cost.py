@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.rag_app.command import REPOSITORY, rag_app
+from tests.tiny_models import tiny_bert
 
 PAGE = (REPOSITORY / "docs" / "cost.md").read_text("utf-8")
 ARITHMETIC = [
@@ -33,8 +34,8 @@ def value(expression: str) -> float:
     return of(ast.parse(expression.replace("×", "*"), mode="eval").body)
 
 
-def document(*flags: str, storage: Path) -> Any:
-    done = rag_app("cost", *flags, "--json", storage=storage)
+def document(*flags: str, storage: Path, **more: Any) -> Any:
+    done = rag_app("cost", *flags, "--json", storage=storage, **more)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -56,7 +57,7 @@ def test_the_results_of_the_page_are_those_of_the_command(tmp_path):
     for line in ARITHMETIC:
         label, _, result = line.split(" = ")
         stated.setdefault(label, []).append(int(result))
-    alone, rewriting, reranked, _, reasoned = document(storage=tmp_path)["configurations"]
+    alone, rewriting, reranked, _, reasoned, _ = document(storage=tmp_path)["configurations"]
     assert stated["retrieve"] == [alone["total"], rewriting["flops"]["retrieve"]]
     assert stated["rewrite"] == [rewriting["flops"]["rewrite"]]
     assert stated["rewriting"] == [rewriting["total"]]
@@ -75,8 +76,8 @@ def cells(line: str) -> list[str]:
 def test_the_table_of_the_page_is_what_the_command_prints(tmp_path):
     rows = [cells(line) for line in PAGE.splitlines() if line.startswith(("| reasonir", "| BM25"))]
     printed = rag_app(*COMMANDS[0].split(), storage=tmp_path).stdout.splitlines()
-    assert len(rows) == 5
-    assert [re.split(r"\s{2,}", line.strip()) for line in printed[1:6]] == rows
+    assert len(rows) == 6
+    assert [re.split(r"\s{2,}", line.strip()) for line in printed[1:7]] == rows
 
 
 def test_the_assumptions_of_the_page_are_the_defaults(tmp_path):
@@ -88,8 +89,20 @@ def test_the_assumptions_of_the_page_are_the_defaults(tmp_path):
 
 def test_the_claim_comes_out_where_the_page_says_so(tmp_path):
     _, command = COMMANDS
-    found = document(*command.split()[1:], storage=tmp_path)["configurations"][-1]
+    found = document(*command.split()[1:], storage=tmp_path)["configurations"][-2]
     assert round(found["times_rewriting"]) == 200
+
+
+def test_the_reranker_of_the_settings_is_timed(tmp_path):
+    model = tiny_bert(tmp_path / "model", pairs=True)
+    chosen = {"RAG_APP_RERANK__KIND": "cross-encoder", "RAG_APP_RERANK__MODEL": str(model)}
+    few = ("--candidates", "3", "--measure")
+    latency = document(*few, storage=tmp_path, **chosen)["latency"]
+    assert (latency["model"], latency["passages"]) == (str(model), 3)
+    assert latency["ms"] > 0
+    done = rag_app("cost", *few, storage=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "there is no reranker to time" in done.stderr
 
 
 def test_every_flag_reaches_the_arithmetic(tmp_path):
@@ -99,6 +112,7 @@ def test_every_flag_reaches_the_arithmetic(tmp_path):
         ("--reasoner", "rank1-7b"), ("--candidates", "10"), ("--query-tokens", "5"),
         ("--passage-tokens", "5"), ("--prompt-tokens", "5"), ("--rewrite-tokens", "5"),
         ("--grade-tokens", "5"), ("--reasoning-tokens", "5"),
+        ("--cross-encoder", "bge-reranker-v2-m3"),
     ]:  # fmt: skip
         assert document(flag, other, storage=tmp_path)["configurations"] != usual, flag
 

@@ -82,14 +82,14 @@ def test_a_model_may_be_a_name_or_a_number():
 
 
 def found(work: Workload) -> dict[str, float]:
-    made = configurations(work, built_in()["reasonir-8b"], LLAMA, QWEN, QWEN)
+    made = configurations(work, built_in()["reasonir-8b"], LLAMA, QWEN, QWEN, 3.9e6)
     return {one.name.removeprefix("reasonir-8b").lstrip(" +"): one.total for one in made}
 
 
 def test_rewriting_is_paid_by_whoever_uses_it():
     usual, longer = found(Workload()), found(Workload(rewrite=2048))
     unchanged = {name for name in usual if usual[name] == longer[name]}
-    assert unchanged == {"", "QwenRerank", "BM25 + Rank1"}
+    assert unchanged == {"", "QwenRerank", "BM25 + Rank1", "cross-encoder"}
 
 
 def test_reranking_grows_with_the_candidates():
@@ -99,7 +99,7 @@ def test_reranking_grows_with_the_candidates():
 
 
 def test_ratios_are_to_the_first_two():
-    made = configurations(Workload(), built_in()["reasonir-8b"], LLAMA, QWEN, QWEN)
+    made = configurations(Workload(), built_in()["reasonir-8b"], LLAMA, QWEN, QWEN, 3.9e6)
     lines = compared(made)
     assert lines[0]["times_retriever"] == lines[1]["times_rewriting"] == 1
     assert lines[4]["times_rewriting"] == made[4].total / made[1].total
@@ -107,4 +107,4 @@ def test_ratios_are_to_the_first_two():
 
 def test_an_encoder_of_unpublished_size_is_refused():
     with pytest.raises(SettingsError, match="how many parameters"):
-        configurations(Workload(), built_in()["openai-3-large"], LLAMA, QWEN, QWEN)
+        configurations(Workload(), built_in()["openai-3-large"], LLAMA, QWEN, QWEN, 3.9e6)
