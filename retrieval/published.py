@@ -9,7 +9,11 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from retrieval.reranking.definitions import STACK_EXCHANGE
+STACK_EXCHANGE: Final = (
+    "biology", "earth_science", "economics", "psychology", "robotics", "stackoverflow",
+    "sustainable_living",
+)  # fmt: skip
+"""BRIGHT's tasks whose queries are posts of Stack Exchange."""
 
 TASKS: Final = (
     *STACK_EXCHANGE, "leetcode", "pony", "aops", "theoremqa_questions", "theoremqa_theorems",

@@ -8,6 +8,8 @@ a definition of the user's own.
 from collections.abc import Mapping
 from typing import Final
 
+from retrieval.published import STACK_EXCHANGE
+
 DEFINITIONS: Final[Mapping[str, str]] = {
     "general": (
         "A document is relevant if it contains information that helps to answer or address the "
@@ -38,12 +40,6 @@ DEFINITIONS: Final[Mapping[str, str]] = {
     ),
 }
 """BRIGHT's variants by name."""
-
-STACK_EXCHANGE: Final = (
-    "biology", "earth_science", "economics", "psychology", "robotics", "stackoverflow",
-    "sustainable_living",
-)  # fmt: skip
-"""BRIGHT's tasks that share ``general``."""
 
 
 def relevance(definition: str) -> str:

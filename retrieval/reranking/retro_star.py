@@ -16,7 +16,7 @@ from llama_index.core.llms import LLM
 
 from data.arguments import at_least
 from retrieval.llm_calls import answer
-from retrieval.reranking.definitions import STACK_EXCHANGE
+from retrieval.published import STACK_EXCHANGE
 from retrieval.reranking.pointwise import Graded, Grading, PointwiseReranker
 
 _BEST: Final = 100

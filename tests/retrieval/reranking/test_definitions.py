@@ -1,6 +1,7 @@
 import pytest
 
-from retrieval.reranking.definitions import DEFINITIONS, STACK_EXCHANGE, relevance
+from retrieval.published import STACK_EXCHANGE
+from retrieval.reranking.definitions import DEFINITIONS, relevance
 
 
 def test_bright_has_six_variants_that_differ():

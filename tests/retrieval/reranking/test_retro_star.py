@@ -2,8 +2,8 @@ import json
 
 import pytest
 
+from retrieval.published import STACK_EXCHANGE
 from retrieval.reranking.definitions import DEFINITIONS as OTHERS
-from retrieval.reranking.definitions import STACK_EXCHANGE
 from retrieval.reranking.pointwise import Grading
 from retrieval.reranking.retro_star import (
     DEFINITIONS,
