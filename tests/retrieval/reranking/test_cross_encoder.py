@@ -123,7 +123,7 @@ async def test_scores_of_no_passage_and_no_number_are_left_out(rerank_server, re
     [
         ('[{"index": 0, "score": 0.5}, {"index": 0, "score": 0.9}]', "scores passage 0 twice"),
         ('[{"index": 0, "score": 1' + "0" * 400 + "}]", "not of the API's form"),
-        ('{"results": [' + " " * (17 << 20) + "]}", "more than 16 MiB"),
+        ('{"results": [' + " " * (17 << 20) + "]}", "larger than 16 MiB"),
     ],
 )
 async def test_answers_that_lie_leave_the_order_and_say_why(rerank_server, reranker, body, told):

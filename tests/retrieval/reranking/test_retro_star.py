@@ -47,8 +47,8 @@ def test_the_points_are_the_whole_number_between_the_first_tags(verdict, expecte
 
 
 def test_verdicts_are_averaged_and_those_without_points_count_as_none_at_all():
-    assert mean_of(["<score>80</score>", "no idea", "<score>40</score>"]) == (0.4, "ok")
-    assert mean_of(["no idea", ""]) == (0.0, "missing")
+    assert mean_of(["<score>80</score>", "no idea", "<score>40</score>"])[:2] == (0.4, "ok")
+    assert mean_of(["no idea", ""])[:2] == (0.0, "missing")
 
 
 def test_definitions_are_known_for_all_tasks_that_others_know():
