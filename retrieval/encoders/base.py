@@ -3,11 +3,14 @@
 import asyncio
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import NamedTuple
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from numpy.typing import NDArray
+from pydantic import PrivateAttr
 
 from retrieval.encoders.errors import EmptyTextError, ModelMismatchError
 from retrieval.encoders.registry import EncoderRow
@@ -137,6 +140,42 @@ class Encoder(BaseEmbedding):
 
     async def _aget_query_embedding(self, query: str) -> list[float]:
         return await asyncio.to_thread(self._get_query_embedding, query)
+
+
+class PortableEncoder(Encoder):
+    """An encoder that copies, other processes and `from_dict` make anew from its arguments.
+
+    What it has opened (weights, threads) stays behind.
+    """
+
+    _arguments: dict[str, Any] = PrivateAttr(default_factory=dict)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(type(self), **self._arguments), ()
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        return type(self)(**self._arguments)
+
+    def to_dict(self, **_: Any) -> dict[str, Any]:
+        """The arguments that it was made with, as plain data, for `from_dict`."""
+        return {
+            **{name: _plain(value) for name, value in self._arguments.items()},
+            "class_name": self.class_name(),
+        }
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any], **more: Any) -> Self:
+        """The encoder whose arguments `to_dict` gave. Raises as the class does."""
+        arguments = {name: value for name, value in data.items() if name != "class_name"} | more
+        if isinstance(arguments.get("row"), dict):
+            arguments["row"] = EncoderRow(**arguments["row"])
+        return cls(**arguments)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, EncoderRow):
+        return value.model_dump(mode="json")
+    return str(value) if isinstance(value, Path) else value
 
 
 def fill(template: str, text: str) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import PrivateAttr
 
-from retrieval.encoders.base import Encoded, Encoder, Identity, fill, refuse_empty
+from retrieval.encoders.base import Encoded, Identity, PortableEncoder, fill, refuse_empty
 from retrieval.encoders.minilm_graph import (
     GRAPH_VERSION,
     PRECISIONS,
@@ -31,7 +31,7 @@ _SHORTEST = 3  # [CLS], a token, [SEP]
 _BATCH = 128  # passages per call of LlamaIndex; big enough that no worker waits at its end
 
 
-class MiniLMEmbedding(Encoder):
+class MiniLMEmbedding(PortableEncoder):
     """all-MiniLM-L6-v2, 384 dimensions, on the processor.
 
     Each run of the network holds one text, on one thread, so a vector cannot depend on the other
@@ -87,15 +87,10 @@ class MiniLMEmbedding(Encoder):
             max_length=max_length,
             model_dir=model_dir,
         )
-
-    def __reduce__(self) -> tuple[type["MiniLMEmbedding"], tuple[Any, ...]]:
-        """Copies, and other processes, get the arguments and open their own network."""
-        size = (self.precision, self.workers, self.max_length)
-        return type(self), (self.cache_dir, *size, self.model_dir, self.row)
-
-    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> "MiniLMEmbedding":
-        kind, arguments = self.__reduce__()
-        return kind(*arguments)
+        self._arguments = {
+            "cache_dir": self.cache_dir, "precision": precision, "workers": self.workers,
+            "max_length": max_length, "model_dir": self.model_dir, "row": row,
+        }  # fmt: skip
 
     @property
     def identity(self) -> Identity:

@@ -6,15 +6,14 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any, NamedTuple, Self, get_args
+from typing import NamedTuple, get_args
 
 import numpy as np
 from pydantic import PrivateAttr
 
-from retrieval.encoders.base import Encoded
+from retrieval.encoders.base import Encoded, PortableEncoder
 from retrieval.encoders.errors import ModelMismatchError, TextTooLongError
 from retrieval.encoders.local.batching import cost, halves, plan, windows
 from retrieval.encoders.local.checkpoint import (
@@ -45,7 +44,7 @@ class _Text(NamedTuple):
     tokens: Tokens
 
 
-class TransformersEncoder(PromptedEncoder):
+class TransformersEncoder(PortableEncoder, PromptedEncoder):
     """A model of the registry as its authors run it, without their code.
 
     The model is loaded and tested at the first use. Encoders may be shared by threads, which take
@@ -83,7 +82,6 @@ class TransformersEncoder(PromptedEncoder):
     dtype: Dtype
     batch_tokens: int
 
-    _arguments: dict[str, Any] = PrivateAttr(default_factory=dict)
     _lock: threading.Lock = PrivateAttr(default_factory=threading.Lock)
     _tokeniser: Tokeniser | None = PrivateAttr(default=None)
     _network: Network | None = PrivateAttr(default=None)
@@ -135,29 +133,6 @@ class TransformersEncoder(PromptedEncoder):
             **lengths,
         )
         self._arguments = arguments
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Copies, and other processes, get the arguments and load their own model."""
-        return partial(type(self), **self._arguments), ()
-
-    def to_dict(self, **_: Any) -> dict[str, Any]:
-        """The arguments that it was made with, as plain data, for `from_dict`."""
-        plain = {
-            name: value.model_dump(mode="json") if isinstance(value, EncoderRow) else value
-            for name, value in self._arguments.items()
-        }
-        return {**plain, "model": str(plain["model"]), "class_name": self.class_name()}
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any], **more: Any) -> Self:
-        """The encoder that `to_dict` told of. Raises as the class does."""
-        arguments = {name: value for name, value in data.items() if name != "class_name"} | more
-        if isinstance(arguments.get("row"), dict):
-            arguments["row"] = EncoderRow(**arguments["row"])
-        return cls(**arguments)
-
-    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> "TransformersEncoder":
-        return type(self)(**self._arguments)
 
     def count_tokens(self, text: str) -> int:
         """Tokens of `text` as a passage, before truncation; the weights are not needed for it."""

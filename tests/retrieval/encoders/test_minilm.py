@@ -216,3 +216,10 @@ def test_identity_changes_with_what_changes_vectors(tmp_path: Path) -> None:
     assert MiniLMEmbedding(tmp_path, max_length=128).identity != plain
     assert MiniLMEmbedding(tmp_path / "other", workers=7).identity == plain
     assert json.loads(json.dumps(plain)) == plain
+
+
+def test_it_survives_as_a_dictionary_and_as_a_copy(tmp_path) -> None:
+    model = MiniLMEmbedding(tmp_path, "fp32", workers=1, max_length=128)
+    plain = json.loads(json.dumps(model.to_dict()))
+    for other in (MiniLMEmbedding.from_dict(plain), copy.deepcopy(model)):
+        assert (other.identity, other.workers, other.cache_dir) == (model.identity, 1, tmp_path)
