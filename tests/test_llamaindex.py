@@ -1,5 +1,6 @@
-"""The two programs of docs/llamaindex.md do what it says."""
+"""The programs and the settings file of docs/llamaindex.md do what it says."""
 
+import json
 import re
 import subprocess
 import sys
@@ -7,11 +8,25 @@ import sys
 import pytest
 
 from tests.conftest import REPOSITORY
-from tests.rag_app.command import environment
+from tests.rag_app.command import environment, rag_app
 
-PROGRAMS = re.findall(
-    r"```python\n(.*?)```", (REPOSITORY / "docs" / "llamaindex.md").read_text("utf-8"), re.DOTALL
-)
+PAGE = (REPOSITORY / "docs" / "llamaindex.md").read_text("utf-8")
+PROGRAMS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+
+
+def test_the_settings_file_names_components_that_answer(tmp_path):
+    (settings,) = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    (tmp_path / "settings.toml").write_text(settings)
+    (tmp_path / "boats.txt").write_text("Boats are painted in May.")
+    flags = ["--config", tmp_path / "settings.toml"]
+    storage = tmp_path / "storage"
+    done = rag_app(*flags, "ingest", tmp_path / "boats.txt", storage=storage)
+    assert done.returncode == 0, done.stderr
+    done = rag_app(*flags, "ask", "When are boats painted?", "--json", storage=storage)
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert "Boats are painted in May." in answer["answer"], "the stock model repeats its prompt"
+    assert not answer["truncated"]
 
 
 @pytest.mark.parametrize(
