@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 UV = Path(sys.executable).with_name("uv")
 FILES = {
-    "requirements.txt": ["eval", "ocr"],  # make setup
+    "requirements.txt": ["report", "ocr"],  # make setup
     "requirements-image.txt": ["server", "report", "ocr"],
     "requirements-dev.txt": ["dev"],  # the tests
 }

@@ -55,9 +55,11 @@ class Ingestion:
 
     def _step(self, progress: Progress) -> None:
         if self._stopping:
+            done, of = progress.documents, progress.total_documents
+            kept = "They are in the collection; upload the others again"
             raise ApplicationError(
-                f"stopped after {progress.documents} of {progress.total_documents} documents",
-                hint="They are in the collection; upload the others again",
+                f"stopped after {done} of {of} documents",
+                hint=kept if done else "Nothing of them is in the collection",
             )
         self.news = progress
 

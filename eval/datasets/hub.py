@@ -51,11 +51,19 @@ def rows(
 
 
 def _library() -> Any:
-    """The library, told before it is imported to report no use of it."""
+    """The library, told before it is imported to report no use of it.
+
+    Raises DatasetError where the extra `eval` is not installed.
+    """
     silence()
     os.environ["HF_UPDATE_DOWNLOAD_COUNTS"] = "0"
-    import datasets
-
+    try:
+        import datasets
+    except ImportError as error:
+        raise DatasetError(
+            "data sets of the hub need the library datasets",
+            hint="pip install 'rag-app[eval]'; local copies (--data-dir) need nothing",
+        ) from error
     return datasets
 
 

@@ -204,3 +204,9 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(DatasetError, match=r"x.jsonl cannot be written"):
         hub.keep(tmp_path / "file" / "x.jsonl", lambda: iter([{}]))
+
+
+def test_without_the_library_the_command_that_installs_it_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    with pytest.raises(DatasetError, match=r"pip install 'rag-app\[eval\]'"):
+        next(hub.rows("owner/name", None, "test", ""))
