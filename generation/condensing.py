@@ -16,11 +16,10 @@ from data.arguments import above_zero, at_least
 from data.thinking import part_thoughts
 from generation.errors import GenerationError
 from generation.evidence import Terms
-from generation.prompts import clean_text
+from generation.prompts import clean_text, format_turns
 from generation.server_errors import explain_failure, server_address
 
-_SPEAKERS: Final = {MessageRole.USER: "user", MessageRole.ASSISTANT: "assistant"}
-_LONGEST_TURN: Final = 1000
+_LONGEST_QUESTION: Final = 1000
 _MOST_ADDED: Final = 600
 """Characters that references to a history may need; what is longer is an answer or a ramble."""
 _DAMAGE: Final = (AttributeError, IndexError, KeyError, TypeError, ValidationError)
@@ -106,7 +105,7 @@ class CarryOverCondenser:
         if not asked or not self._is_follow_up(question):
             return Condensed(question)
         known = set(self._terms(question))
-        last = clean_text(asked[-1])[:_LONGEST_TURN]
+        last = clean_text(asked[-1])[:_LONGEST_QUESTION]
         words = dict.fromkeys(re.findall(r"[^\s?!,;:()]+", last))
         carried = [word for word in words if set(self._terms(word)) - known]
         if not carried:
@@ -147,8 +146,7 @@ class LLMCondenser:
 
     async def condense(self, question: str, history: Sequence[ChatMessage]) -> Condensed:
         """See `Condenser.condense`."""
-        said = [turn for turn in history if turn.role in _SPEAKERS and turn.content]
-        said = said[-self._turns :]
+        said = format_turns(history, self._turns)
         if not said:
             return Condensed(question)
         import httpx
@@ -163,7 +161,7 @@ class LLMCondenser:
             return Condensed(question, {"turns": len(said), "fallback": fallback})
         return Condensed(standalone, {"turns": len(said)})
 
-    async def _ask(self, question: str, said: Sequence[ChatMessage]) -> str:
+    async def _ask(self, question: str, said: Sequence[str]) -> str:
         """What the model writes.
 
         Raises:
@@ -193,20 +191,14 @@ class LLMCondenser:
         return str(explained)
 
 
-def _messages(question: str, said: Sequence[ChatMessage]) -> list[ChatMessage]:
+def _messages(question: str, said: Sequence[str]) -> list[ChatMessage]:
     tag = f"conversation-{secrets.token_hex(4)}"
-    turns = "\n".join(f"{_SPEAKERS[turn.role]}: {_shown(turn.content)}" for turn in said)
+    turns = "\n".join(said)
     asked = f"<{tag}>\n{turns}\n</{tag}>\n\nNext question: {clean_text(question).strip()}"
     return [
         ChatMessage(role=MessageRole.SYSTEM, content=_SYSTEM.format(tag=tag)),
         ChatMessage(role=MessageRole.USER, content=asked),
     ]
-
-
-def _shown(content: str | None) -> str:
-    """One turn on one line, so that it cannot look like two."""
-    line = " ".join(clean_text(content or "").split())
-    return line if len(line) <= _LONGEST_TURN else line[: _LONGEST_TURN - 1] + "…"
 
 
 def _spoken(text: str) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Final
 
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse
@@ -14,13 +15,13 @@ from data.arguments import above_zero
 from data.thinking import ThinkingFilter
 from generation.abstention import ABSTAINED, AbstentionFilter
 from generation.answerability import answerability
-from generation.budget import TokenBudget
+from generation.budget import BuildMessages, TokenBudget
 from generation.citations import Citation, CitationResolver
 from generation.coverage import citation_coverage
 from generation.errors import GenerationError
 from generation.evidence import EvidenceFinder
 from generation.marking import find_quotes
-from generation.prompts import Numbered, build_messages, new_tag
+from generation.prompts import Numbered, build_messages, format_turns, new_tag
 from generation.reading import Reading, ReadingEvent, TextDelta, ThinkingDelta
 from generation.server_errors import explain_failure, server_address
 
@@ -29,6 +30,9 @@ _CHARACTERS_PER_TOKEN: Final = 24
 """More than any tokeniser reaches over a whole answer; what exceeds it is cut."""
 _PASSAGES_WEIGHED: Final = 8
 """As many as the weights of `generation.answerability` were fitted with."""
+_TURNS: Final = 6
+_SHARE_OF_TURNS: Final = 0.25
+"""Most of the prompt that what was said before may take; the passages have the rest."""
 _LOGGER: Final = logging.getLogger(__name__)
 
 
@@ -81,10 +85,11 @@ class LLMReader:
 
     Works with any LlamaIndex ``LLM``; meant for ``OpenAILike`` with ``is_chat_model=True``, over
     any server that speaks the OpenAI API. The passages that fit the budget are sent whole and once,
-    the answer is streamed, and its citations are resolved against the passages that were sent. What
-    the model thinks aloud, inside ``<think>`` or in the server's field for it, comes beside the
-    answer. Where the model finds no answer in the passages, it says so in a line that is recognised
-    and not shown.
+    after the last turns of the conversation, which help to understand the question. The answer is
+    streamed, and its citations are resolved against the passages that were sent. What the model
+    thinks aloud, inside ``<think>`` or in the server's field for it, comes beside the answer. Where
+    the model finds no answer in the passages, it says so in a line that is recognised and not
+    shown.
 
     The connection is read in a task of its own. When the returned generator is closed, or the
     deadline passes, that task is cancelled, which closes the HTTP stream at once, and the server
@@ -140,7 +145,10 @@ class LLMReader:
         self._address = server_address(llm)
 
     async def read(
-        self, question: str, passages: Sequence[NodeWithScore]
+        self,
+        question: str,
+        passages: Sequence[NodeWithScore],
+        history: Sequence[ChatMessage] = (),
     ) -> AsyncGenerator[ReadingEvent, None]:
         """Stream the answer and then the ``Reading``; see ``Reader.read``.
 
@@ -151,8 +159,9 @@ class LLMReader:
                 no text.
         """
         tag = new_tag()
-        used = self._fit(question, passages, tag)
-        messages = build_messages(question, used, tag=tag)
+        build = partial(build_messages, tag=tag, turns=self._turns(history))
+        used = self._fit(question, passages, tag, build)
+        messages = build(question, used)
         facts = _Facts(model=self._llm.metadata.model_name)
         parser = _Parser(used, thinks=self._starts_thinking)
         pieces: asyncio.Queue[_Piece | None] = asyncio.Queue()
@@ -171,11 +180,23 @@ class LLMReader:
         reading = self._reading(messages, used, len(passages), facts, parser)
         yield await asyncio.to_thread(self._with_evidence, reading, question, used)
 
+    def _turns(self, history: Sequence[ChatMessage]) -> list[str]:
+        """The last turns of the conversation, within their share of the prompt."""
+        turns = format_turns(history, _TURNS)
+        room = self._budget.prompt_tokens * _SHARE_OF_TURNS
+        while sum(map(self._budget.count_tokens, turns)) > room:
+            turns = turns[1:]
+        return turns
+
     def _fit(
-        self, question: str, passages: Sequence[NodeWithScore], tag: str
+        self,
+        question: str,
+        passages: Sequence[NodeWithScore],
+        tag: str,
+        build: BuildMessages,
     ) -> dict[int, NodeWithScore]:
         """Apply the budget; passages that all fail to fit are an error, not a closed book."""
-        used = self._budget.fit(question, passages, tag=tag)
+        used = self._budget.fit(question, passages, tag=tag, build=build)
         if len(used) < len(passages):
             _LOGGER.info("%d of %d passages fit the budget and are new", len(used), len(passages))
         if passages and not used:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
+from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.schema import MetadataMode, NodeWithScore
 
 from data.tables import cells, markdown_row
@@ -94,7 +95,10 @@ class QuotingReader:
         self._finder = finder or EvidenceFinder()
 
     async def read(
-        self, question: str, passages: Sequence[NodeWithScore]
+        self,
+        question: str,
+        passages: Sequence[NodeWithScore],
+        history: Sequence[ChatMessage] = (),  # noqa: ARG002
     ) -> AsyncGenerator[ReadingEvent, None]:
         """Stream the quotations, one delta each, then the ``Reading``.
 

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.schema import NodeWithScore
 
 from generation.citations import Citation
@@ -76,13 +77,17 @@ class Reader(Protocol):
     name: str
 
     def read(
-        self, question: str, passages: Sequence[NodeWithScore]
+        self,
+        question: str,
+        passages: Sequence[NodeWithScore],
+        history: Sequence[ChatMessage] = (),
     ) -> AsyncGenerator[ReadingEvent, None]:
         """Stream the answer.
 
         Args:
             question: A question that needs no history to be understood.
             passages: Candidate passages, best first; none means that no document is consulted.
+            history: What was said before, oldest first.
 
         Yields:
             Any number of ``TextDelta`` and ``ThinkingDelta``, and then exactly one ``Reading``,

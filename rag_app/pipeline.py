@@ -90,7 +90,7 @@ class Pipeline:
         yield result
         start = time.perf_counter()
         given, meter = nodes[: self._passages], Meter()
-        reading = within(meter, "read", self._stages.reader.read(result.query, given))
+        reading = within(meter, "read", self._stages.reader.read(result.query, given, history))
         async with aclosing(reading) as events:
             async for event in events:
                 if isinstance(event, TextDelta | ThinkingDelta):

@@ -76,7 +76,7 @@ class Slow:
         self.closed = False
 
     async def read(
-        self, question: str, passages: Sequence[NodeWithScore]
+        self, question: str, passages: Sequence[NodeWithScore], history: Sequence[ChatMessage] = ()
     ) -> AsyncGenerator[ReadingEvent, None]:
         try:
             while True:
@@ -92,7 +92,7 @@ class BreaksOff:
     name = "breaks-off"
 
     async def read(
-        self, question: str, passages: Sequence[NodeWithScore]
+        self, question: str, passages: Sequence[NodeWithScore], history: Sequence[ChatMessage] = ()
     ) -> AsyncGenerator[ReadingEvent, None]:
         yield ThinkingDelta("hm")
         yield TextDelta("half an")
