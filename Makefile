@@ -19,6 +19,9 @@ TESTED := torch, torch._dynamo, transformers.models.llama.modeling_llama, \
           transformers.models.bert.modeling_bert, transformers.models.qwen3.modeling_qwen3, \
           sentence_transformers, ray.data, qdrant_client, pytest, mypy.main
 
+# Processes that share the tests by file.
+JOBS   ?= 2
+
 # The server needs other versions of libraries than the application, so it has its own environment:
 # 2 GB with PyTorch's build for CPUs (PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu),
 # 6 GB with that of PyPI.
@@ -71,7 +74,7 @@ run: setup
 	$(BIN)/rag-app ui $(if $(PORT),--port $(PORT))
 
 test: check $(if $(filter Linux-x86_64,$(shell uname -s)-$(shell uname -m)),vllm)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
 
 check: setup-dev
 	$(BIN)/ruff check .
