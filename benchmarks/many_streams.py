@@ -15,16 +15,20 @@ import os
 import random
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+import numpy as np
+import pytest
 
-from benchmarks.common import arguments, heading, percentile, table
-from tests.ui.running import RunningApp, run
+from benchmarks.common import application, arguments, heading, percentile, table
+from retrieval.encoders.base import Encoded
+from retrieval.encoders.minilm import MiniLMEmbedding
+from tests.ui.running import RunningApp
 
 COLLECTION = "openstax"
-_ROUNDS = 4
 
 
 @dataclass
@@ -79,6 +83,22 @@ def resident_mib(pid: int) -> float:
     )
 
 
+def fill(storage: Path, passages: Path, *, random_vectors: bool) -> None:
+    """Ingest the passages, unless they are there."""
+    draw = np.random.default_rng(7)
+
+    def arbitrary(self: MiniLMEmbedding, texts: Sequence[str]) -> Encoded:
+        vectors = draw.standard_normal((len(texts), self.dimension), np.float32)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        return Encoded(vectors, [1] * len(texts), 0)
+
+    with pytest.MonkeyPatch.context() as patch:
+        if random_vectors:
+            patch.setattr(MiniLMEmbedding, "encode_passages", arbitrary)
+        with application(storage) as app:
+            asyncio.run(app.ingest(COLLECTION, [passages]))
+
+
 async def watch(client: httpx.AsyncClient, found: Round) -> None:
     """Ask for `/healthz` ten times a second."""
     while True:
@@ -111,6 +131,10 @@ def main() -> None:
     parser = arguments("Many streams at once")
     parser.add_argument("--clients", type=int, default=50)
     parser.add_argument("--questions", type=int, default=3, help="of each client in each round")
+    parser.add_argument(
+        "--random-vectors", action="store_true", help="encode no passage: dense hits are arbitrary"
+    )
+    parser.add_argument("--rounds", type=int, default=4)
     chosen = parser.parse_args()
     lines = (chosen.data / "openstax" / "mcq.jsonl").read_text("utf-8").splitlines()
     asked = [json.loads(line)["question"] for line in lines]
@@ -124,12 +148,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         storage = chosen.storage or Path(scratch)
         passages = chosen.data / "openstax" / "passages.jsonl"
-        run(storage, "ingest", str(passages), "--collection", COLLECTION).check_returncode()
+        fill(storage, passages, random_vectors=chosen.random_vectors)
         app = RunningApp(storage, ["serve", "--port", "0"])
         rows = []
         try:
             asyncio.run(play(app.address, [[next(left)]]))
-            for number in range(_ROUNDS):
+            for number in range(chosen.rounds):
                 before = processor_seconds(app.process.pid)
                 found = asyncio.run(play(app.address, questions()))
                 busy = processor_seconds(app.process.pid) - before
