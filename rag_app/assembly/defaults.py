@@ -3,10 +3,9 @@
 from dataclasses import asdict
 from typing import Any
 
-from rag_app.assembly.components import reranker_class, usual_grading
 from rag_app.assembly.encoders import choose
 from rag_app.errors import SettingsError
-from rag_app.settings import Settings
+from rag_app.settings import Rerank, Settings
 
 
 def in_force(settings: Settings) -> dict[str, Any]:
@@ -15,7 +14,7 @@ def in_force(settings: Settings) -> dict[str, Any]:
     try:
         choice = choose(settings)
         lengths = {"passage_length": choice.passage_length, "query_length": choice.query_length}
-        grading = usual_grading(reranker_class(settings.rerank))
+        grading = _grading(settings.rerank)
     except SettingsError:  # whoever uses that component is told why it cannot be used
         return tree
     if choice.backend != "class":
@@ -23,6 +22,15 @@ def in_force(settings: Settings) -> dict[str, Any]:
     if grading is not None:
         tree["rerank"] = _filled(tree["rerank"], asdict(grading))
     return tree
+
+
+def _grading(chosen: Rerank) -> Any:
+    """How the reranker grades; None for one that does not."""
+    if chosen.kind == "none":
+        return None
+    from rag_app.assembly.components import reranker_class, usual_grading  # LlamaIndex is slow
+
+    return usual_grading(reranker_class(chosen))
 
 
 def _filled(section: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:

@@ -45,7 +45,6 @@ def cost(  # noqa: PLR0913, PLR0917 - one parameter a flag
     """Compute what rewriting and reranking cost beside the retriever alone."""
     from rag_app.assembly.encoders import choose
     from rag_app.cost.flops import Workload, compared, configurations, model_named
-    from rag_app.probes.latency import latency
 
     work = Workload(
         query_tokens, passage_tokens, candidates, prompt_tokens, rewrite_tokens, grade_tokens,
@@ -63,5 +62,7 @@ def cost(  # noqa: PLR0913, PLR0917 - one parameter a flag
         "configurations": compared(found),
     }
     if measure:
+        from rag_app.probes.latency import latency  # LlamaIndex is slow to import
+
         document["latency"] = asyncio.run(latency(context.obj, work))
     output.show(document, as_json, output.costs)
