@@ -49,7 +49,8 @@ class Ownership:
 
     def __init__(self, folder: Path) -> None:
         self._note = folder / "owner.json"
-        self._lock = FileLock(folder / "lock")
+        # one thread may open what another closes
+        self._lock = FileLock(folder / "lock", thread_local=False)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._acquire()

@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -90,7 +91,10 @@ def test_an_upload_is_named_by_its_id_and_by_its_browser_alone(
         assert "not here any longer" in answer
     send(browser, event(_event_of(browser, "load"), [None], "own"), queued=False)
     send(browser, event(add, [None, [[name, "../../a.md"]], None], "own"), queued=True)
-    assert [one["source"] for one in _documents(browser)] == ["a.md"]
+    deadline = time.monotonic() + 60
+    while not (listed := _documents(browser)) and time.monotonic() < deadline:
+        time.sleep(0.01)  # the page says how far it is, and does not wait
+    assert [one["source"] for one in listed] == ["a.md"]
     assert list((running.storage / "uploads").glob("visitor-*/*")) == []
 
 
