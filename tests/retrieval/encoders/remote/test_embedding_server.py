@@ -214,7 +214,7 @@ def test_lone_surrogates_are_sent_as_unknown_characters(server, calls):
 
 def test_an_answer_without_end_is_given_up(server, calls, monkeypatch):
     monkeypatch.setattr(embedding_server, "_LARGEST_ANSWER", 100)
-    with pytest.raises(EncoderUnavailableError, match="its answer has more than"):
+    with pytest.raises(EncoderUnavailableError, match="the reply is larger than"):
         calls.embed(["a"])
 
 
