@@ -243,6 +243,7 @@ class Page:
             clicked.select(self._act, session, shown, **_AT_ONCE)
         self.picker.input(self._pick, [self.picker, *session], listed, **_AT_ONCE)
         self.fresh_name.submit(self._name, [self.fresh_name, *session], listed, **_AT_ONCE)
+        self.fresh_name.blur(self._leave_name, [self.fresh_name, *session], listed, **_AT_ONCE)
         added = [self.files, self.sent, *session]
         self.files.upload(self._add, added, listed, js=_SENT, **_AT_ONCE)
         self.cancel.click(self._cancel, session, listed, **_AT_ONCE)
@@ -375,7 +376,8 @@ class Page:
         return next((name for name in likely if name in names), self._settings.collection)
 
     async def _pick(self, collection: str | None, session: Session) -> Updates:
-        if collection == _ANOTHER:
+        session.naming = collection == _ANOTHER
+        if session.naming:
             return {self.fresh_name: gr.update(visible=True, value="")}
         if not collection or collection == session.collection:
             return {self.fresh_name: gr.update(visible=False)}
@@ -385,12 +387,17 @@ class Page:
     async def _name(self, name: str | None, session: Session) -> Updates:
         """A collection is named; it will exist once a document is in it."""
         if not name or not name.strip():
+            session.naming = False
             return {self.fresh_name: gr.update(visible=False), self.picker: session.collection}
         try:
-            session.collection = checked_name(name.strip())
+            session.collection, session.naming = checked_name(name.strip()), False
         except RagAppError as error:
             return {self.status: rendering.problem(error)}
         return {self.status: ""} | await self._listing(session.collection, session)
+
+    async def _leave_name(self, name: str | None, session: Session) -> Updates:
+        """A name that was typed holds without the Enter key, too."""
+        return await self._name(name, session) if session.naming and (name or "").strip() else {}
 
     async def _listing(self, collection: str, session: Session) -> Updates:
         """The library's components for a collection, which need not exist yet."""
@@ -431,6 +438,9 @@ class Page:
         """Files have been uploaded; `sent` is the id and the name of each."""
         try:
             self.require_right(request)
+            if session.naming:
+                told = "the files were not added: name the new collection first"
+                return {self.files: None, self.status: rendering.problem(told)}
             ids, names = _ids_and_names(sent)
             visitor = self._access.visitor(_connection(request))
             folder, files = await asyncio.to_thread(self._uploads.take, visitor, ids, names)

@@ -112,6 +112,34 @@ def test_a_person_uploads_asks_and_reads_the_evidence(
     _only_from(page, app.address)
 
 
+@pytest.mark.parametrize("size", [(1440, 900), (1920, 1080), NARROW], ids=str)
+def test_a_new_collection_is_named_before_anything_is_put_into_it(
+    browse: Callable[..., Browser], app: RunningApp, size: tuple[int, int], tmp_path: Path
+) -> None:
+    page = browse(size)
+    page.until(lambda: page.all(".offer"), "the samples did not come", 60)
+    if size == NARROW:
+        page.click("[data-drawer=library]")
+    page.until(lambda: page.one("#picker input").get_attribute("value"))
+    page.click("#picker input")
+    page.until(lambda: page.all("#picker [role=option]"))
+    page.all("#picker [role=option]")[-1].click()
+    field = "#fresh-name input, #fresh-name textarea"
+    page.until(lambda: page.all(field))
+    page.until(lambda: page.one(field).size["height"] >= 28, "the field cannot be seen")
+    page.screenshot(f"new-collection-{size[0]}")
+    (tmp_path / "mine.md").write_text("# Mine\n\nThe kettle is green.\n", "utf-8")
+    page.upload([tmp_path / "mine.md"])
+    page.until(lambda: "the files were not added" in page.text("#status"))
+    assert "kettle" not in page.text("#documents")
+    name = f"kettles-{size[0]}"
+    page.one(field).send_keys(name)
+    page.run("document.activeElement.blur()")
+    page.until(lambda: page.one("#picker input").get_attribute("value") == name)
+    page.upload([tmp_path / "mine.md"])
+    page.until(lambda: "mine.md" in page.text("#documents"), "the document did not come")
+
+
 def test_a_file_that_cannot_be_read_is_named_with_its_reason(
     browse: Callable[..., Browser], shared_data: Path
 ) -> None:
