@@ -10,6 +10,7 @@ from llama_index.core.ingestion import IngestionPipeline
 from llama_index.core.instrumentation import get_dispatcher
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler
 from llama_index.core.llms import MockLLM
+from llama_index.core.memory import ChatMemoryBuffer
 from llama_index.core.node_parser import SentenceSplitter
 from llama_index.core.query_engine import RetrieverQueryEngine
 from llama_index.core.schema import MetadataMode, TextNode
@@ -113,7 +114,9 @@ async def test_the_same_without_waiting(store, encoder):
 def test_stock_engines_answer_from_the_store_whole_and_piece_by_piece(index):
     streamed = index.as_query_engine(llm=MockLLM(), streaming=True).query("pump?")
     assert "The blue pump" in "".join(streamed.response_gen)
-    chat = index.as_chat_engine(llm=MockLLM(), chat_mode="context").chat("pump?")
+    memory = ChatMemoryBuffer.from_defaults(token_limit=3000)  # the default leaves SQLite open
+    engine = index.as_chat_engine(llm=MockLLM(), chat_mode="context", memory=memory)
+    chat = engine.chat("pump?")
     assert {one.node.ref_doc_id for one in chat.source_nodes} == {"pumps", "boats"}
     ours = index.as_query_engine(
         llm=MockLLM(), response_synthesizer=ReaderSynthesizer(QuotingReader())
