@@ -397,7 +397,9 @@ class Page:
 
     async def _leave_name(self, name: str | None, session: Session) -> Updates:
         """A name that was typed holds without the Enter key, too."""
-        return await self._name(name, session) if session.naming and (name or "").strip() else {}
+        if not session.naming or not (name or "").strip():
+            return {self.fresh_name: gr.update()}
+        return await self._name(name, session)
 
     async def _listing(self, collection: str, session: Session) -> Updates:
         """The library's components for a collection, which need not exist yet."""
