@@ -19,8 +19,8 @@ TESTED := torch, torch._dynamo, transformers.models.llama.modeling_llama, \
           transformers.models.bert.modeling_bert, transformers.models.qwen3.modeling_qwen3, \
           sentence_transformers, ray.data, qdrant_client, pytest, mypy.main
 
-# Processes that share the tests by file.
-JOBS   ?= 2
+# Processes that share the tests by file; 0 runs them in this one.
+JOBS   ?= 0
 
 # The server needs other versions of libraries than the application, so it has its own environment:
 # 2 GB with PyTorch's build for CPUs (PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu),
