@@ -84,7 +84,7 @@ class CrossEncoderReranker(PointwiseReranker):
         known = [grade for grade in grades if grade is not None]
         if all(0 <= grade <= 1 for grade in known):
             return grades
-        return [None if grade is None else _sigmoid(grade) for grade in grades]
+        return [None if grade is None else sigmoid(grade) for grade in grades]
 
     async def _scores(self, query: str, texts: list[str]) -> list[float | None]:
         """By the first form that the server does not refuse."""
@@ -158,7 +158,8 @@ def _by_index(answered: Any, size: int) -> list[float | None]:
     return scores
 
 
-def _sigmoid(logit: float) -> float:
+def sigmoid(logit: float) -> float:
+    """A score of any size as a share from 0 to 1."""
     return 1 / (1 + math.exp(-logit)) if logit > -700 else 0.0
 
 

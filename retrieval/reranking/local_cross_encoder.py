@@ -2,12 +2,12 @@
 
 import asyncio
 import importlib.util
-import json
+import math
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Final, Literal, get_args
+from typing import ClassVar, Final, Literal, get_args
 
 import numpy as np
 from llama_index.core.bridge.pydantic import PrivateAttr
@@ -15,6 +15,7 @@ from llama_index.core.schema import NodeWithScore
 
 from retrieval.encoders.errors import ModelMismatchError, ModelMissingError
 from retrieval.encoders.local.checkpoint import (
+    config_of,
     hub_snapshot,
     incomplete,
     local_folder,
@@ -22,6 +23,7 @@ from retrieval.encoders.local.checkpoint import (
     pick_dtype,
 )
 from retrieval.reranking.base import Reranked
+from retrieval.reranking.cross_encoder import sigmoid
 from retrieval.reranking.cross_encoder_models import CROSS_ENCODERS
 from retrieval.reranking.pointwise import Graded, Grading, PointwiseReranker
 
@@ -82,10 +84,11 @@ class LocalCrossEncoder(PointwiseReranker):
         with self._lock:
             scores = scorer.scores(query, passages)
             cut = [scorer.is_cut(query, passage) for passage in passages]
-        grades = 1 / (1 + np.exp(-scores.astype(np.float64)))
         return [
-            Graded(float(grade), "ok", one) if np.isfinite(grade) else Graded(None, "missing", one)
-            for grade, one in zip(grades, cut, strict=True)
+            Graded(sigmoid(one), "ok", part)
+            if math.isfinite(one)
+            else Graded(None, "missing", part)
+            for one, part in zip(map(float, scores), cut, strict=True)
         ]
 
     def _load(self) -> "PairScorer":
@@ -183,7 +186,8 @@ class OnnxScorer(PairScorer):
         self._inputs = {one.name for one in self._session.get_inputs()}
         if not {"input_ids"} <= self._inputs <= {"input_ids", "attention_mask", "token_type_ids"}:
             raise _mismatch(folder, f"its graph takes {', '.join(sorted(self._inputs))}")
-        config, told = (_json(folder / name) for name in ("config.json", "tokenizer_config.json"))
+        config, name = config_of(folder), "tokenizer_config.json"
+        told = config_of(folder, name) if (folder / name).is_file() else {}
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
@@ -260,14 +264,6 @@ def _lacking(folder: Path, backend: str) -> str:
     if backend == "onnx":
         return "" if any((folder / name).is_file() for name in _GRAPHS) else _GRAPHS[0]
     return "" if any(folder.glob("*.safetensors")) else "model.safetensors"
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text("utf-8")) if path.is_file() else {}
-    except ValueError as error:
-        raise _mismatch(path.parent, f"{path.name}: {error}") from None
-    return found if isinstance(found, dict) else {}
 
 
 def _mismatch(folder: Path, cause: str) -> ModelMismatchError:

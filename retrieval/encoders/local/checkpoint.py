@@ -151,13 +151,13 @@ def incomplete(folder: Path, lacking: str) -> ModelMissingError:
     )
 
 
-def config_of(folder: Path) -> Mapping[str, Any]:
-    """What config.json says.
+def config_of(folder: Path, name: str = "config.json") -> Mapping[str, Any]:
+    """What config.json, or another of a model's JSON files, says.
 
     Raises:
         ModelMismatchError: it is no JSON object.
     """
-    path = folder / "config.json"
+    path = folder / name
     try:
         config = json.loads(path.read_text("utf-8"))
     except ValueError as error:

@@ -101,6 +101,15 @@ async def test_a_model_that_gives_nothing_finite_leaves_the_order(bert, tmp_path
     assert reranked.notes["missing"] == 2
 
 
+async def test_a_score_far_below_zero_is_a_grade_of_nothing(bert, tmp_path):
+    folder = Path(shutil.copytree(bert, tmp_path / "copy"))
+    model = AutoModelForSequenceClassification.from_pretrained(folder)
+    model.classifier.bias.data[:] = -800
+    model.save_pretrained(folder)
+    reranked = await LocalCrossEncoder(str(folder)).rerank(QUERY, passages(["a", "b"]))
+    assert set(reranked.grades.values()) == {0.0}
+
+
 def test_what_is_no_cross_encoder_is_refused_with_its_reason(bert, tmp_path):
     two = tiny_bert(tmp_path / "two", pairs=True, labels=2)
     with pytest.raises(ModelMismatchError, match="2 scores a pair"):
