@@ -1,0 +1,77 @@
+"""The evidence panel: a cited passage in its place, all that was found, and how long it took."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import gradio as gr
+
+from data.errors import RagAppError
+from rag_app.service import Service
+from ui import rendering
+from ui.panels import AT_ONCE, Updates, number, said, shipped
+from ui.session import Session, Turn
+
+_NONE: Final = "Click a citation to read its passage in place."
+
+
+class EvidencePanel:
+    """The components, and what they do; made inside the page's `gr.Blocks`.
+
+    Args:
+        service: has the passages.
+    """
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        acts = shipped("acts.js")
+        with gr.Tabs(elem_id="evidence-tabs") as self.tabs:
+            with gr.Tab("Passage", id="passage"):
+                self.passage = gr.HTML(
+                    rendering.hint(_NONE),
+                    js_on_load=shipped("passage.js"),
+                )
+            with gr.Tab("Sources", id="sources"):
+                self.hits = gr.HTML(rendering.sources(None), js_on_load=acts)
+            with gr.Tab("Timings", id="timings"):
+                self.trace = gr.HTML(rendering.trace(None))
+        self.outputs = [self.passage, self.hits, self.trace, self.tabs]
+
+    def wire(self, session: gr.State, clickable: Sequence[gr.HTML]) -> None:
+        """Connect the components; citations stand in those that are `clickable`."""
+        for clicked in (*clickable, self.hits):
+            clicked.select(self._act, session, self.outputs, **AT_ONCE)
+
+    def none(self) -> Updates:
+        """Show that there is nothing to show."""
+        return {
+            self.passage: rendering.hint(_NONE),
+            self.hits: rendering.sources(None),
+            self.trace: rendering.trace(None),
+        }
+
+    async def _act(self, event: gr.EventData, session: Session) -> Updates:
+        """A click on a citation or a source: what was meant stands on the button."""
+        turn = session.turn(number(said(event, "turn")))
+        if turn is None:
+            return {self.tabs: gr.skip()}
+        if said(event, "act") == "passage":
+            return {
+                self.passage: await self._passage(turn, number(said(event, "n"))),
+                self.tabs: gr.update(selected="passage"),
+            }
+        return self.of(turn) | {self.tabs: gr.update(selected="sources")}
+
+    async def _passage(self, turn: Turn, n: int) -> str:
+        passage = turn.passage_id(n)
+        if passage is None:
+            return rendering.problem("This answer has no such passage.")
+        try:
+            context = await self._service.context(turn.collection, passage)
+            cited = next((one for one in turn.citations if one.n == n), None)
+            return rendering.passage(context, n, cited)
+        except RagAppError as error:
+            return rendering.problem(error)
+
+    def of(self, turn: Turn) -> Updates:
+        """Show what a turn has found, and how it came about."""
+        return {self.hits: rendering.sources(turn), self.trace: rendering.trace(turn)}

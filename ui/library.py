@@ -1,0 +1,242 @@
+"""The documents panel: collections, their documents, and what is being added to them."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Final
+
+import gradio as gr
+
+from data.errors import RagAppError
+from rag_app.errors import ApplicationError
+from rag_app.results import CollectionInfo, DocumentInfo
+from rag_app.service import Service
+from rag_app.settings import Settings
+from rag_app.web.access import Access
+from retrieval.index.collections import checked_name
+from ui import rendering
+from ui.choices import Choices
+from ui.first_start import SAMPLES, FirstStart
+from ui.ingestions import Ingestion, Ingestions
+from ui.panels import AT_ONCE, Updates, require_right, said, shipped, visitor_of, welcome
+from ui.session import Session
+from ui.uploads import Uploads
+
+_PAUSE: Final = 0.4
+"""Seconds between looks at what is being ingested."""
+_ANOTHER: Final = "+"
+"""Stands among the collections for one that is still to be named."""
+_SENT: Final = (
+    "(files, sent, ...rest) => [null, files.map((f) => [f.path, f.orig_name || '']), ...rest]"
+)
+"""What the event says of files: never the files themselves."""
+
+
+class LibraryPanel:
+    """The components, and what they do; made inside the page's `gr.Blocks`.
+
+    Args:
+        service: has the collections.
+        settings: which collection is shown first, and what the choices begin with.
+        start: watched until the samples, if any, are in.
+        uploads: the files that browsers have sent.
+        access: who may change something.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        settings: Settings,
+        start: FirstStart,
+        uploads: Uploads,
+        access: Access,
+    ) -> None:
+        self._service, self._settings, self._start = service, settings, start
+        self._uploads, self._access = uploads, access
+        self._ingestions = Ingestions(service)
+        self.watch = gr.Timer(_PAUSE, active=False)
+        self.picker = gr.Dropdown([], label="Collection", filterable=False, elem_id="picker")
+        self.fresh_name = gr.Textbox(
+            show_label=False, container=False, placeholder="Name, then Enter", max_length=100,
+            visible=False, elem_id="fresh-name",
+        )  # fmt: skip
+        with gr.Tabs():
+            with gr.Tab("Documents"):
+                self.files = gr.File(
+                    file_count="multiple", show_label=False, height=92, elem_id="files"
+                )
+                self.sent = gr.JSON(visible=False)
+                self.status = gr.HTML(elem_id="status")
+                self.cancel = gr.Button("Cancel", size="sm", visible=False, elem_id="cancel")
+                self.documents = gr.HTML(js_on_load=shipped("acts.js"), elem_id="documents")
+            with gr.Tab("Settings"):
+                self.choices = Choices(settings)
+
+    def wire(self, blocks: gr.Blocks, session: gr.State, turns: gr.HTML) -> None:
+        """Connect the components; `turns` shows what can be asked while nothing has been."""
+        self._turns = turns
+        listed = [
+            self.picker, self.fresh_name, self.documents, self.choices.sources, turns, self.status,
+            self.files, self.watch, self.cancel,
+        ]  # fmt: skip
+        blocks.load(self._open, [session], listed, **AT_ONCE)
+        self.watch.tick(self._watch, [session], listed, **AT_ONCE)
+        self.picker.input(self._pick, [self.picker, session], listed, **AT_ONCE)
+        self.fresh_name.submit(self._name, [self.fresh_name, session], listed, **AT_ONCE)
+        self.fresh_name.blur(self._leave_name, [self.fresh_name, session], listed, **AT_ONCE)
+        added = [self.files, self.sent, session]
+        self.files.upload(self._add, added, listed, js=_SENT, **AT_ONCE)
+        self.cancel.click(self._cancel, session, listed, **AT_ONCE)
+        self.documents.select(self._delete, session, listed, **AT_ONCE)
+
+    async def _open(self, session: Session, request: gr.Request) -> Updates:
+        """A page is opened: show what there is, and watch what goes on."""
+        session.collection = await self._first_choice()
+        running = self._ingestions.of(visitor_of(self._access, request))
+        if running:
+            session.collection = running[-1].collection
+        updates = await self._listing(session.collection, session)
+        watched = bool(running) or not self._start.done()
+        return updates | {self.watch: gr.update(active=watched)}
+
+    async def _watch(self, session: Session, request: gr.Request) -> Updates:
+        """Show the first start and this visitor's uploads as they go on, and what they came to."""
+        mine = self._ingestions.of(visitor_of(self._access, request))
+        running = any(one.running for one in mine)
+        if running or not self._start.done():
+            shown = [_state(one) for one in mine]
+            if not mine:
+                shown = [rendering.progress(one) for one in tuple(self._start.news)]
+            status = "".join(shown) or gr.skip()
+            return {self.status: status, self.cancel: gr.update(visible=running)}
+        updates = await self._listing(session.collection, session)
+        for one in mine:
+            one.shown = True
+        return updates | {
+            self.status: "".join(map(_state, mine)) or _outcome(self._start),
+            self.cancel: gr.update(visible=False),
+            self.watch: gr.update(active=False),
+        }
+
+    async def _cancel(self, _: Session, request: gr.Request) -> Updates:
+        self._ingestions.stop(visitor_of(self._access, request))
+        return {self.cancel: gr.update(visible=False)}
+
+    async def _first_choice(self) -> str:
+        names = {found.name for found in await self._service.collections()}
+        if self._start.samples and not self._start.done() and not names - {SAMPLES}:
+            return SAMPLES
+        likely = (self._settings.collection, SAMPLES, *sorted(names))
+        return next((name for name in likely if name in names), self._settings.collection)
+
+    async def _pick(self, collection: str | None, session: Session) -> Updates:
+        session.naming = collection == _ANOTHER
+        if session.naming:
+            return {self.fresh_name: gr.update(visible=True, value="")}
+        if not collection or collection == session.collection:
+            return {self.fresh_name: gr.update(visible=False)}
+        session.collection = collection
+        return {self.status: ""} | await self._listing(collection, session)
+
+    async def _name(self, name: str | None, session: Session) -> Updates:
+        """A collection is named; it will exist once a document is in it."""
+        if not name or not name.strip():
+            session.naming = False
+            return {self.fresh_name: gr.update(visible=False), self.picker: session.collection}
+        try:
+            session.collection, session.naming = checked_name(name.strip()), False
+        except RagAppError as error:
+            return {self.status: rendering.problem(error)}
+        return {self.status: ""} | await self._listing(session.collection, session)
+
+    async def _leave_name(self, name: str | None, session: Session) -> Updates:
+        """A name that was typed holds without the Enter key, too."""
+        if not session.naming or not (name or "").strip():
+            return {self.fresh_name: gr.update()}
+        return await self._name(name, session)
+
+    async def _listing(self, collection: str, session: Session) -> Updates:
+        """The library's components for a collection, which need not exist yet."""
+        try:
+            known = await self._service.collections()
+            found = await self._documents(collection, known)
+        except RagAppError as error:
+            return {self.status: rendering.problem(error)}
+        names = sorted({collection, *(one.name for one in known)})
+        choices = [*((name, name) for name in names), ("New collection …", _ANOTHER)]
+        updates: Updates = {
+            self.picker: gr.update(choices=choices, value=collection),
+            self.fresh_name: gr.update(visible=False),
+            self.documents: rendering.documents(found),
+            self.choices.sources: gr.update(
+                choices=[one.source for one in found if one.passages], value=[]
+            ),
+        }
+        if not session.turns:
+            updates[self._turns] = welcome(collection, bool(found))
+        chosen = next((one for one in known if one.name == collection), None)
+        if chosen and not chosen.usable:
+            updates[self.status] = rendering.problem(
+                chosen.damage
+                or f"Collection {collection} was built with other settings. "
+                f"Run `rag-app collections rebuild {collection}` to use it"
+            )
+        return updates
+
+    async def _documents(
+        self, collection: str, known: Sequence[CollectionInfo]
+    ) -> list[DocumentInfo]:
+        if collection not in {one.name for one in known if not one.damage}:
+            return []
+        return await self._service.documents(collection)
+
+    async def _add(self, _: Any, sent: Any, session: Session, request: gr.Request) -> Updates:
+        """Files have been uploaded; `sent` is the id and the name of each."""
+        try:
+            require_right(self._access, request)
+            if session.naming:
+                told = "the files were not added: name the new collection first"
+                return {self.files: None, self.status: rendering.problem(told)}
+            ids, names = _ids_and_names(sent)
+            visitor = visitor_of(self._access, request)
+            folder, files = await asyncio.to_thread(self._uploads.take, visitor, ids, names)
+        except RagAppError as error:
+            return {self.files: None, self.status: rendering.problem(error)}
+        self._ingestions.start(visitor, session.collection, folder, files)
+        return {
+            self.files: None,
+            self.status: rendering.hint("Reading…"),
+            self.cancel: gr.update(visible=True),
+            self.watch: gr.update(active=True),
+        }
+
+    async def _delete(self, event: gr.EventData, session: Session, request: gr.Request) -> Updates:
+        try:
+            require_right(self._access, request)
+            await self._service.delete_document(session.collection, said(event, "source"))
+        except RagAppError as error:
+            return {self.status: rendering.problem(error)}
+        return {self.status: ""} | await self._listing(session.collection, session)
+
+
+def _ids_and_names(sent: Any) -> tuple[list[str], list[str]]:
+    """Raises ApplicationError for what is no list of pairs of texts."""
+    pairs = sent if isinstance(sent, list) else []
+    whole = [one for one in pairs if isinstance(one, list) and list(map(type, one)) == [str, str]]
+    if not whole or len(whole) < len(pairs):
+        raise ApplicationError("the upload names no files", hint="Upload them again")
+    return [one[0] for one in whole], [one[1] for one in whole]
+
+
+def _state(one: Ingestion) -> str:
+    """How far an upload is, or what it came to."""
+    if one.report:
+        return rendering.report(one.report)
+    if one.error:
+        return rendering.problem(one.error)
+    return rendering.progress(one.news) if one.news else rendering.hint("Reading…")
+
+
+def _outcome(start: FirstStart) -> str:
+    if start.error:
+        return rendering.problem(start.error)
+    return rendering.report(start.report) if start.report else ""

@@ -1,0 +1,61 @@
+"""What the panels of the page share."""
+
+from importlib import resources
+from typing import Any, Final
+
+import gradio as gr
+from starlette.requests import HTTPConnection
+
+from rag_app.errors import ApplicationError
+from rag_app.web.access import Access
+from ui import rendering
+from ui.first_start import EXAMPLES, SAMPLES
+
+Updates = dict[Any, Any]
+"""New values of some components, by component."""
+_QUIET: Final[dict[str, Any]] = {"show_progress": "hidden", "api_visibility": "private"}
+STREAMED: Final[dict[str, Any]] = {**_QUIET, "concurrency_limit": None}
+AT_ONCE: Final[dict[str, Any]] = {**_QUIET, "queue": False}
+"""Not over the page's one stream, which Gradio closes when an event ends; an event that begins at
+that very moment is lost with it, so that as few events as possible may use it."""
+
+
+def connection(request: gr.Request) -> HTTPConnection:
+    """The connection that an event came over."""
+    assert request.request is not None  # noqa: S101 - events come over HTTP
+    return request.request
+
+
+def visitor_of(access: Access, request: gr.Request) -> str:
+    """Whose browser an event came from."""
+    return access.visitor(connection(request))
+
+
+def require_right(access: Access, request: gr.Request) -> None:
+    """Raise ApplicationError for a browser that may look but not change."""
+    if not access.may_change(connection(request)):
+        raise ApplicationError(
+            "this browser may read, but not change anything",
+            hint="Open the whole address that rag-app printed at its start",
+        )
+
+
+def welcome(collection: str, filled: bool) -> str:
+    """What stands where the conversation will be; the samples come with questions."""
+    return rendering.welcome(EXAMPLES if collection == SAMPLES and filled else (), not filled)
+
+
+def said(event: gr.EventData, name: str) -> str:
+    """What a page sent with an event; it may be anything."""
+    data = event._data if isinstance(event._data, dict) else {}
+    return str(data.get(name, ""))
+
+
+def number(text: str) -> int:
+    """A number that a page sent; 0, which no turn and no citation has, for anything else."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 7 else 0
+
+
+def shipped(name: str) -> str:
+    """A file that ships with the page."""
+    return (resources.files("ui") / name).read_text("utf-8")
