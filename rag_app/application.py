@@ -24,6 +24,7 @@ from data.blocks import Block
 from data.discovery import Found, discover
 from data.parsing import Parser
 from data.text import well_formed
+from rag_app.chats import chats
 from rag_app.collections.backup import Backups
 from rag_app.collections.catalogue import require_documents
 from rag_app.collections.context import PassageGone, passage_context
@@ -57,6 +58,7 @@ from retrieval.index.records import DocumentRecord
 T = TypeVar("T")
 _STORAGE_FOLDERS = (
     "files", "collections", "models", "evaluations", "owner.json", "lock", "browser.key",
+    *chats.FILES,
 )  # fmt: skip
 """What the application keeps in the storage folder: never ingested with a folder above it."""
 STALL = 60.0
@@ -120,6 +122,7 @@ class Application:
         self._repairs = Repairs(
             collections, self._stores, self._indexes, encoders, storage / "files"
         )
+        self.chats = chats.Chats(storage)
         self._writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="write")
         self._closing = threading.Event()
 

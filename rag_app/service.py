@@ -7,6 +7,7 @@ from typing import Annotated, Any, Protocol
 from llama_index.core.base.llms.types import ChatMessage
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from rag_app.chats.chats import Chats
 from rag_app.ingestion.report import IngestReport, OnProgress
 from rag_app.results import (
     AskEvent,
@@ -82,7 +83,12 @@ class Service(Protocol):
     """The application, in this process or behind another one's address.
 
     Every call may raise RagAppError.
+
+    Attributes:
+        chats: the conversations that people have had.
     """
+
+    chats: Chats
 
     async def collections(self) -> list[CollectionInfo]:
         """All collections, by name."""

@@ -1,0 +1,147 @@
+"""The SQLite file that conversations lie in: its tables, its version, and how it is opened."""
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from sqlite3 import Connection as SQLite
+from typing import Any, Final
+
+from sqlalchemy import (
+    Column,
+    Connection,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    NullPool,
+    String,
+    Table,
+    Text,
+    create_engine,
+    event,
+)
+from sqlalchemy.engine import URL, Engine
+from sqlalchemy.exc import DBAPIError
+
+from rag_app.errors import ApplicationError
+
+VERSION: Final = 1
+"""Of the tables below, written to the file; a change of the tables raises it and brings older files
+up to date."""
+
+_METADATA = MetaData()
+
+CONVERSATIONS: Final = Table(
+    "conversations",
+    _METADATA,
+    Column("id", String, primary_key=True),
+    Column("owner", String, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("collection", Text, nullable=False),
+    Column("created", String, nullable=False),
+    Column("updated", String, nullable=False),
+    Index("conversations_of_owner", "owner", "updated"),
+)
+TURNS: Final = Table(
+    "turns",
+    _METADATA,
+    Column(
+        "conversation",
+        String,
+        ForeignKey("conversations.id", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Column("number", Integer, primary_key=True),
+    Column("question", Text, nullable=False),
+    Column("stand_alone", Text, nullable=False),
+    Column("collection", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("state", String, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("asked", String, nullable=False),
+    Column("milliseconds", Float, nullable=False),
+    Column("rating", String, nullable=False),
+    Column("comment", Text, nullable=False),
+    Column("evidence", Text, nullable=False),  # JSON: all else of a turn
+)
+
+
+class Database:
+    """The file, made at the first write; threads and processes may share it.
+
+    Connections are opened for one piece of work each, so nothing is left to close.
+
+    Args:
+        path: of the file; only its owner may read it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._lock = path, threading.Lock()
+        self._engine: Engine | None = None
+
+    @property
+    def exists(self) -> bool:
+        """Whether anything was ever kept."""
+        return self._path.exists()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """A connection whose changes hold together.
+
+        Raises:
+            ApplicationError: the file is damaged, of a newer version, locked, or the disk is full.
+        """
+        try:
+            with self._opened().begin() as connection:
+                yield connection
+        except (DBAPIError, OSError) as error:
+            cause = error.orig if isinstance(error, DBAPIError) else error.strerror
+            raise ApplicationError(
+                f"conversations in {self._path} cannot be read or kept",
+                cause=str(cause),
+                hint="Free space or mend the file; moved away, a new one is begun",
+            ) from error
+
+    def _opened(self) -> Engine:
+        with self._lock:
+            if self._engine is None:
+                self._make()
+                engine = create_engine(
+                    URL.create("sqlite", database=str(self._path)), poolclass=NullPool
+                )
+                event.listen(engine, "connect", _prepare)
+                self._bring_up_to_date(engine)
+                self._engine = engine
+            return self._engine
+
+    def _make(self) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        os.fchmod(file, 0o600)  # SQLite's log files get the same mode
+        os.close(file)
+
+    def _bring_up_to_date(self, engine: Engine) -> None:
+        with engine.begin() as connection:
+            found = int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
+            if found > VERSION:
+                raise ApplicationError(
+                    f"conversations in {self._path} cannot be read",
+                    cause=f"a newer rag-app has written them (version {found}, known: {VERSION})",
+                    hint="Update rag-app, or move the file away",
+                )
+            _METADATA.create_all(connection)
+            connection.exec_driver_sql(f"PRAGMA user_version = {VERSION}")
+
+
+def _prepare(connection: SQLite, _: Any) -> None:
+    connection.create_function("folded", 1, str.casefold, deterministic=True)
+    for pragma in (
+        "busy_timeout = 5000",
+        "journal_mode = WAL",  # readers and a writer do not wait for one another
+        "foreign_keys = ON",
+        "secure_delete = ON",  # what was deleted is overwritten
+    ):
+        connection.execute(f"PRAGMA {pragma}").close()
