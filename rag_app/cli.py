@@ -17,6 +17,7 @@ from data.exports import require
 from rag_app import telemetry
 from rag_app.commands import (
     backups,
+    chats,
     cost,
     documents,
     encoders,
@@ -46,6 +47,7 @@ for subject in (
     questions,
     indexes,
     backups,
+    chats,
     encoders,
     cost,
     recipes,

@@ -15,7 +15,7 @@ from pathlib import Path
 from data.components import LOADERS
 from rag_app import recipes
 from rag_app.commands.recipe_listing import number
-from rag_app.remote.operations import OPERATIONS
+from rag_app.remote.operations import CHAT_OPERATIONS, OPERATIONS
 from retrieval.encoders.registry import EncoderRow, built_in
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -72,7 +72,7 @@ def operations(_: Mapping[str, Mapping[str, str]]) -> list[str]:
             row.help.split("\n\n")[0].replace("\n", " "),
             "change" if row.changes else "read",
         ]
-        for row in OPERATIONS
+        for row in (*OPERATIONS, *CHAT_OPERATIONS)
     ]
     return _markdown(["route", "what", "needs the right to"], rows)
 

@@ -37,9 +37,19 @@ def plain(record: Any) -> dict[str, Any]:
 def show(document: Document, as_json: bool, human: Callable[[Document], None]) -> None:
     """Print one result: as JSON, or as `human` does it."""
     if as_json:
-        _out(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
+        _out(indented(document))
     else:
         human(document)
+
+
+def indented(document: Document) -> str:
+    """A result as JSON."""
+    return orjson.dumps(document, option=orjson.OPT_INDENT_2).decode()
+
+
+def text(shown: str) -> None:
+    """A text as it is."""
+    _out(shown)
 
 
 def stream(event: "AskEvent", as_json: bool) -> None:
@@ -263,6 +273,17 @@ def deleted(result: Document) -> None:
         _out(f"deleted: {name}")
     for name in result["missing"]:
         _out(f"not there: {name}")
+
+
+def chats(listing: Document) -> None:
+    """A table of conversations."""
+    _table(
+        ["id", "title", "collection", "questions", "updated"],
+        [
+            [c["id"], c["title"], c["collection"], c["turns"], c["updated"]]
+            for c in listing["conversations"]
+        ],
+    )
 
 
 def hits(result: Document) -> None:

@@ -14,11 +14,12 @@ from typing import Any, Literal, get_origin, get_type_hints
 from llama_index.core.base.llms.types import ChatMessage, MessageRole
 from pydantic import BaseModel, ConfigDict, create_model
 
+from rag_app.chats.chats import Chats
 from rag_app.results import BackupReport
 from rag_app.service import Service
 
-_LOCAL = {"self", "on_progress"}
-"""Parameters that are not sent."""
+_LOCAL = {"self", "on_progress", "owner"}
+"""Parameters that are not sent: whose conversations are meant, the server knows by the caller."""
 
 
 class Body(BaseModel):
@@ -50,6 +51,7 @@ class Operation:
         done: what the answer calls that it was done, for methods that return no more than that.
         upload: the argument that is sent as the raw body; the others then go into the query.
         last: what a stream ends with; one that ends otherwise is not whole.
+        of: whose method it is.
     """
 
     name: str
@@ -59,11 +61,12 @@ class Operation:
     done: str = ""
     upload: str = ""
     last: type | None = None
+    of: type = Service
 
     @cached_property
     def signature(self) -> inspect.Signature:
         """That of the method, without `self`, with its types."""
-        method = getattr(Service, self.name)
+        method = getattr(self.of, self.name)
         hints = get_type_hints(method, include_extras=True)
         parameters = inspect.signature(method).parameters.values()
         return inspect.Signature(
@@ -78,7 +81,7 @@ class Operation:
     @property
     def help(self) -> str:
         """The method's own description."""
-        return inspect.getdoc(getattr(Service, self.name)) or ""
+        return inspect.getdoc(getattr(self.of, self.name)) or ""
 
     @property
     def reports_progress(self) -> bool:
@@ -138,3 +141,20 @@ OPERATIONS = (
     Operation("backup", "POST", "/backup", changes=True, last=BackupReport),
     Operation("restore", "POST", "/restore", changes=True, upload="backup"),
 )
+
+_CHAT = "/conversations/{conversation_id}"
+
+CHAT_OPERATIONS = (
+    Operation("conversations", "GET", "/conversations", of=Chats),
+    Operation("conversation", "GET", _CHAT, of=Chats),
+    Operation(
+        "rename_conversation", "PUT", f"{_CHAT}/title", changes=True, done="renamed", of=Chats
+    ),
+    Operation("delete_conversation", "DELETE", _CHAT, changes=True, done="deleted", of=Chats),
+    Operation(
+        "rate_answer", "PUT", f"{_CHAT}/turns/{{number}}/rating", changes=True, done="rated",
+        of=Chats,
+    ),
+    Operation("rated_answers", "GET", "/feedback", of=Chats),
+)  # fmt: skip
+"""What of the conversations is offered, each to its owner."""

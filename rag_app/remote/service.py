@@ -2,19 +2,21 @@
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
-from functools import partial
+from functools import cached_property, partial
 from inspect import Parameter
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 from urllib.parse import quote
 
 import httpx
 from llama_index.core.base.llms.types import ChatMessage
 
+from rag_app.chats.chats import Chats
 from rag_app.errors import ApplicationError
 from rag_app.ingestion.report import IngestReport, OnProgress
 from rag_app.remote import wire
-from rag_app.remote.operations import OPERATIONS, Operation
+from rag_app.remote.operations import CHAT_OPERATIONS, OPERATIONS, Operation
 from rag_app.results import SearchResult
 from rag_app.service import QueryOptions
 from retrieval.index.collections import checked_name
@@ -47,9 +49,18 @@ class RemoteService:
         """A method of the service, by its row of the table."""
         for operation in OPERATIONS:
             if operation.name == name:
-                streamed = operation.streams
-                return partial(self._follow if streamed else self._ask, operation)
+                return self.method(operation)
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    @cached_property
+    def chats(self) -> Chats:
+        """See `Service.chats`: what is offered of it; the token reaches everyone's."""
+        calls = {each.name: self.method(each) for each in CHAT_OPERATIONS}
+        return cast("Chats", SimpleNamespace(**calls))
+
+    def method(self, operation: Operation) -> Callable[..., Any]:
+        """What calls an operation with the arguments of its signature."""
+        return partial(self._follow if operation.streams else self._ask, operation)
 
     async def close(self) -> None:
         """See `Service.close`."""
@@ -147,9 +158,9 @@ def _request(
     path = operation.path.lstrip("/")
     for each in operation.parts["path"]:
         value = given[each.name]
-        if each.name != "passage_id":
+        if each.name in {"collection", "name"}:
             checked_name(value)
-        path = path.replace(f"{{{each.name}}}", quote(value, safe=""))
+        path = path.replace(f"{{{each.name}}}", quote(str(value), safe="", errors="replace"))
     request: dict[str, Any] = {"method": operation.method, "url": path}
     sent = {name: _plain(given, operation.parts[name]) for name in ("query", "body")}
     if sent["query"]:

@@ -20,6 +20,8 @@ from typing import Final
 
 from starlette.requests import HTTPConnection
 
+from rag_app.chats.conversation import EVERYONE
+
 COOKIE_DAYS: Final = 30
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -77,6 +79,17 @@ class Access:
             return ""
         return name if time.time() - int(issued) < COOKIE_DAYS * 86_400 else ""
 
+    def owner(self, connection: HTTPConnection) -> str:
+        """Whose conversations it may reach: a browser its own, a command of this user's everyone's.
+
+        All who send the password itself share theirs. Empty for who may only look.
+        """
+        if self._is_command(connection):
+            return EVERYONE
+        if visitor := self.visitor(connection):
+            return visitor
+        return f"user {self.user}" if self._authorized(connection) else ""
+
     def new_visitor(self, name: str = "") -> str:
         """The cookie's value for a browser that has shown the key or the password.
 
@@ -101,11 +114,15 @@ class Access:
         self._note(connection, right)
         return right
 
+    def _is_command(self, connection: HTTPConnection) -> bool:
+        scheme, _, value = connection.headers.get("Authorization", "").partition(" ")
+        return scheme.lower() == "bearer" and bool(self.token) and _same(value, self.token)
+
     def _authorized(self, connection: HTTPConnection) -> bool:
+        if self._is_command(connection):
+            return True
         scheme, _, value = connection.headers.get("Authorization", "").partition(" ")
         if scheme.lower() == "bearer":
-            if self.token and _same(value, self.token):
-                return True
             return bool(value) and self.log_in(
                 connection, self.user, _text(value.encode("latin-1"))
             )

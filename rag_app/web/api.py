@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect
 from data.errors import RagAppError
 from rag_app.ingestion.report import IngestReport, OnProgress, Progress
 from rag_app.remote import wire
-from rag_app.remote.operations import OPERATIONS, Operation
+from rag_app.remote.operations import CHAT_OPERATIONS, OPERATIONS, Operation
 from rag_app.results import SearchResult
 from rag_app.service import Service
 from rag_app.web.access import Access
@@ -39,13 +39,19 @@ def api(service: Service, access: Access) -> APIRouter:
 
             return handle
 
+    def owner(request: Request) -> str:
+        if name := access.owner(request):
+            return name
+        raise HTTPException(401, UNKNOWN, headers={"WWW-Authenticate": "Basic"})
+
     router, changing = APIRouter(), APIRouter(route_class=Changing)
-    for operation in OPERATIONS:
+    for operation in (*OPERATIONS, *CHAT_OPERATIONS):
+        call = getattr(service if operation.of is Service else service.chats, operation.name)
         plain = not (operation.streams or operation.reports_progress or operation.done)
         returned = operation.signature.return_annotation
         (changing if operation.changes else router).add_api_route(
             operation.path,
-            _endpoint(operation, getattr(service, operation.name)),
+            _endpoint(operation, call, owner),
             methods=[operation.method],
             response_model=returned if plain and returned is not SearchResult else None,
         )
@@ -53,15 +59,15 @@ def api(service: Service, access: Access) -> APIRouter:
     return router
 
 
-def _endpoint(operation: Operation, call: Callable[..., Any]) -> Callable[..., Any]:
+def _endpoint(
+    operation: Operation, call: Callable[..., Any], owner: Callable[[Request], str]
+) -> Callable[..., Any]:
     """What answers a request, with the signature that FastAPI reads its parameters from."""
 
     async def endpoint(request: Request, **given: Any) -> Any:
-        if (body := given.pop("body", None)) is not None:
-            given |= {name: getattr(body, name) for name in type(body).model_fields}
-        if "history" in given:
-            given["history"] = [turn.message() for turn in given["history"]]
-        work = partial(call, **given)
+        if "owner" in operation.signature.parameters:
+            given["owner"] = owner(request)
+        work = partial(call, **_arguments(given))
         if operation.upload:
             pieces = request.stream()
             return await _uploaded(pieces, partial(work, **{operation.upload: pieces}))
@@ -88,6 +94,15 @@ def _endpoint(operation: Operation, call: Callable[..., Any]) -> Callable[..., A
     endpoint.__name__, endpoint.__doc__ = operation.name, operation.help
     vars(endpoint)["__signature__"] = inspect.Signature(wanted)
     return endpoint
+
+
+def _arguments(given: dict[str, Any]) -> dict[str, Any]:
+    """What a method is called with: the fields of the body each by its name."""
+    if (body := given.pop("body", None)) is not None:
+        given |= {name: getattr(body, name) for name in type(body).model_fields}
+    if "history" in given:
+        given["history"] = [turn.message() for turn in given["history"]]
+    return given
 
 
 async def _uploaded(pieces: AsyncGenerator[bytes, None], work: Callable[[], Awaitable[Any]]) -> Any:

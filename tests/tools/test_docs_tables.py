@@ -4,7 +4,7 @@ import pytest
 
 from data.components import LOADERS
 from rag_app.recipes import names
-from rag_app.remote.operations import OPERATIONS
+from rag_app.remote.operations import CHAT_OPERATIONS, OPERATIONS
 from retrieval.encoders.registry import built_in
 from tests.conftest import REPOSITORY
 from tools.docs_tables import cells, renewed
@@ -19,7 +19,10 @@ def test_the_tables_are_made_from_the_rows(page):
 def test_every_row_is_on_its_page():
     for page, rows in (
         ("documents", [*LOADERS]),
-        ("interoperability", [f"{row.method} /api{row.path}" for row in OPERATIONS]),
+        (
+            "interoperability",
+            [f"{row.method} /api{row.path}" for row in (*OPERATIONS, *CHAT_OPERATIONS)],
+        ),
         ("retrievers", [*built_in()]),
         ("recipes", names()),
     ):
