@@ -141,6 +141,10 @@ class Application:
                 found.append(CollectionInfo(name, 0, 0, "", usable=False, damage=str(error)))
         return found
 
+    async def create_collection(self, name: str) -> None:
+        """See `Service.create_collection`."""
+        await self._change(lambda _: self._indexes.create_collection(name))
+
     async def drop_collection(self, name: str) -> None:
         """See `Service.drop_collection`."""
         await self._change(lambda _: self._indexes.drop_collection(name))

@@ -94,6 +94,10 @@ class Service(Protocol):
         """All collections, by name."""
         ...
 
+    async def create_collection(self, name: str) -> None:
+        """Make an empty collection; refused where there is one of that name already."""
+        ...
+
     async def drop_collection(self, name: str) -> None:
         """Delete a collection, its indexes and its original files."""
         ...

@@ -12,8 +12,7 @@ from rag_app.results import CollectionInfo, DocumentInfo
 from rag_app.service import Service
 from rag_app.settings import Settings
 from rag_app.web.access import Access
-from retrieval.index.collections import checked_name
-from ui import rendering
+from ui import dialogs, rendering
 from ui.choices import Choices
 from ui.first_start import SAMPLES, FirstStart
 from ui.ingestions import Ingestion, Ingestions
@@ -23,8 +22,9 @@ from ui.uploads import Uploads
 
 _PAUSE: Final = 0.4
 """Seconds between looks at what is being ingested."""
-_ANOTHER: Final = "+"
-"""Stands among the collections for one that is still to be named."""
+_REMEMBER: Final = "(name) => { if (name) localStorage.setItem('rag-app-collection', name); }"
+_REMEMBERED: Final = "(_, session) => [localStorage.getItem('rag-app-collection') || '', session]"
+"""The browser remembers which collection was open last."""
 _SENT: Final = (
     "(files, sent, ...rest) => [null, files.map((f) => [f.path, f.orig_name || '']), ...rest]"
 )
@@ -54,11 +54,15 @@ class LibraryPanel:
         self._uploads, self._access = uploads, access
         self._ingestions = Ingestions(service)
         self.watch = gr.Timer(_PAUSE, active=False)
-        self.picker = gr.Dropdown([], label="Collection", filterable=False, elem_id="picker")
-        self.fresh_name = gr.Textbox(
-            show_label=False, container=False, placeholder="Name, then Enter", max_length=100,
-            visible=False, elem_id="fresh-name",
-        )  # fmt: skip
+        with gr.Row(elem_id="collection"):
+            self.picker = gr.Dropdown([], label="Collection", filterable=False, elem_id="picker")
+            gr.HTML(rendering.new_collection_button(), elem_id="new-collection-button")
+        self.dialog = gr.HTML(
+            dialogs.new_collection(),
+            js_on_load=shipped("dialog.js"),
+            elem_id="new-collection-dialog",
+        )
+        self.remembered = gr.Textbox(visible=False)
         with gr.Tabs():
             with gr.Tab("Documents"):
                 self.files = gr.File(
@@ -75,22 +79,23 @@ class LibraryPanel:
         """Connect the components; `turns` shows what can be asked while nothing has been."""
         self._turns = turns
         listed = [
-            self.picker, self.fresh_name, self.documents, self.choices.sources, turns, self.status,
+            self.picker, self.dialog, self.documents, self.choices.sources, turns, self.status,
             self.files, self.watch, self.cancel,
         ]  # fmt: skip
-        blocks.load(self._open, [session], listed, **AT_ONCE)
+        opened = [self.remembered, session]
+        blocks.load(self._open, opened, listed, js=_REMEMBERED, **AT_ONCE)
+        self.picker.change(None, [self.picker], None, js=_REMEMBER)
         self.watch.tick(self._watch, [session], listed, **AT_ONCE)
         self.picker.input(self._pick, [self.picker, session], listed, **AT_ONCE)
-        self.fresh_name.submit(self._name, [self.fresh_name, session], listed, **AT_ONCE)
-        self.fresh_name.blur(self._leave_name, [self.fresh_name, session], listed, **AT_ONCE)
+        self.dialog.submit(self._create, session, listed, **AT_ONCE)
         added = [self.files, self.sent, session]
         self.files.upload(self._add, added, listed, js=_SENT, **AT_ONCE)
         self.cancel.click(self._cancel, session, listed, **AT_ONCE)
         self.documents.select(self._delete, session, listed, **AT_ONCE)
 
-    async def _open(self, session: Session, request: gr.Request) -> Updates:
+    async def _open(self, remembered: str | None, session: Session, request: gr.Request) -> Updates:
         """A page is opened: show what there is, and watch what goes on."""
-        session.collection = await self._first_choice()
+        session.collection = await self._first_choice(remembered or "")
         running = self._ingestions.of(visitor_of(self._access, request))
         if running:
             session.collection = running[-1].collection
@@ -121,38 +126,40 @@ class LibraryPanel:
         self._ingestions.stop(visitor_of(self._access, request))
         return {self.cancel: gr.update(visible=False)}
 
-    async def _first_choice(self) -> str:
+    async def _first_choice(self, remembered: str) -> str:
         names = {found.name for found in await self._service.collections()}
+        if remembered in names:
+            return remembered
         if self._start.samples and not self._start.done() and not names - {SAMPLES}:
             return SAMPLES
         likely = (self._settings.collection, SAMPLES, *sorted(names))
         return next((name for name in likely if name in names), self._settings.collection)
 
     async def _pick(self, collection: str | None, session: Session) -> Updates:
-        session.naming = collection == _ANOTHER
-        if session.naming:
-            return {self.fresh_name: gr.update(visible=True, value="")}
         if not collection or collection == session.collection:
-            return {self.fresh_name: gr.update(visible=False)}
+            return {self.status: gr.update()}
         session.collection = collection
         return {self.status: ""} | await self._listing(collection, session)
 
-    async def _name(self, name: str | None, session: Session) -> Updates:
-        """A collection is named; it will exist once a document is in it."""
-        if not name or not name.strip():
-            session.naming = False
-            return {self.fresh_name: gr.update(visible=False), self.picker: session.collection}
+    async def _create(self, event: gr.EventData, session: Session, request: gr.Request) -> Updates:
+        """The dialog was closed: make a collection, and give it the uploads that wait for it."""
+        waiting, act = session.waiting, said(event, "act")
+        name = "-".join(said(event, "name").split())
+        if act == "cancel":
+            session.waiting = ()
+            return {self.dialog: dialogs.new_collection()}
         try:
-            session.collection, session.naming = checked_name(name.strip()), False
+            require_right(self._access, request)
+            if act != "samples":
+                await self._service.create_collection(name[:100])
+                session.collection = name
         except RagAppError as error:
-            return {self.status: rendering.problem(error)}
-        return {self.status: ""} | await self._listing(session.collection, session)
-
-    async def _leave_name(self, name: str | None, session: Session) -> Updates:
-        """A name that was typed holds without the Enter key, too."""
-        if not session.naming or not (name or "").strip():
-            return {self.fresh_name: gr.update()}
-        return await self._name(name, session)
+            refused = dialogs.new_collection(len(waiting), name, str(error))
+            return {self.dialog: refused}
+        session.waiting = ()
+        updates = {self.dialog: dialogs.new_collection(), self.status: ""}
+        updates |= await self._listing(session.collection, session)
+        return updates | (await self._ingest(waiting, session, request) if waiting else {})
 
     async def _listing(self, collection: str, session: Session) -> Updates:
         """The library's components for a collection, which need not exist yet."""
@@ -162,10 +169,8 @@ class LibraryPanel:
         except RagAppError as error:
             return {self.status: rendering.problem(error)}
         names = sorted({collection, *(one.name for one in known)})
-        choices = [*((name, name) for name in names), ("New collection …", _ANOTHER)]
         updates: Updates = {
-            self.picker: gr.update(choices=choices, value=collection),
-            self.fresh_name: gr.update(visible=False),
+            self.picker: gr.update(choices=names, value=collection),
             self.documents: rendering.documents(found),
             self.choices.sources: gr.update(
                 choices=[one.source for one in found if one.passages], value=[]
@@ -193,11 +198,20 @@ class LibraryPanel:
         """Files have been uploaded; `sent` is the id and the name of each."""
         try:
             require_right(self._access, request)
-            if session.naming:
-                told = "the files were not added: name the new collection first"
-                return {self.files: None, self.status: rendering.problem(told)}
-            ids, names = _ids_and_names(sent)
-            visitor = visitor_of(self._access, request)
+            files = _ids_and_names(sent)
+        except RagAppError as error:
+            return {self.files: None, self.status: rendering.problem(error)}
+        if session.collection == SAMPLES:  # a person's own files get a collection of their own
+            session.waiting = files
+            return {self.files: None, self.dialog: dialogs.new_collection(len(files))}
+        return await self._ingest(files, session, request)
+
+    async def _ingest(
+        self, uploaded: Sequence[tuple[str, str]], session: Session, request: gr.Request
+    ) -> Updates:
+        visitor = visitor_of(self._access, request)
+        ids, names = [one[0] for one in uploaded], [one[1] for one in uploaded]
+        try:
             folder, files = await asyncio.to_thread(self._uploads.take, visitor, ids, names)
         except RagAppError as error:
             return {self.files: None, self.status: rendering.problem(error)}
@@ -218,13 +232,13 @@ class LibraryPanel:
         return {self.status: ""} | await self._listing(session.collection, session)
 
 
-def _ids_and_names(sent: Any) -> tuple[list[str], list[str]]:
+def _ids_and_names(sent: Any) -> tuple[tuple[str, str], ...]:
     """Raises ApplicationError for what is no list of pairs of texts."""
     pairs = sent if isinstance(sent, list) else []
     whole = [one for one in pairs if isinstance(one, list) and list(map(type, one)) == [str, str]]
     if not whole or len(whole) < len(pairs):
         raise ApplicationError("the upload names no files", hint="Upload them again")
-    return [one[0] for one in whole], [one[1] for one in whole]
+    return tuple((one[0], one[1]) for one in whole)
 
 
 def _state(one: Ingestion) -> str:

@@ -323,6 +323,14 @@ def _facts(found: Trace) -> str:
 # --- documents -----------------------------------------------------------------------------------
 
 
+def new_collection_button() -> str:
+    """Opens the dialog that makes a collection."""
+    return (
+        '<button type="button" class="icon" data-opens="new-collection" '
+        'aria-label="New collection" title="New collection">+</button>'
+    )
+
+
 def documents(found: Sequence[DocumentInfo]) -> str:
     """The documents of a collection, each with a button that deletes it."""
     if not found:

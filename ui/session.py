@@ -21,13 +21,13 @@ class Session:
         turns: questions with their answers, oldest first.
         stopping: whether the running answer is not wanted any longer.
         collection: the one that is open.
-        naming: whether a new one is to be named, which nothing may be put into before.
+        waiting: id and name of the uploads that wait for a collection to be chosen.
     """
 
     turns: list[Turn] = field(default_factory=list)
     stopping: bool = False
     collection: str = ""
-    naming: bool = False
+    waiting: tuple[tuple[str, str], ...] = ()
 
     @property
     def running(self) -> bool:

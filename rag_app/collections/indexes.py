@@ -114,6 +114,20 @@ class Indexes:
             self.forget_unused(name)
             return any(deleted)
 
+    def create_collection(self, name: str) -> None:
+        """Make a collection with an empty index of the settings' encoder.
+
+        Raises:
+            BadCollectionName: it may not be called so.
+            ApplicationError: there is one of that name.
+        """
+        with self.writing_to(checked_name(name)):
+            if name in self._collections.names():
+                raise ApplicationError(
+                    f"there is a collection {name!r} already", hint="Choose another name"
+                )
+            self._stores.create(name, self._spec)
+
     def drop_collection(self, name: str) -> None:
         """Delete a collection with all its indexes and originals."""
         checked_name(name)  # it becomes a path: nothing may be touched before it is known to be one

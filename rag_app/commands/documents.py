@@ -31,7 +31,9 @@ class Form(StrEnum):
 
 _KINDS = ", ".join(LOADERS)
 _documents = typer.Typer(no_args_is_help=True, help="List and delete documents.")
-_collections = typer.Typer(no_args_is_help=True, help="List, delete and rebuild collections.")
+_collections = typer.Typer(
+    no_args_is_help=True, help="List, create, delete and rebuild collections."
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -139,6 +141,17 @@ def list_collections(context: typer.Context, as_json: AsJson = False) -> None:
     found = with_service(context.obj, lambda service: service.collections())
     collections = [output.plain(collection) for collection in found]
     output.show({"collections": collections}, as_json, output.collections)
+
+
+@_collections.command("create")
+def create_collection(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="Collection to make.")],
+    as_json: AsJson = False,
+) -> None:
+    """Make an empty collection; `ingest` makes one by itself, too."""
+    with_service(context.obj, lambda service: service.create_collection(name))
+    output.show({"created": name}, as_json, output.created)
 
 
 @_collections.command("delete")

@@ -267,6 +267,11 @@ def copied_lines(report: Document) -> list[str]:
     return lines
 
 
+def created(result: Document) -> None:
+    """What is there now."""
+    _out(f"created: {result['created']}")
+
+
 def deleted(result: Document) -> None:
     """What is gone, and what was not there."""
     for name in result["deleted"]:

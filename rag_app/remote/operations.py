@@ -130,6 +130,7 @@ OPERATIONS = (
     Operation("passages", "POST", _ONE + "/passages"),
     Operation("search", "POST", _ONE + "/search"),
     Operation("ask", "POST", _ONE + "/ask"),
+    Operation("create_collection", "POST", "/collections", changes=True, done="created"),
     Operation("drop_collection", "DELETE", "/collections/{name}", changes=True, done="deleted"),
     Operation("delete_document", "DELETE", _ONE + "/documents", changes=True, done="deleted"),
     Operation("ingest", "POST", _ONE + "/ingest", changes=True),

@@ -146,6 +146,20 @@ async def test_a_name_that_is_no_utf8_is_spelt_out(application, folder):
     assert await application.delete_document("c", names[0])
 
 
+async def test_a_collection_is_made_empty_and_can_be_filled(application, folder):
+    await application.create_collection("empty")
+    with pytest.raises(ApplicationError, match="already"):
+        await application.create_collection("empty")
+    with pytest.raises(BadCollectionName):
+        await application.create_collection("../up")
+    assert [(one.name, one.documents, one.usable) for one in await application.collections()] == [
+        ("empty", 0, True)
+    ]
+    assert await application.documents("empty") == []
+    assert (await application.search("empty", "anything")).hits == []
+    assert (await application.ingest("empty", [folder])).added == 3
+
+
 async def test_collections_are_apart_and_dropped_with_all_they_hold(application, folder, settings):
     await application.ingest("one", [folder / "a.txt"])
     await application.ingest("two", [folder / "b.txt"])

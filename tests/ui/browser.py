@@ -137,15 +137,13 @@ class Browser:
         self.one("#files input[type=file]").send_keys("\n".join(str(file) for file in files))
 
     def new_collection(self, name: str) -> None:
-        """Name a collection, once the page shows those that there are."""
+        """Make a collection, once the page shows those that there are."""
         from selenium.webdriver.common.keys import Keys
 
         self.until(lambda: self.one("#picker input").get_attribute("value"))
-        self.click("#picker input")
-        self.until(lambda: self.all("#picker [role=option]"))
-        self.all("#picker [role=option]")[-1].click()
-        self.until(lambda: self.all("#fresh-name input, #fresh-name textarea"))
-        self.one("#fresh-name input, #fresh-name textarea").send_keys(name, Keys.ENTER)
+        self.click("[data-opens=new-collection]")
+        self.until(lambda: self.one("#new-collection input").is_displayed())
+        self.one("#new-collection input").send_keys(name, Keys.ENTER)
         self.until(lambda: self.one("#picker input").get_attribute("value") == name)
 
     def ask(self, question: str) -> None:

@@ -112,30 +112,46 @@ def test_a_person_uploads_asks_and_reads_the_evidence(
     _only_from(page, app.address)
 
 
-@pytest.mark.parametrize("size", [(1440, 900), (1920, 1080), NARROW], ids=str)
-def test_a_new_collection_is_named_before_anything_is_put_into_it(
+@pytest.mark.parametrize("size", [(1440, 900), (390, 844)], ids=str)
+def test_a_collection_is_made_by_a_dialog_and_takes_the_next_upload(
     browse: Callable[..., Browser], app: RunningApp, size: tuple[int, int], tmp_path: Path
 ) -> None:
-    page = browse(size)
+    from selenium.webdriver.common.keys import Keys
+
+    def open_library() -> None:
+        page.until(lambda: page.one("#picker input").get_attribute("value"))
+        if size[0] == 390:
+            page.click("[data-drawer=library]")
+
+    page, name = browse(size), f"kettles-{size[0]}"
     page.until(lambda: page.all(".offer"), "the samples did not come", 60)
-    if size == NARROW:
-        page.click("[data-drawer=library]")
-    page.until(lambda: page.one("#picker input").get_attribute("value"))
-    page.click("#picker input")
-    page.until(lambda: page.all("#picker [role=option]"))
-    page.all("#picker [role=option]")[-1].click()
-    field = "#fresh-name input, #fresh-name textarea"
-    page.until(lambda: page.all(field))
-    page.until(lambda: page.one(field).size["height"] >= 28, "the field cannot be seen")
-    page.screenshot(f"new-collection-{size[0]}")
+    open_library()
     (tmp_path / "mine.md").write_text("# Mine\n\nThe kettle is green.\n", "utf-8")
+    field = "#new-collection input"
+
+    # a person's own files do not land among the samples unasked
     page.upload([tmp_path / "mine.md"])
-    page.until(lambda: "the files were not added" in page.text("#status"))
-    assert "kettle" not in page.text("#documents")
-    name = f"kettles-{size[0]}"
-    page.one(field).send_keys(name)
-    page.run("document.activeElement.blur()")
+    page.until(lambda: page.one(field).is_displayed(), "nobody asked where the file goes")
+    assert page.one(field).size["height"] >= 28
+    page.screenshot(f"new-collection-{size[0]}")
+    page.one(field).send_keys("no/path", Keys.ENTER)
+    page.until(lambda: page.all("#new-collection .error"), "the name was not refused")
+    page.until(lambda: page.one(field).is_displayed())
+    page.one(field).clear()
+    page.one(field).send_keys(name, Keys.ENTER)
     page.until(lambda: page.one("#picker input").get_attribute("value") == name)
+    page.until(lambda: "mine.md" in page.text("#documents"), "the document did not come")
+
+    # it exists at once, and is still the target after a reload
+    page.click("[data-opens=new-collection]")
+    page.until(lambda: page.one(field).is_displayed())
+    page.one(field).send_keys(f"empty {size[0]}", Keys.ENTER)
+    empty = f"empty-{size[0]}"
+    page.until(lambda: page.one("#picker input").get_attribute("value") == empty)
+    page.open(app.page)
+    open_library()
+    assert page.one("#picker input").get_attribute("value") == empty
+    page.until(lambda: page.text("#documents") == "No documents yet.")
     page.upload([tmp_path / "mine.md"])
     page.until(lambda: "mine.md" in page.text("#documents"), "the document did not come")
 
