@@ -31,7 +31,7 @@ from rag_app.collections.context import PassageGone, passage_context
 from rag_app.collections.indexes import Indexes
 from rag_app.collections.repair import Repairs
 from rag_app.collections.stores import OpenStores
-from rag_app.errors import ApplicationError
+from rag_app.errors import ApplicationError, UnknownDocument
 from rag_app.ingestion.encoders import Encoders
 from rag_app.ingestion.identity import UPLOAD, origin
 from rag_app.ingestion.reading import Originals
@@ -247,7 +247,7 @@ class Application:
         async with self._stores.reading(collection, self._spec) as store:
             record = await asyncio.to_thread(store.record, source)
         if record is None or record.live is None:
-            raise ApplicationError(
+            raise UnknownDocument(
                 f"collection {collection!r} holds no document {source!r}",
                 hint="`rag-app documents list` shows their names",
             )

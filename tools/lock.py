@@ -14,8 +14,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 UV = Path(sys.executable).with_name("uv")
 FILES = {
-    "requirements.txt": ["report", "ocr"],  # make setup
-    "requirements-image.txt": ["server", "report", "ocr"],
+    "requirements.txt": ["report", "ocr", "mcp"],  # make setup
+    "requirements-image.txt": ["server", "report", "ocr", "mcp"],
     "requirements-dev.txt": ["dev"],  # the tests
 }
 _OF_THE_MACHINE = re.compile(r"(torch|triton|cuda-.*|nvidia-.*)")

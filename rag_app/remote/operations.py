@@ -15,7 +15,8 @@ from llama_index.core.base.llms.types import ChatMessage, MessageRole
 from pydantic import BaseModel, ConfigDict, create_model
 
 from rag_app.chats.chats import Chats
-from rag_app.results import BackupReport
+from rag_app.ingestion.report import IngestReport
+from rag_app.results import Answer, BackupReport
 from rag_app.service import Service
 
 _LOCAL = {"self", "on_progress", "owner"}
@@ -50,7 +51,8 @@ class Operation:
         changes: whether it needs the right to change.
         done: what the answer calls that it was done, for methods that return no more than that.
         upload: the argument that is sent as the raw body; the others then go into the query.
-        last: what a stream ends with; one that ends otherwise is not whole.
+        last: what a stream ends with; one that ends otherwise is not whole. `stream=false` in the
+            query asks for that alone, but where what comes before it is the matter itself.
         of: whose method it is.
     """
 
@@ -93,6 +95,13 @@ class Operation:
         """Whether results come one after the other."""
         return get_origin(self.signature.return_annotation) is AsyncGenerator
 
+    @property
+    def whole(self) -> type | None:
+        """What may be asked for alone instead of a stream."""
+        if self.reports_progress:
+            return IngestReport
+        return self.last if self.last is Answer else None
+
     @cached_property
     def parts(self) -> Mapping[str, list[inspect.Parameter]]:
         """The parameters by where they go: ``path``, ``query``, ``body``."""
@@ -129,7 +138,7 @@ OPERATIONS = (
     Operation("context", "GET", _ONE + "/passages/{passage_id}"),
     Operation("passages", "POST", _ONE + "/passages"),
     Operation("search", "POST", _ONE + "/search"),
-    Operation("ask", "POST", _ONE + "/ask"),
+    Operation("ask", "POST", _ONE + "/ask", last=Answer),
     Operation("create_collection", "POST", "/collections", changes=True, done="created"),
     Operation("drop_collection", "DELETE", "/collections/{name}", changes=True, done="deleted"),
     Operation("delete_document", "DELETE", _ONE + "/documents", changes=True, done="deleted"),

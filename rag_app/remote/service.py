@@ -17,7 +17,6 @@ from rag_app.errors import ApplicationError
 from rag_app.ingestion.report import IngestReport, OnProgress
 from rag_app.remote import wire
 from rag_app.remote.operations import CHAT_OPERATIONS, OPERATIONS, Operation
-from rag_app.results import SearchResult
 from rag_app.service import QueryOptions
 from retrieval.index.collections import checked_name
 
@@ -75,8 +74,6 @@ class RemoteService:
         returned = operation.signature.return_annotation
         if operation.done:
             return response.json()[operation.done] if returned is bool else None
-        if returned is SearchResult:
-            return wire.parse(response.content)
         return wire.adapter(returned).validate_json(response.content)
 
     async def _follow(
@@ -124,10 +121,9 @@ class RemoteService:
 
     def _refused(self, response: httpx.Response) -> ApplicationError:
         try:
-            detail = response.json().get("message", "")
-        except (ValueError, AttributeError):
-            detail = ""
-        return wire.RemoteError(detail or f"{response.request.url} answered {response.status_code}")
+            return wire.refusal(response.json()["error"])
+        except (ValueError, KeyError, TypeError, AttributeError):  # no application of ours
+            return wire.RemoteError(f"{response.request.url} answered {response.status_code}")
 
     def _lost(self, cause: str) -> ApplicationError:
         return ApplicationError(

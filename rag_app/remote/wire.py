@@ -4,9 +4,9 @@ Bytes go between the lines: one of type `bytes` says how many follow it.
 """
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterable, Hashable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Hashable, Iterator, Mapping
 from functools import cache
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import orjson
 from pydantic import TypeAdapter
@@ -37,17 +37,28 @@ class RemoteError(ApplicationError):
 
 
 def line(event: object) -> bytes:
-    """One event, or one expected error, as a line of JSON."""
+    """One event, or one expected error, as a line of JSON: `type` and `data`, or `error`."""
     if isinstance(event, RagAppError):
-        return dumped({"type": "error", "message": str(event)}) + b"\n"
+        return dumped({"type": "error", "error": explained(event)}) + b"\n"
     for name, kind in _KINDS.items():
         if isinstance(event, kind):
-            data = adapter(kind).dump_python(event, mode="json")
-            return dumped({"type": name, "data": data}) + b"\n"
+            return dumped({"type": name, "data": plain(kind, event)}) + b"\n"
     raise TypeError(f"{type(event).__name__} is not sent over the wire")
 
 
-def dumped(message: Mapping[str, object]) -> bytes:
+def explained(error: RagAppError) -> dict[str, str]:
+    """An expected error as every answer tells it: `message`, and `cause` and `hint` if any."""
+    parts = {"message": error.message, "cause": error.cause, "hint": error.hint}
+    return {name: text for name, text in parts.items() if text or name == "message"}
+
+
+def refusal(explained: Mapping[str, object]) -> RemoteError:
+    """The error that was `explained`; what it says beside that is left out."""
+    cause, hint = (str(explained.get(name, "")) for name in ("cause", "hint"))
+    return RemoteError(str(explained["message"]), cause=cause, hint=hint)
+
+
+def dumped(message: object) -> bytes:
     """As JSON in UTF-8, whatever its texts hold."""
     try:
         return orjson.dumps(message)
@@ -89,8 +100,19 @@ def parse(text: str | bytes) -> Any:
     """The event of one line. Raises RemoteError for a line that carries an error."""
     message = orjson.loads(text)
     if message["type"] == "error":
-        raise RemoteError(message["message"])
+        raise refusal(message["error"])
     return adapter(_KINDS[message["type"]]).validate_python(message["data"])
+
+
+def plain(kind: Hashable, value: object) -> Any:
+    """A value of that type as what JSON can say."""
+    return adapter(kind).dump_python(value, mode="json")
+
+
+def kinds(union: object) -> Iterator[str]:
+    """What lines of these types of events say in `type`."""
+    wanted = get_args(union) or (union,)
+    return (name for name, kind in _KINDS.items() if kind in wanted)
 
 
 @cache

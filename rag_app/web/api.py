@@ -3,22 +3,25 @@
 import asyncio
 import inspect
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from contextlib import aclosing
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, get_args
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect
+from starlette.responses import StreamingResponse
 
 from data.errors import RagAppError
-from rag_app.ingestion.report import IngestReport, OnProgress, Progress
+from rag_app.ingestion.report import IngestReport, Progress
 from rag_app.remote import wire
 from rag_app.remote.operations import CHAT_OPERATIONS, OPERATIONS, Operation
-from rag_app.results import SearchResult
 from rag_app.service import Service
 from rag_app.web.access import Access
 from rag_app.web.gate import UNKNOWN
 from rag_app.web.streams import ClosingStream
+
+_STREAM: Final = Annotated[bool, Query(description="Whether lines come as they are made.")]
 
 
 def api(service: Service, access: Access) -> APIRouter:
@@ -47,13 +50,11 @@ def api(service: Service, access: Access) -> APIRouter:
     router, changing = APIRouter(), APIRouter(route_class=Changing)
     for operation in (*OPERATIONS, *CHAT_OPERATIONS):
         call = getattr(service if operation.of is Service else service.chats, operation.name)
-        plain = not (operation.streams or operation.reports_progress or operation.done)
-        returned = operation.signature.return_annotation
         (changing if operation.changes else router).add_api_route(
             operation.path,
             _endpoint(operation, call, owner),
             methods=[operation.method],
-            response_model=returned if plain and returned is not SearchResult else None,
+            **_description(operation),
         )
     router.include_router(changing)
     return router
@@ -65,22 +66,20 @@ def _endpoint(
     """What answers a request, with the signature that FastAPI reads its parameters from."""
 
     async def endpoint(request: Request, **given: Any) -> Any:
+        alone = not given.pop("stream", True)
         if "owner" in operation.signature.parameters:
             given["owner"] = owner(request)
         work = partial(call, **_arguments(given))
         if operation.upload:
             pieces = request.stream()
             return await _uploaded(pieces, partial(work, **{operation.upload: pieces}))
-        if operation.reports_progress:
-            return _streamed(_progressing(lambda report: work(on_progress=report)))
-        if operation.streams:
-            return _streamed(work())
+        if operation.streams or operation.reports_progress:
+            events = _progressing(work) if operation.reports_progress else work()
+            return await _last(operation, events) if alone else _streamed(events)
         result = await work()
         if operation.done:
             return {operation.done: True if result is None else result}
-        if isinstance(result, SearchResult):  # whose texts may hold what plain JSON cannot
-            return Response(wire.line(result), media_type=wire.MEDIA_TYPE)
-        return result
+        return _json(operation.signature.return_annotation, result)
 
     keyword, parts = inspect.Parameter.KEYWORD_ONLY, operation.parts
     wanted = [inspect.Parameter("request", keyword, annotation=Request)]
@@ -89,6 +88,8 @@ def _endpoint(
         each.replace(kind=keyword, annotation=Annotated[each.annotation, Query()])
         for each in parts["query"]
     ]
+    if operation.whole:
+        wanted.append(inspect.Parameter("stream", keyword, default=True, annotation=_STREAM))
     if operation.body:
         wanted.append(inspect.Parameter("body", keyword, annotation=operation.body))
     endpoint.__name__, endpoint.__doc__ = operation.name, operation.help
@@ -115,6 +116,44 @@ async def _uploaded(pieces: AsyncGenerator[bytes, None], work: Callable[[], Awai
             pass
 
 
+def _description(operation: Operation) -> dict[str, Any]:
+    """What the API's page says of an operation's answers."""
+    returned = operation.signature.return_annotation
+    model, content = dict[str, bool] if operation.done else returned, {}
+    if operation.streams or operation.reports_progress:
+        model = operation.whole
+        union = get_args(returned)[0] if operation.streams else Progress | IngestReport
+        types = ", ".join(wire.kinds(union))
+        text = f"Lines of JSON, each with `type` ({types}) and `data`, or `error` as the last one."
+        content[wire.MEDIA_TYPE] = {"schema": {"type": "string", "description": text}}
+    described: dict[str, Any] = {
+        "summary": operation.help.split("\n")[0],
+        "operation_id": operation.name,
+        "response_model": model,
+        "responses": {200: {"content": content}},
+    }
+    if content and not model:
+        described["response_class"] = StreamingResponse  # or a body of JSON would be shown beside
+    if operation.upload:
+        raw = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+        described["openapi_extra"] = {"requestBody": {"required": True, "content": raw}}
+    return described
+
+
+async def _last(operation: Operation, events: AsyncGenerator[Any, None]) -> Response:
+    """What the stream ends with."""
+    last = None
+    async with aclosing(events):
+        async for event in events:
+            last = event
+    return _json(operation.whole, last)
+
+
+def _json(kind: Any, result: Any) -> Response:
+    """A result of that type; FastAPI's own JSON fails over half a surrogate pair in a text."""
+    return Response(wire.dumped(wire.plain(kind, result)), media_type="application/json")
+
+
 def _streamed(events: AsyncGenerator[Any, None]) -> ClosingStream:
     async def lines() -> AsyncGenerator[bytes, None]:
         try:
@@ -127,16 +166,16 @@ def _streamed(events: AsyncGenerator[Any, None]) -> ClosingStream:
 
 
 async def _progressing(
-    work: Callable[[OnProgress], Awaitable[IngestReport]],
+    work: Callable[..., Awaitable[IngestReport]],
 ) -> AsyncGenerator[Progress | IngestReport, None]:
     """Run work that reports from another thread, and yield what it reports as it comes."""
     loop = asyncio.get_running_loop()
     news: asyncio.Queue[Progress | None] = asyncio.Queue()
 
-    def tell(progress: Progress) -> None:
+    def on_progress(progress: Progress) -> None:
         loop.call_soon_threadsafe(news.put_nowait, progress)
 
-    task = asyncio.ensure_future(work(tell))
+    task = asyncio.ensure_future(work(on_progress=on_progress))
     task.add_done_callback(lambda _: news.put_nowait(None))
     try:
         while (progress := await news.get()) is not None:

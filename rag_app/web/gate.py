@@ -113,17 +113,12 @@ def refuse(
     scope: Scope, status: int, message: str, headers: dict[str, str] | None = None
 ) -> Response:
     """A refusal with its reason, in the form that the clients of the path understand."""
-    body: dict[str, object] = {"message": message}
+    body: dict[str, object] = {"error": {"message": message}}
     if scope["path"].startswith("/v1"):
         code = "invalid_api_key" if status == HTTPStatus.UNAUTHORIZED else None
         kind = "invalid_request_error"
         body = {"error": {"message": message, "type": kind, "param": None, "code": code}}
     return JSONResponse(body, status, headers)
-
-
-def printable(text: str) -> str:
-    """The text with what has no UTF-8, such as half a surrogate pair, replaced."""
-    return text.encode("utf-8", "replace").decode()
 
 
 def too_large(scope: Scope, limit: float) -> Response:

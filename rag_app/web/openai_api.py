@@ -17,6 +17,7 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from llama_index.core.base.llms.types import ChatMessage
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from data.errors import RagAppError
@@ -26,7 +27,8 @@ from rag_app.errors import ApplicationError
 from rag_app.remote import wire
 from rag_app.results import Answer, AskEvent, Trace
 from rag_app.service import Service
-from rag_app.web.gate import printable
+from rag_app.web.errors import ERRORS, printable
+from rag_app.web.openai_answers import ChatCompletion, Completion, Model, Models, OpenAIError
 from rag_app.web.openai_requests import AnswerRequest, ChatRequest, CompletionRequest
 from rag_app.web.stop_sequences import StopSequences
 from rag_app.web.streams import ClosingStream
@@ -84,7 +86,7 @@ def openai_api(service: Service) -> FastAPI:
     `rag_app.web.gate` asks for the password where one is set: as the API key, or as basic
     authentication.
     """
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, responses=_ERRORS)
     app.add_exception_handler(RagAppError, _explain)
     app.add_exception_handler(StarletteHTTPException, _refuse)
     app.add_exception_handler(RequestValidationError, _correct)
@@ -100,12 +102,14 @@ def _models(service: Service) -> APIRouter:
         usable = [found.name for found in await service.collections() if found.usable]
         return [*(PREFIX + name for name in usable), CLOSED_BOOK]
 
-    @router.get("/models")
+    @router.get("/models", response_model=Models, summary="The models there are.")
     async def models() -> dict[str, Any]:
+        """One for each collection, and the language model alone."""
         return {"object": "list", "data": [_model(name) for name in await names()]}
 
-    @router.get("/models/{name:path}")
+    @router.get("/models/{name:path}", response_model=Model, summary="One of the models.")
     async def model(name: str) -> dict[str, Any]:
+        """An error of status 404 where there is none of that name."""
         if name not in await names():
             raise _unknown(name)
         return _model(name)
@@ -116,21 +120,32 @@ def _models(service: Service) -> APIRouter:
 def _answers(service: Service) -> APIRouter:
     router = APIRouter()
 
-    @router.post("/chat/completions")
+    @router.post(
+        "/chat/completions", **_described(ChatCompletion), summary="Answer a conversation."
+    )
     async def chat(body: ChatRequest) -> Response:
+        """The last message is the question; the model names what is searched."""
         question, history = body.question()
         if body.stream:
             return await _streamed(_CHAT, body, _ask(service, body, question, history))
         return _whole(_CHAT, body, [await _read(_ask(service, body, question, history))])
 
-    @router.post("/completions")
+    @router.post("/completions", **_described(Completion), summary="Answer prompts.")
     async def complete(body: CompletionRequest) -> Response:
+        """Each prompt is a question of its own."""
         questions = body.questions()
         if body.stream:
             return await _streamed(_COMPLETION, body, _ask(service, body, questions[0]))
         return _whole(_COMPLETION, body, await _read_all(service, body, questions))
 
     return router
+
+
+def _described(model: type[BaseModel]) -> dict[str, Any]:
+    """What the API's page says of an answer that may be streamed."""
+    stream = {"type": "string", "description": "With `stream`: OpenAI's server-sent events."}
+    content = {"text/event-stream": {"schema": stream}}
+    return {"responses": {200: {"model": model, "content": content}}}
 
 
 async def _read_all(service: Service, body: AnswerRequest, questions: list[str]) -> list[Answer]:
@@ -285,6 +300,11 @@ def _error(error: Exception) -> tuple[int, dict[str, Any]]:
 def _body(message: str, kind: str, code: str | None = None) -> dict[str, Any]:
     error = {"message": printable(message), "type": kind, "param": None, "code": code}
     return {"error": error}
+
+
+_ERRORS: Final[dict[int | str, dict[str, Any]]] = {
+    code: {**described, "model": OpenAIError} for code, described in ERRORS.items()
+}
 
 
 async def _explain(_: Request, error: Exception) -> JSONResponse:

@@ -3,26 +3,28 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
-from http import HTTPStatus
-from typing import Any, Final
+from importlib.metadata import version
+from typing import Any, Final, Literal
 
 import prometheus_client
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from data.errors import RagAppError
 from rag_app.errors import SettingsError
-from rag_app.probes.base import Check
+from rag_app.probes.base import Check, Probe
 from rag_app.probes.readiness import Readiness
 from rag_app.service import Service
 from rag_app.settings import Server
 from rag_app.web.access import Access
 from rag_app.web.api import api
-from rag_app.web.gate import LOOPBACK, Gate, printable
+from rag_app.web.documentation import add_documentation
+from rag_app.web.errors import ERRORS, correct, explain, refuse
+from rag_app.web.gate import LOOPBACK, Gate
 from rag_app.web.openai_api import openai_api
-from retrieval.index.errors import DiskFull
 
 _SHORTEST: Final = 8
 """Characters of a password."""
@@ -65,34 +67,25 @@ def create_app(
         yield
         await service.close()
 
-    app = FastAPI(title="rag-app", lifespan=lifespan, docs_url=None, redoc_url=None)
-    app.add_middleware(Gate, access=access, server=server)
-    app.add_exception_handler(RagAppError, _explain)
-    app.add_exception_handler(HTTPException, _refuse)
-    app.add_exception_handler(RequestValidationError, _correct)
-    app.include_router(_probes(readiness or _listing(service), access))
-    app.include_router(api(service, access), prefix="/api")
-    app.mount("/v1", openai_api(service))
-    return app
-
-
-async def _explain(_: Request, error: Exception) -> JSONResponse:
-    status = HTTPStatus.INSUFFICIENT_STORAGE if isinstance(error, DiskFull) else 400
-    return JSONResponse({"message": printable(str(error))}, status_code=status)
-
-
-async def _refuse(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HTTPException)  # noqa: S101 - registered for these alone
-    body = {"message": str(error.detail)}
-    return JSONResponse(body, status_code=error.status_code, headers=error.headers)
-
-
-async def _correct(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for these alone
-    problems = (
-        f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors()
+    app = FastAPI(
+        title="rag-app",
+        version=version("rag-app"),
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        responses=ERRORS,
     )
-    return JSONResponse({"message": printable("; ".join(problems))}, status_code=422)
+    app.add_middleware(Gate, access=access, server=server)
+    app.add_exception_handler(RagAppError, explain)
+    app.add_exception_handler(HTTPException, refuse)
+    app.add_exception_handler(RequestValidationError, correct)
+    app.include_router(_probes(readiness or _listing(service), access))
+    app.include_router(api(service, access), prefix="/api", tags=["documents and questions"])
+    openai = openai_api(service)
+    app.mount("/v1", openai)
+    add_documentation(app, openai, "/v1")
+    return app
 
 
 def _listing(service: Service) -> Readiness:
@@ -104,14 +97,28 @@ def _listing(service: Service) -> Readiness:
     return Readiness([Check("index", run)])
 
 
-def _probes(readiness: Readiness, access: Access) -> APIRouter:
-    router = APIRouter()
+class _Ready(BaseModel):
+    status: Literal["ready", "not ready"]
+    failed: list[str]
+    degraded: list[str]
+    probes: list[Probe] = []
 
-    @router.get("/healthz")
+
+def _probes(readiness: Readiness, access: Access) -> APIRouter:
+    router = APIRouter(tags=["probes"])
+
+    @router.get("/healthz", summary="Whether the process lives.")
     async def alive() -> dict[str, str]:
+        """For everybody."""
         return {"status": "alive"}
 
-    @router.get("/readyz")
+    described = {"model": _Ready, "description": "What is not ready, if anything."}
+
+    @router.get(
+        "/readyz",
+        summary="Whether questions can be answered.",
+        responses={200: described, 503: described},
+    )
     async def ready(request: Request) -> JSONResponse:
         """Names of failing roles for everybody; what the probes say for those who may read."""
         report = await readiness.report()
@@ -124,8 +131,16 @@ def _probes(readiness: Readiness, access: Access) -> APIRouter:
             document["probes"] = [asdict(probe) for probe in report.probes]
         return JSONResponse(document, status_code=200 if report.ready else 503)
 
-    @router.get("/metrics")
+    text = {"description": "Lines.", "content": {"text/plain": {"schema": {"type": "string"}}}}
+
+    @router.get(
+        "/metrics",
+        summary="Counters, for Prometheus.",
+        response_class=Response,  # of no type: errors are JSON
+        responses={200: text},
+    )
     async def metrics() -> Response:
+        """In Prometheus's text format."""
         return Response(
             prometheus_client.generate_latest(), media_type=prometheus_client.CONTENT_TYPE_LATEST
         )

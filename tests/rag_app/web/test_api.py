@@ -1,4 +1,5 @@
 import base64
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -78,7 +79,7 @@ async def test_with_a_password_nobody_reads_without_it(application, folder):
             refused = await client.get("/collections")
             assert refused.status_code == 401
             assert refused.headers["WWW-Authenticate"] == "Basic"
-            assert set(refused.json()) == {"message"}
+            assert set(refused.json()["error"]) == {"message"}
             for headers in (
                 None,
                 {"Authorization": "Basic !!!"},
@@ -113,14 +114,15 @@ async def test_an_empty_token_or_password_opens_nothing(application, access):
 
 async def test_expected_errors_are_messages(client):
     answer = await client.get("/collections/nothing/documents")
-    assert answer.status_code == 400
-    assert answer.json() == {
-        "message": "collection 'nothing' does not exist: known: c. "
-        "`rag-app ingest PATH --collection nothing` makes it"
+    assert answer.status_code == 404
+    assert answer.json()["error"] == {
+        "message": "collection 'nothing' does not exist",
+        "cause": "known: c",
+        "hint": "`rag-app ingest PATH --collection nothing` makes it",
     }
     answer = await client.post("/collections/nothing/ask", json={"question": "q"})
     assert answer.json()["type"] == "error"
-    assert "'nothing' does not exist" in answer.json()["message"]
+    assert "'nothing' does not exist" in answer.json()["error"]["message"]
 
 
 @pytest.mark.parametrize(
@@ -137,7 +139,7 @@ async def test_expected_errors_are_messages(client):
 async def test_bodies_that_do_not_fit_are_explained(client, body, parts):
     answer = await client.post("/collections/c/ask", json=body)
     assert answer.status_code == 422
-    assert all(part in answer.json()["message"] for part in parts)
+    assert all(part in answer.json()["error"]["message"] for part in parts)
 
 
 async def test_a_body_that_another_page_could_send_is_refused(client):
@@ -161,7 +163,7 @@ async def test_names_that_could_be_paths_reach_nothing(client, name, settings):
 
 async def test_what_is_not_there_is_a_message_too(client):
     answer = await client.get("/nothing")
-    assert (answer.status_code, answer.json()) == (404, {"message": "Not Found"})
+    assert (answer.status_code, answer.json()) == (404, {"error": {"message": "Not Found"}})
 
 
 async def test_an_answer_is_sent_piece_by_piece(client):
@@ -172,12 +174,31 @@ async def test_an_answer_is_sent_piece_by_piece(client):
     assert pieces[0].startswith(b'{"type":"found"')
 
 
+async def test_an_answer_may_be_asked_for_as_a_whole(client):
+    asked = {"question": "lantern"}
+    whole = await client.post("/collections/c/ask?stream=false", json=asked)
+    assert whole.headers["content-type"] == "application/json"
+    lines = (await client.post("/collections/c/ask", json=asked)).text.splitlines()
+    last = json.loads(lines[-1])["data"]
+    assert whole.json()["text"] == last["text"] != ""
+    assert whole.json()["citations"] == last["citations"] != []
+    refused = await client.post("/collections/nothing/ask?stream=false", json=asked)
+    assert refused.status_code == 404
+    assert refused.json()["error"]["hint"].startswith("`rag-app ingest")
+
+
+async def test_a_report_may_be_asked_for_without_its_progress(client, folder):
+    sent = {"paths": [str(folder)]}
+    answer = await client.post("/collections/d/ingest?stream=false", json=sent, headers=BEARER)
+    assert answer.json()["added"] == 1
+
+
 async def test_the_only_index_is_not_dropped_and_strangers_drop_none(client):
     path = "/collections/c/indexes?index=hashing"
     assert (await client.delete(path)).status_code == 401
     answer = await client.delete(path, headers=BEARER)
     assert answer.status_code == 400
-    assert "is the one that the collection's name points at" in answer.json()["message"]
+    assert "is the one that the collection's name points at" in answer.json()["error"]["cause"]
 
 
 async def test_the_password_may_be_sent_as_a_bearers(application):

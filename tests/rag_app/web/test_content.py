@@ -102,7 +102,7 @@ async def test_one_page_is_shown_alone(client: httpx.AsyncClient) -> None:
     assert (first["page"], str(first["text"]).split()[:2]) == (1, ["The", "shed"])
     assert await read(client, source="a.pdf", page=3) == []
     missing = await client.get("/documents/content", params={"source": "b.pdf"})
-    assert (missing.status_code, "b.pdf" in missing.json()["message"]) == (400, True)
+    assert (missing.status_code, "b.pdf" in missing.json()["error"]["message"]) == (404, True)
 
 
 async def test_a_citation_of_a_pdf_carries_its_place_on_the_page(client: httpx.AsyncClient) -> None:

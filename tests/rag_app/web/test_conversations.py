@@ -65,7 +65,7 @@ async def test_two_people_cannot_reach_each_other(served, access, kept, applicat
         for method, path, body in tries(others)[:3]:
             refused = await ask(served, access, cookie, method, path, json=body)
             assert refused.status_code == 400, path
-            assert "there is no conversation" in refused.json()["message"]
+            assert "there is no conversation" in refused.json()["error"]["message"]
         gone = await ask(served, access, cookie, "DELETE", f"/conversations/{others}")
         assert gone.json() == {"deleted": False}
     for name, identity in (("a" * 32, annes), ("b" * 32, bobs)):

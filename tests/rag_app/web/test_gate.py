@@ -216,7 +216,7 @@ async def test_one_user_has_so_many_requests_under_way_and_no_more():
         await asyncio.sleep(0)
     refused = await behind.ask("POST", "/api/x", b"{}")
     assert refused.status_code == 429
-    assert "under way" in refused.json()["message"]
+    assert "under way" in refused.json()["error"]["message"]
     for one in work:
         one.cancel()
     await asyncio.wait(work)

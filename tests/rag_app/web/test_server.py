@@ -95,11 +95,6 @@ def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-async def test_no_page_of_documentation_loads_scripts_from_elsewhere(client):
-    for path in ("/docs", "/redoc"):
-        assert (await client.get(path)).status_code == 404
-
-
 async def test_the_end_of_the_server_closes_the_application(
     application: Application, encoder: HashingEncoder, settings
 ):
