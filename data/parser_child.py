@@ -3,14 +3,15 @@
 Started by `data.parsing` as `python -m data.parser_child LIFELINE`. Each line of standard input
 is a job, each line of standard output an answer, all JSON (no pickle: the child is not trusted):
 
-    in   {"path", "name", "limits": {...}}
-    out  {"loaded": [block or warning, ...]}                           any number
+    in   {"path", "name", "limits": {...}}       with "place", a page is drawn (`data.page_picture`)
+    out  {"loaded": [block, warning or picture, ...]}                  any number
          {"end": true} or {"error": [cause, hint]}                      one a job;
          "leaving": true in it says that the child ends now
 
 A block is [kind, text, page, boxes, level, table, joint, title, passage_id], where a box is [page,
 left, top, right, bottom] and a table [rows, header_rows, label_columns, title]; a warning is
-[reason, page], and a page that will be read as a picture [page, pages], for more time.
+[reason, page], a page that will be read as a picture [page, pages], for more time, and a picture
+[page, width, height, boxes, exact, image].
 
 An exception that no loader expects ends the process: the hook for uncaught ones reports a
 damaged file first, and the parent starts a new child for the next file.
@@ -33,6 +34,7 @@ from data.components import LOADERS
 from data.errors import UnreadableFile
 from data.limits import Limits
 from data.loaders import load, sniff
+from data.page_picture import PagePicture, PagePlace, draw
 
 OUT_OF_MEMORY = "out of memory"
 """The cause that stands for a job that hit the limit of memory."""
@@ -58,20 +60,22 @@ def main() -> None:
         job = orjson.loads(line)
         limits = Limits(**job["limits"])
         _confine(limits, Path(job["path"]))
-        last = _serve(Path(job["path"]), job["name"], limits, answers)
+        path, name, place = Path(job["path"]), job["name"], job.get("place")
+        found = _drawn(path, name, limits, place) if place else _loaded(path, name, limits)
+        last = _serve(found, answers)
         worn = _worn(limits)
         _send(answers, last | {"leaving": worn})
         if worn:
             return
 
 
-def _serve(path: Path, name: str, limits: Limits, answers: BinaryIO) -> dict[str, Any]:
-    """Send the blocks of a file, some at a time; the answer that shall follow them."""
+def _serve(found: Iterator[Loaded | Scan | PagePicture], answers: BinaryIO) -> dict[str, Any]:
+    """Send what is found in a file, some at a time; the answer that shall follow it."""
     rows: list[list[Any]] = []
     size, sent = 0, time.monotonic()
     last: dict[str, Any] = {"end": True}
     try:
-        for one in _loaded(path, name, limits):
+        for one in found:
             rows.append(row(one))
             size += len(one.text) if isinstance(one, Block) else 0
             scan = isinstance(one, Scan)
@@ -87,8 +91,10 @@ def _serve(path: Path, name: str, limits: Limits, answers: BinaryIO) -> dict[str
     return last
 
 
-def row(one: Loaded | Scan) -> list[Any]:
-    """A block, a warning or a scan as JSON has it."""
+def row(one: Loaded | Scan | PagePicture) -> list[Any]:
+    """A block, a warning, a scan or a picture as JSON has it."""
+    if isinstance(one, PagePicture):
+        return [one.page, one.width, one.height, one.boxes, one.exact, one.image]
     if isinstance(one, Scan):
         return [one.page, one.pages]
     if isinstance(one, LoadWarning):
@@ -142,6 +148,13 @@ def _loaded(path: Path, name: str, limits: Limits) -> Iterator[Loaded | Scan]:
         yield LoadWarning(f"{warnings - MAX_WARNINGS} more warnings are left out")
     if not characters:
         raise UnreadableFile(f"cannot read {name}", cause="it holds no text")
+
+
+def _drawn(path: Path, name: str, limits: Limits, place: dict[str, Any]) -> Iterator[PagePicture]:
+    if sniff(path, name, limits) != "pdf":
+        raise UnreadableFile(f"cannot show {name}", cause="only a PDF has pages to show")
+    boxes = tuple(map(tuple, place["boxes"]))
+    yield draw(path, PagePlace(place["page"], boxes, tuple(place["quotes"])))
 
 
 def _check_extent(block: Block, characters: int, limits: Limits) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import select
 import signal
 import stat
@@ -19,10 +20,13 @@ from data.blocks import KINDS, Block, Box, Kind, Loaded, LoadWarning, Scan, Tabl
 from data.closing import ClosedOnExit
 from data.errors import UnreadableFile
 from data.limits import MIB, Limits
+from data.page_picture import MOST_BYTES, PagePicture, PagePlace
 from data.parser_child import OUT_OF_MEMORY
 
 _READ_BYTES = 1 << 16
 _MAX_ANSWER = 256 * MIB
+_BASE64 = re.compile(r"UklGR[A-Za-z0-9+/]+={0,2}")
+"""Of a RIFF file, which WebP is."""
 _SPLIT = "Split it, or raise the limit"
 
 
@@ -61,6 +65,26 @@ class Parser(ClosedOnExit):
         limit counts only the child's own time. Raises UnreadableFile
         with the reason, possibly after some blocks; RuntimeError while another file is parsed.
         """
+        for one in self._read(path, name, on_scan):
+            if not isinstance(one, PagePicture):
+                yield one
+
+    def draw(self, path: Path, place: PagePlace, name: str = "") -> PagePicture:
+        """A page of the PDF at `path` as a picture. Raises as `parse`."""
+        read = self._read(path, name, place=asdict(place))
+        for one in list(read):
+            if isinstance(one, PagePicture):
+                return one
+        raise UnreadableFile(f"cannot show {name or path.name}", cause="the parser drew no page")
+
+    def _read(
+        self,
+        path: Path,
+        name: str,
+        on_scan: Callable[[Scan], None] = lambda _: None,
+        **more: Any,
+    ) -> Iterator[Loaded | PagePicture]:
+        """What the child makes of a job."""
         if self._busy:
             raise RuntimeError("this parser is reading another file: use one parser a thread")
         name = name or path.name
@@ -70,7 +94,8 @@ class Parser(ClosedOnExit):
             size = _size(path, name)
             child = self._living_child()
             answered = False
-            child.send({"path": str(path.absolute()), "name": name, "limits": asdict(self._limits)})
+            job = {"path": str(path.absolute()), "name": name, "limits": asdict(self._limits)}
+            child.send(job | more)
             budget = self._limits.patience(size)
             scans = 0
             while "loaded" in (answer := self._answer(child, name, budget)):
@@ -225,7 +250,7 @@ def _checked(answer: object) -> dict[str, Any]:
     raise ValueError("not an answer")
 
 
-def _one(row: object) -> Loaded | Scan:
+def _one(row: object) -> Loaded | Scan | PagePicture:
     match row:
         case [
             str(kind),
@@ -253,7 +278,25 @@ def _one(row: object) -> Loaded | Scan:
             return LoadWarning(reason, page)
         case [int(number), int(pages)]:
             return Scan(number, pages)
+        case [
+            int(number),
+            float() | int() as width,
+            float() | int() as height,
+            [*boxes],
+            bool(exact),
+            str(image),
+        ] if width > 0 and height > 0:
+            if len(image) > 2 * MOST_BYTES or not _BASE64.fullmatch(image):
+                raise ValueError("not a picture")
+            places = tuple(tuple(_box([number, *_list(box)]).as_list()[1:]) for box in boxes)
+            return PagePicture(number, width, height, places, exact, image)
     raise ValueError("not a block")
+
+
+def _list(row: object) -> list[Any]:
+    if isinstance(row, list):
+        return row
+    raise ValueError("not a list")
 
 
 def _box(row: object) -> Box:

@@ -22,6 +22,7 @@ from llama_index.core.schema import NodeWithScore
 
 from data.blocks import Block
 from data.discovery import Found, discover
+from data.page_picture import PagePicture
 from data.parsing import Parser
 from data.text import well_formed
 from rag_app.chats import chats
@@ -29,6 +30,7 @@ from rag_app.collections.backup import Backups
 from rag_app.collections.catalogue import require_documents
 from rag_app.collections.context import PassageGone, passage_context
 from rag_app.collections.indexes import Indexes
+from rag_app.collections.pictures import PagePictures
 from rag_app.collections.repair import Repairs
 from rag_app.collections.stores import OpenStores
 from rag_app.errors import ApplicationError, UnknownDocument
@@ -123,6 +125,7 @@ class Application:
             collections, self._stores, self._indexes, encoders, storage / "files"
         )
         self.chats = chats.Chats(storage)
+        self._pictures = PagePictures(storage / "files", parser)
         self._writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="write")
         self._closing = threading.Event()
 
@@ -323,6 +326,15 @@ class Application:
         except PassageGone:  # it may have been found with another encoder
             async with self._stores.reading_all(collection, self._spec) as stores:
                 return await asyncio.to_thread(passage_context, stores, passage_id)
+
+    async def page_picture(
+        self, collection: str, passage_id: str, quotes: Sequence[str] = ()
+    ) -> PagePicture:
+        """See `Service.page_picture`."""
+        async with self._stores.reading_all(collection, self._spec) as stores:
+            return await asyncio.to_thread(
+                self._pictures.of_passage, stores, collection, passage_id, quotes
+            )
 
     def verify(self) -> str:
         """Try the settings' encoder with a real call, in the calling thread; see `Encoder.verify`.

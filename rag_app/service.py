@@ -7,6 +7,7 @@ from typing import Annotated, Any, Protocol
 from llama_index.core.base.llms.types import ChatMessage
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from data.page_picture import PagePicture
 from rag_app.chats.chats import Chats
 from rag_app.ingestion.report import IngestReport, OnProgress
 from rag_app.results import (
@@ -228,6 +229,15 @@ class Service(Protocol):
 
     async def context(self, collection: str, passage_id: str) -> PassageContext:
         """A passage with its neighbours on the same page."""
+        ...
+
+    async def page_picture(
+        self, collection: str, passage_id: str, quotes: Sequence[str] = ()
+    ) -> PagePicture:
+        """The page of a PDF that a passage stands on, as a picture, with the places of quotes.
+
+        Refused where the format has no pages that can be shown.
+        """
         ...
 
     async def close(self) -> None:

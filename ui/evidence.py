@@ -28,7 +28,7 @@ class EvidencePanel:
             with gr.Tab("Passage", id="passage"):
                 self.passage = gr.HTML(
                     rendering.hint(_NONE),
-                    js_on_load=shipped("passage.js"),
+                    js_on_load=acts + shipped("passage.js"),
                 )
             with gr.Tab("Sources", id="sources"):
                 self.hits = gr.HTML(rendering.sources(None), js_on_load=acts)
@@ -38,7 +38,7 @@ class EvidencePanel:
 
     def wire(self, session: gr.State, clickable: Sequence[gr.HTML]) -> None:
         """Connect the components; citations stand in those that are `clickable`."""
-        for clicked in (*clickable, self.hits):
+        for clicked in (*clickable, self.passage, self.hits):
             clicked.select(self._act, session, self.outputs, **AT_ONCE)
 
     def none(self) -> Updates:
@@ -67,10 +67,18 @@ class EvidencePanel:
             return rendering.problem("This answer has no such passage.")
         try:
             context = await self._service.context(turn.collection, passage)
-            cited = next((one for one in turn.citations if one.n == n), None)
-            return rendering.passage(context, n, cited)
         except RagAppError as error:
             return rendering.problem(error)
+        cited = next((one for one in turn.citations if one.n == n), None)
+        picture, trouble = None, ""
+        if context.page and context.source.lower().endswith(".pdf"):
+            quotes = [quote.text for quote in cited.quotes] if cited else []
+            try:
+                picture = await self._service.page_picture(turn.collection, passage, quotes)
+            except RagAppError as error:  # the text can be read all the same
+                trouble = str(error)
+        steps = rendering.steps(turn, n)
+        return rendering.passage(context, n, cited, steps=steps, picture=picture, trouble=trouble)
 
     def of(self, turn: Turn) -> Updates:
         """Show what a turn has found, and how it came about."""

@@ -6,7 +6,12 @@ const show = (tries) => {
     setTimeout(() => show(tries - 1), 40);
     return;
   }
-  panel.scrollTop = Math.max(0, marked.offsetTop - panel.offsetTop - panel.clientHeight / 5);
+  const above = marked.getBoundingClientRect().top - panel.getBoundingClientRect().top;
+  panel.scrollTop = Math.max(0, panel.scrollTop + above - panel.clientHeight / 5);
   marked.focus({ preventScroll: true });
 };
+element.addEventListener('keydown', (event) => { // from citation to citation
+  const step = { ArrowLeft: 'previous', ArrowRight: 'next' }[event.key];
+  if (step) element.querySelector(`[data-step=${step}]:not([disabled])`)?.click();
+});
 watch('value', () => show(25));

@@ -14,8 +14,9 @@ from markdown_it import MarkdownIt
 from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 
+from data.page_picture import PagePicture
 from generation.answerability import is_answered
-from generation.citations import Citation
+from generation.citations import Citation, Quote
 from rag_app.ingestion.report import IngestReport, Progress
 from rag_app.results import DocumentInfo, Hit, PassageContext, Trace
 from ui.passage import render
@@ -25,6 +26,8 @@ _CITATION = re.compile(r"\[(\d{1,3})\]")
 _PARAGRAPH = re.compile(r"<(p|li|td|th)>")
 _SNIPPET = 320
 _MOST_WARNINGS = 100
+_MOST_BOXES = 100
+_FIRST = "id=marked tabindex=-1"
 _RANKINGS = (("dense", "dense"), ("bm25", "BM25"), ("rank_bm25", "rank_bm25"), ("fused", "fused"),
              ("reranked", "reranked"))  # fmt: skip
 _STAGES = {
@@ -215,24 +218,99 @@ def banner(model: str) -> str:
 # --- the evidence --------------------------------------------------------------------------------
 
 
-def passage(context: PassageContext, n: int, cited: Citation | None = None) -> str:
-    """A passage in the text around it; what the answer quotes of it is marked, or all of it."""
+def passage(
+    context: PassageContext,
+    n: int,
+    cited: Citation | None = None,
+    *,
+    steps: str = "",
+    picture: PagePicture | None = None,
+    trouble: str = "",
+) -> str:
+    """A passage in the text around it; what the answer quotes of it is marked, or all of it.
+
+    Args:
+        context: the passage and what stands around it.
+        n: its number in the answer.
+        cited: its citation, where the answer cites it.
+        steps: buttons that lead to the other passages.
+        picture: its page, which is then shown first.
+        trouble: why there is none, although there should be.
+    """
     trail = " › ".join(escape(heading) for heading in context.headings)
     where = escape(cited.place) if cited else ""
     begin = len(context.before)
     quotes = cited.quotes if cited else ()
-    found = [(context.text.find(quote.text), len(quote.text)) for quote in quotes]
-    marks = [(begin + at, begin + at + size) for at, size in found if at >= 0]
+    found = [_range(context.text, quote) for quote in quotes]
+    marks = [(begin + start, begin + end) for start, end in found if start >= 0]
     shown = render(
         context.before + context.text + context.after,
         marks or [(begin, begin + len(context.text))],
     )
+    body = f'<div class="page">{shown}</div>'
+    if picture:
+        text = shown.replace(' id="marked"', "")
+        body = (
+            f"{_sheet(picture, context.source, bool(quotes))}"
+            f'<details class="as-text"><summary>As text</summary><div class="page">{text}</div>'
+            "</details>"
+        )
     return (
         f'<section class="passage"><header><span class="badge">{n}</span>'
-        f"<div><h3>{escape(context.source)}</h3>"
-        f'<p class="where">{where or _where(context.page, trail)}</p></div></header>'
-        f'<div class="page">{shown}</div></section>'
+        f'<div><h3 dir="auto">{escape(context.source)}</h3>'
+        f'<p class="where">{where or _where(context.page, trail)}</p></div>{steps}</header>'
+        f"{f'<p class=note>The page cannot be shown: {escape(trouble)}</p>' if trouble else ''}"
+        f"{body}</section>"
     )
+
+
+def _range(text: str, quote: Quote) -> tuple[int, int]:
+    """Where a quote stands in the text of its passage; from -1 where it does not."""
+    if text[quote.start : quote.end] == quote.text:
+        return quote.start, quote.end
+    start = text.find(quote.text)  # the index keeps the passage's text without what it repeats
+    return start, start + len(quote.text)
+
+
+def _sheet(picture: PagePicture, source: str, quoted: bool) -> str:
+    """The picture of a page, and boxes upon it in parts of its size."""
+    width, height = picture.width, picture.height
+    boxes = "".join(
+        f'<i {"" if i else _FIRST} style="left:{100 * left / width:.2f}%;'
+        f"top:{100 * top / height:.2f}%;width:{100 * (right - left) / width:.2f}%;"
+        f'height:{100 * (bottom - top) / height:.2f}%"></i>'
+        for i, (left, top, right, bottom) in enumerate(picture.boxes[:_MOST_BOXES])
+    )
+    note = ""
+    if not picture.boxes:
+        note = "Where on this page the passage stands is not known."
+    elif quoted and not picture.exact:
+        note = "The whole passage is boxed: the sentence itself was not found on the page."
+    return (
+        f'<div class="page sheet"><figure style="aspect-ratio:{width:.1f}/{height:.1f}">'
+        f'<img src="data:image/webp;base64,{escape(picture.image)}" '
+        f'alt="Page {picture.page} of {escape(source)}">{boxes}</figure></div>'
+        f"{f'<p class=note>{note}</p>' if note else ''}"
+    )
+
+
+def steps(one: Turn, n: int) -> str:
+    """Buttons that lead from passage `n` of a turn to those before and after it."""
+    cited = sorted(citation.n for citation in one.citations)
+    numbers = cited if n in cited else list(range(1, len(one.hits) + 1))
+    if n not in numbers:
+        return ""
+    at = numbers.index(n)
+    buttons = "".join(
+        f'<button type="button" class="icon" data-act="passage" data-turn="{one.number}" '
+        f'data-step="{name}" data-n="{numbers[to] if inside else n}" aria-label="{label}" '
+        f'title="{label} ({key} key)"{"" if inside else " disabled"}>{sign}</button>'
+        for name, label, key, sign, to, inside in (
+            ("previous", "Previous passage", "left", "‹", at - 1, at > 0),
+            ("next", "Next passage", "right", "›", at + 1, at + 1 < len(numbers)),
+        )
+    )
+    return f'<nav class="steps" aria-label="Passages">{buttons}</nav>'
 
 
 def _where(page: int | None, trail: str) -> str:
@@ -267,7 +345,8 @@ def _hit(number: int, n: int, hit: Hit, cited: bool) -> str:
         f'<span class="title"><b>{escape(hit.source)}</b>'
         f"{f'<small>{where}</small>' if where else ''}</span>"
         f'<span class="snippet">{escape(_short(hit.text, _SNIPPET))}</span></button>'
-        f'<dl class="ranks">{ranks}</dl></li>'
+        f'<details class="why"><summary>Why this?</summary><dl class="ranks">{ranks}</dl>'
+        "</details></li>"
     )
 
 

@@ -35,14 +35,15 @@ def load(path: Path) -> Iterator[Loaded | Scan]:
     where the extra `ocr` is installed. Raises UnreadableFile for an encrypted or damaged file
     and for one without any text.
     """
-    document = _open(path)
+    document = open_pdf(path)
     try:
         yield from _Reader(document, path.name).read()
     finally:
         document.close()
 
 
-def _open(path: Path) -> "pypdfium2.PdfDocument":
+def open_pdf(path: Path) -> "pypdfium2.PdfDocument":
+    """The document, to be closed. Raises UnreadableFile for an encrypted or damaged one."""
     import pypdfium2
 
     try:

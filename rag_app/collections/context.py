@@ -15,6 +15,12 @@ _NEIGHBOURS = 2
 class PassageGone(ApplicationError):
     """No index holds the passage."""
 
+    def __init__(self, passage_id: str) -> None:
+        super().__init__(
+            f"passage {passage_id} is not there any more",
+            hint="Its document may have been deleted or changed; ask again",
+        )
+
 
 def passage_context(stores: Iterable[PassageStore], passage_id: str) -> PassageContext:
     """The passage with up to two passages before and behind it, as running text.
@@ -29,10 +35,7 @@ def passage_context(stores: Iterable[PassageStore], passage_id: str) -> PassageC
     for store in stores:
         if found := store.fetch([passage_id]):
             return in_context(found[0], _neighbours(store, found[0]))
-    raise PassageGone(
-        f"passage {passage_id} is not there any more",
-        hint="Its document may have been deleted or changed; ask again",
-    )
+    raise PassageGone(passage_id)
 
 
 def in_context(passage: TextNode, neighbours: Sequence[TextNode]) -> PassageContext:

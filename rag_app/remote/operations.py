@@ -136,6 +136,7 @@ OPERATIONS = (
     Operation("document", "GET", _ONE + "/documents/content"),
     Operation("indexes", "GET", _ONE + "/indexes"),
     Operation("context", "GET", _ONE + "/passages/{passage_id}"),
+    Operation("page_picture", "POST", _ONE + "/passages/{passage_id}/page"),
     Operation("passages", "POST", _ONE + "/passages"),
     Operation("search", "POST", _ONE + "/search"),
     Operation("ask", "POST", _ONE + "/ask", last=Answer),

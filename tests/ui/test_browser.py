@@ -67,8 +67,10 @@ def browse(app: RunningApp, tmp_path: Path) -> Iterator[Callable[..., Browser]]:
 def test_a_person_uploads_asks_and_reads_the_evidence(
     browse: Callable[..., Browser], app: RunningApp, model: OpenAIServer, shared_data: Path
 ) -> None:
+    from selenium.webdriver.common.keys import Keys
+
     model.replies = [Reply(ANSWER, piece=6, delay=0.02)]
-    page = browse()
+    page = browse((1440, 900))
     page.until(lambda: page.all(".offer"), "the samples did not come", 60)
     page.new_collection("word-processing")
     page.until(lambda: page.text("#documents") == "No documents yet.")
@@ -87,21 +89,29 @@ def test_a_person_uploads_asks_and_reads_the_evidence(
 
     hits = page.all(".hit")
     assert len(hits) >= 5
+    page.click(".hit .why summary")
     ranks = page.text(".hit .ranks")
     assert all(name in ranks for name in ("dense", "BM25", "fused"))
     page.click("#turns .cite[data-n='2']")
-    page.until(lambda: "Word Processing Tools" in page.text("mark"))
+    page.until(lambda: page.all(".sheet i"), "nothing is boxed on the page")
     assert page.text(".passage h3") == "multi_page.pdf"
     assert "page" in page.text(".passage .where")
-    marks = page.run("return [...document.querySelectorAll('.page mark')].map(m => m.textContent)")
-    whole = page.run("return document.querySelector('.page').textContent")
-    assert all(mark in whole for mark in marks)
-    assert len(whole) > len("".join(marks)) > 100
+    page.until(lambda: page.run("return document.querySelector('.sheet img').naturalWidth > 600"))
     assert page.run(
         "const m = document.querySelector('#marked').getBoundingClientRect(),"
         " p = document.querySelector('.page').getBoundingClientRect();"
-        "return m.top < p.bottom && m.bottom > p.top && p.width > 200"
+        "return m.top < p.bottom && m.bottom > p.top && m.width > 20 && p.width > 200"
     )
+    page.run("document.querySelector('.as-text').open = true")
+    marks = page.run("return [...document.querySelectorAll('.page mark')].map(m => m.textContent)")
+    whole = page.run("return document.querySelector('.as-text .page').textContent")
+    assert "Word Processing Tools" in "".join(marks)
+    assert len(whole) > len("".join(marks)) > 100
+    badge = page.text(".passage .badge")
+    page.one("#marked").send_keys(Keys.ARROW_LEFT)
+    page.until(lambda: page.text(".passage .badge") != badge, "no key leads to another citation")
+    page.one(".passage [data-step=next]").click()
+    page.until(lambda: page.text(".passage .badge") == badge)
     page.screenshot("passage")
 
     page.tab("Timings")

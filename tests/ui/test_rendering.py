@@ -1,9 +1,11 @@
+from dataclasses import replace
 from html.parser import HTMLParser
 
 from bs4 import BeautifulSoup
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from data.page_picture import PagePicture
 from generation.citations import Citation, Quote
 from rag_app.ingestion.report import Failure, IngestReport, Progress
 from rag_app.results import DocumentInfo, Hit, PassageContext, Trace
@@ -233,3 +235,37 @@ def test_the_share_of_cited_sentences_stands_with_the_facts() -> None:
     facts = BeautifulSoup(rendering.trace(Turn(1, "q", "c", trace=trace)), "html.parser").dl
     assert facts is not None
     assert "passages used6 of 10sentences cited75%" in facts.get_text()
+
+
+def test_a_page_is_shown_with_its_boxes_and_the_text_folded():
+    quote = Quote("It leaks.", 0, 9)
+    cited = Citation(2, "p", "a.pdf", 3, 0, 9, "It leaks.", place="page 3", quotes=(quote,))
+    context = PassageContext("<b>.pdf", 3, (), "Before. ", "It leaks.", "")
+    picture = PagePicture(3, 200.0, 400.0, ((20, 40, 60, 80), (20, 80, 40, 90)), True, "UklGRg==")
+    html = rendering.passage(context, 2, cited, picture=picture)
+    soup = BeautifulSoup(html, "html.parser")
+    assert soup.select_one("figure img")["alt"] == "Page 3 of <b>.pdf"
+    first, second = soup.select("figure i")
+    assert first["style"] == "left:10.00%;top:10.00%;width:20.00%;height:10.00%"
+    assert (first["id"], second.get("id")) == ("marked", None)
+    assert html.count("marked") == 1
+    assert [mark.text for mark in soup.select(".as-text mark")] == ["It leaks."]
+    unknown = rendering.passage(context, 2, cited, picture=replace(picture, boxes=(), exact=False))
+    assert "not known" in unknown
+    assert "not found on the page" in rendering.passage(
+        context, 2, cited, picture=replace(picture, exact=False)
+    )
+    assert "cannot be shown: &lt;i&gt;" in rendering.passage(context, 2, cited, trouble="<i>")
+
+
+def test_steps_lead_to_the_citations_before_and_behind():
+    turn = a_turn("water")
+    turn.citations = [replace(turn.citations[0], n=n) for n in (1, 3, 4)]
+    buttons = BeautifulSoup(rendering.steps(turn, 3), "html.parser").select("button")
+    assert [(button["data-step"], button["data-n"]) for button in buttons] == [
+        ("previous", "1"),
+        ("next", "4"),
+    ]
+    [_, last] = BeautifulSoup(rendering.steps(turn, 4), "html.parser").select("button")
+    assert last.has_attr("disabled")
+    assert rendering.steps(turn, 9) == ""
