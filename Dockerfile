@@ -43,7 +43,7 @@ RUN useradd --uid 10001 --user-group --no-create-home --home-dir /tmp rag-app \
 COPY --from=build /opt/rag-app /opt/rag-app
 ENV PATH=/opt/rag-app/bin:$PATH \
     HOME=/tmp \
-    HF_HOME=/models \
+    HF_HOME=/var/lib/rag-app/models/huggingface \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     RAG_APP_STORAGE__PATH=/var/lib/rag-app
@@ -66,8 +66,9 @@ COPY retrieval/vllm_plugin /opt/vllm_plugin
 RUN python3 -m pip install --no-cache-dir --no-deps /opt/vllm_plugin \
  && useradd --uid 10001 --user-group --create-home engine \
  && install -d -o engine -g engine -m 700 /models /home/engine/.cache
+# The models are read-only where it runs: what the hub's library itself writes stays below HOME.
 ENV HOME=/home/engine \
-    HF_HOME=/models \
+    HF_HUB_CACHE=/models/hub \
     VLLM_PLUGINS=rag_app \
     VLLM_NO_USAGE_STATS=1 \
     DO_NOT_TRACK=1

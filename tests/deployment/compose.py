@@ -1,4 +1,4 @@
-"""docker-compose.yml as tests look at it: parsed, merged, its variables replaced."""
+"""docker-compose.yml and the Dockerfile as tests look at them: parsed, variables replaced."""
 
 import re
 from pathlib import Path
@@ -30,6 +30,21 @@ def services(**variables: str) -> dict[str, Any]:
     )
     parsed: dict[str, Any] = yaml.safe_load(_quoted(text))["services"]
     return parsed
+
+
+def stage(name: str) -> str:
+    """A stage of the Dockerfile, its continued lines joined."""
+    text = (ROOT / "Dockerfile").read_text("utf-8")
+    found = re.search(rf"(?ms)^FROM \S+ AS {name}$(.*?)(?=^FROM |\Z)", text)
+    assert found
+    return re.sub(r"\\\n\s*", " ", found[1])
+
+
+def environment(image: str, service: str) -> dict[str, str]:
+    """What a container's processes find set: by its image, and above that by compose."""
+    (line,) = re.findall(r"(?m)^ENV (.+)$", stage(image))
+    of_image = dict(word.split("=", 1) for word in line.split())
+    return of_image | services()[service]["environment"]
 
 
 def _quoted(text: str) -> str:

@@ -14,8 +14,9 @@ from rag_app.commands.environment_file import variables
 from rag_app.settings import Settings, load_settings
 from retrieval.encoders import registry
 from retrieval.encoders.remote.serving import serve_command
-from tests.deployment.compose import EXAMPLE, FILE, ROOT, example, services, used
+from tests.deployment.compose import EXAMPLE, FILE, ROOT, environment, example, services, used
 from tests.hub_server import hub
+from tests.tiny_models import tiny_qwen
 from tools.env_example import renewed
 from tools.new_env import SECRETS, main
 
@@ -24,18 +25,18 @@ ENGINES = ("encoder", "reader", "reranker")
 
 @pytest.mark.parametrize("profiles", ["cpu", "gpu", "gpu,reranker"])
 def test_compose_accepts_the_file_with_every_profile(profiles, tmp_path):
-    if not shutil.which("docker-compose"):
-        pytest.skip("docker-compose is absent: apt-get install docker-compose")
     for name in ("docker-compose.yml", "Dockerfile"):
         shutil.copy(ROOT / name, tmp_path)
     shutil.copy(EXAMPLE, tmp_path)
     main(tmp_path)
     environment = {**os.environ, "COMPOSE_PROFILES": profiles}
-    command = ["docker-compose", "config", "-q"]
+    command = [str(Path(sys.executable).with_name("docker-compose")), "config", "--format=json"]
     said = subprocess.run(
         command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
     assert (said.returncode, said.stderr) == (0, "")
+    app = "app" if profiles == "cpu" else "app-gpu"
+    assert {app, "qdrant"} <= json.loads(said.stdout)["services"].keys()
 
 
 @pytest.mark.parametrize("name", ["qdrant", *ENGINES])
@@ -208,24 +209,52 @@ def test_secrets_that_an_older_env_file_holds_are_taken_over(tmp_path):
     assert (tmp_path / ".env").read_text() == held
 
 
-def test_the_models_service_downloads_what_the_engines_read_of_every_model(tmp_path):
-    wanted = {"config.json", "tokenizer.json", "merges.txt", "model-00001-of-00001.safetensors"}
-    files = dict.fromkeys([*wanted, "pytorch_model.bin", "original/weights.pth"], b"{}")
-    made = example()
-    models = {made[f"{name}_MODEL"]: files for name in ("ENCODER", "READER", "RERANKER")}
-    one = services()["models"]
-    with hub(models) as url:
-        environment = {
-            "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
-            "HF_ENDPOINT": url, "HF_HOME": str(tmp_path), "HF_HUB_DISABLE_XET": "1",
-        }  # fmt: skip
+# How an engine without a network finds a model: by its name and revision in the hub's cache.
+_FIND = """
+import sys
+from safetensors import safe_open
+from transformers import AutoConfig, AutoTokenizer
+from transformers.utils import cached_file
+for name, revision in zip(sys.argv[1::2], sys.argv[2::2]):
+    config = AutoConfig.from_pretrained(name, revision=revision)
+    tokens = AutoTokenizer.from_pretrained(name, revision=revision)("night").input_ids
+    weights = safe_open(cached_file(name, "model.safetensors", revision=revision), "numpy")
+    print(name, config.model_type, len(tokens) > 0, len(list(weights.keys())) > 0)
+"""
+
+
+def test_the_models_service_downloads_what_the_engines_load_of_every_model(tmp_path):
+    """The real `hf` fills the volume; the engines' own arguments find config, words and weights."""
+    model = tiny_qwen(tmp_path / "model")
+    files = {path.name: path.read_bytes() for path in model.iterdir()}
+    unwanted = dict.fromkeys(["pytorch_model.bin", "original/weights.pth", "README.md"], b"{}")
+    arguments = [
+        dict(flag.split("=", 1) for flag in services()[name]["command"]) for name in ENGINES
+    ]
+    asked = [[one["--model"], one["--revision"]] for one in arguments]
+    one, volume = services()["models"], tmp_path / "volume"
+    settings = {**one["environment"], "HF_HOME": str(volume), "HF_HUB_DISABLE_XET": "1"}
+    assert one["environment"]["HF_HOME"] == "/models"
+    with hub({name: files | unwanted for name, _ in asked}) as url:
+        path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
         script = [word.replace("$$", "$") for word in one["command"]]
         said = subprocess.run(
-            [*one["entrypoint"], *script], env=environment, capture_output=True, text=True,
-            check=False,
+            [*one["entrypoint"], *script], env={"PATH": path, "HF_ENDPOINT": url, **settings},
+            capture_output=True, text=True, check=False,
         )  # fmt: skip
     assert said.returncode == 0, said.stderr
-    for name in ("ENCODER", "READER", "RERANKER"):
-        folder = f"models--{made[f'{name}_MODEL'].replace('/', '--')}"
-        snapshot = tmp_path / "hub" / folder / "snapshots" / made[f"{name}_REVISION"]
-        assert {path.name for path in snapshot.rglob("*") if path.is_file()} == wanted
+    snapshots = list((volume / "hub").glob("*/snapshots/*"))
+    assert {path.name for path in snapshots} == {revision for _, revision in asked}
+    for snapshot in snapshots:
+        found = {path.name for path in snapshot.rglob("*") if path.is_file()}
+        assert found == files.keys()
+    offline = {
+        **environment("engine", "encoder"), "PATH": path, "HF_HUB_CACHE": str(volume / "hub")
+    }  # fmt: skip
+    assert environment("engine", "encoder")["HF_HUB_CACHE"] == "/models/hub"
+    said = subprocess.run(
+        [sys.executable, "-c", _FIND, *sum(asked, [])], env={**offline, "HOME": str(tmp_path)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert said.returncode == 0, said.stderr[-2000:]
+    assert said.stdout.split("\n")[:-1] == [f"{name} qwen3 True True" for name, _ in asked]

@@ -1,17 +1,17 @@
-"""vLLM in the confinement that docker-compose.yml gives its engines, by bubblewrap.
+"""vLLM in the confinement that docker-compose.yml gives its engines, and where caches lie.
 
-A read-only root, the user of the image, no network but loopback, and only the folders writable that
-the file declares. The build is the one for CPUs; the image's own can only be run where Docker is.
+The build is the one for CPUs; the image's own can only be run where Docker is.
 """
 
 import re
 import shutil
 import subprocess
-from pathlib import Path
+import sys
 
 import pytest
 
-from tests.deployment.compose import services
+from tests.deployment.compose import environment
+from tests.deployment.confinement import confined, writable
 from tests.vllm_server import python
 
 _SERVE_AND_ASK = """
@@ -37,49 +37,47 @@ for folder in (os.path.expanduser("~"), "/opt", "/etc"):
     print(folder, os.access(folder, os.W_OK))
 """
 
-# Where libraries would write by default, as they say themselves.
-_CACHES = """
-import os, importlib.util
+# Where libraries write by default, as the installed ones say themselves.
+_OF_THE_ENGINE = """
+import os, tempfile
 import huggingface_hub.constants as hub
+import numba, torch.hub, torch.utils.cpp_extension
 import torch._inductor.runtime.cache_dir_utils as inductor
+import torch._inductor.runtime.cutedsl_cache as cutedsl
 import vllm.envs as envs
 from transformers.utils import hub as transformers_hub
+from vllm.snapshot.runtime import _generated_cache_prefixes
+from vllm.v1.structured_output.utils import get_outlines_cache_path
 print(envs.VLLM_CACHE_ROOT, envs.VLLM_CONFIG_ROOT, envs.VLLM_ASSETS_CACHE, sep="\\n")
-print(inductor.cache_dir(), transformers_hub.HF_MODULES_CACHE, hub.HF_XET_CACHE, sep="\\n")
-print(os.path.expanduser("~/.triton"), os.path.expanduser("~/.nv"), sep="\\n")
+print(envs.VLLM_XLA_CACHE_PATH, envs.VLLM_RPC_BASE_PATH, tempfile.gettempdir(), sep="\\n")
+print(*_generated_cache_prefixes(), get_outlines_cache_path(), sep="\\n")
+print(inductor.cache_dir(), inductor.triton_cache_dir(0), cutedsl._cache_dir(), sep="\\n")
+print(torch.hub.get_dir(), torch.utils.cpp_extension.get_default_build_root(), sep="\\n")
+print(transformers_hub.HF_MODULES_CACHE, hub.HF_XET_CACHE, hub.HF_ASSETS_CACHE, sep="\\n")
+print(numba.config.CACHE_DIR or tempfile.gettempdir())
+print(*map(os.path.expanduser, ("~/.triton", "~/.nv", "~/.deep_gemm", "~/.cache")), sep="\\n")
+"""
+_OF_THE_APPLICATION = """
+import os, tempfile
+import huggingface_hub.constants as hub
+from gradio.utils import get_upload_folder
+from llama_index.core.utils import get_cache_dir
+from ray._common.utils import get_default_ray_temp_dir
+print(hub.HF_HUB_CACHE, hub.HF_XET_CACHE, hub.HF_ASSETS_CACHE, get_upload_folder(), sep="\\n")
+print(get_cache_dir(), get_default_ray_temp_dir(), tempfile.gettempdir(), sep="\\n")
+print(os.environ["RAG_APP_STORAGE__PATH"], os.path.expanduser("~/.cache"), sep="\\n")
 """
 
 
-def confined(folder: Path) -> list[str]:
-    """The command that confines another as the encoder is; `folder` holds its volumes."""
-    one = services()["encoder"]
-    users = folder / "passwd"
-    users.write_text("engine:x:10001:10001::/home/engine:/bin/sh\n")
-    command = ["bwrap", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
-    command += ["--ro-bind", str(users), "/etc/passwd", "--tmpfs", "/home"]
-    for mount in one["tmpfs"]:
-        command += ["--tmpfs", mount.split(":")[0]]
-    for volume in one["volumes"]:
-        name, target, *mode = volume.split(":")
-        if mode != ["ro"]:
-            (folder / name).mkdir()
-            command += ["--bind", str(folder / name), target]
-    command += ["--remount-ro", "/home", "--unshare-all", "--die-with-parent"]
-    command += ["--uid", "10001", "--gid", "10001", "--setenv", "HOME", "/home/engine"]
-    for name, value in one["environment"].items():
-        command += ["--setenv", name, value]
-    return command
-
-
-@pytest.fixture
-def sandbox(tmp_path):
+@pytest.fixture(autouse=True)
+def _bubblewrap():
     if not shutil.which("bwrap"):
         pytest.skip("bubblewrap is absent: apt-get install bubblewrap")
-    return confined(tmp_path)
 
 
 @pytest.mark.slow
-def test_vllm_serves_from_a_read_only_root_with_the_declared_folders_alone(sandbox, chat_model):
+def test_vllm_serves_from_a_read_only_root_with_the_declared_folders_alone(tmp_path, chat_model):
+    sandbox = confined(tmp_path, "engine", "encoder")
     model = ["--ro-bind", str(chat_model), "/opt"]  # the sandbox has a /tmp of its own
     flags = ["--dtype", "float32", "--enforce-eager", "--kv-cache-memory-bytes", "67108864"]
     environment = ["--setenv", "TORCH_COMPILE_DISABLE", "1", "--setenv", "VLLM_PLUGINS", ""]
@@ -93,15 +91,29 @@ def test_vllm_serves_from_a_read_only_root_with_the_declared_folders_alone(sandb
     assert said.stdout.splitlines()[-3:] == ["/home/engine True", "/opt False", "/etc False"]
 
 
+def _unwritable(service: str, places: list[str]) -> list[str]:
+    folders = writable(service)
+    return [p for p in places if not any(f"{p}/".startswith(f"{folder}/") for folder in folders)]
+
+
 @pytest.mark.slow
-def test_every_cache_lies_in_a_folder_that_is_writable(sandbox):
+@pytest.mark.parametrize(
+    ("image", "service", "script", "count"),
+    [
+        ("engine", "encoder", _OF_THE_ENGINE, 24),
+        ("app", "app", _OF_THE_APPLICATION, 9),
+    ],
+)
+def test_every_cache_lies_in_a_folder_that_is_writable(tmp_path, image, service, script, count):
+    interpreter = python() if image == "engine" else sys.executable
     said = subprocess.run(
-        [*sandbox, python(), "-c", _CACHES], capture_output=True, text=True, check=False
-    )
+        [*confined(tmp_path, image, service), interpreter, "-c", script],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
     assert said.returncode == 0, said.stderr[-3000:]
-    one = services()["encoder"]
-    writable = [mount.split(":")[0] for mount in one["tmpfs"]]
-    folders = [line for line in said.stdout.splitlines() if re.match("/", line)]
-    assert len(folders) == 8
-    folders += [value for value in one["environment"].values() if value.startswith("/")]
-    assert [f for f in folders if not any(f.startswith(f"{w}/") for w in writable)] == []
+    places = [line for line in said.stdout.splitlines() if line.startswith("/")]
+    assert len(places) == count, places
+    assert _unwritable(service, places) == []
+    named = environment(image, service)
+    places = [named[key] for key in named if re.search("CACHE|TMP|HOME|STORAGE__PATH", key)]
+    assert set(_unwritable(service, places)) <= {"/models/hub"}, "which is only read"

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from rag_app.web.healthcheck import main as ready
-from tests.deployment.compose import ROOT
+from tests.deployment.compose import ROOT, stage
 
 _NOBODY = 65534
 _IMAGE_BYTES = 1_000_000_000
@@ -31,14 +31,6 @@ def test_the_linter_has_no_objection():
         [str(linter), str(ROOT / "Dockerfile")], capture_output=True, text=True, check=False
     )
     assert (found.returncode, found.stdout) == (0, "")
-
-
-def stage(name: str) -> str:
-    """A stage of the Dockerfile, its continued lines joined."""
-    text = (ROOT / "Dockerfile").read_text("utf-8")
-    found = re.search(rf"(?ms)^FROM \S+ AS {name}$(.*?)(?=^FROM |\Z)", text)
-    assert found
-    return re.sub(r"\\\n\s*", " ", found[1])
 
 
 def test_the_last_stages_have_a_user_without_rights_and_a_health_check():
