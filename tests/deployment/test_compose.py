@@ -252,8 +252,9 @@ def test_the_models_service_downloads_what_the_engines_load_of_every_model(tmp_p
         **environment("engine", "encoder"), "PATH": path, "HF_HUB_CACHE": str(volume / "hub")
     }  # fmt: skip
     assert environment("engine", "encoder")["HF_HUB_CACHE"] == "/models/hub"
+    words = [word for one in asked for word in one]
     said = subprocess.run(
-        [sys.executable, "-c", _FIND, *sum(asked, [])], env={**offline, "HOME": str(tmp_path)},
+        [sys.executable, "-c", _FIND, *words], env={**offline, "HOME": str(tmp_path)},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert said.returncode == 0, said.stderr[-2000:]
