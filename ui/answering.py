@@ -1,29 +1,40 @@
-"""One question, from the text box to a finished turn."""
+"""One question, from the text box to a finished turn that is kept."""
 
+import time
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 
 from data.errors import RagAppError
 from generation.reading import TextDelta, ThinkingDelta
+from rag_app.chats.conversation import Turn
 from rag_app.results import Answer, AskEvent, SearchResult
 from rag_app.service import QueryOptions, Service
-from ui.session import Session, Turn
+from ui.session import Thread
 from ui.streaming import coalesced
 
 
 async def answer(
-    service: Service, session: Session, question: str, collection: str, options: QueryOptions
+    service: Service,
+    thread: Thread,
+    question: str,
+    collection: str,
+    options: QueryOptions,
+    owner: str = "",
 ) -> AsyncGenerator[Turn, None]:
-    """Ask, and yield the session's newest turn each time that it has changed.
+    """Ask, and yield the thread's newest turn each time that it has changed.
 
     The last one yielded is done, stopped or failed; an expected error is in the turn, not raised.
+    Question and answer are kept for `owner`, whatever becomes of whoever listens; where it is empty
+    they are not.
     """
-    history = session.history()
-    turn = session.begin(question, collection)
-    yield turn
+    history, start = thread.history(), time.perf_counter()
+    turn = thread.begin(question, collection)
     try:
+        if owner:
+            await _begin(service, thread, turn, owner)
+        yield turn
         events = service.ask(collection, question, history, options)
-        async with aclosing(coalesced(events, lambda: session.stopping)) as batches:
+        async with aclosing(coalesced(events, lambda: thread.stopping)) as batches:
             async for batch in batches:
                 _apply(turn, batch)
                 yield turn
@@ -32,7 +43,24 @@ async def answer(
     finally:
         if turn.state == "running":
             turn.state = "stopped"
+        turn.milliseconds = 1000 * (time.perf_counter() - start)
+        if thread.id:
+            await _finish(service, thread, turn, owner)
     yield turn
+
+
+async def _begin(service: Service, thread: Thread, turn: Turn, owner: str) -> None:
+    try:
+        thread.id = await service.chats.begin(owner, thread.id, turn)
+    except RagAppError as error:  # the question is answered all the same
+        thread.id, thread.unkept = "", str(error)
+
+
+async def _finish(service: Service, thread: Thread, turn: Turn, owner: str) -> None:
+    try:
+        await service.chats.finish(owner, thread.id, turn)
+    except RagAppError as error:
+        thread.unkept = str(error)
 
 
 def _apply(turn: Turn, events: Iterable[AskEvent]) -> None:

@@ -26,6 +26,7 @@ silence_telemetry()
 import gradio as gr  # noqa: E402 - telemetry has to be off before this import
 
 # these import gradio
+from ui.chats import ChatsPanel  # noqa: E402
 from ui.conversation import ConversationPanel  # noqa: E402
 from ui.evaluation import EvaluationPage  # noqa: E402
 from ui.evidence import EvidencePanel  # noqa: E402
@@ -105,6 +106,7 @@ class Page:
             header = gr.HTML(_header(settings), js_on_load=shipped("header.js"), elem_id="top")
             with gr.Row(elem_id="page", equal_height=False):
                 with gr.Column(elem_id="library", min_width=0):
+                    chats = ChatsPanel(service, access)
                     library = LibraryPanel(service, settings, start, uploads, access)
                 with gr.Column(elem_id="chat", min_width=0):
                     conversation = ConversationPanel(service, settings)
@@ -113,8 +115,10 @@ class Page:
             scripts = {name: shipped(name) for name in ("acts.js", "report.js")}
             right = partial(require_right, access)
             evaluation = EvaluationPage(runs, service, settings, scripts, right)
-            library.wire(self.blocks, session, conversation.turns)
-            conversation.wire(session, library.choices.inputs, evidence)
+            loaded = library.wire(self.blocks, session, conversation.turns)
+            conversation.wire(session, library.choices.inputs, evidence, chats)
+            chats.wire(session, conversation.outputs, conversation.show, conversation.show_none)
+            library.refresh_after(session, *chats.opening(session, loaded))
             evidence.wire(session, (conversation.turns, conversation.live))
             evaluation.wire(header)
 

@@ -10,6 +10,7 @@ from rag_app.service import Service
 from rag_app.settings import Settings
 from ui import rendering
 from ui.answering import answer
+from ui.chats import ChatsPanel
 from ui.choices import query_options
 from ui.evidence import EvidencePanel
 from ui.panels import AT_ONCE, STREAMED, Updates, said, shipped, welcome
@@ -46,69 +47,91 @@ class ConversationPanel:
                 html_attributes=gr.InputHTMLAttributes(spellcheck=True),
             )  # fmt: skip
         with gr.Row(elem_id="tools"):
-            self.fresh = gr.Button("New conversation", size="sm", elem_id="fresh")
             self.export = gr.Button("Export as Markdown", size="sm", elem_id="export")
             self.exported = gr.Textbox(visible=False)
 
-    def wire(self, session: gr.State, choices: list[Any], evidence: EvidencePanel) -> None:
-        """Connect the components; `choices` say how to ask, and `evidence` shows what was found."""
-        self._evidence = evidence
-        shown = [self.turns, self.live, self.box, *evidence.outputs]
-        self.box.submit(self._ask, [self.box, session, *choices], shown, **STREAMED)
-        self.turns.input(self._offer, [session, *choices], shown, **STREAMED)
+    def wire(
+        self,
+        session: gr.State,
+        choices: list[Any],
+        evidence: EvidencePanel,
+        chats: ChatsPanel,
+    ) -> None:
+        """Connect the components.
+
+        Args:
+            session: the tab's.
+            choices: say how to ask.
+            evidence: shows what was found.
+            chats: lists the conversations.
+        """
+        self._evidence, self._chats = evidence, chats
+        self.outputs = [self.turns, self.live, self.box, *evidence.outputs]
+        shown = [*self.outputs, chats.list]
+        # another conversation may be asked while the answer to this one is still ending
+        asking = {**STREAMED, "trigger_mode": "multiple"}
+        self.box.submit(self._ask, [self.box, session, *choices], shown, **asking)
+        self.turns.input(self._offer, [session, *choices], shown, **asking)
         self.box.stop(self._stop, session, **AT_ONCE)
-        self.fresh.click(self._clear, session, shown, **AT_ONCE)
         saved = self.export.click(self._export, session, [self.exported], **AT_ONCE)
         saved.then(None, [self.exported], None, js=_SAVE)
 
-    async def _ask(
-        self, question: str, session: Session, *choices: Any
-    ) -> AsyncGenerator[Updates, None]:
-        if not question.strip() or session.running:
-            yield {self.box: gr.skip()}
-            return
-        yield {self.box: gr.update(value="", submit_btn=False, stop_btn="Stop")}
-        options = query_options(*choices)
-        had_hits = False
-        turns = answer(self._service, session, question.strip(), session.collection, options)
-        async with aclosing(turns):
-            async for turn in turns:
-                updates: Updates = {self.live: rendering.turn(turn)}
-                if len(session.turns) == 1:
-                    updates[self.turns] = ""
-                if turn.trace is not None and not had_hits:
-                    had_hits = True
-                    updates |= self._evidence.of(turn)
-                    updates[self._evidence.tabs] = gr.update(selected="sources")
-                yield updates
-        yield {
-            self.turns: rendering.conversation(session),
-            self.live: "",
-            self.box: gr.update(submit_btn="Ask", stop_btn=False),
-            **self._evidence.of(session.turns[-1]),
-        }
-
-    async def _stop(self, session: Session) -> None:
-        session.stopping = True
-
-    async def _offer(
-        self, event: gr.EventData, session: Session, *choices: Any
-    ) -> AsyncGenerator[Updates, None]:
-        """A question that the page offers."""
-        async with aclosing(self._ask(said(event, "text"), session, *choices)) as updates:
-            async for update in updates:
-                yield update
-
-    async def _clear(self, session: Session) -> Updates:
-        session.stopping = True
-        session.turns = []
-        known = {found.name for found in await self._service.collections()}
+    def show(self, session: Session) -> Updates:
+        """Show the session's conversation as it is."""
         return {
-            self.turns: welcome(session.collection, session.collection in known),
+            self.turns: rendering.conversation(session.thread),
             self.live: "",
             self.box: gr.update(submit_btn="Ask", stop_btn=False),
             **self._evidence.none(),
         }
 
+    async def show_none(self, session: Session) -> Updates:
+        """Show how to begin one."""
+        known = {found.name for found in await self._service.collections()}
+        start = welcome(session.collection, session.collection in known)
+        return self.show(session) | {self.turns: start}
+
+    async def _ask(
+        self, question: str, session: Session, request: gr.Request, *choices: Any
+    ) -> AsyncGenerator[Updates, None]:
+        thread, owner = session.thread, self._chats.owner(request)
+        if not question.strip() or thread.running:
+            yield {self.box: gr.skip()}
+            return
+        yield {self.box: gr.update(value="", submit_btn=False, stop_btn="Stop")}
+        options, where = query_options(*choices), session.collection
+        told = had_hits = False
+        turns = answer(self._service, thread, question.strip(), where, options, owner)
+        async with aclosing(turns):
+            async for turn in turns:
+                if session.thread is not thread:
+                    continue  # another conversation is shown; this one is kept to its end
+                updates: Updates = {self.live: rendering.turn(turn)}
+                if len(thread.turns) == 1:
+                    updates[self.turns] = ""
+                if not told:
+                    told, listed = True, await self._chats.listing(owner, session)
+                    updates |= listed
+                if turn.trace is not None and not had_hits:
+                    had_hits = True
+                    updates |= self._evidence.of(turn)
+                    updates[self._evidence.tabs] = gr.update(selected="sources")
+                yield updates
+        if session.thread is thread:
+            yield self.show(session) | self._evidence.of(turn)
+        else:
+            yield await self._chats.listing(owner, session)
+
+    async def _stop(self, session: Session) -> None:
+        session.thread.stopping = True
+
+    async def _offer(
+        self, event: gr.EventData, session: Session, request: gr.Request, *choices: Any
+    ) -> AsyncGenerator[Updates, None]:
+        """A question that the page offers."""
+        async with aclosing(self._ask(said(event, "text"), session, request, *choices)) as updates:
+            async for update in updates:
+                yield update
+
     async def _export(self, session: Session) -> str:
-        return session.markdown()
+        return session.thread.markdown()

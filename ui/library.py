@@ -75,15 +75,18 @@ class LibraryPanel:
             with gr.Tab("Settings"):
                 self.choices = Choices(settings)
 
-    def wire(self, blocks: gr.Blocks, session: gr.State, turns: gr.HTML) -> None:
-        """Connect the components; `turns` shows what can be asked while nothing has been."""
+    def wire(self, blocks: gr.Blocks, session: gr.State, turns: gr.HTML) -> Any:
+        """Connect the components; `turns` shows what can be asked while nothing has been.
+
+        Returns the event of a page that was loaded.
+        """
         self._turns = turns
-        listed = [
+        listed = self._listed = [
             self.picker, self.dialog, self.documents, self.choices.sources, turns, self.status,
             self.files, self.watch, self.cancel,
         ]  # fmt: skip
         opened = [self.remembered, session]
-        blocks.load(self._open, opened, listed, js=_REMEMBERED, **AT_ONCE)
+        loaded = blocks.load(self._open, opened, listed, js=_REMEMBERED, **AT_ONCE)
         self.picker.change(None, [self.picker], None, js=_REMEMBER)
         self.watch.tick(self._watch, [session], listed, **AT_ONCE)
         self.picker.input(self._pick, [self.picker, session], listed, **AT_ONCE)
@@ -92,6 +95,15 @@ class LibraryPanel:
         self.files.upload(self._add, added, listed, js=_SENT, **AT_ONCE)
         self.cancel.click(self._cancel, session, listed, **AT_ONCE)
         self.documents.select(self._delete, session, listed, **AT_ONCE)
+        return loaded
+
+    def refresh_after(self, session: gr.State, *events: Any) -> None:
+        """Show the session's collection after events that may have opened another."""
+        for event in events:
+            event.then(self._refresh, [session], self._listed, **AT_ONCE)
+
+    async def _refresh(self, session: Session) -> Updates:
+        return await self._listing(session.collection, session)
 
     async def _open(self, remembered: str | None, session: Session, request: gr.Request) -> Updates:
         """A page is opened: show what there is, and watch what goes on."""

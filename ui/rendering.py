@@ -20,7 +20,7 @@ from generation.citations import Citation, Quote
 from rag_app.ingestion.report import IngestReport, Progress
 from rag_app.results import DocumentInfo, Hit, PassageContext, Trace
 from ui.passage import render
-from ui.session import Session, Turn
+from ui.session import Thread, Turn
 
 _CITATION = re.compile(r"\[(\d{1,3})\]")
 _PARAGRAPH = re.compile(r"<(p|li|td|th)>")
@@ -42,9 +42,10 @@ _STAGES = {
 # --- the conversation ----------------------------------------------------------------------------
 
 
-def conversation(session: Session) -> str:
-    """All turns but the running one."""
-    return "".join(turn(one) for one in session.turns if one.state != "running")
+def conversation(thread: Thread) -> str:
+    """All turns but the running one, and what hindered keeping them."""
+    turns = "".join(turn(one) for one in thread.turns if one.state != "running")
+    return turns + (problem(thread.unkept) if thread.unkept else "")
 
 
 def turn(one: Turn) -> str:

@@ -1,33 +1,40 @@
-"""What one browser tab has asked so far; lives in that tab's session and nowhere else."""
+"""What one browser tab has open; conversations themselves are kept by `rag_app.chats`."""
 
 from dataclasses import dataclass, field
 
 from llama_index.core.base.llms.types import ChatMessage, MessageRole
 
-from rag_app.chats.conversation import Turn
+from rag_app.chats.conversation import Conversation, Turn
 from rag_app.chats.exporting import markdown
 
-__all__ = ["HISTORY_TURNS", "Session", "Turn"]
+__all__ = ["HISTORY_TURNS", "Session", "Thread", "Turn"]
 
 HISTORY_TURNS = 8
 """Earlier turns that a follow-up question is understood by."""
 
 
 @dataclass(slots=True)
-class Session:
-    """A conversation, and what its tab is doing.
+class Thread:
+    """A conversation as its tab shows it. An answer holds on to its own, whatever is opened then.
 
     Attributes:
+        id: of the conversation that is kept; empty before its first question, and where none is.
+        title: for exports.
         turns: questions with their answers, oldest first.
         stopping: whether the running answer is not wanted any longer.
-        collection: the one that is open.
-        waiting: id and name of the uploads that wait for a collection to be chosen.
+        unkept: why the conversation could not be kept; empty where it was.
     """
 
+    id: str = ""
+    title: str = "Conversation"
     turns: list[Turn] = field(default_factory=list)
     stopping: bool = False
-    collection: str = ""
-    waiting: tuple[tuple[str, str], ...] = ()
+    unkept: str = ""
+
+    @classmethod
+    def of(cls, conversation: Conversation) -> "Thread":
+        """One that was kept."""
+        return cls(conversation.id, conversation.title, conversation.turns)
 
     @property
     def running(self) -> bool:
@@ -39,12 +46,13 @@ class Session:
         if self.running:
             raise ValueError("the last answer is still being written")
         self.stopping = False
-        self.turns.append(Turn(len(self.turns) + 1, question, collection))
+        number = self.turns[-1].number + 1 if self.turns else 1
+        self.turns.append(Turn(number, question, collection))
         return self.turns[-1]
 
     def turn(self, number: int) -> Turn | None:
         """The turn of that number; None where there is none."""
-        return self.turns[number - 1] if 1 <= number <= len(self.turns) else None
+        return next((turn for turn in self.turns if turn.number == number), None)
 
     def history(self) -> list[ChatMessage]:
         """The last answered turns, oldest first, as a follow-up question needs them."""
@@ -60,4 +68,35 @@ class Session:
 
     def markdown(self) -> str:
         """The conversation as a Markdown document, each answer with the passages it cites."""
-        return markdown("Conversation", self.turns)
+        return markdown(self.title, self.turns)
+
+
+@dataclass(slots=True)
+class Session:
+    """What a tab has open.
+
+    Attributes:
+        thread: the conversation; another one is another object.
+        wanted: what the list of conversations is searched for.
+        collection: the one that is open.
+        waiting: id and name of the uploads that wait for a collection to be chosen.
+    """
+
+    thread: Thread = field(default_factory=Thread)
+    wanted: str = ""
+    collection: str = ""
+    waiting: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def turns(self) -> list[Turn]:
+        """Those of the open conversation."""
+        return self.thread.turns
+
+    def turn(self, number: int) -> Turn | None:
+        """One of them; None where there is none."""
+        return self.thread.turn(number)
+
+    def show(self, thread: Thread) -> None:
+        """Open a conversation; an answer to the one before that is being written ends."""
+        self.thread.stopping = True
+        self.thread = thread

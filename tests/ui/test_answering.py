@@ -10,7 +10,7 @@ from rag_app.service import QueryOptions, Service
 from rag_app.settings import load_settings
 from tests.openai_server import OpenAIServer, Reply
 from ui.answering import answer
-from ui.session import Session
+from ui.session import Thread
 
 OPTIONS = QueryOptions()
 
@@ -33,11 +33,11 @@ async def test_a_turn_grows_and_ends_with_its_evidence(
     service: Service, openai_server: OpenAIServer
 ) -> None:
     openai_server.replies = [Reply("It leaves at seven from the north quay [1].", delay=0.04)]
-    session = Session()
-    texts = [turn.text async for turn in answer(service, session, "When?", "c", OPTIONS)]
+    thread = Thread()
+    texts = [turn.text async for turn in answer(service, thread, "When?", "c", OPTIONS)]
     assert len(set(texts)) > 3
     assert all(later.startswith(earlier) for earlier, later in pairwise(texts))
-    [turn] = session.turns
+    [turn] = thread.turns
     assert turn.state == "done"
     assert turn.text == "It leaves at seven from the north quay [1]."
     assert [citation.source for citation in turn.citations] == ["ferry.md"]
@@ -48,53 +48,53 @@ async def test_thoughts_grow_beside_the_answer(
     service: Service, openai_server: OpenAIServer
 ) -> None:
     openai_server.replies = [Reply("<think>hm, seven</think>Seven [1].", delay=0.04)]
-    session = Session()
-    seen = [(t.thinking, t.text) async for t in answer(service, session, "When?", "c", OPTIONS)]
+    thread = Thread()
+    seen = [(t.thinking, t.text) async for t in answer(service, thread, "When?", "c", OPTIONS)]
     assert any(thinking and not text for thinking, text in seen)
     assert seen[-1] == ("hm, seven", "Seven [1].")
-    assert not session.turns[0].abstained
+    assert not thread.turns[0].abstained
 
 
 async def test_an_answer_that_is_not_in_the_documents_says_so(
     service: Service, openai_server: OpenAIServer
 ) -> None:
     openai_server.replies = [Reply("NOT IN THE PASSAGES\nNo price is given.")]
-    session = Session()
-    async for _ in answer(service, session, "How much?", "c", OPTIONS):
+    thread = Thread()
+    async for _ in answer(service, thread, "How much?", "c", OPTIONS):
         pass
-    assert (session.turns[0].text, session.turns[0].abstained) == ("No price is given.", True)
+    assert (thread.turns[0].text, thread.turns[0].abstained) == ("No price is given.", True)
 
 
 async def test_a_second_question_follows_the_first(service: Service) -> None:
-    session = Session()
+    thread = Thread()
     for question in ("When does the ferry leave?", "And from where?"):
-        async for _ in answer(service, session, question, "c", OPTIONS):
+        async for _ in answer(service, thread, question, "c", OPTIONS):
             pass
-    assert [turn.state for turn in session.turns] == ["done", "done"]
-    assert len(session.history()) == 4
+    assert [turn.state for turn in thread.turns] == ["done", "done"]
+    assert len(thread.history()) == 4
 
 
 async def test_stopping_keeps_what_was_said_and_frees_the_model(
     service: Service, openai_server: OpenAIServer
 ) -> None:
     openai_server.replies = [Reply("Half an answer", hang_after=1)]
-    session = Session()
+    thread = Thread()
     async with asyncio.timeout(10):
-        async for turn in answer(service, session, "When?", "c", OPTIONS):
-            session.stopping = bool(turn.text)
-    assert (session.turns[0].state, session.turns[0].text) == ("stopped", "Half")
+        async for turn in answer(service, thread, "When?", "c", OPTIONS):
+            thread.stopping = bool(turn.text)
+    assert (thread.turns[0].state, thread.turns[0].text) == ("stopped", "Half")
     await asyncio.to_thread(openai_server.wait_until, lambda: openai_server.aborted == 1)
 
 
 async def test_a_closed_tab_frees_the_model(service: Service, openai_server: OpenAIServer) -> None:
     openai_server.replies = [Reply("Half an answer", hang_after=1)]
-    session = Session()
-    turns = answer(service, session, "When?", "c", OPTIONS)
+    thread = Thread()
+    turns = answer(service, thread, "When?", "c", OPTIONS)
     async for turn in turns:
         if turn.text:
             break
     await turns.aclose()
-    assert session.turns[0].state == "stopped"
+    assert thread.turns[0].state == "stopped"
     await asyncio.to_thread(openai_server.wait_until, lambda: openai_server.aborted == 1)
 
 
@@ -102,16 +102,57 @@ async def test_an_expected_error_becomes_part_of_the_turn(
     service: Service, openai_server: OpenAIServer
 ) -> None:
     openai_server.replies = [Reply(status=401, error="wrong key")]
-    session = Session()
-    turns = [turn async for turn in answer(service, session, "When?", "c", OPTIONS)]
+    thread = Thread()
+    turns = [turn async for turn in answer(service, thread, "When?", "c", OPTIONS)]
     assert turns[-1].state == "failed"
     assert "wrong key" in turns[-1].error or "key" in turns[-1].error
-    assert not session.running
+    assert not thread.running
 
 
 async def test_an_unknown_collection_is_explained(service: Service) -> None:
-    session = Session()
-    async for _ in answer(service, session, "When?", "nowhere", OPTIONS):
+    thread = Thread()
+    async for _ in answer(service, thread, "When?", "nowhere", OPTIONS):
         pass
-    assert session.turns[0].state == "failed"
-    assert "nowhere" in session.turns[0].error
+    assert thread.turns[0].state == "failed"
+    assert "nowhere" in thread.turns[0].error
+
+
+async def kept(service: Service, thread: Thread) -> list[tuple[str, str, str]]:
+    turns = (await service.chats.conversation("anne", thread.id)).turns
+    return [(turn.question, turn.text, turn.state) for turn in turns]
+
+
+async def test_question_and_answer_are_kept_from_the_first_moment(
+    service: Service, openai_server: OpenAIServer
+) -> None:
+    openai_server.replies = [Reply("At seven [1]."), Reply("Half an answer", hang_after=1)]
+    thread = Thread()
+    turns = answer(service, thread, "When?", "c", OPTIONS, "anne")
+    await anext(turns)
+    assert await kept(service, thread) == [("When?", "", "stopped")]
+    async for _ in turns:
+        pass
+    second = answer(service, thread, "And then?", "c", OPTIONS, "anne")
+    async for turn in second:
+        if turn.text:
+            break
+    await second.aclose()  # the tab was closed
+    assert await kept(service, thread) == [
+        ("When?", "At seven [1].", "done"),
+        ("And then?", "Half", "stopped"),
+    ]
+    assert thread.turns[1].milliseconds > 0
+    reopened = Thread.of(await service.chats.conversation("anne", thread.id))
+    assert reopened.turns[0].citations == thread.turns[0].citations
+    assert len(reopened.history()) == 4
+
+
+async def test_what_cannot_be_kept_is_answered_all_the_same(
+    service: Service, tmp_path: Path
+) -> None:
+    (tmp_path / "storage" / "chats.sqlite").write_bytes(b"no database" * 500)
+    thread = Thread()
+    async for _ in answer(service, thread, "When?", "c", OPTIONS, "anne"):
+        pass
+    assert thread.turns[0].state == "done"
+    assert "chats.sqlite cannot be read or kept" in thread.unkept

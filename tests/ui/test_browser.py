@@ -228,9 +228,8 @@ def test_two_people_do_not_see_each_other(
     assert "wet stacking" in first.text("#turns")
     assert "wet stacking" not in second.text("body")
     assert "How salty" not in first.text("body")
-    first.driver.refresh()
-    first.until(lambda: first.all(".offer"), "a fresh page shows the start again")
-    assert first.answers() == []
+    assert chats(first) == ["What is wet stacking?"]
+    assert chats(second) == ["How salty is the sea?"]
 
 
 def test_nothing_that_a_document_or_a_model_says_is_carried_out(
@@ -352,6 +351,75 @@ def test_the_conversation_can_be_saved_and_begun_anew(
     page.click("#fresh")
     page.until(lambda: page.all(".offer"), "the start is not shown again")
     assert page.answers() == []
+
+
+def chats(page: Browser) -> list[str]:
+    """Titles of the conversations in the list."""
+    return [found.text for found in page.all("#chats .open span")]
+
+
+def test_a_conversation_is_there_after_a_reload_and_is_found_renamed_and_deleted(
+    browse: Callable[..., Browser], app: RunningApp, model: OpenAIServer
+) -> None:
+    model.replies = [
+        Reply("Soot [1]."), Reply("How is wet stacking avoided?"), Reply("By load [1]."),
+        Reply("Very salty [1]."),
+    ]  # fmt: skip
+    page = browse((1440, 900))
+    page.until(lambda: page.all(".offer"))
+    page.ask("What is wet stacking?")
+    page.wait_for_answers(1)
+    page.ask("How is it avoided?")
+    page.wait_for_answers(2)
+    page.driver.refresh()
+    page.until(lambda: len(page.answers()) == 2, "the conversation was lost")
+    assert [answer[:4] for answer in page.answers()] == ["Soot", "By l"]
+    page.click("#turns .cite")
+    page.until(lambda: page.all("mark"), "a citation of a reopened conversation does not work")
+    page.screenshot("reopened")
+
+    page.click("#fresh")
+    page.until(lambda: page.all(".offer"), "the start is not shown")
+    page.ask("How salty is the sea?")
+    page.wait_for_answers(1)
+    assert chats(page) == ["How salty is the sea?", "What is wet stacking?"]
+    page.one("#chats-search input, #chats-search textarea").send_keys("BY LOAD")
+    page.until(lambda: chats(page) == ["What is wet stacking?"], "the search found another")
+    page.click("#chats .open")
+    page.until(lambda: len(page.answers()) == 2, "it was not opened")
+    page.run("document.querySelector('[data-act=rename]').click()")
+    page.driver.switch_to.alert.send_keys("Engines <b>")
+    page.driver.switch_to.alert.accept()
+    page.until(lambda: chats(page) == ["Engines <b>"], "it was not renamed")
+    page.screenshot("conversations")
+    page.run("document.querySelector('[data-act=delete-chat]').click()")
+    page.driver.switch_to.alert.dismiss()
+    assert len(page.answers()) == 2
+    page.run("document.querySelector('[data-act=delete-chat]').click()")
+    page.driver.switch_to.alert.accept()
+    page.until(lambda: page.all(".offer"), "the deleted conversation is still open")
+    page.until(lambda: chats(page) == [], "it is still listed")
+    assert page.complaints() == []
+
+
+def test_a_new_conversation_during_an_answer_mixes_nothing_and_loses_nothing(
+    browse: Callable[..., Browser], model: OpenAIServer
+) -> None:
+    model.replies = [Reply("It begins and hangs.", piece=9, hang_after=1), Reply("Salty [1].")]
+    page = browse()
+    page.until(lambda: page.all(".offer"))
+    page.ask("What is wet stacking?")
+    page.until(lambda: "It begins" in page.text("#live"))
+    page.click("#fresh")
+    page.until(lambda: page.all(".offer"), "the start is not shown")
+    page.ask("How salty is the sea?")
+    assert "Salty" in page.wait_for_answers(1)[0]
+    assert "It begins" not in page.text("#chat")
+    page.until(lambda: len(chats(page)) == 2)
+    page.all("#chats .open")[1].click()
+    page.until(lambda: "It begins" in "".join(page.answers()), "the stopped answer was lost")
+    assert "Stopped before the end" in page.answers()[0]
+    assert len(page.answers()) == 1
 
 
 def test_a_document_can_be_deleted(browse: Callable[..., Browser], tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from generation.citations import Citation, Quote
 from rag_app.ingestion.report import Failure, IngestReport, Progress
 from rag_app.results import DocumentInfo, Hit, PassageContext, Trace
 from ui import rendering
-from ui.session import Session, Turn
+from ui.session import Thread, Turn
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -204,7 +204,7 @@ def test_banner_says_how_to_connect_a_model_and_goes_when_there_is_one() -> None
 
 
 def test_the_running_turn_is_not_part_of_the_conversation_yet() -> None:
-    session = Session([a_turn("first"), a_turn("second", "running")])
+    session = Thread(turns=[a_turn("first"), a_turn("second", "running")])
     html = rendering.conversation(session)
     assert "first" in html
     assert "second" not in html

@@ -7,49 +7,58 @@ from markdown_it import MarkdownIt
 
 from generation.citations import Citation
 from rag_app.results import Hit
-from ui.session import HISTORY_TURNS, Session, Turn
+from ui.session import HISTORY_TURNS, Session, Thread, Turn
 
 
 def a_hit(chunk: str) -> Hit:
     return Hit(chunk, "doc.md", None, 0, 4, "text", 1.0, {}, {})
 
 
-def answered(session: Session, question: str, text: str) -> Turn:
-    turn = session.begin(question, "c")
+def answered(thread: Thread, question: str, text: str) -> Turn:
+    turn = thread.begin(question, "c")
     turn.text, turn.state = text, "done"
     return turn
 
 
 def test_one_answer_at_a_time() -> None:
-    session = Session()
-    session.begin("one", "c")
-    assert session.running
+    thread = Thread()
+    thread.begin("one", "c")
+    assert thread.running
     with pytest.raises(ValueError, match="still being written"):
-        session.begin("two", "c")
+        thread.begin("two", "c")
 
 
 def test_a_new_question_forgets_an_earlier_wish_to_stop() -> None:
-    session = Session(stopping=True)
-    session.begin("one", "c")
-    assert not session.stopping
+    thread = Thread(stopping=True)
+    thread.begin("one", "c")
+    assert not thread.stopping
 
 
 @given(st.integers(0, 20))
 def test_history_is_the_last_answered_turns_oldest_first(count: int) -> None:
-    session = Session()
+    thread = Thread()
     for i in range(count):
-        answered(session, f"q{i}", f"a{i}")
+        answered(thread, f"q{i}", f"a{i}")
     kept = range(max(0, count - HISTORY_TURNS), count)
     expected = [part for i in kept for part in (("user", f"q{i}"), ("assistant", f"a{i}"))]
-    assert [(m.role.value, m.content) for m in session.history()] == expected
+    assert [(m.role.value, m.content) for m in thread.history()] == expected
+
+
+def test_an_answer_holds_on_to_its_own_conversation() -> None:
+    session = Session()
+    before = session.thread
+    turn = before.begin("one", "c")
+    session.show(Thread())
+    assert (session.turns, before.turns, before.stopping) == ([], [turn], True)
+    assert session.thread.begin("two", "c").number == 1
 
 
 def test_history_leaves_out_what_failed_or_is_running() -> None:
-    session = Session()
-    answered(session, "good", "yes")
-    session.begin("bad", "c").state = "failed"
-    session.begin("now", "c").text = "half"
-    assert [m.content for m in session.history()] == ["good", "yes"]
+    thread = Thread()
+    answered(thread, "good", "yes")
+    thread.begin("bad", "c").state = "failed"
+    thread.begin("now", "c").text = "half"
+    assert [m.content for m in thread.history()] == ["good", "yes"]
 
 
 def test_a_citation_names_its_chunk_even_where_it_is_not_the_nth_hit() -> None:
@@ -66,18 +75,18 @@ def test_while_an_answer_grows_every_passage_may_be_cited() -> None:
 
 @given(st.integers())
 def test_only_turns_that_exist_are_found(number: int) -> None:
-    session = Session()
-    turns = [answered(session, "q", "a") for _ in range(3)]
-    assert session.turn(number) == (turns[number - 1] if 1 <= number <= 3 else None)
+    thread = Thread()
+    turns = [answered(thread, "q", "a") for _ in range(3)]
+    assert thread.turn(number) == (turns[number - 1] if 1 <= number <= 3 else None)
 
 
 def test_export_holds_questions_answers_and_cited_passages() -> None:
-    session = Session()
-    turn = answered(session, "Why\ndoes it float?", "It is light [1].")
+    thread = Thread()
+    turn = answered(thread, "Why\ndoes it float?", "It is light [1].")
     turn.citations = [Citation(1, "a", "wood.pdf", 7, 0, 4, "Wood is\nlight.")]
-    failed = session.begin("And then?", "c")
+    failed = thread.begin("And then?", "c")
     failed.state, failed.error = "failed", "the server is down"
-    assert session.markdown() == (
+    assert thread.markdown() == (
         "# Conversation\n\n## Why does it float?\n\nIt is light [1].\n\n"
         "> [1] **wood.pdf, page 7**: Wood is light.\n\n## And then?\n\n*the server is down*"
     )
@@ -95,12 +104,12 @@ HOSTILE = (
 
 
 def exported(text: str) -> str:
-    session = Session()
-    turn = answered(session, text, text)
+    thread = Thread()
+    turn = answered(thread, text, text)
     turn.citations = [Citation(1, "p", f"{text}.md", None, 0, 4, text)]
-    failed = session.begin("and now", "c")
+    failed = thread.begin("and now", "c")
     failed.error, failed.state = text, "failed"
-    return MarkdownIt("gfm-like", {"html": True, "linkify": False}).render(session.markdown())
+    return MarkdownIt("gfm-like", {"html": True, "linkify": False}).render(thread.markdown())
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -116,7 +125,7 @@ def test_no_mix_of_marks_brings_an_export_to_life(marks: list[str]) -> None:
 
 
 def test_the_export_keeps_citations_and_emphasis() -> None:
-    session = Session()
-    answered(session, "why", "**Because** of rain [1][2], and more [3].")
-    shown = MarkdownIt().render(session.markdown())
+    thread = Thread()
+    answered(thread, "why", "**Because** of rain [1][2], and more [3].")
+    shown = MarkdownIt().render(thread.markdown())
     assert "<strong>Because</strong> of rain [1][2], and more [3]." in shown
