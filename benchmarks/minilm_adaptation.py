@@ -194,18 +194,22 @@ class Encoder:
         }
         self.body.load_state_dict(mixed)
 
-    def features(self, texts: Sequence[str], length: int) -> dict[str, Any]:
-        """Padded token ids and their mask."""
-        import torch
-
+    def ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """The token ids of texts, uncut, with [CLS] and [SEP]."""
         new = [text for text in dict.fromkeys(texts) if text not in self._ids]
         if new:
             encoded = self.tokenizer.encode_batch_fast(new)
             self._ids |= {text: one.ids for text, one in zip(new, encoded, strict=True)}
-        cut = [_cut(self._ids[text], length) for text in texts]
-        width = -(-max(map(len, cut)) // 8) * 8
-        ids = np.zeros((len(cut), width), np.int64)
-        for row, one in enumerate(cut):
+        return [self._ids[text] for text in texts]
+
+    def features(self, texts: Sequence[str], length: int) -> dict[str, Any]:
+        """Padded token ids and their mask."""
+        import torch
+
+        kept = [cut(one, length) for one in self.ids(texts)]
+        width = -(-max(map(len, kept)) // 8) * 8
+        ids = np.zeros((len(kept), width), np.int64)
+        for row, one in enumerate(kept):
             ids[row, : len(one)] = one
         made = torch.from_numpy(ids).to(self.device, non_blocking=True)
         return {"input_ids": made, "attention_mask": (made > 0).long()}
@@ -226,7 +230,8 @@ class Encoder:
         return out
 
 
-def _cut(ids: list[int], length: int) -> list[int]:
+def cut(ids: list[int], length: int) -> list[int]:
+    """The first tokens and the last one."""
     return ids if len(ids) <= length else [*ids[: length - 1], ids[-1]]
 
 
@@ -472,7 +477,7 @@ def scored(
     """A setting on both folds: the mean gain by share kept, and what the guard sets lost."""
     found: dict[float, dict[str, list[float]]] = {keep: {} for keep in KEEPS}
     for asked, tested in (FOLDS, FOLDS[::-1]):
-        books = _books(data, setting, tested)
+        books = searched(data, setting, tested)
         losses = train(encoder, mined.examples(setting, asked, books, seed), setting, seed)
         trained = {key: value.clone() for key, value in encoder.body.state_dict().items()}
         for keep in KEEPS:
@@ -486,7 +491,7 @@ def scored(
     return {keep: {key: _mean(value) for key, value in row.items()} for keep, row in found.items()}
 
 
-def _books(data: Data, setting: Setting, tested: Sequence[str]) -> list[str]:
+def searched(data: Data, setting: Setting, tested: Sequence[str]) -> list[str]:
     """Books that give passages: never the test books, and the tested ones if they are `own`."""
     left_out = {*TEST} if setting.own else {*TEST, *tested}
     return sorted({book for _, book, _ in data.passages} - left_out)

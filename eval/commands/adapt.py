@@ -50,6 +50,7 @@ def adapt(  # noqa: PLR0913, PLR0917 - one parameter a flag
     from rag_app.commands.training import on_step, start_of
     from retrieval.training import encoder as training
     from retrieval.training import examples
+    from retrieval.training.trainer import HISTORY_FILE
 
     settings: Settings = context.obj
     where, before = collection or settings.collection, settings.encoder.name
@@ -102,7 +103,7 @@ def adapt(  # noqa: PLR0913, PLR0917 - one parameter a flag
         "lost": measuring.lost(test, old, new),
         "plan": asdict(plan),
     }
-    _write(out, document, list(zip(test, old, new, strict=True)), folder / training.HISTORY_FILE)
+    _write(out, document, list(zip(test, old, new, strict=True)), folder / HISTORY_FILE)
     output.show(document, as_json, _print)
 
 

@@ -10,11 +10,13 @@ from rag_app.settings import Settings
 from retrieval.encoders.registry import EncoderRow
 
 _ROW_FILE = "row.json"  # as retrieval.training.encoder writes it, which imports torch
+ENCODERS, RERANKERS = "encoders", "rerankers"
+"""Folders of the storage that hold what was trained here."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
-def folder(settings: Settings, name: str) -> Path:
-    """Where the encoder of that name is, or would be.
+def folder(settings: Settings, name: str, kind: str = ENCODERS) -> Path:
+    """Where the encoder, or the reranker, of that name is, or would be.
 
     Raises:
         SettingsError: it is no name for a folder.
@@ -24,7 +26,7 @@ def folder(settings: Settings, name: str) -> Path:
             f"--name {name!r} is not valid",
             hint="Give small letters, digits, dots, dashes and underscores, at most 64",
         )
-    return settings.storage.path.absolute() / "encoders" / name
+    return settings.storage.path.absolute() / kind / name
 
 
 def is_one(settings: Settings, name: str) -> bool:
@@ -38,7 +40,7 @@ def rows(settings: Settings) -> list[EncoderRow]:
     Raises:
         SettingsError: the file of a row is damaged.
     """
-    folder = settings.storage.path.absolute() / "encoders"
+    folder = settings.storage.path.absolute() / ENCODERS
     found = []
     for path in sorted(folder.glob(f"*/{_ROW_FILE}")):
         try:

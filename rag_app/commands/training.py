@@ -1,4 +1,4 @@
-"""`train`: an encoder on examples, into the registry."""
+"""`train`: an encoder on examples, into the registry; or a reranker beside it."""
 
 import sys
 import time
@@ -24,7 +24,13 @@ def train(  # noqa: PLR0913, PLR0917 - one parameter a flag
     context: typer.Context,
     data: Annotated[Path, typer.Argument(help="Folder or file of `rag-app synthesize`.")],
     name: Annotated[str, typer.Option(help="Name of the new row of the registry.")],
+    kind: Annotated[
+        Literal["encoder", "reranker"], typer.Option(help="What is trained; reranker: pairs.")
+    ] = "encoder",
     encoder: Annotated[str, typer.Option(help="Row that is trained.")] = "minilm",
+    start: Annotated[
+        str, typer.Option("--from", help="reranker: folder or hub id; none: the encoder's weights.")
+    ] = "",
     preset: Annotated[str, typer.Option(help="laptop, reasonir or reason-embed.")] = "laptop",
     method: Annotated[
         Literal["infonce", "redapter"] | None, typer.Option(help="In place of the preset's.")
@@ -45,12 +51,22 @@ def train(  # noqa: PLR0913, PLR0917 - one parameter a flag
     accept_license: Accept = False,
     as_json: AsJson = False,
 ) -> None:
-    """Train an encoder on examples; interrupted, the same command goes on."""
+    """Train an encoder, or a reranker, on examples; interrupted, the same command goes on."""
     from rag_app.assembly import trained
     from retrieval.training import encoder as training
     from retrieval.training import examples
 
-    settings: Settings = accepted(context.obj, encoder, accept_license)
+    given: dict[str, Any] = {
+        "method": method, "lora": lora, "epochs": epochs, "batch_size": batch_size,
+        "negatives": negatives, "rate": rate, "temperature": temperature, "length": length,
+        "keep": keep, "seed": seed,
+    }  # fmt: skip
+    chosen = {key: value for key, value in given.items() if value is not None}
+    if kind == "reranker":
+        settings = context.obj if start else accepted(context.obj, encoder, accept_license)
+        _train_reranker(settings, data, name, start, encoder, chosen, as_json)
+        return
+    settings = accepted(context.obj, encoder, accept_license)
     out = trained.folder(settings, name)
     if (out / training.ROW_FILE).is_file():
         raise SettingsError(
@@ -59,12 +75,6 @@ def train(  # noqa: PLR0913, PLR0917 - one parameter a flag
     if preset not in training.PRESETS:
         known = ", ".join(training.PRESETS)
         raise SettingsError(f"--preset {preset!r} is not valid", hint=f"Choose one of {known}")
-    given: dict[str, Any] = {
-        "method": method, "lora": lora, "epochs": epochs, "batch_size": batch_size,
-        "negatives": negatives, "rate": rate, "temperature": temperature, "length": length,
-        "keep": keep, "seed": seed,
-    }  # fmt: skip
-    chosen = {key: value for key, value in given.items() if value is not None}
     plan = replace(training.PRESETS[preset], **chosen)
     choice = choose(settings, encoder)
     began = time.monotonic()
@@ -79,6 +89,47 @@ def train(  # noqa: PLR0913, PLR0917 - one parameter a flag
         "minutes": round((time.monotonic() - began) / 60, 2),
     }
     output.show(document, as_json, _print)
+
+
+def _train_reranker(
+    settings: Settings,
+    data: Path,
+    name: str,
+    start: str,
+    encoder: str,
+    chosen: dict[str, Any],
+    as_json: bool,
+) -> None:
+    from rag_app.assembly import trained
+    from retrieval.encoders.local.checkpoint import hub_folder, local_folder, require_files
+    from retrieval.training import examples
+    from retrieval.training import reranker as training
+
+    if useless := sorted(set(chosen) - set(training.SETTINGS)):
+        raise SettingsError(
+            f"--{useless[0]} is not for a reranker", hint="Leave it out, or train an encoder"
+        )
+    out = trained.folder(settings, name, trained.RERANKERS)
+    if (out / "README.md").is_file():
+        raise SettingsError(
+            f"there is a reranker {name} already", hint=f"Choose another name, or delete {out}"
+        )
+    if start:
+        there = local_folder(start)
+        origin = require_files(there) if there else hub_folder(start, "main")
+    else:
+        origin = start_of(choose(settings, encoder))
+    began = time.monotonic()
+    plan = replace(training.LAPTOP, **chosen)
+    weights = training.train(origin, examples.read(data), plan, out, name, on_step)
+    document = {
+        "reranker": name,
+        "trained_from": start or encoder,
+        "folder": str(out),
+        "weights": weights,
+        "minutes": round((time.monotonic() - began) / 60, 2),
+    }
+    output.show(document, as_json, _print_reranker)
 
 
 def start_of(choice: EncoderChoice) -> Path:
@@ -103,4 +154,11 @@ def _print(document: Any) -> None:
     typer.echo(
         f"Encoder {document['encoder']} was trained in {document['minutes']} minutes, and lies in "
         f"{document['folder']}.\nUse it: rag-app indexes build --encoder {document['encoder']}"
+    )
+
+
+def _print_reranker(document: Any) -> None:
+    typer.echo(
+        f"Reranker {document['reranker']} was trained in {document['minutes']} minutes. Use it:\n"
+        f"RAG_APP_RERANK__KIND=cross-encoder RAG_APP_RERANK__MODEL={document['folder']}"
     )

@@ -6,77 +6,33 @@ by the encoder that will use them, and their vectors compared with those of the 
 that a template, a mask or a pooling that differs between training and use is found before then.
 """
 
-import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from data.files import replacing
 from retrieval.encoders.registry import EncoderRow
-from retrieval.errors import RetrievalError
 from retrieval.training.batches import Row, rows
+from retrieval.training.card import card, digest_of
 from retrieval.training.examples import Example, TrainingDataError
+from retrieval.training.trainer import (
+    CHECKPOINTS,
+    HISTORY_FILE,
+    Kind,
+    OnStep,
+    Plan,
+    TrainingError,
+    fit,
+    write,
+)
 
-Method = Literal["infonce", "redapter"]
 ROW_FILE = "row.json"
-HISTORY_FILE = "training.json"
-_CHECKPOINTS = "checkpoints"
 _TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
 _TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 _AGREEMENT = 0.999
 """Lowest cosine between a text's vector in training and in use that counts as the same."""
-
-
-class TrainingError(RetrievalError):
-    """A training that cannot be done, or whose result is not what was trained."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How an encoder is trained.
-
-    Attributes:
-        method: `infonce`, or `redapter` where the examples have reasoned queries.
-        epochs: how often every example is seen.
-        batch_size: examples of a step on each device; the in-batch negatives come from all.
-        mini_batch_size: texts that are in memory at once.
-        negatives: hard negatives of an example.
-        rate: highest learning rate.
-        warmup: share of the steps in which it rises.
-        constant: whether it then stays, rather than falling to 0.
-        temperature: of the loss.
-        length: tokens kept of a text.
-        lora: whether low-rank adapters are trained and merged, rather than all weights.
-        rank: of the adapters; alpha is twice that.
-        bf16: mixed precision; None where there is a GPU that has it.
-        start_step: steps before Redapter weighs.
-        keep: share of the trained weights in the result; the rest is the start's (Wortsman et al.
-            2022, https://arxiv.org/abs/2109.01903), which keeps what the model knew.
-        seed: decides the order, the positives, and what is dropped out.
-        save_steps: steps between checkpoints, from which an interrupted training goes on.
-    """
-
-    method: Method = "infonce"
-    epochs: float = 2
-    batch_size: int = 64
-    mini_batch_size: int = 32
-    negatives: int = 2
-    rate: float = 5e-5
-    warmup: float = 0.1
-    constant: bool = False
-    temperature: float = 0.05
-    length: int = 128
-    lora: bool = False
-    rank: int = 32
-    bf16: bool | None = None
-    start_step: int = 100
-    keep: float = 1.0
-    seed: int = 0
-    save_steps: int = 200
 
 
 PRESETS: dict[str, Plan] = {
@@ -94,9 +50,6 @@ PRESETS: dict[str, Plan] = {
     ),
 }  # fmt: skip
 """Settings by name, the published ones with their source."""
-
-OnStep = Callable[[int, int, float], None]
-"""Told of a step: its number, how many there are, and its loss."""
 
 
 def train(
@@ -126,6 +79,8 @@ def train(
         TrainingDataError: the examples do not fill a batch, or lack the reasoned queries.
         TrainingError: the result does not give the vectors that were trained.
     """
+    from retrieval.training.contrastive import ContrastiveLoss
+
     if plan.method == "redapter" and not all(one.reasoning_query for one in examples):
         raise TrainingDataError(
             "redapter needs a reasoned query for each example",
@@ -141,7 +96,15 @@ def train(
     )
     out.mkdir(parents=True, exist_ok=True)
     model = _model(row, start, plan)
-    history = _fit(model, row, order, plan, out / _CHECKPOINTS, on_step)
+    redapter = plan.method == "redapter"
+    loss = ContrastiveLoss(
+        model, plan.temperature, plan.mini_batch_size,
+        redapter=redapter, start_step=plan.start_step,
+    )  # fmt: skip
+    history = fit(
+        _kind(row, loss, plan), model, loss, _table(order, plan.negatives, redapter=redapter),
+        plan.batch_size, plan, out / CHECKPOINTS, on_step,
+    )  # fmt: skip
     network = _merged(model, start, plan)
     network.save_pretrained(out, safe_serialization=True)
     for file in _TOKENIZER:
@@ -149,10 +112,11 @@ def train(
             shutil.copyfile(start / file, out / file)
     made = _row(row, out / "model.safetensors", name)
     _refuse_another(model, made, out, examples[0], plan.length)
-    _write(out / ROW_FILE, made.model_dump_json(indent=1))
-    _write(out / HISTORY_FILE, json.dumps(history, indent=1))
-    _write(out / "README.md", _card(row, made, examples, plan, history))
-    shutil.rmtree(out / _CHECKPOINTS, ignore_errors=True)
+    write(out / ROW_FILE, made.model_dump_json(indent=1))
+    write(out / HISTORY_FILE, json.dumps(history, indent=1))
+    origin = f"{row.model_id} ({row.revision}, licence {row.licence})"
+    write(out / "README.md", card(name, origin, made.revision, examples, asdict(plan), history))
+    shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
     return made
 
 
@@ -222,100 +186,25 @@ def _merge_lora(network: Any) -> None:
     network._hf_peft_config_loaded = False
 
 
-def _fit(
-    model: Any,
-    row: EncoderRow,
-    order: Sequence[Row],
-    plan: Plan,
-    folder: Path,
-    on_step: OnStep | None,
-) -> list[dict[str, float]]:
-    """Run the trainer over the rows in their order; returns the loss of every step."""
-    import torch
-    from datasets import Dataset
+def _kind(row: EncoderRow, loss: Any, plan: Plan) -> Kind:
+    """The trainer of encoders, with the row's templates."""
     from sentence_transformers import (
         SentenceTransformerTrainer,
         SentenceTransformerTrainingArguments,
     )
-    from transformers import PrinterCallback, TrainerCallback
 
-    from retrieval.training.contrastive import ContrastiveLoss
-
-    redapter = plan.method == "redapter"
-    loss = ContrastiveLoss(
-        model, plan.temperature, plan.mini_batch_size,
-        redapter=redapter, start_step=plan.start_step,
-    )  # fmt: skip
-
-    class Watching(TrainerCallback):
-        def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
-            loss.step = state.global_step
-
-        def on_log(self, args: Any, state: Any, control: Any, **named: Any) -> None:  # noqa: ARG002
-            if on_step and "loss" in named["logs"]:
-                on_step(state.global_step, state.max_steps, named["logs"]["loss"])
-
-    gpu = torch.cuda.is_available()
-    bf16 = plan.bf16 if plan.bf16 is not None else gpu and torch.cuda.is_bf16_supported()
     prompts = {"query": row.query_prefix(), "reasoning_query": row.query_prefix()}
     prompts |= {column: row.passage_prefix() for column in _columns(plan.negatives)}
-    checkpointing: dict[str, Any] = {"gradient_checkpointing": True} if plan.lora else {}
-    arguments = SentenceTransformerTrainingArguments(
-        output_dir=str(folder),
-        num_train_epochs=1,  # the rows are those of all epochs
-        per_device_train_batch_size=plan.batch_size,
-        learning_rate=plan.rate,
-        lr_scheduler_type="constant_with_warmup" if plan.constant else "linear",
-        warmup_steps=plan.warmup,
-        bf16=bf16,
-        **checkpointing,
-        dataloader_pin_memory=gpu,
-        prompts={column: prompt for column, prompt in prompts.items() if prompt},
-        batch_sampler=_in_order,
-        dataloader_drop_last=True,
-        save_strategy="steps",
-        save_steps=plan.save_steps,
-        save_total_limit=1,
-        logging_steps=1,
-        report_to="none",
-        seed=plan.seed,
-        disable_tqdm=True,
-    )
-    trainer = SentenceTransformerTrainer(
-        model=model,
-        args=arguments,
-        train_dataset=Dataset.from_dict(_table(order, plan.negatives, redapter=redapter)),
-        loss=loss,
-        callbacks=[Watching()],
-    )
-    trainer.remove_callback(PrinterCallback)  # writes to stdout, which is for results
-    with _without_hub():
-        trainer.train(resume_from_checkpoint=any(folder.glob("checkpoint-*")))
-    return [
-        {"step": one["step"], "loss": one["loss"], "rate": one["learning_rate"]}
-        for one in trainer.state.log_history
-        if "loss" in one
-    ]
+    options: dict[str, Any] = {
+        "prompts": {column: prompt for column, prompt in prompts.items() if prompt}
+    }
+    if plan.lora:
+        options["gradient_checkpointing"] = True
 
+    def count(step: int) -> None:
+        loss.step = step
 
-@contextmanager
-def _without_hub() -> Iterator[None]:
-    """No calls to the Hugging Face hub, which the library's model cards would make."""
-    from huggingface_hub import constants
-
-    before, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, True
-    try:
-        yield
-    finally:
-        constants.HF_HUB_OFFLINE = before
-
-
-def _in_order(dataset: Any, batch_size: int, drop_last: bool, **_: Any) -> Any:
-    """The rows as they stand; at the top of the module because checkpoints name it."""
-    from sentence_transformers.base.sampler import DefaultBatchSampler
-    from torch.utils.data import SequentialSampler
-
-    return DefaultBatchSampler(SequentialSampler(dataset), batch_size, drop_last)
+    return Kind(SentenceTransformerTrainer, SentenceTransformerTrainingArguments, options, count)
 
 
 def _columns(negatives: int) -> list[str]:
@@ -380,53 +269,13 @@ def _refuse_another(model: Any, made: EncoderRow, out: Path, example: Example, l
 
 
 def _row(row: EncoderRow, weights: Path, name: str) -> EncoderRow:
-    with weights.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
     changes = {
         "name": name,
         "model_id": f"trained/{name}",
-        "revision": f"sha256:{digest}",
+        "revision": digest_of(weights),
         "backends": tuple(one for one in row.backends if one in {"onnx", "transformers"}),
         "bright": None,
         "bright_source": "",
         "source": "",
     }
     return row.model_copy(update=changes)
-
-
-def _card(
-    row: EncoderRow,
-    made: EncoderRow,
-    examples: Sequence[Example],
-    plan: Plan,
-    history: Sequence[dict[str, float]],
-) -> str:
-    kinds: dict[str, int] = {}
-    for one in examples:
-        kinds[one.kind or "unnamed"] = kinds.get(one.kind or "unnamed", 0) + 1
-    last = history[-max(1, len(history) // 20) :]
-    lines = [
-        f"# {made.name}",
-        "",
-        f"Trained from {row.model_id} ({row.revision}, licence {row.licence}).",
-        f"Weights: {made.revision}.",
-        "",
-        f"Data: {len(examples)} examples ("
-        + ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
-        + f"), {sum(len(one.pos) for one in examples)} positives, "
-        f"{sum(len(one.neg) for one in examples)} negatives.",
-        "",
-        f"Loss: {history[0]['loss']:.3f} at first, "
-        f"{sum(one['loss'] for one in last) / len(last):.3f} at the end, {len(history)} steps.",
-        "",
-        "| setting | value |",
-        "|---|---|",
-        *(f"| {key} | {value} |" for key, value in asdict(plan).items()),
-        "",
-    ]
-    return "\n".join(lines)
-
-
-def _write(path: Path, text: str) -> None:
-    with replacing(path) as file:
-        file.write(text.encode())

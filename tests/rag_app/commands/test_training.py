@@ -37,8 +37,25 @@ def test_documents_become_pairs_and_pairs_an_encoder(tmp_path):
     start = document("encode", "tides", storage=storage)
     assert encoded["fingerprint"] != start["fingerprint"]
     assert encoded["vectors"] != start["vectors"]
+    reranker = document(
+        "train", data, "--name", "mine", "--kind", "reranker", *options, storage=storage
+    )
+    assert reranker["folder"] == str(storage / "rerankers" / "mine")
+    used = {"RAG_APP_RERANK__KIND": "cross-encoder", "RAG_APP_RERANK__MODEL": reranker["folder"]}
+    found = rag_app("search", "tides", "--json", storage=storage, **used)
+    assert found.returncode == 0, found.stderr
+    assert all(0 < hit["grade"] < 1 for hit in json.loads(found.stdout)["hits"])
     again = rag_app("train", data, "--name", "mine", storage=storage)
     assert again.returncode == 2
     assert "there is an encoder mine already" in again.stderr
     bad = rag_app("train", data, "--name", "../mine", storage=storage)
     assert bad.returncode == 2
+
+
+def test_settings_that_are_not_for_a_reranker_are_refused(tmp_path):
+    done = rag_app(
+        "train", tmp_path, "--name", "mine", "--kind", "reranker", "--lora",
+        storage=tmp_path / "storage",
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "--lora is not for a reranker" in done.stderr

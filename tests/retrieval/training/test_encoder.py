@@ -13,8 +13,8 @@ from retrieval.encoders.minilm import MiniLMEmbedding
 from retrieval.encoders.minilm_graph import model_folder
 from retrieval.encoders.registry import built_in
 from retrieval.training import encoder as training
-from retrieval.training.encoder import Plan
 from retrieval.training.examples import Example, TrainingDataError
+from retrieval.training.trainer import HISTORY_FILE, Plan
 from tests.tiny_models import tiny_bert
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # those of the libraries that train
@@ -50,7 +50,7 @@ def vectors(made, folder):
 def test_training_lowers_the_loss_and_writes_a_row_that_can_be_used(start, tmp_path, method):
     plan = replace(SMALL, method=method, start_step=4)
     made = training.train(row(), start, EXAMPLES, plan, tmp_path, "mine")
-    history = json.loads((tmp_path / training.HISTORY_FILE).read_text())
+    history = json.loads((tmp_path / HISTORY_FILE).read_text())
     assert len(history) == 12
     assert history[-1]["loss"] < 0.9 * history[0]["loss"]
     assert made.name == "mine"
