@@ -12,13 +12,15 @@ from collections.abc import (
     Sequence,
 )
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from llama_index.core.base.llms.types import ChatMessage
-from llama_index.core.schema import NodeWithScore
+from llama_index.core.postprocessor.types import BaseNodePostprocessor
+from llama_index.core.schema import NodeWithScore, TextNode
 
 from data.blocks import Block
 from data.discovery import Found, discover
@@ -33,22 +35,30 @@ from rag_app.collections.indexes import Indexes
 from rag_app.collections.pictures import PagePictures
 from rag_app.collections.repair import Repairs
 from rag_app.collections.stores import OpenStores
-from rag_app.errors import ApplicationError, UnknownDocument
+from rag_app.errors import (
+    ApplicationError,
+    RerankerUnavailable,
+    UnknownDocument,
+    UnknownModel,
+)
 from rag_app.ingestion.encoders import Encoders
 from rag_app.ingestion.identity import UPLOAD, origin
 from rag_app.ingestion.reading import Originals
 from rag_app.ingestion.report import IngestReport, OnProgress, Progress
-from rag_app.pipeline import Pipeline
+from rag_app.pipeline import Pipeline, rerank
 from rag_app.results import (
     AskEvent,
     BackupReport,
     CollectionInfo,
     DocumentContent,
     DocumentInfo,
+    Embeddings,
+    EncoderInfo,
     Hit,
     IndexInfo,
     PassageBatch,
     PassageContext,
+    Relevance,
     SearchResult,
 )
 from rag_app.service import DEFAULT_OPTIONS, QueryOptions
@@ -56,6 +66,8 @@ from retrieval.index.base import PassageStore
 from retrieval.index.collections import Collections
 from retrieval.index.errors import DamagedIndex, UnknownCollection
 from retrieval.index.records import DocumentRecord
+from retrieval.reranking.base import Reranker
+from retrieval.reranking.none import KeepOrder
 
 T = TypeVar("T")
 _STORAGE_FOLDERS = (
@@ -67,6 +79,9 @@ STALL = 60.0
 """Seconds without a sign of a client that holds a collection, after which its work is given up."""
 _LONGEST_QUESTION = 100_000
 """Characters; what is longer only costs time, as encoders read less than that."""
+_MOST_TEXTS, _MOST_CHARACTERS = 2048, 400_000
+"""Of one request to encode or to rerank."""
+_ENCODED_AT_ONCE = 32
 _WRITERS = 32
 """Changes that may wait for one another; they cost threads, but only while they wait."""
 
@@ -80,6 +95,10 @@ class Pipelines(Protocol):
 
     def needs_store(self, options: QueryOptions) -> bool:
         """Whether it searches."""
+        ...
+
+    def reranker(self) -> BaseNodePostprocessor:
+        """The settings' reranker."""
         ...
 
 
@@ -336,6 +355,72 @@ class Application:
                 self._pictures.of_passage, stores, collection, passage_id, quotes
             )
 
+    # --- the models behind them --------------------------------------------------------------
+
+    async def encoders(self) -> list[EncoderInfo]:
+        """See `Service.encoders`."""
+        row = self._encoder.row
+        found = {row.name: EncoderInfo(row.name, row.model_id)}
+        for name in await asyncio.to_thread(self._collections.names):
+            with suppress(UnknownCollection, DamagedIndex):  # deleted meanwhile; lists tell of it
+                for index in await self.indexes(name):
+                    if index.usable:
+                        found.setdefault(index.encoder, EncoderInfo(index.encoder, index.model))
+        return list(found.values())
+
+    async def embed(
+        self, texts: Sequence[str], encoder: str | None = None, queries: bool = False
+    ) -> Embeddings:
+        """See `Service.embed`."""
+        _require_few(texts)
+        name = encoder or self._encoder.row.name
+        if name != self._encoder.row.name:
+            known = [one.name for one in await self.encoders()]
+            if name not in known:
+                raise UnknownModel(
+                    f"encoder {name!r} is not in use here",
+                    cause=f"in use: {', '.join(known)}",
+                    hint=f"`rag-app indexes build --encoder {name}` takes it into use",
+                )
+        model = self._encoder
+        if name != model.row.name:
+            model = await asyncio.to_thread(self._encoders.get, name)
+        encode = model.encode_queries if queries else model.encode_passages
+        done = Embeddings(name, [], 0)
+        for at in range(0, len(texts), _ENCODED_AT_ONCE):  # ends soon after its client has left
+            part = [well_formed(text) for text in texts[at : at + _ENCODED_AT_ONCE]]
+            encoded = await asyncio.to_thread(encode, part)
+            done.vectors.extend(encoded.vectors.tolist())
+            done = replace(done, tokens=done.tokens + sum(encoded.tokens))
+        return done
+
+    async def rerank(self, question: str, texts: Sequence[str]) -> list[Relevance]:
+        """See `Service.rerank`."""
+        _require_few([question, *texts])
+        reranker = self._pipelines.reranker()
+        if isinstance(reranker, KeepOrder):
+            raise ApplicationError(
+                "there is no reranker",
+                cause="rerank.kind is none",
+                hint="Set RAG_APP_RERANK__KIND, for instance to cross-encoder",
+            )
+        nodes = [
+            NodeWithScore(node=TextNode(id_=str(at), text=well_formed(text)), score=0.0)
+            for at, text in enumerate(texts)
+        ]
+        reranked = await rerank(reranker, _asked(question), nodes)
+        scores = {one.node.node_id: one.score or 0.0 for one in reranked.nodes}
+        if isinstance(reranker, Reranker):
+            scores = dict(reranked.grades)
+        if len(scores) < len(texts):
+            raise RerankerUnavailable(
+                f"{len(texts) - len(scores)} of {len(texts)} texts could not be graded",
+                cause=str(reranked.notes.get("error", "")),
+                hint="`rag-app doctor` tries the reranker",
+            )
+        best_first = sorted(scores.items(), key=lambda item: (-item[1], int(item[0])))
+        return [Relevance(int(at), float(score)) for at, score in best_first]
+
     def verify(self) -> str:
         """Try the settings' encoder with a real call, in the calling thread; see `Encoder.verify`.
 
@@ -488,6 +573,16 @@ def _asked(question: str) -> str:
             hint="Ask for less at once",
         )
     return well_formed(question.strip())
+
+
+def _require_few(texts: Sequence[str]) -> None:
+    """Raise ApplicationError where these are more than one request should cost."""
+    if len(texts) > _MOST_TEXTS or sum(map(len, texts)) > _MOST_CHARACTERS:
+        raise ApplicationError(
+            "these are too many texts for one request",
+            cause=f"at most {_MOST_TEXTS:,}, with {_MOST_CHARACTERS:,} characters in all",
+            hint="Send them in several requests",
+        )
 
 
 def _writable(name: str) -> str:

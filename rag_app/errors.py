@@ -15,5 +15,13 @@ class UnknownDocument(ApplicationError):
     """A collection holds no document of that name."""
 
 
+class UnknownModel(ApplicationError):
+    """There is no model of that name, or none that is in use."""
+
+
+class RerankerUnavailable(ApplicationError):
+    """The reranker has not graded all that it was given."""
+
+
 class StorageInUse(ApplicationError):
     """Another process owns the storage folder and offers no address to work through."""

@@ -49,6 +49,16 @@ class Stages:
     kept: int = 10
 
 
+async def rerank(
+    reranker: BaseNodePostprocessor, question: str, nodes: list[NodeWithScore]
+) -> Reranked:
+    """By one of our rerankers, or by any other of LlamaIndex."""
+    if isinstance(reranker, Reranker):
+        return await reranker.rerank(question, nodes)
+    bundle = QueryBundle(question)
+    return Reranked(await reranker.apostprocess_nodes(nodes, query_bundle=bundle))
+
+
 class Pipeline:
     """Answers questions from one collection.
 
@@ -137,7 +147,7 @@ class Pipeline:
                 trace, "retrieve", stages.retriever_name, start, steps=found.milliseconds, **details
             )
             with stage("rerank"):
-                reranked = await self._rerank(condensed.question, found.hits)
+                reranked = await rerank(stages.reranker, condensed.question, found.hits)
             _lap(trace, "rerank", stages.reranker_name, start, **reranked.notes)
         trace_calls(trace, meter, self._parameters)
         nodes, rankings = reranked.nodes[: stages.kept], dict(found.rankings)
@@ -154,14 +164,6 @@ class Pipeline:
         """The best passages for a query, for rewriters that look at some."""
         found = await self._stages.retriever.afind(query)
         return [hit.node.get_content() for hit in found.hits]
-
-    async def _rerank(self, question: str, nodes: list[NodeWithScore]) -> Reranked:
-        """By one of our rerankers, or by any other of LlamaIndex."""
-        reranker = self._stages.reranker
-        if isinstance(reranker, Reranker):
-            return await reranker.rerank(question, nodes)
-        bundle = QueryBundle(question)
-        return Reranked(await reranker.apostprocess_nodes(nodes, query_bundle=bundle))
 
     def _trace_retrieval(self, trace: Trace, found: Retrieval) -> None:
         trace.candidates = {

@@ -140,6 +140,47 @@ class SearchResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Embeddings:
+    """Vectors of texts.
+
+    Attributes:
+        encoder: row of the encoder registry.
+        vectors: one a text, in their order.
+        tokens: that went through the model.
+    """
+
+    encoder: str
+    vectors: list[list[float]]
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Relevance:
+    """How well a text fits a question.
+
+    Attributes:
+        index: its place among the texts, from 0.
+        score: the reranker's, more is better.
+    """
+
+    index: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderInfo:
+    """An encoder in use.
+
+    Attributes:
+        name: row of the encoder registry.
+        model: the model behind it.
+    """
+
+    name: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """An answer with its evidence.
 

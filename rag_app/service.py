@@ -16,9 +16,12 @@ from rag_app.results import (
     CollectionInfo,
     DocumentContent,
     DocumentInfo,
+    Embeddings,
+    EncoderInfo,
     IndexInfo,
     PassageBatch,
     PassageContext,
+    Relevance,
     SearchResult,
 )
 from rag_app.settings import (
@@ -238,6 +241,23 @@ class Service(Protocol):
 
         Refused where the format has no pages that can be shown.
         """
+        ...
+
+    async def encoders(self) -> list[EncoderInfo]:
+        """The encoders in use: the settings' own, and those that whole indexes were built with."""
+        ...
+
+    async def embed(
+        self, texts: Sequence[str], encoder: EncoderName | None = None, queries: bool = False
+    ) -> Embeddings:
+        """Vectors of texts, by an encoder in use; None means the settings' own.
+
+        Texts are encoded as passages are, with `queries` as queries are.
+        """
+        ...
+
+    async def rerank(self, question: str, texts: Sequence[str]) -> list[Relevance]:
+        """Texts by their relevance to a question, best first, by the settings' reranker."""
         ...
 
     async def close(self) -> None:

@@ -5,6 +5,7 @@ from functools import lru_cache, partial
 from typing import Any, TypeVar
 
 from llama_index.core.base.base_retriever import BaseRetriever
+from llama_index.core.postprocessor.types import BaseNodePostprocessor
 
 from generation.evidence import EvidenceFinder
 from generation.vector_memory import VectorMemory
@@ -37,6 +38,7 @@ class Pipelines:
 
     def __init__(self, settings: Settings, encoders: Callable[[str], Encoder]) -> None:
         self._encoders = encoders
+        self._settings = settings
         self._choose = lru_cache(256)(partial(_with_options, settings))
         self._clients = Clients()
         # Rewriters and finders remember answers and vectors, rerankers what their server refuses.
@@ -59,9 +61,7 @@ class Pipelines:
             ),
             retriever=self._retriever(settings, store, Where(options.sources)),
             retriever_name=settings.retrieval.retriever,
-            reranker=self._keep(
-                "rerank", reranking.kind, lambda: make.reranker(settings, self._clients)
-            ),
+            reranker=self._reranker(settings),
             reranker_name=reranking.kind,
             reader=make.reader(settings, self._clients, partial(self._finder, settings)),
             combine=rewriting.combine,
@@ -77,6 +77,10 @@ class Pipelines:
         """Whether the pipeline searches."""
         return self._choose(options).retrieval.retriever != "none"
 
+    def reranker(self) -> BaseNodePostprocessor:
+        """The settings' reranker. Raises SettingsError where it cannot be made."""
+        return self._reranker(self._settings)
+
     async def close(self) -> None:
         """Close the connections to the language models, if any were made."""
         await self._clients.close()
@@ -87,6 +91,10 @@ class Pipelines:
             self._kept[stage, kind] = make()
         made: T = self._kept[stage, kind]
         return made
+
+    def _reranker(self, settings: Settings) -> BaseNodePostprocessor:
+        make = partial(components.reranker, settings, self._clients)
+        return self._keep("rerank", settings.rerank.kind, make)
 
     def _retriever(
         self, settings: Settings, store: PassageStore | None, where: Where

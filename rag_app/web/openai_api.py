@@ -23,11 +23,12 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from data.errors import RagAppError
 from generation.errors import QuestionTooLong, ReaderUnavailable
 from generation.reading import TextDelta, ThinkingDelta
-from rag_app.errors import ApplicationError
+from rag_app.errors import RerankerUnavailable, UnknownModel
 from rag_app.remote import wire
 from rag_app.results import Answer, AskEvent, Trace
 from rag_app.service import Service
 from rag_app.web.errors import ERRORS, printable
+from rag_app.web.model_api import model_api
 from rag_app.web.openai_answers import ChatCompletion, Completion, Model, Models, OpenAIError
 from rag_app.web.openai_requests import AnswerRequest, ChatRequest, CompletionRequest
 from rag_app.web.stop_sequences import StopSequences
@@ -92,6 +93,7 @@ def openai_api(service: Service) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _correct)
     app.include_router(_models(service))
     app.include_router(_answers(service))
+    app.include_router(model_api(service))
     return app
 
 
@@ -100,11 +102,12 @@ def _models(service: Service) -> APIRouter:
 
     async def names() -> list[str]:
         usable = [found.name for found in await service.collections() if found.usable]
-        return [*(PREFIX + name for name in usable), CLOSED_BOOK]
+        encoders = [encoder.name for encoder in await service.encoders()]
+        return [*(PREFIX + name for name in usable), CLOSED_BOOK, *encoders]
 
     @router.get("/models", response_model=Models, summary="The models there are.")
     async def models() -> dict[str, Any]:
-        """One for each collection, and the language model alone."""
+        """One for each collection, the language model alone, and the encoders in use."""
         return {"object": "list", "data": [_model(name) for name in await names()]}
 
     @router.get("/models/{name:path}", response_model=Model, summary="One of the models.")
@@ -270,10 +273,6 @@ def _model(name: str) -> dict[str, Any]:
     return {"id": name, "object": "model", "created": 0, "owned_by": "rag-app"}
 
 
-class UnknownModel(ApplicationError):
-    """There is no model of that name."""
-
-
 def _unknown(name: str) -> UnknownModel:
     return UnknownModel(
         f"the model {name!r} does not exist",
@@ -285,7 +284,11 @@ def _unknown(name: str) -> UnknownModel:
 _MEANINGS: Final[tuple[tuple[tuple[type[Exception], ...], int, str | None], ...]] = (
     ((UnknownModel,), HTTPStatus.NOT_FOUND, "model_not_found"),
     ((QuestionTooLong,), HTTPStatus.BAD_REQUEST, "context_length_exceeded"),
-    ((ReaderUnavailable, EncoderUnavailableError), HTTPStatus.SERVICE_UNAVAILABLE, None),
+    (
+        (ReaderUnavailable, EncoderUnavailableError, RerankerUnavailable),
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        None,
+    ),
 )
 
 

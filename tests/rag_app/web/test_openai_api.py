@@ -55,7 +55,7 @@ async def client(served) -> AsyncIterator[openai.AsyncOpenAI]:
 async def test_there_is_a_model_for_every_collection_and_one_without(client, application, tmp_path):
     await application.ingest("another", [tmp_path / "in"])
     listed = [model.id async for model in client.models.list()]
-    assert listed == ["rag-app/another", "rag-app/c", "closed-book"]
+    assert listed == ["rag-app/another", "rag-app/c", "closed-book", "hashing"]
     for name in listed:
         assert (await client.models.retrieve(name)).id == name
     with pytest.raises(openai.NotFoundError):
@@ -194,7 +194,7 @@ async def test_a_language_model_that_fails_is_an_error_worth_another_try(
 async def test_a_question_without_documents_is_told_so(settings, encoder):
     application, _ = assembly.open_application(settings)
     async with serving(application) as served, client_of(served) as client:
-        assert [model.id async for model in client.models.list()] == ["closed-book"]
+        assert [model.id async for model in client.models.list()] == ["closed-book", "hashing"]
         with pytest.raises(openai.NotFoundError):
             await client.chat.completions.create(model="rag-app/default", messages=ASKED)
         answer = await client.chat.completions.create(model="closed-book", messages=ASKED)
