@@ -109,11 +109,18 @@ def format_passage(n: int, passage: NodeWithScore, tag: str) -> str:
     Should the text hold the tag's name, it is taken out.
     """
     cited = Citation.of(n, passage)
-    source = " ".join(clean_text(cited.source).split()).translate(_QUOTES)[:_LONGEST_SOURCE]
-    page = f' page="{cited.page}"' if cited.page is not None else ""
-    text = clean_text(cited.text).strip()
-    head = f'n="{n}" source="{source}"{page}'
-    return f"<{tag} {head}>\n{text.replace(tag, '')}\n</{tag}>\n"
+    return enclose(cited.text, tag, n=n, source=cited.source, page=cited.page)
+
+
+def enclose(
+    text: str, tag: str, *, source: str, page: int | None = None, n: int | None = None
+) -> str:
+    """Write text of a document as data: cleaned, in a tag that it cannot close."""
+    source = " ".join(clean_text(source).split()).translate(_QUOTES)[:_LONGEST_SOURCE]
+    number = f'n="{n}" ' if n is not None else ""
+    place = f' page="{page}"' if page is not None else ""
+    text = clean_text(text).strip().replace(tag, "")
+    return f'<{tag} {number}source="{source}"{place}>\n{text}\n</{tag}>\n'
 
 
 def format_turns(history: Sequence[ChatMessage], most: int) -> list[str]:

@@ -23,6 +23,7 @@ from rag_app.commands import (
     encoders,
     indexes,
     installation,
+    mcp,
     output,
     questions,
     recipes,
@@ -52,6 +53,7 @@ for subject in (
     cost,
     recipes,
     installation,
+    mcp,
     synthesize,
     training,
 ):

@@ -459,6 +459,17 @@ class Server(_Section):
     )
 
 
+class AssistantTools(_Section):
+    """What other programs' assistants get, over the Model Context Protocol (MCP)."""
+
+    tokens: int = Field(
+        4000, ge=500, le=100_000, description="Most tokens that one call of a tool returns."
+    )
+    collections: tuple[str, ...] = Field(
+        (), description="Collections that the tools may see; empty for all."
+    )
+
+
 class Settings(BaseSettings):
     """All settings of the application."""
 
@@ -484,6 +495,7 @@ class Settings(BaseSettings):
     reader: ReaderSettings = Field(ReaderSettings(), description=ReaderSettings.__doc__ or "")
     llm: LLMSettings = Field(LLMSettings(), description=LLMSettings.__doc__ or "")
     server: Server = Field(Server(), description=Server.__doc__ or "")
+    mcp: AssistantTools = Field(AssistantTools(), description=AssistantTools.__doc__ or "")
 
     @classmethod
     def settings_customise_sources(

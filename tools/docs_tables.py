@@ -134,6 +134,6 @@ def _markdown(head: list[str], rows: list[list[str]]) -> list[str]:
 
 
 if __name__ == "__main__":
-    for name in ("documents", "interoperability", "retrievers", "recipes"):
+    for name in ("api", "documents", "retrievers", "recipes"):
         path = DOCS / f"{name}.md"
         path.write_text(renewed(path.read_text("utf-8")), "utf-8")

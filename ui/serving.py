@@ -24,6 +24,7 @@ from rag_app.assembly import application as assembly
 from rag_app.collections.leftovers import sweep_old
 from rag_app.collections.ownership import Ownership
 from rag_app.errors import SettingsError
+from rag_app.mcp.server import ToolsOverHttp, make_server
 from rag_app.probes.readiness import readiness
 from rag_app.settings import Server, Settings
 from rag_app.web.access import Access, stored_secret
@@ -124,7 +125,8 @@ def web_app(
 ) -> Any:
     """API, probes and pages as one ASGI application."""
     ready = readiness(settings, service.verify, service.collections)
-    app = create_app(service, access, settings.server, ready)
+    tools = ToolsOverHttp(lambda: make_server(service, settings))
+    app = create_app(service, access, settings.server, ready, tools)
     app.add_middleware(BrowserGuard)
     from ui.app import Page, mount
 

@@ -28,7 +28,7 @@ _BODY: Final = 8 * MIB
 """Largest body that is no upload: it is held in memory."""
 _UPLOADS: Final = 10
 """Largest uploads that one request may carry."""
-_WORKING: Final = ("/api/", "/v1/")
+_WORKING: Final = ("/api/", "/v1/", "/mcp")
 """Where requests stand for work of their own, which ends when their client leaves."""
 
 

@@ -12,9 +12,11 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
 from data.errors import RagAppError
 from rag_app.errors import SettingsError
+from rag_app.mcp.server import PATH, ToolsOverHttp
 from rag_app.probes.base import Check, Probe
 from rag_app.probes.readiness import Readiness
 from rag_app.service import Service
@@ -51,7 +53,11 @@ def require_safe_host(server: Server) -> None:
 
 
 def create_app(
-    service: Service, access: Access, server: Server, readiness: Readiness | None = None
+    service: Service,
+    access: Access,
+    server: Server,
+    readiness: Readiness | None = None,
+    tools: ToolsOverHttp | None = None,
 ) -> FastAPI:
     """The web application around a service; closing it closes the service.
 
@@ -60,11 +66,14 @@ def create_app(
         access: who may call what.
         server: where it listens.
         readiness: what `/readyz` goes by; None asks the service for its collections alone.
+        tools: for assistants, if any.
     """
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
+        if tools:
+            await tools.close()
         await service.close()
 
     app = FastAPI(
@@ -85,6 +94,8 @@ def create_app(
     openai = openai_api(service)
     app.mount("/v1", openai)
     add_documentation(app, openai, "/v1")
+    if tools:
+        app.router.routes.append(Route(PATH, tools))
     return app
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import uvicorn
 
+from rag_app.mcp.server import ToolsOverHttp
 from rag_app.probes.readiness import Readiness
 from rag_app.remote.service import RemoteService
 from rag_app.service import Service
@@ -51,10 +52,11 @@ async def serving(
     listener: socket.socket | None = None,
     readiness: Readiness | None = None,
     protocol: type[SteadyProtocol] = SteadyProtocol,
+    tools: ToolsOverHttp | None = None,
 ) -> AsyncIterator[Served]:
     """Serve until the context ends, which closes the service."""
     listener = listener or listening()
-    app = create_app(service, access or Access(TOKEN), server or Server(), readiness)
+    app = create_app(service, access or Access(TOKEN), server or Server(), readiness, tools)
     config = uvicorn.Config(
         app, http=protocol, log_level="critical", ws="none", timeout_graceful_shutdown=1
     )

@@ -10,7 +10,7 @@ from tests.conftest import REPOSITORY
 from tools.docs_tables import cells, renewed
 
 
-@pytest.mark.parametrize("page", ["documents", "interoperability", "retrievers", "recipes"])
+@pytest.mark.parametrize("page", ["api", "documents", "retrievers", "recipes"])
 def test_the_tables_are_made_from_the_rows(page):
     text = (REPOSITORY / "docs" / f"{page}.md").read_text("utf-8")
     assert renewed(text) == text, "run tools/docs_tables.py"
@@ -20,7 +20,7 @@ def test_every_row_is_on_its_page():
     for page, rows in (
         ("documents", [*LOADERS]),
         (
-            "interoperability",
+            "api",
             [f"{row.method} /api{row.path}" for row in (*OPERATIONS, *CHAT_OPERATIONS)],
         ),
         ("retrievers", [*built_in()]),

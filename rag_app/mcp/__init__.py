@@ -1,0 +1,1 @@
+"""Tools for other programs' assistants, over the Model Context Protocol."""
