@@ -13,7 +13,7 @@ except ImportError as error:
 
 if TYPE_CHECKING:
     from rag_app.assembly.application import open_application
-    from rag_app.remote.opening import open_service
+    from rag_app.remote.opening import connect, open_service
     from rag_app.results import Answer, Hit, SearchResult
     from rag_app.service import QueryOptions, Service
     from rag_app.settings import Settings, load_settings
@@ -25,6 +25,7 @@ __all__ = [
     "SearchResult",
     "Service",
     "Settings",
+    "connect",
     "load_settings",
     "open_application",
     "open_service",
@@ -34,7 +35,7 @@ __getattr__ = lazy(
     "rag_app",
     {
         "assembly.application": ("open_application",),
-        "remote.opening": ("open_service",),
+        "remote.opening": ("connect", "open_service"),
         "results": ("Answer", "Hit", "SearchResult"),
         "service": ("QueryOptions", "Service"),
         "settings": ("Settings", "load_settings"),

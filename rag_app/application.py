@@ -1,6 +1,8 @@
 """The application in this process: collections, ingestion, search and answers."""
 
 import asyncio
+import secrets
+import shutil
 import threading
 import uuid
 from collections.abc import (
@@ -24,6 +26,7 @@ from llama_index.core.schema import NodeWithScore, TextNode
 
 from data.blocks import Block
 from data.discovery import Found, discover
+from data.names import safe_name
 from data.page_picture import PagePicture
 from data.parsing import Parser
 from data.text import well_formed
@@ -291,6 +294,22 @@ class Application:
         """See `Service.ingest`."""
         work = partial(self._discover_and_ingest, collection, paths, encoder, sync)
         return await self._change(work, on_progress)
+
+    async def add_document(
+        self,
+        collection: str,
+        name: str,
+        content: AsyncIterator[bytes],
+        encoder: str | None = None,
+    ) -> IngestReport:
+        """See `Service.add_document`."""
+        folder = self._uploads / f"taken-{secrets.token_hex(16)}"
+        path = folder / safe_name(name)
+        try:
+            await _write(path, content)
+            return await self.ingest(collection, [path], encoder=encoder)
+        finally:
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     # --- questions ---------------------------------------------------------------------------
 
@@ -573,6 +592,21 @@ def _asked(question: str) -> str:
             hint="Ask for less at once",
         )
     return well_formed(question.strip())
+
+
+async def _write(path: Path, content: AsyncIterator[bytes]) -> None:
+    """Keep what is sent as a file in a new folder. Raises ApplicationError where that fails."""
+    try:
+        await asyncio.to_thread(path.parent.mkdir, parents=True, mode=0o700)
+        with await asyncio.to_thread(path.open, "wb") as file:
+            async for piece in content:
+                await asyncio.to_thread(file.write, piece)
+    except OSError as error:
+        raise ApplicationError(
+            f"{path.name!r} cannot be kept",
+            cause=(error.strerror or str(error)).lower(),
+            hint="Free space in the storage folder, then send it again",
+        ) from error
 
 
 def _require_few(texts: Sequence[str]) -> None:

@@ -205,6 +205,19 @@ class Service(Protocol):
         """
         ...
 
+    async def add_document(
+        self,
+        collection: str,
+        name: str,
+        content: AsyncIterator[bytes],
+        encoder: EncoderName | None = None,
+    ) -> IngestReport:
+        """Ingest a file that is sent, under a name that tells its format.
+
+        The collection is made if need be. Another one of the same name is a document of its own.
+        """
+        ...
+
     async def search(
         self, collection: str, question: str, options: QueryOptions = DEFAULT_OPTIONS
     ) -> SearchResult:

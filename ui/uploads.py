@@ -19,18 +19,17 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect
 
 from data.limits import MIB
+from data.names import safe_name
 from rag_app.errors import ApplicationError
 from rag_app.web.access import Access
 from rag_app.web.gate import UNKNOWN, UPLOAD
 
-_LONGEST: Final = 200
 _MOST: Final = 1000
 """Files of one upload."""
 _KEPT: Final = 3600.0
 """Seconds that an upload waits for the event that names it."""
 _READ: Final = 24
 """Times as long an upload may take to be read."""
-_NOT_IN_NAMES: Final = re.compile(r"[\x00-\x1f\x7f]")
 _ID: Final = re.compile(r"[0-9a-f]{32}")
 
 
@@ -183,14 +182,3 @@ def upload_route(uploads: Uploads, access: Access) -> APIRouter:
         return Response('data: {"msg": "done"}\n\n', media_type="text/event-stream")
 
     return router
-
-
-def safe_name(name: str) -> str:
-    """The last part of a name, fit to be a file's: no folders, no control characters, not empty."""
-    last = _NOT_IN_NAMES.sub("", re.split(r"[/\\]", name)[-1]).strip()
-    last = last.encode("utf-8", "replace").decode()
-    stem, suffix = Path(last).stem, Path(last).suffix
-    while len(f"{stem}{suffix}".encode()) > _LONGEST and (stem or suffix):
-        stem, suffix = (stem[:-1], suffix) if stem else ("", suffix[:-1])
-    kept = f"{stem}{suffix}"
-    return "document" if kept in {"", ".", ".."} else kept

@@ -1,5 +1,7 @@
 """The application wherever it runs: in this process, or in the one that owns the storage folder."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import cast
 
 from rag_app.assembly.application import open_application
@@ -28,3 +30,20 @@ def open_service(settings: Settings) -> Service:
         from rag_app.remote.service import RemoteService
 
         return cast("Service", RemoteService(held.owner.address, held.owner.token))
+
+
+@asynccontextmanager
+async def connect(address: str, key: str = "") -> AsyncIterator[Service]:
+    """The application that runs at an address such as ``http://127.0.0.1:7860``.
+
+    Args:
+        address: its address.
+        key: its password; without it, only what everyone there may do is possible.
+    """
+    from rag_app.remote.service import RemoteService
+
+    remote = RemoteService(address.rstrip("/"), key)
+    try:
+        yield cast("Service", remote)
+    finally:
+        await remote.close()

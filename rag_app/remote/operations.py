@@ -146,6 +146,7 @@ OPERATIONS = (
     Operation("create_collection", "POST", "/collections", changes=True, done="created"),
     Operation("drop_collection", "DELETE", "/collections/{name}", changes=True, done="deleted"),
     Operation("delete_document", "DELETE", _ONE + "/documents", changes=True, done="deleted"),
+    Operation("add_document", "POST", _ONE + "/documents", changes=True, upload="content"),
     Operation("ingest", "POST", _ONE + "/ingest", changes=True),
     Operation("rebuild_collection", "POST", "/collections/{name}/rebuild", changes=True),
     Operation("repair_collection", "POST", "/collections/{name}/repair", changes=True),

@@ -28,7 +28,7 @@ class RemoteService:
 
     Args:
         address: of the application, such as http://127.0.0.1:7860.
-        token: what it left in its storage folder for local callers.
+        token: what it left in its storage folder for local callers, or its password.
         transport: stands in for the network where given.
     """
 
@@ -38,7 +38,7 @@ class RemoteService:
         self.address = address
         self._client = httpx.AsyncClient(
             base_url=f"{address}/api/",
-            headers={"Authorization": f"Bearer {token}"},
+            headers={"Authorization": f"Bearer {token}"} if token else {},
             timeout=_PATIENCE,
             transport=transport,
             trust_env=False,

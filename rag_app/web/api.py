@@ -72,7 +72,8 @@ def _endpoint(
         work = partial(call, **_arguments(given))
         if operation.upload:
             pieces = request.stream()
-            return await _uploaded(pieces, partial(work, **{operation.upload: pieces}))
+            result = await _uploaded(pieces, partial(work, **{operation.upload: pieces}))
+            return _json(operation.signature.return_annotation, result)
         if operation.streams or operation.reports_progress:
             events = _progressing(work) if operation.reports_progress else work()
             return await _last(operation, events) if alone else _streamed(events)

@@ -22,6 +22,7 @@ _LOOPBACK_HOST: Final = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:[0-9]{1,5
 LOG_IN: Final = "/login"
 UPLOAD: Final = "/gradio_api/upload"
 _RESTORE: Final = "/api/restore"
+_DOCUMENTS: Final = re.compile(r"/api/collections/[^/]+/documents")
 _OPEN: Final = frozenset({"/healthz", "/readyz", LOG_IN})
 """Paths that everybody may read; they say nothing of what is stored."""
 _BODY: Final = 8 * MIB
@@ -78,6 +79,8 @@ class Gate:
     def _limit(self, path: str) -> float:
         if path == _RESTORE:
             return math.inf  # it is written as it comes, and needs the right to change
+        if _DOCUMENTS.fullmatch(path):
+            return self._server.upload_mb * MIB
         return self._server.upload_mb * MIB * _UPLOADS if path == UPLOAD else _BODY
 
     def _refusal(self, connection: HTTPConnection, limit: float) -> Response | None:

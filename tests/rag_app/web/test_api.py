@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from rag_app.application import Application
+from rag_app.settings import Server
 from rag_app.web.access import Access, Throttle
 from tests.rag_app.served import TOKEN, Served, serving
 from tests.rag_app.support import prose, write
@@ -191,6 +192,34 @@ async def test_a_report_may_be_asked_for_without_its_progress(client, folder):
     sent = {"paths": [str(folder)]}
     answer = await client.post("/collections/d/ingest?stream=false", json=sent, headers=BEARER)
     assert answer.json()["added"] == 1
+
+
+@pytest.mark.parametrize("name", ["new.txt", "../../new.txt", "C:\\\\x\\new.txt", "new\x00.txt"])
+async def test_a_document_may_be_sent(client, application, settings, name):
+    path, text = "/collections/c/documents", prose("new").encode()
+    assert (await client.post(path, params={"name": name}, content=text)).status_code == 401
+    answer = await client.post(path, params={"name": name}, content=text, headers=BEARER)
+    assert (answer.status_code, answer.json()["added"]) == (200, 1)
+    assert {one.source for one in await application.documents("c")} == {"a.txt", "new.txt"}
+    assert [*(settings.storage.path / "uploads").iterdir()] == []
+
+
+async def test_what_was_sent_and_cannot_be_read_is_reported(client):
+    answer = await client.post(
+        "/collections/c/documents?name=x.pdf", content=b"no PDF", headers=BEARER
+    )
+    [failure] = answer.json()["failures"]
+    assert failure["source"] == "x.pdf"
+    assert failure["reason"]
+
+
+async def test_a_document_has_a_limit(application):
+    async with serving(application, server=Server(upload_mb=1)) as served:
+        async with httpx.AsyncClient(base_url=f"{served.address}/api", trust_env=False) as client:
+            answer = await client.post(
+                "/collections/c/documents?name=x.txt", content=bytes(1 << 21), headers=BEARER
+            )
+    assert answer.status_code == 413
 
 
 async def test_the_only_index_is_not_dropped_and_strangers_drop_none(client):

@@ -1,0 +1,19 @@
+"""Names of files that come from elsewhere."""
+
+import re
+from pathlib import Path
+from typing import Final
+
+_LONGEST: Final = 200
+_NOT_IN_NAMES: Final = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def safe_name(name: str) -> str:
+    """The last part of a name, fit to be a file's: no folders, no control characters, not empty."""
+    last = _NOT_IN_NAMES.sub("", re.split(r"[/\\]", name)[-1]).strip()
+    last = last.encode("utf-8", "replace").decode()
+    stem, suffix = Path(last).stem, Path(last).suffix
+    while len(f"{stem}{suffix}".encode()) > _LONGEST and (stem or suffix):
+        stem, suffix = (stem[:-1], suffix) if stem else ("", suffix[:-1])
+    kept = f"{stem}{suffix}"
+    return "document" if kept in {"", ".", ".."} else kept
