@@ -2,10 +2,12 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import gradio as gr
 
+from data.errors import RagAppError
+from rag_app.chats.conversation import Rating
 from rag_app.service import Service
 from rag_app.settings import Settings
 from ui import rendering
@@ -13,9 +15,10 @@ from ui.answering import answer
 from ui.chats import ChatsPanel
 from ui.choices import query_options
 from ui.evidence import EvidencePanel
-from ui.panels import AT_ONCE, STREAMED, Updates, said, shipped, welcome
+from ui.panels import AT_ONCE, STREAMED, Updates, number, said, shipped, welcome
 from ui.session import Session
 
+_RATINGS: Final[dict[str, Rating]] = {rating: rating for rating in get_args(Rating)}
 _SAVE: Final = """(text) => {
   const link = document.createElement('a');
   link.href = URL.createObjectURL(new Blob([text], {type: 'text/markdown'}));
@@ -35,11 +38,13 @@ class ConversationPanel:
 
     def __init__(self, service: Service, settings: Settings) -> None:
         self._service = service
-        gr.HTML(rendering.banner(settings.llm.model), elem_id="banner")
+        gr.HTML(
+            rendering.banner(settings.llm.model), js_on_load=shipped("banner.js"), elem_id="banner"
+        )
         with gr.Column(elem_id="scroll"):
             acts = shipped("acts.js")
             self.turns = gr.HTML(rendering.welcome((), True), js_on_load=acts, elem_id="turns")
-            self.live = gr.HTML(js_on_load=acts, autoscroll=True, elem_id="live")
+            self.live = gr.HTML(js_on_load=acts + shipped("scroll.js"), elem_id="live")
         with gr.Row(elem_id="composer"):
             self.box = gr.Textbox(
                 placeholder="Ask a question", show_label=False, container=False, lines=1,
@@ -72,6 +77,7 @@ class ConversationPanel:
         asking = {**STREAMED, "trigger_mode": "multiple"}
         self.box.submit(self._ask, [self.box, session, *choices], shown, **asking)
         self.turns.input(self._offer, [session, *choices], shown, **asking)
+        self.turns.submit(self._rate, session, [self.turns], **AT_ONCE)
         self.box.stop(self._stop, session, **AT_ONCE)
         saved = self.export.click(self._export, session, [self.exported], **AT_ONCE)
         saved.then(None, [self.exported], None, js=_SAVE)
@@ -107,11 +113,9 @@ class ConversationPanel:
                 if session.thread is not thread:
                     continue  # another conversation is shown; this one is kept to its end
                 updates: Updates = {self.live: rendering.turn(turn)}
-                if len(thread.turns) == 1:
-                    updates[self.turns] = ""
                 if not told:
                     told, listed = True, await self._chats.listing(owner, session)
-                    updates |= listed
+                    updates |= {self.turns: rendering.conversation(thread), **listed}
                 if turn.trace is not None and not had_hits:
                     had_hits = True
                     updates |= self._evidence.of(turn)
@@ -128,10 +132,47 @@ class ConversationPanel:
     async def _offer(
         self, event: gr.EventData, session: Session, request: gr.Request, *choices: Any
     ) -> AsyncGenerator[Updates, None]:
-        """A question that the page offers."""
+        """A question that the page offers, or the last one again, in these words."""
+        if said(event, "act") == "again" and not await self._forget(event, session, request):
+            yield {self.box: gr.skip()}
+            return
         async with aclosing(self._ask(said(event, "text"), session, request, *choices)) as updates:
             async for update in updates:
                 yield update
+
+    async def _forget(self, event: gr.EventData, session: Session, request: gr.Request) -> bool:
+        """Drop the last turn, if that is the one that is to be asked again."""
+        thread = session.thread
+        if (
+            not thread.turns
+            or thread.running
+            or thread.turns[-1].number != number(said(event, "turn"))
+        ):
+            return False
+        dropped = thread.turns.pop()
+        session.collection = dropped.collection
+        try:
+            if thread.id:
+                owner = self._chats.owner(request)
+                await self._service.chats.forget_from(owner, thread.id, dropped.number)
+        except RagAppError as error:
+            thread.unkept = str(error)
+        return True
+
+    async def _rate(self, event: gr.EventData, session: Session, request: gr.Request) -> Updates:
+        """A thumb, with or without words."""
+        thread, rated = session.thread, session.turn(number(said(event, "turn")))
+        rating, comment = _RATINGS.get(said(event, "rating")), said(event, "comment")[:4000]
+        if rated is None or rating is None:
+            return {self.turns: gr.skip()}
+        try:
+            await self._service.chats.rate_answer(
+                self._chats.owner(request), thread.id, rated.number, rating, comment
+            )
+        except RagAppError as error:
+            return {self.turns: rendering.conversation(thread) + rendering.problem(error)}
+        rated.rating, rated.comment = rating, comment
+        return {self.turns: rendering.conversation(thread)}
 
     async def _export(self, session: Session) -> str:
         return session.thread.markdown()

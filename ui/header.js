@@ -17,7 +17,10 @@ const fromAddress = () => {
 element.addEventListener('click', (event) => {
   const button = event.target.closest('[data-act]');
   if (!button) return;
-  if (button.dataset.act === 'theme') document.body.classList.toggle('dark');
+  if (button.dataset.act === 'theme') {
+    const dark = document.body.classList.toggle('dark');
+    localStorage.setItem('theme', dark ? 'dark' : 'light');
+  }
   else if (button.dataset.act === 'view') location.hash = button.dataset.view;
   else drawer(button.dataset.drawer);
 });
@@ -26,3 +29,5 @@ document.addEventListener('keydown', (event) => {
 });
 window.addEventListener('hashchange', fromAddress);
 fromAddress();
+const theme = localStorage.getItem('theme');
+if (theme) document.body.classList.toggle('dark', theme === 'dark');

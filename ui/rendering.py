@@ -17,8 +17,10 @@ from markdown_it.token import Token
 from data.page_picture import PagePicture
 from generation.answerability import is_answered
 from generation.citations import Citation, Quote
+from rag_app.chats.exporting import place
 from rag_app.ingestion.report import IngestReport, Progress
 from rag_app.results import DocumentInfo, Hit, PassageContext, Trace
+from ui.formulas import add_formulas
 from ui.passage import render
 from ui.session import Thread, Turn
 
@@ -30,6 +32,10 @@ _MOST_BOXES = 100
 _FIRST = "id=marked tabindex=-1"
 _RANKINGS = (("dense", "dense"), ("bm25", "BM25"), ("rank_bm25", "rank_bm25"), ("fused", "fused"),
              ("reranked", "reranked"))  # fmt: skip
+_THUMB = (
+    '<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M1.5 7h2.8v7H1.5zM5.8 14V7l3-5.2'
+    'c1.2 0 1.9 1 1.7 2.1L10 6.4h3.3c1 0 1.6.9 1.3 1.8l-1.4 4.6c-.2.7-.8 1.2-1.6 1.2z"/></svg>'
+)
 _STAGES = {
     "condense": "Condense",
     "rewrite": "Rewrite",
@@ -44,17 +50,18 @@ _STAGES = {
 
 def conversation(thread: Thread) -> str:
     """All turns but the running one, and what hindered keeping them."""
-    turns = "".join(turn(one) for one in thread.turns if one.state != "running")
+    done = [one for one in thread.turns if one.state != "running"]
+    turns = "".join(turn(one, last=one is thread.turns[-1]) for one in done)
     return turns + (problem(thread.unkept) if thread.unkept else "")
 
 
-def turn(one: Turn) -> str:
-    """A question with its answer, as far as it has come."""
+def turn(one: Turn, *, last: bool = False) -> str:
+    """A question with its answer, as far as it has come; the `last` one can be asked again."""
     return (
         f'<article class="turn {one.state}" id="turn-{one.number}">'
-        f'<h3 class="question">{_lines(one.question)}</h3>'
-        f'{_thoughts(one)}<div class="answer" aria-live="polite">{_answer(one)}</div>{_foot(one)}'
-        "</article>"
+        f'<h3 class="question" dir="auto">{_lines(one.question)}</h3>'
+        f'{_thoughts(one)}<div class="answer" aria-live="polite">{_answer(one)}</div>'
+        f"{_foot(one, last)}</article>"
     )
 
 
@@ -86,15 +93,62 @@ def _answer(one: Turn) -> str:
     return text
 
 
-def _foot(one: Turn) -> str:
-    if one.state == "running" or one.trace is None:
+def _foot(one: Turn, last: bool) -> str:
+    if one.state == "running":
         return ""
-    found = f"{len(one.hits)} passage{'' if len(one.hits) == 1 else 's'}"
+    notes = _notes(one.trace) if one.trace else ""
+    link = '<button type="button" class="link" data-act="{}" data-turn="{}" {}>{}</button>'
+    shown = [link.format("evidence", one.number, "", _summary(one))] if one.trace else []
+    if one.text:
+        shown.append(link.format("copy", one.number, f'data-text="{escape(_copied(one))}"', "Copy"))
+    if last:
+        shown.append(link.format("edit", one.number, "", "Edit"))
+        again = f'data-text="{escape(one.question)}"'
+        shown.append(link.format("again", one.number, again, "Ask again"))
+    return f'{notes}<footer class="foot">{"".join(shown)}{_thumbs(one)}</footer>{_comment(one)}'
+
+
+def _summary(one: Turn) -> str:
+    """What the answer rests on, and what it cost."""
+    found = one.trace or Trace()
+    given = found.passages_given or len(one.hits)
+    parts = [f"{given} passage{'' if given == 1 else 's'}"]
+    if one.state == "done" and found.passages_given:
+        parts = [f"used {found.passages_used} of {parts[0]}"]
+    took = milliseconds(one.milliseconds or found.milliseconds)
+    parts.append(f"stopped after {took}" if one.state == "stopped" else took)
+    if tokens := sum(found.tokens.get(name, 0) for name in ("prompt", "completion")):
+        parts.append(f"{tokens:,} tokens")
+    return " · ".join(parts)
+
+
+def _copied(one: Turn) -> str:
+    """The answer with its brackets, and the sources that they name."""
+    sources = [f"[{cited.n}] {place(cited.source, cited.page)}" for cited in one.citations]
+    return "\n\n".join([one.text, "\n".join(sources)]) if sources else one.text
+
+
+def _thumbs(one: Turn) -> str:
+    if not one.asked or not one.text:
+        return ""
+    thumbs = "".join(
+        f'<button type="button" class="thumb" data-act="rate" data-turn="{one.number}" '
+        f'data-rating="{"" if one.rating == rating else rating}" title="{label}" '
+        f'aria-label="{label}" aria-pressed="{str(one.rating == rating).lower()}">{_THUMB}</button>'
+        for rating, label in (("up", "Good answer"), ("down", "Bad answer"))
+    )
+    return f'<span class="space"></span>{thumbs}'
+
+
+def _comment(one: Turn) -> str:
+    """A field for words about an answer that was rated."""
+    if not one.rating:
+        return ""
     return (
-        f'{_notes(one.trace)}<footer class="foot">'
-        f'<button type="button" class="link" data-act="evidence" data-turn="{one.number}">{found}'
-        f" · {milliseconds(one.trace.milliseconds)}</button>"
-        '<button type="button" class="link" data-act="copy">Copy</button></footer>'
+        '<p class="comment"><input type="text" maxlength="4000" aria-label="Comment" '
+        f'placeholder="What was good, or wrong?" value="{escape(one.comment)}">'
+        f'<button type="button" class="act" data-act="rate" data-turn="{one.number}" '
+        f'data-rating="{one.rating}">{"Saved" if one.comment else "Save"}</button></p>'
     )
 
 
@@ -125,11 +179,26 @@ def markdown(text: str, number: int, cited: Iterable[int]) -> str:
 
 @cache
 def _renderer() -> MarkdownIt:
-    renderer = MarkdownIt("commonmark", {"html": False, "linkify": False})
+    renderer = MarkdownIt("commonmark", {"html": False, "linkify": False, "highlight": _coloured})
     renderer.enable("table").disable(["image", "link", "autolink", "reference"])
+    add_formulas(renderer)
     renderer.core.ruler.push("citations", _mark_citations)
     renderer.add_render_rule("citation", _render_citation)
     return renderer
+
+
+def _coloured(code: str, language: str, _: str) -> str:
+    """Code with its parts in spans of classes; as it is where the language is not known."""
+    from pygments import highlight
+    from pygments.formatters import HtmlFormatter
+    from pygments.lexers import get_lexer_by_name
+    from pygments.util import ClassNotFound
+
+    try:
+        lexer = get_lexer_by_name(language, stripnl=False)
+    except ClassNotFound:
+        return escape(code)
+    return str(highlight(code, lexer, HtmlFormatter(nowrap=True, classprefix="code-")))
 
 
 def _mark_citations(state: StateCore) -> None:
@@ -187,7 +256,7 @@ def header(model: str) -> str:
     drawers = "".join(
         f'<button type="button" class="drawer-button" data-act="drawer" data-drawer="{name}">'
         f"{label}</button>"
-        for name, label in (("library", "Documents"), ("evidence", "Evidence"))
+        for name, label in (("library", "Library"), ("evidence", "Evidence"))
     )
     views = "".join(
         f'<button type="button" class="view" data-act="view" data-view="{name}">{label}</button>'
@@ -207,8 +276,9 @@ def banner(model: str) -> str:
     if model:
         return ""
     return (
-        '<div class="banner" role="note"><strong>No language model is connected.</strong> '
-        "Answers are quotations."
+        '<div class="banner" role="note"><button type="button" class="link" data-act="dismiss" '
+        'aria-label="Dismiss" title="Dismiss">×</button>'
+        "<strong>No language model is connected.</strong> Answers are quotations."
         "<details><summary>Connect one</summary>"
         "<p>Start the app with these variables; any OpenAI-compatible server will do:</p>"
         "<pre>RAG_APP_READER__KIND=llm\nRAG_APP_LLM__API_BASE=http://127.0.0.1:8000/v1\n"

@@ -31,13 +31,16 @@ TAGS = {
     "p", "em", "strong", "code", "pre", "ul", "ol", "li", "blockquote", "hr", "br", "table",
     "thead", "tbody", "tr", "th", "td", "h1", "h2", "h3", "h4", "h5", "h6", "button",
     "article", "div", "footer", "section", "header", "span", "mark", "b", "small", "dl", "dt",
-    "dd", "i", "details", "summary", "nav",
+    "dd", "i", "details", "summary", "nav", "svg", "path", "input",
+    "math", "mrow", "mi", "mn", "mo", "mspace", "mtext", "msub", "msup", "msubsup", "mfrac",
+    "mstyle",
 }  # fmt: skip
 ATTRIBUTES = {
     "class", "dir", "id", "type", "start", "style", "role", "tabindex", "title", "aria-label",
     "aria-hidden", "aria-live",
     "data-act", "data-turn", "data-n", "data-source", "data-text", "data-drawer", "data-thoughts",
-    "data-view",
+    "data-view", "data-rating", "aria-pressed", "viewbox", "d", "maxlength", "placeholder", "value",
+    "display", "stretchy", "mathvariant",
 }  # fmt: skip
 
 words = st.text() | st.sampled_from(HOSTILE) | st.lists(st.sampled_from(HOSTILE)).map("\n".join)
@@ -90,7 +93,7 @@ def a_turn(text: str, state: str = "done") -> Turn:
     citation = Citation(1, "id", text, 3, 0, 9, text)
     return Turn(
         1, text, text, text, state, [a_hit(text, text)], [citation], trace, text, text,  # type: ignore[arg-type]
-        abstained=True,
+        abstained=True, asked="2026-01-01", rating="up", comment=text,
     )  # fmt: skip
 
 
@@ -269,3 +272,38 @@ def test_steps_lead_to_the_citations_before_and_behind():
     [_, last] = BeautifulSoup(rendering.steps(turn, 4), "html.parser").select("button")
     assert last.has_attr("disabled")
     assert rendering.steps(turn, 9) == ""
+
+
+def test_a_copied_answer_keeps_its_brackets_and_names_its_sources() -> None:
+    page = BeautifulSoup(rendering.turn(a_turn("Two litres [1].")), "html.parser")
+    [copy] = page.select("[data-act=copy]")
+    assert copy["data-text"] == "Two litres [1].\n\n[1] Two litres [1]., page 3"
+
+
+def test_a_foot_says_what_was_used_and_how_long_it_took() -> None:
+    turn = a_turn("x")
+    assert turn.trace
+    turn.trace.passages_given, turn.trace.passages_used, turn.milliseconds = 8, 3, 1500
+    turn.trace.tokens = {"query": 5, "prompt": 900, "completion": 100}
+    assert "used 3 of 8 passages · 1.5 s · 1,000 tokens" in rendering.turn(turn)
+    turn.state = "stopped"
+    assert "8 passages · stopped after 1.5 s" in rendering.turn(turn)
+
+
+def test_the_last_turn_can_be_asked_again_and_only_a_kept_one_be_rated() -> None:
+    first, last = a_turn("one"), a_turn("two")
+    last.asked = last.rating = ""
+    page = BeautifulSoup(rendering.conversation(Thread(turns=[first, last])), "html.parser")
+    one, two = page.select("article")
+    assert not one.select("[data-act=again], [data-act=edit]")
+    assert [button["data-text"] for button in two.select("[data-act=again]")] == ["two"]
+    assert one.select_one("[data-rating='']")["aria-pressed"] == "true"
+    assert one.select_one(".comment input")["value"] == "one"
+    assert not two.select("[data-act=rate]")
+
+
+def test_code_is_coloured_and_stays_text() -> None:
+    html = rendering.markdown("```python\ndef f(): return '<b>'\n```\n```no\n<i>\n```", 1, set())
+    assert '<span class="code-k">def</span>' in html
+    assert "&lt;i&gt;" in html
+    assert BeautifulSoup(html, "html.parser").select("b, i") == []
