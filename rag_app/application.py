@@ -269,6 +269,15 @@ class Application:
         self, collection: str, source: str, page: int | None = None
     ) -> DocumentContent:
         """See `Service.document`."""
+        return await asyncio.to_thread(
+            self._read, await self.original(collection, source), source, page
+        )
+
+    async def original(self, collection: str, source: str) -> Path:
+        """Where the original file of a document lies, or would.
+
+        Raises ApplicationError where there is no such document.
+        """
         async with self._stores.reading(collection, self._spec) as store:
             record = await asyncio.to_thread(store.record, source)
         if record is None or record.live is None:
@@ -276,8 +285,7 @@ class Application:
                 f"collection {collection!r} holds no document {source!r}",
                 hint="`rag-app documents list` shows their names",
             )
-        original = Originals(self._originals / collection).path(record.live, record.suffix)
-        return await asyncio.to_thread(self._read, original, source, page)
+        return Originals(self._originals / collection).path(record.live, record.suffix)
 
     async def delete_document(self, collection: str, source: str) -> bool:
         """See `Service.delete_document`."""

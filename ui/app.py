@@ -105,17 +105,18 @@ class Page:
             session = gr.State(Session())
             header = gr.HTML(_header(settings), js_on_load=shipped("header.js"), elem_id="top")
             with gr.Row(elem_id="page", equal_height=False):
+                # the keyboard reaches the chat before the buttons of sixteen documents
+                with gr.Column(elem_id="chat", min_width=0):
+                    conversation = ConversationPanel(service, settings)
                 with gr.Column(elem_id="library", min_width=0):
                     chats = ChatsPanel(service, access)
                     library = LibraryPanel(service, settings, start, uploads, access)
-                with gr.Column(elem_id="chat", min_width=0):
-                    conversation = ConversationPanel(service, settings)
                 with gr.Column(elem_id="evidence", min_width=0):
                     evidence = EvidencePanel(service)
             scripts = {name: shipped(name) for name in ("acts.js", "report.js")}
             right = partial(require_right, access)
             evaluation = EvaluationPage(runs, service, settings, scripts, right)
-            loaded = library.wire(self.blocks, session, conversation.turns)
+            loaded = library.wire(self.blocks, session, conversation.turns, evidence)
             conversation.wire(session, library.choices.inputs, evidence, chats)
             chats.wire(session, conversation.outputs, conversation.show, conversation.show_none)
             library.refresh_after(session, *chats.opening(session, loaded))

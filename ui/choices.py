@@ -38,14 +38,7 @@ class Choices:
             RerankerName, settings.rerank.kind, "Reranking",
             info="grades the passages found", visible=llm,
         )  # fmt: skip
-        self.sources = gr.Dropdown(
-            [],
-            value=[],
-            multiselect=True,
-            label="Only these documents",
-            info="none means all",
-            elem_id="sources",
-        )
+        self.sources = gr.JSON([], visible=False)  # checked among the documents; none means all
 
     @property
     def inputs(self) -> list[Any]:
@@ -67,8 +60,9 @@ def query_options(
     }  # fmt: skip
     # no request names a class: where the settings do, leaving the choice open chooses it
     rows = {stage: name for stage, name in chosen.items() if ":" not in name}
+    only = tuple(str(one) for one in sources) if isinstance(sources, list) else ()
     return QueryOptions.model_validate(
-        {**rows, "top_k": int(top_k), "weight": float(weight), "sources": tuple(sources or ())}
+        {**rows, "top_k": int(top_k), "weight": float(weight), "sources": only}
     )
 
 

@@ -49,6 +49,10 @@ class EvidencePanel:
             self.trace: rendering.trace(None),
         }
 
+    def show(self, html: str) -> Updates:
+        """Show something else to read in the place of a passage."""
+        return {self.passage: html, self.tabs: gr.update(selected="passage")}
+
     async def _act(self, event: gr.EventData, session: Session) -> Updates:
         """A click on a citation or a source: what was meant stands on the button."""
         turn = session.turn(number(said(event, "turn")))

@@ -13,7 +13,9 @@ from rag_app.service import Service
 from rag_app.settings import Settings
 from rag_app.web.access import Access
 from ui import dialogs, rendering
+from ui import library_rendering as page
 from ui.choices import Choices
+from ui.evidence import EvidencePanel
 from ui.first_start import SAMPLES, FirstStart
 from ui.ingestions import Ingestion, Ingestions
 from ui.panels import AT_ONCE, Updates, require_right, said, shipped, visitor_of, welcome
@@ -56,7 +58,7 @@ class LibraryPanel:
         self.watch = gr.Timer(_PAUSE, active=False)
         with gr.Row(elem_id="collection"):
             self.picker = gr.Dropdown([], label="Collection", filterable=False, elem_id="picker")
-            gr.HTML(rendering.new_collection_button(), elem_id="new-collection-button")
+            gr.HTML(page.new_collection_button(), elem_id="new-collection-button")
         self.dialog = gr.HTML(
             dialogs.new_collection(),
             js_on_load=shipped("dialog.js"),
@@ -71,16 +73,19 @@ class LibraryPanel:
                 self.sent = gr.JSON(visible=False)
                 self.status = gr.HTML(elem_id="status")
                 self.cancel = gr.Button("Cancel", size="sm", visible=False, elem_id="cancel")
-                self.documents = gr.HTML(js_on_load=shipped("acts.js"), elem_id="documents")
+                self.documents = gr.HTML(js_on_load=shipped("documents.js"), elem_id="documents")
             with gr.Tab("Settings"):
                 self.choices = Choices(settings)
 
-    def wire(self, blocks: gr.Blocks, session: gr.State, turns: gr.HTML) -> Any:
-        """Connect the components; `turns` shows what can be asked while nothing has been.
+    def wire(
+        self, blocks: gr.Blocks, session: gr.State, turns: gr.HTML, evidence: EvidencePanel
+    ) -> Any:
+        """Connect the components.
 
+        `turns` shows what can be asked while nothing has been, `evidence` a document that is read.
         Returns the event of a page that was loaded.
         """
-        self._turns = turns
+        self._turns, self._evidence = turns, evidence
         listed = self._listed = [
             self.picker, self.dialog, self.documents, self.choices.sources, turns, self.status,
             self.files, self.watch, self.cancel,
@@ -94,7 +99,8 @@ class LibraryPanel:
         added = [self.files, self.sent, session]
         self.files.upload(self._add, added, listed, js=_SENT, **AT_ONCE)
         self.cancel.click(self._cancel, session, listed, **AT_ONCE)
-        self.documents.select(self._delete, session, listed, **AT_ONCE)
+        self.documents.select(self._act, session, [*listed, *evidence.outputs], **AT_ONCE)
+        self.documents.input(self._limit, None, [self.choices.sources], **AT_ONCE)
         return loaded
 
     def refresh_after(self, session: gr.State, *events: Any) -> None:
@@ -183,10 +189,10 @@ class LibraryPanel:
         names = sorted({collection, *(one.name for one in known)})
         updates: Updates = {
             self.picker: gr.update(choices=names, value=collection),
-            self.documents: rendering.documents(found),
-            self.choices.sources: gr.update(
-                choices=[one.source for one in found if one.passages], value=[]
+            self.documents: page.documents(
+                found, collection, exists=collection in {one.name for one in known}
             ),
+            self.choices.sources: [],
         }
         if not session.turns:
             updates[self._turns] = welcome(collection, bool(found))
@@ -235,13 +241,27 @@ class LibraryPanel:
             self.watch: gr.update(active=True),
         }
 
-    async def _delete(self, event: gr.EventData, session: Session, request: gr.Request) -> Updates:
+    async def _act(self, event: gr.EventData, session: Session, request: gr.Request) -> Updates:
+        """A click on a document, or on what deletes the collection."""
+        act, source = said(event, "act"), said(event, "source")
         try:
+            if act == "open":
+                content = await self._service.document(session.collection, source)
+                return self._evidence.show(await asyncio.to_thread(page.document, content))
             require_right(self._access, request)
-            await self._service.delete_document(session.collection, said(event, "source"))
+            if act == "delete":
+                await self._service.delete_document(session.collection, source)
+            elif act == "drop" and said(event, "collection") == session.collection:
+                await self._service.drop_collection(session.collection)
+                session.collection = await self._first_choice("")
         except RagAppError as error:
             return {self.status: rendering.problem(error)}
         return {self.status: ""} | await self._listing(session.collection, session)
+
+    async def _limit(self, event: gr.EventData) -> Updates:
+        """Documents were checked: the next question asks only them."""
+        sources = event._data.get("sources") if isinstance(event._data, dict) else []
+        return {self.choices.sources: sources if isinstance(sources, list) else []}
 
 
 def _ids_and_names(sent: Any) -> tuple[tuple[str, str], ...]:

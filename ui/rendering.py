@@ -19,7 +19,7 @@ from generation.answerability import is_answered
 from generation.citations import Citation, Quote
 from rag_app.chats.exporting import place
 from rag_app.ingestion.report import IngestReport, Progress
-from rag_app.results import DocumentInfo, Hit, PassageContext, Trace
+from rag_app.results import Hit, PassageContext, Trace
 from ui.formulas import add_formulas
 from ui.passage import render
 from ui.session import Thread, Turn
@@ -263,7 +263,7 @@ def header(model: str) -> str:
         for name, label in (("chat", "Chat"), ("evaluation", "Evaluation"))
     )
     return (
-        '<header class="top"><span class="brand"><i aria-hidden="true">[1]</i><b>rag-app</b></span>'
+        '<header class="top"><h1 class="brand"><i aria-hidden="true">[1]</i><b>rag-app</b></h1>'
         f'<nav aria-label="Pages">{views}</nav>'
         f'<span class="pill{" on" if model else ""}">{reads}</span><span class="space"></span>'
         f'{drawers}<button type="button" class="icon" data-act="theme" '
@@ -361,6 +361,7 @@ def _sheet(picture: PagePicture, source: str, quoted: bool) -> str:
         f'<div class="page sheet"><figure style="aspect-ratio:{width:.1f}/{height:.1f}">'
         f'<img src="data:image/webp;base64,{escape(picture.image)}" '
         f'alt="Page {picture.page} of {escape(source)}">{boxes}</figure></div>'
+        f'<button type="button" class="link" data-zoom>Enlarge</button>'
         f"{f'<p class=note>{note}</p>' if note else ''}"
     )
 
@@ -471,34 +472,6 @@ def _facts(found: Trace) -> str:
 
 
 # --- documents -----------------------------------------------------------------------------------
-
-
-def new_collection_button() -> str:
-    """Opens the dialog that makes a collection."""
-    return (
-        '<button type="button" class="icon" data-opens="new-collection" '
-        'aria-label="New collection" title="New collection">+</button>'
-    )
-
-
-def documents(found: Sequence[DocumentInfo]) -> str:
-    """The documents of a collection, each with a button that deletes it."""
-    if not found:
-        return hint("No documents yet.")
-    rows = "".join(_document(document) for document in found)
-    return f'<ul class="documents">{rows}</ul>'
-
-
-def _document(document: DocumentInfo) -> str:
-    name = escape(document.source)
-    passages = f"{document.passages} passage{'' if document.passages == 1 else 's'}"
-    about = passages if document.state == "ready" else f"{document.state}: {document.failure}"
-    return (
-        f'<li class="{escape(document.state)}"><span title="{name}">{name}'
-        f"<small>{escape(about)}</small></span>"
-        f'<button type="button" class="delete" data-act="delete" data-source="{name}" '
-        f'aria-label="Delete {name}" title="Delete">×</button></li>'
-    )
 
 
 def progress(news: Progress) -> str:

@@ -35,6 +35,7 @@ from ui.evaluation_runs import EvaluationRuns
 from ui.first_start import FirstStart
 from ui.guard import BrowserGuard
 from ui.log_in import log_in_routes
+from ui.originals import originals
 from ui.reports import reports
 from ui.uploads import Uploads, upload_route
 
@@ -131,6 +132,7 @@ def web_app(
     from ui.app import Page, mount
 
     app.include_router(reports(runs))
+    app.include_router(originals(service.original))
     app.include_router(upload_route(uploads, access))
     app.include_router(log_in_routes(access))
     mount(app, Page(service, settings, start, runs, uploads, access), settings, access)

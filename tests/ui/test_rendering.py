@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from data.page_picture import PagePicture
 from generation.citations import Citation, Quote
 from rag_app.ingestion.report import Failure, IngestReport, Progress
-from rag_app.results import DocumentInfo, Hit, PassageContext, Trace
+from rag_app.results import Hit, PassageContext, Trace
 from ui import rendering
 from ui.session import Thread, Turn
 
@@ -113,11 +113,9 @@ def test_whatever_a_turn_says_is_escaped(text: str, state: str) -> None:
 @given(words)
 def test_whatever_a_document_says_is_escaped(text: str) -> None:
     context = PassageContext(text, 1, (text,), text, text, text)
-    info = DocumentInfo(text, "failed", 1, 1, "", text)
     report = IngestReport(failures=[Failure(text, text)])
     for html in (
         rendering.passage(context, 1),
-        rendering.documents([info]),
         rendering.report(report),
         rendering.progress(Progress(1, 2, 3, 0.5, 1.0, text)),
         rendering.problem(text),

@@ -1,0 +1,88 @@
+"""HTML of the documents panel, and of a document as it was read.
+
+Names and contents are other people's words: each goes through `html.escape`, or into an address as
+a quoted part.
+"""
+
+from collections.abc import Sequence
+from html import escape
+from pathlib import PurePosixPath
+from typing import Final
+from urllib.parse import quote
+
+from data.rendering import as_markdown
+from rag_app.results import DocumentContent, DocumentInfo
+from ui.passage import render
+from ui.rendering import hint
+
+ORIGINALS: Final = "/originals/"
+"""Where the original files are, a folder a collection."""
+_MOST: Final = 200_000
+"""Characters of a document that are shown."""
+_SEARCHED: Final = 6
+"""Documents from which on there is a field that searches them."""
+
+
+def new_collection_button() -> str:
+    """Opens the dialog that makes a collection."""
+    return (
+        '<button type="button" class="icon" data-opens="new-collection" '
+        'aria-label="New collection" title="New collection">+</button>'
+    )
+
+
+def documents(found: Sequence[DocumentInfo], collection: str = "", *, exists: bool = False) -> str:
+    """The documents of a collection, each with what can be done with it."""
+    drop = (
+        '<button type="button" class="link" data-act="drop" '
+        f'data-collection="{escape(collection)}">Delete this collection</button>'
+    )
+    if not found:
+        return hint("No documents yet.") + (drop if exists else "")
+    search = (
+        '<input type="search" class="find" aria-label="Search the documents" '
+        'placeholder="Search the documents">'
+    )
+    rows = "".join(_document(document, collection) for document in found)
+    return (
+        f"{search if len(found) >= _SEARCHED else ''}"
+        '<p class="limit" aria-live="polite">Check documents to ask only them.</p>'
+        f'<ul class="documents">{rows}</ul>{drop if exists else ""}'
+    )
+
+
+def _document(document: DocumentInfo, collection: str) -> str:
+    name, source = escape(document.source), document.source
+    passages = f"{document.passages} passage{'' if document.passages == 1 else 's'}"
+    about = passages if document.state == "ready" else f"{document.state}: {document.failure}"
+    kind = escape(PurePosixPath(source).suffix[1:5].upper() or "?")
+    check = (
+        f'<input type="checkbox" class="only" value="{name}" aria-label="Ask only {name}">'
+        if document.passages
+        else ""
+    )
+    address = f"{ORIGINALS}{quote(collection)}?source={quote(source, safe='', errors='replace')}"
+    return (
+        f'<li class="{escape(document.state)}">{check}<i class="kind" aria-hidden="true">{kind}</i>'
+        f'<span><button type="button" class="name" dir="auto" data-act="open" data-source="{name}" '
+        f'title="Read {name}">{name}</button><small>{escape(about)}</small></span>'
+        f'<a href="{escape(address)}" download aria-label="Download {name}" title="Download">↓</a>'
+        f'<button type="button" class="delete" data-act="delete" data-source="{name}" '
+        f'aria-label="Delete {name}" title="Delete">×</button></li>'
+    )
+
+
+def document(content: DocumentContent) -> str:
+    """A document as it was read, with what was not."""
+    text = as_markdown(content.blocks)
+    cut = "<p class=note>The rest is left out here.</p>" if len(text) > _MOST else ""
+    warnings = "".join(
+        f"<li>{escape(one.reason)}{f' (page {one.page})' if one.page else ''}</li>"
+        for one in content.warnings[:100]
+    )
+    told = f'<ul class="warnings">{warnings}</ul>' if warnings else ""
+    return (
+        f'<section class="passage"><header><div><h3 dir="auto">{escape(content.source)}</h3>'
+        '<p class="where">as it was read</p></div></header>'
+        f'{told}<div class="page">{render(text[:_MOST], [])}</div>{cut}</section>'
+    )
