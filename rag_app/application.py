@@ -146,7 +146,7 @@ class Application:
         self._repairs = Repairs(
             collections, self._stores, self._indexes, encoders, storage / "files"
         )
-        self.chats = chats.Chats(storage)
+        self.chats, self.changes = chats.Chats(storage), 0
         self._pictures = PagePictures(storage / "files", parser)
         self._writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="write")
         self._closing = threading.Event()
@@ -505,6 +505,8 @@ class Application:
         except asyncio.CancelledError:
             stop.set()
             raise
+        finally:
+            self.changes += 1
 
     def _require_open(self) -> None:
         if self._closing.is_set():

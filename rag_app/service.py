@@ -90,9 +90,11 @@ class Service(Protocol):
 
     Attributes:
         chats: the conversations that people have had.
+        changes: rises whenever collections may have changed.
     """
 
     chats: Chats
+    changes: int
 
     async def collections(self) -> list[CollectionInfo]:
         """All collections, by name."""

@@ -94,7 +94,8 @@ class ConversationPanel:
     async def show_none(self, session: Session) -> Updates:
         """Show how to begin one."""
         known = {found.name for found in await self._service.collections()}
-        start = welcome(session.collection, session.collection in known)
+        there = session.collection in known
+        start = await welcome(self._service, session.collection, there)
         return self.show(session) | {self.turns: start}
 
     async def _ask(

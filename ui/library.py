@@ -24,6 +24,8 @@ from ui.uploads import Uploads
 
 _PAUSE: Final = 0.4
 """Seconds between looks at what is being ingested."""
+_LOOK: Final = 4.0
+"""Seconds between looks at whether anything has changed elsewhere."""
 _REMEMBER: Final = "(name) => { if (name) localStorage.setItem('rag-app-collection', name); }"
 _REMEMBERED: Final = "(_, session) => [localStorage.getItem('rag-app-collection') || '', session]"
 """The browser remembers which collection was open last."""
@@ -56,6 +58,7 @@ class LibraryPanel:
         self._uploads, self._access = uploads, access
         self._ingestions = Ingestions(service)
         self.watch = gr.Timer(_PAUSE, active=False)
+        self.look = gr.Timer(_LOOK)
         with gr.Row(elem_id="collection"):
             self.picker = gr.Dropdown([], label="Collection", filterable=False, elem_id="picker")
             gr.HTML(page.new_collection_button(), elem_id="new-collection-button")
@@ -94,6 +97,7 @@ class LibraryPanel:
         loaded = blocks.load(self._open, opened, listed, js=_REMEMBERED, **AT_ONCE)
         self.picker.change(None, [self.picker], None, js=_REMEMBER)
         self.watch.tick(self._watch, [session], listed, **AT_ONCE)
+        self.look.tick(self._look, [session], listed, **AT_ONCE)
         self.picker.input(self._pick, [self.picker, session], listed, **AT_ONCE)
         self.dialog.submit(self._create, session, listed, **AT_ONCE)
         added = [self.files, self.sent, session]
@@ -109,6 +113,12 @@ class LibraryPanel:
             event.then(self._refresh, [session], self._listed, **AT_ONCE)
 
     async def _refresh(self, session: Session) -> Updates:
+        return await self._listing(session.collection, session)
+
+    async def _look(self, session: Session) -> Updates:
+        """Show what has changed elsewhere: in another window, or by a command."""
+        if session.seen == self._service.changes:
+            return {self.status: gr.skip()}
         return await self._listing(session.collection, session)
 
     async def _open(self, remembered: str | None, session: Session, request: gr.Request) -> Updates:
@@ -181,6 +191,7 @@ class LibraryPanel:
 
     async def _listing(self, collection: str, session: Session) -> Updates:
         """The library's components for a collection, which need not exist yet."""
+        session.seen = self._service.changes
         try:
             known = await self._service.collections()
             found = await self._documents(collection, known)
@@ -195,7 +206,7 @@ class LibraryPanel:
             self.choices.sources: [],
         }
         if not session.turns:
-            updates[self._turns] = welcome(collection, bool(found))
+            updates[self._turns] = await welcome(self._service, collection, bool(found))
         chosen = next((one for one in known if one.name == collection), None)
         if chosen and not chosen.usable:
             updates[self.status] = rendering.problem(

@@ -7,9 +7,10 @@ import gradio as gr
 from starlette.requests import HTTPConnection
 
 from rag_app.errors import ApplicationError
+from rag_app.service import Service
 from rag_app.web.access import Access
 from ui import rendering
-from ui.first_start import EXAMPLES, SAMPLES
+from ui.suggestions import suggestions
 
 Updates = dict[Any, Any]
 """New values of some components, by component."""
@@ -40,9 +41,10 @@ def require_right(access: Access, request: gr.Request) -> None:
         )
 
 
-def welcome(collection: str, filled: bool) -> str:
-    """What stands where the conversation will be; the samples come with questions."""
-    return rendering.welcome(EXAMPLES if collection == SAMPLES and filled else (), not filled)
+async def welcome(service: Service, collection: str, filled: bool) -> str:
+    """What stands where the conversation will be, with questions that the documents may answer."""
+    offers = await suggestions(service, collection) if filled else ()
+    return rendering.welcome(offers, not filled)
 
 
 def said(event: gr.EventData, name: str) -> str:

@@ -28,6 +28,8 @@ _CITATION = re.compile(r"\[(\d{1,3})\]")
 _PARAGRAPH = re.compile(r"<(p|li|td|th)>")
 _SNIPPET = 320
 _MOST_WARNINGS = 100
+_REASON = 120
+"""Characters of a reason that is shown as a whole."""
 _MOST_BOXES = 100
 _FIRST = "id=marked tabindex=-1"
 _RANKINGS = (("dense", "dense"), ("bm25", "BM25"), ("rank_bm25", "rank_bm25"), ("fused", "fused"),
@@ -489,14 +491,22 @@ def report(done: IngestReport) -> str:
     """What an ingestion did; every file that failed with its reason."""
     counts = [(done.added, "added"), (done.updated, "updated"), (done.unchanged, "unchanged")]
     said = ", ".join(f"{count} {what}" for count, what in counts if count) or "nothing added"
-    failures = "".join(
-        f"<li><b>{escape(failure.source)}</b> {escape(failure.reason)}</li>"
-        for failure in done.failures
-    )
+    failures = "".join(_failure(one.source, one.reason) for one in done.failures)
     failed = f'<ul class="failures" role="alert">{failures}</ul>' if failures else ""
     return (
         f'<div class="report" role="status"><p>{said} · {done.passages} passages in '
         f"{done.seconds:.1f} s</p>{failed}{_warnings(done)}</div>"
+    )
+
+
+def _failure(source: str, reason: str) -> str:
+    """A file that was not read: why, and what else there is to say folded."""
+    first, _, rest = reason.partition(": ") if len(reason) > _REASON else (reason, "", "")
+    if not rest:
+        return f"<li><b>{escape(source)}</b> {escape(reason)}</li>"
+    return (
+        f"<li><b>{escape(source)}</b> <details><summary>{escape(first)}</summary>"
+        f"{escape(rest)}</details></li>"
     )
 
 

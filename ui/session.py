@@ -79,12 +79,14 @@ class Session:
         thread: the conversation; another one is another object.
         wanted: what the list of conversations is searched for.
         collection: the one that is open.
+        seen: the changes of collections that the page shows.
         waiting: id and name of the uploads that wait for a collection to be chosen.
     """
 
     thread: Thread = field(default_factory=Thread)
     wanted: str = ""
     collection: str = ""
+    seen: int = 0
     waiting: tuple[tuple[str, str], ...] = ()
 
     @property
