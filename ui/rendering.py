@@ -499,15 +499,16 @@ def report(done: IngestReport) -> str:
     )
 
 
-def _failure(source: str, reason: str) -> str:
-    """A file that was not read: why, and what else there is to say folded."""
-    first, _, rest = reason.partition(": ") if len(reason) > _REASON else (reason, "", "")
+def _failure(source: str, why: str) -> str:
+    return f"<li><b>{escape(source)}</b> {reason(why)}</li>"
+
+
+def reason(text: str) -> str:
+    """Why a file was not read; of a long reason its first sentence, and the rest folded."""
+    first, *rest = re.split(r"\. |: ", text, maxsplit=1) if len(text) > _REASON else (text,)
     if not rest:
-        return f"<li><b>{escape(source)}</b> {escape(reason)}</li>"
-    return (
-        f"<li><b>{escape(source)}</b> <details><summary>{escape(first)}</summary>"
-        f"{escape(rest)}</details></li>"
-    )
+        return escape(text)
+    return f"<details><summary>{escape(first)}</summary>{escape(rest[0])}</details>"
 
 
 def _warnings(done: IngestReport) -> str:

@@ -461,6 +461,91 @@ def test_documents_are_found_read_saved_and_deleted(
         assert "harbour" not in {one["name"] for one in client.get("/api/collections").json()}
 
 
+_PLACE = """
+const all = document.querySelectorAll(arguments[0]), panel = document.querySelector('#scroll');
+const [part, frame] = [all[all.length - 1], panel].map((one) => one.getBoundingClientRect());
+return part.top >= frame.top && part.top < frame.bottom - 20;
+"""
+"""Whether the last of what matches begins where a person sees it."""
+
+
+def test_each_answer_comes_into_view_is_copied_rated_and_asked_again(
+    browse: Callable[..., Browser], model: OpenAIServer
+) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    model.replies = [
+        Reply("Soot [1]. " * 400), Reply("alone"), Reply("Then this [1]."), Reply("alone"),
+        Reply("And that [1]."), Reply("alone"), Reply("Better [1]."),
+    ]  # fmt: skip
+    page = browse((1440, 900))
+    page.until(lambda: page.all(".offer"), "the samples did not come", 60)
+    page.ask("What is wet stacking?")
+    page.wait_for_answers(1)
+    page.until(lambda: page.run(_PLACE, "#turns .question"), "a long answer hides its question")
+    away = "const p = document.querySelector('#scroll'); p.dispatchEvent(new Event('wheel'));"
+    page.run(f"{away} p.scrollTop = 0")
+    page.ask("And then?")
+    page.wait_for_answers(2)
+    page.until(lambda: page.run(_PLACE, "#turns .answer"), "the answer is off screen")
+    page.run(
+        f"{away} p.scrollTop = 0; const box = document.querySelector('#box textarea');"
+        "box.value = 'a long question '.repeat(500); box.dispatchEvent(new Event('input'))"
+    )
+    page.one("#box textarea").send_keys(" ", Keys.ENTER)
+    page.wait_for_answers(3)
+    page.until(lambda: page.run(_PLACE, "#turns .answer"), "a long question hides its answer")
+
+    page.run("Object.defineProperty(navigator, 'clipboard',"
+             " {value: {writeText: async (text) => { window.copied = text; }}})")  # fmt: skip
+    page.run("[...document.querySelectorAll('[data-act=copy]')].at(-1).click()")
+    copied = page.until(lambda: page.run("return window.copied"))
+    assert copied.startswith("And that [1].\n\n[1] ")
+
+    page.run("[...document.querySelectorAll('.thumb')].at(-1).click()")
+    page.until(lambda: page.all(".comment input"), "nothing asks for words")
+    page.one(".comment input").send_keys("off <b>")
+    page.click(".comment button")
+    page.until(lambda: page.text(".comment button") == "Saved")
+    page.click("[data-act=theme]")
+    page.driver.refresh()
+    page.until(lambda: len(page.answers()) == 3)
+    assert page.run("return document.body.classList.contains('dark')"), "the theme was forgotten"
+    assert page.one(".comment input").get_attribute("value") == "off <b>"
+    [pressed] = page.all(".thumb[aria-pressed=true]")
+    assert pressed.get_attribute("aria-label") == "Bad answer"
+    page.screenshot("rated")
+
+    page.click("[data-act=edit]")
+    page.one(".editing").clear()
+    page.one(".editing").send_keys("Shorter?", Keys.ENTER)
+    page.until(lambda: "Better" in page.answers()[-1], "it was not asked again")
+    assert [one.text for one in page.all("#turns .question")][1:] == ["And then?", "Shorter?"]
+    assert page.complaints() == []
+
+
+def test_a_second_window_shows_what_the_first_has_added(
+    browse: Callable[..., Browser], tmp_path: Path
+) -> None:
+    (tmp_path / "kettle.md").write_text("# Kettles\n\n## Green ones\n\nThe kettle is green.\n")
+    first, second = browse(), browse(NARROW)
+    first.new_collection("windows")
+    second.until(lambda: second.all(".offer"), "the samples did not come", 60)
+    second.click("[data-drawer=library]")
+    first.upload([tmp_path / "kettle.md"])
+    first.until(lambda: first.all("#documents li.ready"))
+    first.until(lambda: "Green ones" in first.text(".offer"), "no question is suggested")
+    second.until(lambda: "windows" in picks(second), "the second window does not see it")
+    right = "return document.querySelector('[data-act=theme]').getBoundingClientRect().right"
+    assert second.run(right) <= NARROW[0]
+
+
+def picks(page: Browser) -> list[str]:
+    """The collections that can be chosen."""
+    page.click("#picker input")
+    return [option.text.strip(" ✓") for option in page.all("#picker [role=option]")]
+
+
 def test_keys_alone_reach_a_passage(browse: Callable[..., Browser], model: OpenAIServer) -> None:
     from selenium.webdriver.common.keys import Keys
 

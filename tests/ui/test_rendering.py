@@ -300,6 +300,14 @@ def test_the_last_turn_can_be_asked_again_and_only_a_kept_one_be_rated() -> None
     assert not two.select("[data-act=rate]")
 
 
+def test_a_long_reason_is_folded_behind_its_first_sentence() -> None:
+    why = "files of type .exe are not supported. Supported are " + " .txt" * 40
+    assert rendering.reason(why).startswith(
+        "<details><summary>files of type .exe are not supported</summary>Supported are"
+    )
+    assert rendering.reason("damaged: <b>") == "damaged: &lt;b&gt;"
+
+
 def test_code_is_coloured_and_stays_text() -> None:
     html = rendering.markdown("```python\ndef f(): return '<b>'\n```\n```no\n<i>\n```", 1, set())
     assert '<span class="code-k">def</span>' in html
