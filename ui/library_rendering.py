@@ -54,7 +54,9 @@ def documents(found: Sequence[DocumentInfo], collection: str = "", *, exists: bo
 def _document(document: DocumentInfo, collection: str) -> str:
     name, source = escape(document.source), document.source
     passages = f"{document.passages} passage{'' if document.passages == 1 else 's'}"
-    about = passages if document.state == "ready" else f"{document.state}: {document.failure}"
+    about = passages if document.state == "ready" else escape(document.state)
+    if document.failure:  # the status has said it at once
+        about = f"<details><summary>{about}</summary>{escape(document.failure)}</details>"
     kind = escape(PurePosixPath(source).suffix[1:5].upper() or "?")
     check = (
         f'<input type="checkbox" class="only" value="{name}" aria-label="Ask only {name}">'
@@ -65,7 +67,7 @@ def _document(document: DocumentInfo, collection: str) -> str:
     return (
         f'<li class="{escape(document.state)}">{check}<i class="kind" aria-hidden="true">{kind}</i>'
         f'<span><button type="button" class="name" dir="auto" data-act="open" data-source="{name}" '
-        f'title="Read {name}">{name}</button><small>{escape(about)}</small></span>'
+        f'title="Read {name}">{name}</button><small>{about}</small></span>'
         f'<a href="{escape(address)}" download aria-label="Download {name}" title="Download">↓</a>'
         f'<button type="button" class="delete" data-act="delete" data-source="{name}" '
         f'aria-label="Delete {name}" title="Delete">×</button></li>'

@@ -27,7 +27,7 @@ def test_a_name_stays_a_name_wherever_it_stands(name: str) -> None:
     sent = name.encode("utf-8", "replace").decode()
     assert parse_qs(address.query, keep_blank_values=True) == {"source": [sent]}
     assert [sorted(tag.name for tag in soup.select("li *"))] == [
-        ["a", "button", "button", "i", "input", "small", "span"]
+        ["a", "button", "button", "details", "i", "input", "small", "span", "summary"]
     ]
 
 
