@@ -24,6 +24,7 @@ from rag_app.assembly import application as assembly
 from rag_app.collections.leftovers import sweep_old
 from rag_app.collections.ownership import Ownership
 from rag_app.errors import SettingsError
+from rag_app.keys import Keys
 from rag_app.mcp.server import ToolsOverHttp, make_server
 from rag_app.probes.readiness import readiness
 from rag_app.settings import Server, Settings
@@ -223,7 +224,8 @@ def _run(
 def _access(settings: Settings, token: str) -> Access:
     server = settings.server
     password = server.password.get_secret_value() if server.password else ""
-    return Access(token, server.user, password, stored_secret(settings.storage.path))
+    storage = settings.storage.path
+    return Access(token, server.user, password, stored_secret(storage), keys=Keys(storage))
 
 
 async def _sweeping(storage: Path, uploads: Uploads) -> None:

@@ -28,7 +28,7 @@ from sqlalchemy.exc import DBAPIError
 
 from rag_app.errors import ApplicationError
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Of the tables below, written to the file; a change of the tables raises it and brings older files
 up to date."""
 
@@ -66,6 +66,16 @@ TURNS: Final = Table(
     Column("rating", String, nullable=False),
     Column("comment", Text, nullable=False),
     Column("evidence", Text, nullable=False),  # JSON: all else of a turn
+)
+KEYS: Final = Table(
+    "keys",
+    _METADATA,
+    Column("id", String, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("hash", String, nullable=False),
+    Column("rights", String, nullable=False),
+    Column("collections", Text, nullable=False),  # JSON: their names; none for all
+    Column("created", String, nullable=False),
 )
 
 

@@ -280,6 +280,17 @@ def deleted(result: Document) -> None:
         _out(f"not there: {name}")
 
 
+def keys(listing: Document) -> None:
+    """A table of API keys."""
+    _table(
+        ["id", "name", "rights", "collections", "created"],
+        [
+            [k["id"], k["name"], k["rights"], ", ".join(k["collections"]) or "all", k["created"]]
+            for k in listing["keys"]
+        ],
+    )
+
+
 def chats(listing: Document) -> None:
     """A table of conversations."""
     _table(

@@ -21,6 +21,7 @@ from typing import Final
 from starlette.requests import HTTPConnection
 
 from rag_app.chats.conversation import EVERYONE
+from rag_app.keys import PREFIX, Key, Keys
 
 COOKIE_DAYS: Final = 30
 _LOGGER: Final = logging.getLogger(__name__)
@@ -35,6 +36,7 @@ class Access:
         password: opens everything; empty lets everyone who reaches the server read.
         secret: what browsers' cookies are signed with; a new one signs out every browser.
         throttle: slows down wrong passwords.
+        keys: of other programs, if there are any.
     """
 
     def __init__(
@@ -44,11 +46,13 @@ class Access:
         password: str = "",
         secret: bytes = b"",
         throttle: "Throttle | None" = None,
+        keys: Keys | None = None,
     ) -> None:
         self.token, self.user, self.password = token, user, password
         # another password ends the sessions that the old one began
         self._secret = _digest(secret or secrets.token_bytes(32), user, password)
         self._throttle = throttle or Throttle()
+        self._keys = keys
 
     @property
     def key(self) -> str:
@@ -62,14 +66,29 @@ class Access:
 
     def may_read(self, connection: HTTPConnection) -> bool:
         """Whether it may see collections and ask."""
-        return not self.password or self.may_change(connection)
+        known = not self.password or self.api_key(connection) is not None
+        return known or self.may_change(connection)
 
     def may_change(self, connection: HTTPConnection) -> bool:
-        """Whether it carries the token, the password or a cookie that was given by `new_visitor`.
+        """Whether it carries the token, the password or a cookie that was given by `new_visitor`,
+        or an API key with the right to write.
 
         Token and password may be a bearer's; clients of OpenAI's API send the key they know so.
         """
+        if key := self.api_key(connection):
+            return key.rights == "write"
         return bool(self.visitor(connection)) or self._authorized(connection)
+
+    def api_key(self, connection: HTTPConnection) -> Key | None:
+        """The valid API key that it carries."""
+        scheme, _, value = connection.headers.get("Authorization", "").partition(" ")
+        bearer = scheme.lower() == "bearer" and value.startswith(PREFIX)
+        return self._keys.find(value) if bearer and self._keys else None
+
+    def may_use(self, connection: HTTPConnection, collection: str) -> bool:
+        """Whether an API key that it carries, if any, reaches a collection."""
+        key = self.api_key(connection)
+        return key is None or key.reaches(collection)
 
     def visitor(self, connection: HTTPConnection) -> str:
         """Who the browser is: 32 hexadecimal digits, or empty without a valid cookie."""
@@ -86,6 +105,8 @@ class Access:
         """
         if self._is_command(connection):
             return EVERYONE
+        if key := self.api_key(connection):
+            return f"key {key.id}"
         if visitor := self.visitor(connection):
             return visitor
         return f"user {self.user}" if self._authorized(connection) else ""

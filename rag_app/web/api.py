@@ -52,7 +52,7 @@ def api(service: Service, access: Access) -> APIRouter:
         call = getattr(service if operation.of is Service else service.chats, operation.name)
         (changing if operation.changes else router).add_api_route(
             operation.path,
-            _endpoint(operation, call, owner),
+            _endpoint(operation, call, owner, access.may_use),
             methods=[operation.method],
             **_description(operation),
         )
@@ -61,7 +61,10 @@ def api(service: Service, access: Access) -> APIRouter:
 
 
 def _endpoint(
-    operation: Operation, call: Callable[..., Any], owner: Callable[[Request], str]
+    operation: Operation,
+    call: Callable[..., Any],
+    owner: Callable[[Request], str],
+    may_use: Callable[[Request, str], bool],
 ) -> Callable[..., Any]:
     """What answers a request, with the signature that FastAPI reads its parameters from."""
 
@@ -78,6 +81,8 @@ def _endpoint(
             events = _progressing(work) if operation.reports_progress else work()
             return await _last(operation, events) if alone else _streamed(events)
         result = await work()
+        if operation.name == "collections":
+            result = [one for one in result if may_use(request, one.name)]
         if operation.done:
             return {operation.done: True if result is None else result}
         return _json(operation.signature.return_annotation, result)

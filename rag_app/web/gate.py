@@ -23,6 +23,10 @@ LOG_IN: Final = "/login"
 UPLOAD: Final = "/gradio_api/upload"
 _RESTORE: Final = "/api/restore"
 _DOCUMENTS: Final = re.compile(r"/api/collections/[^/]+/documents")
+_INGEST: Final = re.compile(r"/api/collections/[^/]+/ingest")
+_INSIDE: Final = re.compile(r"/api/collections/([^/]+)(?=/|$)")
+_ABOUT: Final = frozenset({"/api/collections", "/openapi.json", "/healthz", "/readyz"})
+"""Paths that tell an API key no more than of what it reaches."""
 _OPEN: Final = frozenset({"/healthz", "/readyz", LOG_IN})
 """Paths that everybody may read; they say nothing of what is stored."""
 _BODY: Final = 8 * MIB
@@ -95,8 +99,24 @@ class Gate:
             return refuse(scope, 403, "requests from other sites are refused")
         if scope["path"] not in _OPEN and not self._access.may_read(connection):
             return self._unknown(connection)
+        if not self._reaches(connection):
+            return refuse(scope, 403, "this API key is not for that")
         length = headers.get("content-length", "0")  # a number, or the protocol had refused it
         return too_large(scope, limit) if int(length) > limit else None
+
+    def _reaches(self, connection: HTTPConnection) -> bool:
+        """Whether an API key, if it carries one, may be used for this path."""
+        key = self._access.api_key(connection)
+        if key is None:
+            return True
+        path, method = connection.scope["path"], connection.scope["method"]
+        if _INGEST.fullmatch(path):
+            return False  # it would read whatever file of this machine the request names
+        if not key.collections:
+            return True
+        if inside := _INSIDE.match(path):
+            return key.reaches(inside[1])
+        return path.startswith("/v1/") or (method == "GET" and path in _ABOUT)
 
     def _unknown(self, connection: HTTPConnection) -> Response:
         scope = connection.scope

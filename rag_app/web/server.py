@@ -91,7 +91,7 @@ def create_app(
     app.add_exception_handler(RequestValidationError, correct)
     app.include_router(_probes(readiness or _listing(service), access))
     app.include_router(api(service, access), prefix="/api", tags=["documents and questions"])
-    openai = openai_api(service)
+    openai = openai_api(service, access)
     app.mount("/v1", openai)
     add_documentation(app, openai, "/v1")
     if tools:

@@ -1,4 +1,4 @@
-"""Requests made from the API's own description: none fails the server, every answer is as described.
+"""Requests made from the API's own description: none fails the server, answers are as described.
 
 RAG_APP_ADVERSITY_REQUESTS=10000 sends about so many, instead of a few hundred.
 """
@@ -86,7 +86,9 @@ def send_all(address: str) -> tuple[int, set[str]]:
                     try:
                         case.validate_response(response, checks=CHECKS)
                     except* CheckFailed as found:
-                        problems.update(f"{operation.label}: {one}" for one in found.exceptions)
+                        problems.update(
+                            f"{case.operation.label}: {one}" for one in found.exceptions
+                        )
 
                 try:
                     send()

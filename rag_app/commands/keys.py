@@ -1,0 +1,73 @@
+"""`keys`: what other programs show instead of the password."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from rag_app.commands import output
+from rag_app.commands.common import AsJson
+from rag_app.errors import ApplicationError
+from rag_app.settings import Settings
+
+
+class KeyRights(StrEnum):
+    """What a key is for."""
+
+    READ = "read"
+    WRITE = "write"
+
+
+_keys = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.add_typer(_keys, name="keys")
+
+
+@_keys.command("create")
+def create_key(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="What it is for.")],
+    rights: Annotated[
+        KeyRights, typer.Option(help="read: search and ask; write: change documents, too.")
+    ] = KeyRights.READ,
+    collection: Annotated[
+        list[str] | None, typer.Option("--collection", "-c", help="Reaches this one alone; repeat.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a key and show it, this once."""
+    from rag_app.keys import Keys
+
+    settings: Settings = context.obj
+    key, text = Keys(settings.storage.path).create(name, rights.value, collection or [])
+    output.show({**output.plain(key), "key": text}, as_json, lambda _: output.text(text))
+
+
+@_keys.command("list")
+def list_keys(context: typer.Context, as_json: AsJson = False) -> None:
+    """List the keys there are, without what is secret of them."""
+    from rag_app.keys import Keys
+
+    settings: Settings = context.obj
+    found = Keys(settings.storage.path).all()
+    output.show({"keys": [output.plain(key) for key in found]}, as_json, output.keys)
+
+
+@_keys.command("revoke")
+def revoke_key(
+    context: typer.Context,
+    key: Annotated[str, typer.Argument(metavar="ID", help="As `keys list` shows it.")],
+    as_json: AsJson = False,
+) -> None:
+    """Make a key worthless, at once."""
+    from rag_app.keys import Keys
+
+    settings: Settings = context.obj
+    if not Keys(settings.storage.path).revoke(key):
+        raise ApplicationError(
+            f"there is no key {key!r}", hint="`rag-app keys list` shows their ids"
+        )
+    output.show({"revoked": key}, as_json, lambda _: output.text(f"{key} is revoked"))

@@ -1,0 +1,123 @@
+"""API keys: what other programs may do here, without a person's password."""
+
+import hashlib
+import hmac
+import json
+import re
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from sqlalchemy import delete, insert, select
+
+from rag_app.chats.chats import FILES
+from rag_app.chats.database import KEYS, Database
+from rag_app.errors import ApplicationError
+from retrieval.index.collections import checked_name
+
+Rights = Literal["read", "write"]
+PREFIX: Final = "rag-"
+_FORM: Final = re.compile(rf"{PREFIX}([0-9a-f]{{12}})-([\w-]{{43}})", re.ASCII)
+_LONGEST: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key, without what is secret of it.
+
+    Attributes:
+        id: names it; 12 hexadecimal digits.
+        name: what it is for.
+        rights: ``read``: search and ask; ``write``: change documents, too.
+        collections: those that it reaches; none for all.
+        created: ISO 8601 in UTC.
+    """
+
+    id: str
+    name: str
+    rights: Rights
+    collections: tuple[str, ...]
+    created: str
+
+    def reaches(self, collection: str) -> bool:
+        """Whether it may be used for a collection."""
+        return not self.collections or collection in self.collections
+
+
+class Keys:
+    """The keys of a storage folder; other processes may change them meanwhile.
+
+    A key holds 256 random bits, so its plain SHA-256 is stored: nobody can guess their way back.
+
+    Args:
+        storage: the storage folder.
+    """
+
+    def __init__(self, storage: Path) -> None:
+        self._database = Database(storage / FILES[0])
+
+    def create(
+        self, name: str, rights: Rights = "read", collections: Sequence[str] = ()
+    ) -> tuple[Key, str]:
+        """Make a key; returns it and its text, which is not kept.
+
+        Raises:
+            ApplicationError: the name is empty or too long, or one of a collection is not allowed.
+        """
+        if not 0 < len(name.strip()) <= _LONGEST:
+            raise ApplicationError(
+                "a key needs a name",
+                cause=f"of 1 to {_LONGEST} characters",
+                hint="Say what it is for",
+            )
+        for collection in collections:
+            checked_name(collection)
+        created = datetime.now(UTC).isoformat(timespec="seconds")
+        key = Key(secrets.token_hex(6), name.strip(), rights, tuple(collections), created)
+        text = f"{PREFIX}{key.id}-{secrets.token_urlsafe(32)}"
+        row = {
+            "id": key.id, "name": key.name, "hash": _hash(text), "rights": rights,
+            "collections": json.dumps(key.collections), "created": created,
+        }  # fmt: skip
+        with self._database.transaction() as connection:
+            connection.execute(insert(KEYS).values(row))
+        return key, text
+
+    def all(self) -> list[Key]:
+        """All keys, the oldest first."""
+        if not self._database.exists:
+            return []
+        with self._database.transaction() as connection:
+            rows = connection.execute(select(KEYS).order_by(KEYS.c.created, KEYS.c.id)).mappings()
+            return [_key(row) for row in rows]
+
+    def revoke(self, identity: str) -> bool:
+        """Delete a key, which opens nothing from now on; False where there is none of that id."""
+        if not self._database.exists:
+            return False
+        with self._database.transaction() as connection:
+            done = connection.execute(delete(KEYS).where(KEYS.c.id == identity))
+            return done.rowcount > 0
+
+    def find(self, text: str) -> Key | None:
+        """The key of that text, if it is one that is valid now."""
+        form = _FORM.fullmatch(text)
+        if not form or not self._database.exists:
+            return None
+        with self._database.transaction() as connection:
+            found = connection.execute(select(KEYS).where(KEYS.c.id == form[1])).mappings().first()
+        if found is None or not hmac.compare_digest(found["hash"], _hash(text)):
+            return None
+        return _key(found)
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _key(row: Any) -> Key:
+    collections = tuple(json.loads(row["collections"]))
+    return Key(row["id"], row["name"], row["rights"], collections, row["created"])

@@ -1,0 +1,159 @@
+"""API keys open what they are for, and nothing else, until they are revoked."""
+
+import json
+import stat
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import openai
+import pytest
+from typer.testing import CliRunner
+
+from data.errors import RagAppError
+from rag_app.cli import app as command
+from rag_app.keys import Keys
+from rag_app.web.access import Access, Throttle
+from tests.rag_app.served import TOKEN, Served, serving
+from tests.rag_app.support import prose, write
+from tests.rag_app.web.test_openai_api import client_of
+
+
+@pytest.fixture
+def keys(settings) -> Keys:
+    return Keys(settings.storage.path)
+
+
+@pytest.fixture
+async def served(application, keys, tmp_path) -> AsyncIterator[Served]:
+    """Behind a password, with the collections `c` and `d`."""
+    for name in ("c", "d"):
+        await application.ingest(name, [write(tmp_path / name, {f"{name}.txt": prose(name)})])
+    access = Access(TOKEN, "admin", "the-password", throttle=Throttle(free=1000), keys=keys)
+    async with serving(application, access) as served:
+        yield served
+
+
+def client(served: Served, key: str) -> httpx.AsyncClient:
+    headers = {"Authorization": f"Bearer {key}"}
+    return httpx.AsyncClient(base_url=served.address, headers=headers, trust_env=False)
+
+
+SEARCH = {"question": "lantern"}
+READS = [
+    ("GET", "/api/collections", None),
+    ("GET", "/api/collections/c/documents", None),
+    ("POST", "/api/collections/c/search", SEARCH),
+    ("GET", "/v1/models", None),
+    ("GET", "/openapi.json", None),
+]
+CHANGES = [
+    ("POST", "/api/collections/c/documents?name=x.txt", {}),
+    ("DELETE", "/api/collections/c/documents?source=c.txt", None),
+    ("POST", "/api/collections", {"name": "new"}),
+    ("DELETE", "/api/collections/c", None),
+]
+PATHS = ("POST", "/api/collections/c/ingest?stream=false", {"paths": ["/etc/hostname"]})
+BEYOND = [
+    PATHS,
+    ("GET", "/api/collections/d/documents", None),
+    ("POST", "/api/collections/d/search", SEARCH),
+    ("POST", "/api/collections/d/ask", SEARCH),
+    ("GET", "/api/collections/d/documents/content?source=d.txt", None),
+    ("DELETE", "/api/collections/d", None),
+    ("POST", "/api/collections", {"name": "new"}),
+    ("POST", "/api/backup", {}),
+    ("GET", "/api/conversations", None),
+    ("GET", "/api/feedback", None),
+    ("GET", "/api/encoders", None),
+    ("POST", "/mcp", {}),
+    ("GET", "/metrics", None),
+    ("GET", "/", None),
+]
+
+
+async def statuses(client: httpx.AsyncClient, calls) -> list[int]:
+    return [(await client.request(m, path, json=body)).status_code for m, path, body in calls]
+
+
+async def test_a_key_reads_or_writes_as_it_was_made_for(served, keys):
+    _, reading = keys.create("a program")
+    _, writing = keys.create("another", "write")
+    async with client(served, reading) as program:
+        assert await statuses(program, READS) == [200] * len(READS)
+        assert await statuses(program, CHANGES) == [401] * len(CHANGES)
+    async with client(served, writing) as program:
+        assert await statuses(program, READS + CHANGES) == [200] * len(READS + CHANGES)
+        assert await statuses(program, [PATHS]) == [403], "no key reads files of the machine"
+
+
+async def test_a_key_reaches_its_collections_alone(served, keys):
+    _, text = keys.create("a program", "write", ["c"])
+    async with client(served, text) as program:
+        assert await statuses(program, READS) == [200] * len(READS)
+        assert await statuses(program, BEYOND) == [403] * len(BEYOND)
+        listed = (await program.get("/api/collections")).json()
+        assert [one["name"] for one in listed] == ["c"]
+    async with client_of(served, text) as program:
+        models = [model.id async for model in program.models.list()]
+        assert "rag-app/c" in models
+        assert "rag-app/d" not in models
+        asked = {"messages": [{"role": "user", "content": "lantern?"}]}
+        await program.chat.completions.create(model="rag-app/c", **asked)
+        for model in ("rag-app/d", "rag-app/nothing"):
+            with pytest.raises(openai.NotFoundError, match="does not exist"):
+                await program.chat.completions.create(model=model, **asked)
+        with pytest.raises(openai.NotFoundError):
+            await program.completions.create(model="rag-app/d", prompt="lantern?")
+
+
+async def test_what_is_no_key_or_no_longer_one_opens_nothing(served, keys, settings):
+    key, text = keys.create("a program", "write")
+    wrong = [text[:-1], text + "a", text[:-1] + ("a" if text[-1] != "a" else "b"), text.upper()]
+    wrong += [f"rag-{key.id}-", "rag-", f"rag-{key.id}-{'a' * 43}", key.id]
+    for one in wrong:
+        async with client(served, one) as program:
+            assert await statuses(program, READS[:3]) == [401] * 3, one
+    async with client(served, text) as program:
+        assert await statuses(program, READS[:1]) == [200]
+        assert Keys(settings.storage.path).revoke(key.id), "by another process, as a command does"
+        assert await statuses(program, READS[:1]) == [401]
+
+
+def test_the_text_of_a_key_is_kept_nowhere(keys, settings):
+    key, text = keys.create("a program", collections=["c"])
+    kept = [path for path in Path(settings.storage.path).iterdir() if path.is_file()]
+    assert kept
+    for path in kept:
+        assert text.rpartition("-")[2].encode() not in path.read_bytes()
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert keys.all() == [key]
+    assert keys.find(text) == key
+    assert "hash" not in str(keys.all())
+
+
+@pytest.mark.parametrize(
+    ("name", "collections"), [("", []), (" ", []), ("x" * 101, []), ("x", ["../c"])]
+)
+def test_what_is_no_name_makes_no_key(keys, name, collections):
+    with pytest.raises(RagAppError):
+        keys.create(name, collections=collections)
+    assert keys.all() == []
+
+
+def test_commands_make_list_and_revoke(settings, monkeypatch):
+    monkeypatch.setenv("RAG_APP_STORAGE__PATH", str(settings.storage.path))
+
+    def run(*arguments: str):
+        result = CliRunner().invoke(command, ["keys", *arguments, "--json"])
+        return result.exit_code, json.loads(result.stdout) if result.stdout else result.exception
+
+    assert run("list") == (0, {"keys": []})
+    status, made = run("create", "my script", "--rights", "write", "-c", "work")
+    assert status == 0
+    assert made["key"].startswith(f"rag-{made['id']}-")
+    _, listed = run("list")
+    assert listed["keys"] == [{name: made[name] for name in made if name != "key"}]
+    assert run("revoke", made["id"]) == (0, {"revoked": made["id"]})
+    assert run("list") == (0, {"keys": []})
+    assert "there is no key" in str(run("revoke", made["id"])[1])
