@@ -628,6 +628,18 @@ def _growing(page: Browser) -> list[str]:
     return states
 
 
+def test_the_page_of_the_api_is_drawn_by_this_server_alone(
+    browse: Callable[..., Browser], app: RunningApp
+) -> None:
+    page = browse()
+    page.driver.get(f"{app.address}/docs")
+    page.until(lambda: len(page.all(".opblock")) > 30, "the routes are not shown", 30)
+    assert "/api/collections/{collection}/ask" in page.text("#swagger-ui").replace("\u200b", "")
+    _only_from(page, app.address)
+    assert page.complaints() == []
+    page.screenshot("api")
+
+
 def _only_from(page: Browser, address: str) -> None:
     foreign = [url for url in page.requested() if not url.startswith((address, "data:", "blob:"))]
     assert foreign == []
