@@ -38,6 +38,7 @@ from rag_app.collections.indexes import Indexes
 from rag_app.collections.pictures import PagePictures
 from rag_app.collections.repair import Repairs
 from rag_app.collections.stores import OpenStores
+from rag_app.connection import CONNECTION, KEY
 from rag_app.errors import (
     ApplicationError,
     RerankerUnavailable,
@@ -65,6 +66,7 @@ from rag_app.results import (
     SearchResult,
 )
 from rag_app.service import DEFAULT_OPTIONS, QueryOptions
+from rag_app.settings import Settings
 from retrieval.index.base import PassageStore
 from retrieval.index.collections import Collections
 from retrieval.index.errors import DamagedIndex, UnknownCollection
@@ -75,6 +77,7 @@ from retrieval.reranking.none import KeepOrder
 T = TypeVar("T")
 _STORAGE_FOLDERS = (
     "files", "collections", "models", "evaluations", "owner.json", "lock", "browser.key",
+    CONNECTION, KEY,
     *chats.FILES,
 )  # fmt: skip
 """What the application keeps in the storage folder: never ingested with a folder above it."""
@@ -98,6 +101,10 @@ class Pipelines(Protocol):
 
     def needs_store(self, options: QueryOptions) -> bool:
         """Whether it searches."""
+        ...
+
+    def use(self, settings: Settings) -> None:
+        """Let questions go by other settings from now on."""
         ...
 
     def reranker(self) -> BaseNodePostprocessor:
@@ -447,6 +454,13 @@ class Application:
             )
         best_first = sorted(scores.items(), key=lambda item: (-item[1], int(item[0])))
         return [Relevance(int(at), float(score)) for at, score in best_first]
+
+    def use(self, settings: Settings) -> None:
+        """Let questions go by other settings from now on, as for another language model.
+
+        What indexes are built with stays as it is.
+        """
+        self._pipelines.use(settings)
 
     def verify(self) -> str:
         """Try the settings' encoder with a real call, in the calling thread; see `Encoder.verify`.

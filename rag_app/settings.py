@@ -35,6 +35,7 @@ from pydantic_settings import SettingsError as UnreadableVariable
 from data.components import SPLITTERS
 from data.registry import Row
 from generation.components import CONDENSERS, READERS
+from rag_app.connection import read_connection
 from rag_app.errors import SettingsError
 from retrieval.components import FUSIONS, RERANKERS, RETRIEVERS, REWRITERS
 from retrieval.index.server_options import Quantization, ReadConsistency, WriteOrdering
@@ -556,7 +557,9 @@ def _shipped(folder: Traversable) -> list[str]:
 def load_settings(
     config: Path | None = None, profile: str | None = None, overrides: Overrides | None = None
 ) -> Settings:
-    """Merge profile, recipe, file, environment and overrides into one checked tree.
+    """Merge profile, connection, recipe, file, environment and overrides into one checked tree.
+
+    The connection is the language model that was chosen in the page (`rag_app.connection`).
 
     The strongest of the last three that sets `recipe` names the recipe.
 
@@ -570,9 +573,19 @@ def load_settings(
     named = next((layer["recipe"] for layer in reversed(layers) if "recipe" in layer), "")
     if named:
         layers.insert(0, _recipe(named))
+    layers.insert(0, read_connection(_storage_path([merged, *layers])))
     for layer in layers:
         merged = _merge(merged, layer)
     return _checked(merged)
+
+
+def _storage_path(layers: Sequence[Mapping[str, Any]]) -> Path:
+    """The storage folder that the strongest of some layers names."""
+    for layer in reversed(layers):
+        storage = layer.get("storage")
+        if isinstance(storage, Mapping) and isinstance(path := storage.get("path"), str | Path):
+            return Path(path)
+    return Storage().path
 
 
 def override(settings: Settings, overrides: Overrides) -> Settings:

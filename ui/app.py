@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from starlette.routing import Mount
 
 from rag_app.assembly.application import silence_telemetry
+from rag_app.probes.connecting import ModelConnection
 from rag_app.service import Service
 from rag_app.settings import Settings
 from rag_app.web.access import Access
@@ -31,6 +32,7 @@ from ui.conversation import ConversationPanel  # noqa: E402
 from ui.evaluation import EvaluationPage  # noqa: E402
 from ui.evidence import EvidencePanel  # noqa: E402
 from ui.library import LibraryPanel  # noqa: E402
+from ui.model import ModelPanel  # noqa: E402
 from ui.panels import require_right, shipped  # noqa: E402
 
 
@@ -88,6 +90,7 @@ class Page:
         runs: the evaluations.
         uploads: the files that browsers have sent.
         access: who may change something.
+        connection: the language model that reads.
     """
 
     def __init__(
@@ -98,6 +101,7 @@ class Page:
         runs: EvaluationRuns,
         uploads: Uploads,
         access: Access,
+        connection: ModelConnection,
     ) -> None:
         with _Blocks(
             title="rag-app", analytics_enabled=False, fill_width=True, fill_height=True
@@ -113,6 +117,7 @@ class Page:
                     library = LibraryPanel(service, settings, start, uploads, access)
                 with gr.Column(elem_id="evidence", min_width=0):
                     evidence = EvidencePanel(service)
+            model = ModelPanel(connection, access)
             scripts = {name: shipped(name) for name in ("acts.js", "report.js")}
             right = partial(require_right, access)
             evaluation = EvaluationPage(runs, service, settings, scripts, right)
@@ -121,6 +126,7 @@ class Page:
             chats.wire(session, conversation.outputs, conversation.show, conversation.show_none)
             library.refresh_after(session, *chats.opening(session, loaded))
             evidence.wire(session, (conversation.turns, conversation.live))
+            model.wire(self.blocks, header, conversation.banner, library.choices)
             evaluation.wire(header)
 
 

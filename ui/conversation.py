@@ -38,7 +38,7 @@ class ConversationPanel:
 
     def __init__(self, service: Service, settings: Settings) -> None:
         self._service = service
-        gr.HTML(
+        self.banner = gr.HTML(
             rendering.banner(settings.llm.model), js_on_load=shipped("banner.js"), elem_id="banner"
         )
         with gr.Column(elem_id="scroll"):

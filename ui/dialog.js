@@ -1,14 +1,36 @@
 const dialog = () => element.querySelector('dialog');
+let key = ''; // typed once, and kept by the page while the dialog is made anew
 const open = () => {
   document.querySelectorAll('dialog[open]').forEach((other) => other.close());
   dialog().showModal();
+  const field = dialog().querySelector('[type=password]');
+  if (field) field.value = key;
+};
+const send = (form, act, more = {}) => {
+  const data = Object.fromEntries(new FormData(form));
+  key = act === 'cancel' ? '' : data.key || '';
+  trigger('submit', { ...data, ...more, act });
+};
+const wait = (form) => {
+  form.querySelectorAll('button:not([value=cancel])').forEach((one) => { one.disabled = true; });
+  const told = form.querySelector('.told');
+  if (told) told.textContent = 'Asking …';
 };
 document.addEventListener('click', (event) => {
   if (event.target.closest('[data-opens]')?.dataset.opens === dialog()?.id) open();
 });
+element.addEventListener('click', (event) => {
+  const button = event.target.closest('[data-send]');
+  if (!button) return;
+  send(button.form, button.dataset.send, { ...button.dataset });
+  wait(button.form);
+});
 element.addEventListener('submit', (event) => {
-  const data = Object.fromEntries(new FormData(event.target));
-  trigger('submit', { ...data, act: event.submitter?.value || '' });
+  const act = event.submitter?.value || '';
+  send(event.target, act);
+  if (act === 'cancel' || !('stays' in dialog().dataset)) return;
+  event.preventDefault();
+  wait(event.target);
 });
 watch('value', () => {
   if (dialog()?.dataset.open) open();

@@ -28,6 +28,7 @@ document.addEventListener('keydown', (event) => {
   if (event.key === 'Escape') drawer('');
 });
 window.addEventListener('hashchange', fromAddress);
+watch('value', fromAddress);
 fromAddress();
 const theme = localStorage.getItem('theme');
 if (theme) document.body.classList.toggle('dark', theme === 'dark');

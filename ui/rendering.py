@@ -267,7 +267,8 @@ def header(model: str) -> str:
     return (
         '<header class="top"><h1 class="brand"><i aria-hidden="true">[1]</i><b>rag-app</b></h1>'
         f'<nav aria-label="Pages">{views}</nav>'
-        f'<span class="pill{" on" if model else ""}">{reads}</span><span class="space"></span>'
+        f'<button type="button" class="pill{" on" if model else ""}" data-opens="connect-model" '
+        f'title="Connect another model">{reads}</button><span class="space"></span>'
         f'{drawers}<button type="button" class="icon" data-act="theme" '
         'aria-label="Light or dark" title="Light or dark">◐</button></header>'
     )
@@ -280,11 +281,8 @@ def banner(model: str) -> str:
     return (
         '<div class="banner" role="note"><button type="button" class="link" data-act="dismiss" '
         'aria-label="Dismiss" title="Dismiss">×</button>'
-        "<strong>No language model is connected.</strong> Answers are quotations."
-        "<details><summary>Connect one</summary>"
-        "<p>Start the app with these variables; any OpenAI-compatible server will do:</p>"
-        "<pre>RAG_APP_READER__KIND=llm\nRAG_APP_LLM__API_BASE=http://127.0.0.1:8000/v1\n"
-        "RAG_APP_LLM__MODEL=name-of-the-model</pre></details></div>"
+        "<strong>No language model is connected.</strong> Answers are quotations. "
+        '<button type="button" class="link" data-opens="connect-model">Connect one</button></div>'
     )
 
 

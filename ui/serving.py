@@ -26,6 +26,7 @@ from rag_app.collections.ownership import Ownership
 from rag_app.errors import SettingsError
 from rag_app.keys import Keys
 from rag_app.mcp.server import ToolsOverHttp, make_server
+from rag_app.probes.connecting import ModelConnection
 from rag_app.probes.readiness import readiness
 from rag_app.settings import Server, Settings
 from rag_app.web.access import Access, stored_secret
@@ -136,7 +137,9 @@ def web_app(
     app.include_router(originals(service.original))
     app.include_router(upload_route(uploads, access))
     app.include_router(log_in_routes(access))
-    mount(app, Page(service, settings, start, runs, uploads, access), settings, access)
+    connection = ModelConnection(settings, service.use)
+    page = Page(service, settings, start, runs, uploads, access, connection)
+    mount(app, page, settings, access)
     return app
 
 

@@ -73,6 +73,12 @@ class Pipelines:
         model = self._encoders(settings.encoder.name)
         return Pipeline(stages, reading.passages, model, parameters)
 
+    def use(self, settings: Settings) -> None:
+        """Let questions go by other settings from now on; those under way keep their stages."""
+        self._settings = settings
+        self._choose = lru_cache(256)(partial(_with_options, settings))
+        self._kept = {key: kept for key, kept in self._kept.items() if key[0] == "finder"}
+
     def needs_store(self, options: QueryOptions) -> bool:
         """Whether the pipeline searches."""
         return self._choose(options).retrieval.retriever != "none"

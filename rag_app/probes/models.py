@@ -21,7 +21,7 @@ from retrieval.replies import PLAIN, read
 from retrieval.reranking.base import Reranker
 
 
-class _Listed(NamedTuple):
+class Listed(NamedTuple):
     """What `/models` tells.
 
     Attributes:
@@ -53,7 +53,7 @@ async def language_model(chosen: LLMSettings, seconds: float, *, chat: bool = Tr
     ) as connections:
         capabilities = Capabilities()
         asking = asyncio.create_task(_first_words(hasty, connections, chat, capabilities))
-        listed = await _models(chosen, connections)
+        listed = await list_models(chosen, connections)
         try:
             took = await asking
         except GenerationError as error:
@@ -109,8 +109,8 @@ async def _first_words(
     return since(start)
 
 
-async def _models(chosen: LLMSettings, connections: httpx.AsyncClient) -> _Listed:
-    """Nothing where the server does not list them: the call for a token tells what is wrong."""
+async def list_models(chosen: LLMSettings, connections: httpx.AsyncClient) -> Listed:
+    """What a server lists; nothing where it does not: a call for a token tells what is wrong."""
     url, key = f"{chosen.api_base.rstrip('/')}/models", chosen.api_key.get_secret_value()
     try:
         headers = {**PLAIN, "Authorization": f"Bearer {key}"}
@@ -120,9 +120,9 @@ async def _models(chosen: LLMSettings, connections: httpx.AsyncClient) -> _Liste
         names = [str(each["id"]) for each in listed]
         windows = [each.get("max_model_len") for each in listed if each["id"] == chosen.model]
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError, AttributeError):
-        return _Listed([], None)
+        return Listed([], None)
     window = windows[0] if windows else None
-    return _Listed(names, window if isinstance(window, int) else None)
+    return Listed(names, window if isinstance(window, int) else None)
 
 
 def encoder(settings: Settings, seconds: float) -> str:

@@ -585,16 +585,13 @@ def test_a_phone_shows_chat_and_evidence(
     page.screenshot(f"phone-{shade}-documents")
 
 
-def test_without_a_model_the_page_says_so_and_quotes(
-    browse: Callable[..., Browser], tmp_path: Path
+def test_without_a_model_the_page_quotes_and_connects_one(
+    browse: Callable[..., Browser], model: OpenAIServer, tmp_path: Path
 ) -> None:
     own = RunningApp(tmp_path / "storage", ["ui", "--no-open", "--port", "0"])
     try:
         page = browse(address=own.page)
         assert "No language model is connected" in page.text("#banner")
-        page.click("#banner summary")
-        assert "RAG_APP_LLM__MODEL" in page.text("#banner")
-        page.click("#banner summary")
         page.until(lambda: page.all(".offer"), "the samples did not come", 60)
         page.screenshot("welcome")
         page.click(".offer")
@@ -607,6 +604,31 @@ def test_without_a_model_the_page_says_so_and_quotes(
         dark.click(".offer")
         dark.wait_for_answers(1)
         dark.screenshot("dark")
+
+        dark.click("#banner [data-opens=connect-model]")
+        dark.until(lambda: dark.one("#connect-model [name=address]").is_displayed())
+        dark.run("document.querySelector('#connect-model [name=address]').value = arguments[0]",
+                 f"{model.url}/nothing")  # fmt: skip
+        dark.one("#connect-model [name=key]").send_keys("sk-of-mine")
+        dark.click("#connect-model [data-send=models]")
+        dark.until(lambda: dark.all("#connect-model .error"), "no error was shown")
+        dark.screenshot("connect-error")
+        dark.run("document.querySelector('#connect-model [name=address]').value = arguments[0]",
+                 model.url)  # fmt: skip
+        dark.click("#connect-model [data-send=models]")
+        dark.until(lambda: dark.all("#connect-model option"), "no models were listed")
+        assert dark.run("return document.documentElement.outerHTML.includes('sk-of-mine')") is False
+        dark.screenshot("connect-model")
+        model.replies = [Reply("Yes."), Reply("It is read by a model [1].")]
+        dark.click("#connect-model [value=use]")
+        dark.until(lambda: "Connected" in dark.text("#connect-model"), "it was not connected")
+        dark.screenshot("connected")
+        dark.click("#connect-model [value=cancel]")
+        dark.until(lambda: model.model in dark.text(".pill"))
+        dark.ask("How salty is the sea?")
+        assert "It is read by a model" in dark.wait_for_answers(2)[1]
+        key = tmp_path / "storage" / "connection.key"
+        assert (key.read_text(), key.stat().st_mode & 0o777) == ("sk-of-mine", 0o600)
     finally:
         own.stop()
 

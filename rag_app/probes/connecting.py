@@ -1,0 +1,164 @@
+"""Another language model for an application that runs: find servers, list models, test, take."""
+
+import asyncio
+import ipaddress
+import re
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+import httpx
+import orjson
+from pydantic import SecretStr
+
+from rag_app.connection import write_connection
+from rag_app.errors import ApplicationError
+from rag_app.probes.models import language_model, list_models
+from rag_app.settings import LLMSettings, Settings, override
+from retrieval.replies import PLAIN, ReplyError, read
+
+USUAL: Final = (("Ollama", 11434), ("LM Studio", 1234), ("llama.cpp", 8080), ("vLLM", 8000))
+"""Where servers of models listen unless they are told otherwise."""
+_LOOK: Final = 1.5
+"""Seconds that a server of this machine has to answer."""
+_PATIENCE: Final = 60.0
+"""Seconds to the first words of a model that may have to be loaded."""
+_LARGEST: Final = 1 << 20
+_UNPRINTABLE: Final = re.compile(r"[\x00-\x20\x7f]")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A server of models on this machine."""
+
+    name: str
+    address: str
+    models: tuple[str, ...]
+
+
+async def find_servers(ports: Sequence[tuple[str, int]] = USUAL) -> list[Found]:
+    """The servers that answer on loopback by their usual ports; all are asked at once."""
+    async with httpx.AsyncClient(trust_env=False, verify=False, timeout=_LOOK) as connections:  # noqa: S501 - plain HTTP
+        asked = (_look(connections, name, port) for name, port in ports)
+        return [found for found in await asyncio.gather(*asked) if found]
+
+
+async def _look(connections: httpx.AsyncClient, name: str, port: int) -> Found | None:
+    address = f"http://127.0.0.1:{port}/v1"
+    try:
+        async with asyncio.timeout(2 * _LOOK):
+            async with connections.stream("GET", f"{address}/models", headers=PLAIN) as answer:
+                listed = orjson.loads(await read(answer.raise_for_status(), _LARGEST))
+        models = listed["data"] or ()  # Ollama without a model says null
+        return Found(name, address, tuple(str(one["id"])[:200] for one in models[:200]))
+    except (httpx.HTTPError, ReplyError, ValueError, LookupError, TypeError, TimeoutError):
+        return None  # nothing listens there, or something else
+
+
+class ModelConnection:
+    """The language model in force, and how another takes its place.
+
+    Args:
+        settings: in force at the start.
+        use: lets the next questions go by other settings.
+    """
+
+    def __init__(self, settings: Settings, use: Callable[[Settings], None]) -> None:
+        self._settings, self._use = settings, use
+        self.changed = False
+
+    @property
+    def current(self) -> LLMSettings:
+        """Where the model is that reads."""
+        return self._settings.llm
+
+    @property
+    def reads(self) -> str:
+        """Name of the model that reads; empty where answers are quoted."""
+        return self._settings.llm.model if self._settings.reader.kind == "llm" else ""
+
+    async def models(self, address: str, key: str) -> list[str]:
+        """What a server lists.
+
+        Raises:
+            ApplicationError: the address is none that may be asked, or nothing is listed there.
+        """
+        chosen = await self._chosen(address, key, "")
+        async with httpx.AsyncClient(trust_env=False, timeout=10) as connections:
+            found = (await list_models(chosen, connections)).names
+        if not found:
+            raise ApplicationError(
+                f"no model is listed at {address[:200]}",
+                hint="Check address and key; or type the name of a model and test it",
+            )
+        return [name[:200] for name in found[:500]]
+
+    async def connect(self, address: str, key: str, model: str) -> str:
+        """Test a model as questions are asked, keep the choice, and let it read from now on.
+
+        An empty key leaves the one that is known, if the address stays the same. Returns what the
+        test showed.
+
+        Raises:
+            RagAppError: it does not answer as it should; nothing has been changed.
+        """
+        if not model or len(model) > 200 or _UNPRINTABLE.search(model):
+            raise ApplicationError("no model is named", hint="List the models, and choose one")
+        chosen = await self._chosen(address, key, model)
+        async with httpx.AsyncClient(trust_env=False, timeout=10) as connections:
+            window = (await list_models(chosen, connections)).window
+        if window:
+            chosen = chosen.model_copy(update={"context_window": max(256, window)})
+        said = await language_model(chosen, _PATIENCE)
+        secret = chosen.api_key.get_secret_value()
+        await asyncio.to_thread(
+            write_connection,
+            self._settings.storage.path,
+            api_base=chosen.api_base,
+            model=chosen.model,
+            context_window=chosen.context_window,
+            key="" if secret == "none" else secret,  # noqa: S105 - stands for no key
+        )
+        tree = {
+            "api_base": chosen.api_base, "model": model, "api_key": secret,
+            "context_window": chosen.context_window,
+        }  # fmt: skip
+        self._settings = override(self._settings, {"llm": tree, "reader": {"kind": "llm"}})
+        self._use(self._settings)
+        self.changed = True
+        return said
+
+    async def _chosen(self, address: str, key: str, model: str) -> LLMSettings:
+        address = address.strip().rstrip("/")
+        await asyncio.to_thread(_require_askable, address)
+        known = self.current
+        secret = SecretStr(key.strip() or "none")
+        if not key.strip() and address == known.api_base.rstrip("/"):
+            secret = known.api_key  # a key never goes to another address than its own
+        return known.model_copy(update={"api_base": address, "model": model, "api_key": secret})
+
+
+def _require_askable(address: str) -> None:
+    """Raise ApplicationError for what is no address of a server of models."""
+    hint = "Give one such as http://127.0.0.1:11434/v1"
+    try:
+        parts = urlsplit(address)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = None, None
+    if not host or parts.scheme not in {"http", "https"} or _UNPRINTABLE.search(address):
+        raise ApplicationError("this is no address of a server", hint=hint)
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ApplicationError("an address holds no log-in and no query", hint=hint)
+    try:
+        found = socket.getaddrinfo(host, port or 443, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise ApplicationError(
+            f"the host {host[:200]} is not known", cause=str(error), hint=hint
+        ) from None
+    for *_, place in found:
+        # there, machines of a cloud are told their secrets
+        if ipaddress.ip_address(str(place[0]).partition("%")[0]).is_link_local:
+            raise ApplicationError("link-local addresses are not asked", hint=hint)

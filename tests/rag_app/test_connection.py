@@ -1,0 +1,37 @@
+import pytest
+
+from rag_app.connection import CONNECTION, KEY, read_connection, write_connection
+from rag_app.errors import SettingsError
+from rag_app.settings import load_settings
+
+CHOICE = {"api_base": "http://127.0.0.1:1/v1", "model": 'a "b" \\ ü', "context_window": 4096}
+
+
+def test_a_choice_is_kept_and_only_its_owner_reads_it(tmp_path):
+    assert read_connection(tmp_path) == {}
+    write_connection(tmp_path, key="sk-1", **CHOICE)
+    assert read_connection(tmp_path) == {
+        "llm": {**CHOICE, "api_key": "sk-1"}, "reader": {"kind": "llm"},
+    }  # fmt: skip
+    assert "sk-1" not in (tmp_path / CONNECTION).read_text("utf-8")
+    assert {(tmp_path / name).stat().st_mode & 0o777 for name in (CONNECTION, KEY)} == {0o600}
+    write_connection(tmp_path, key="", **CHOICE)
+    assert "api_key" not in read_connection(tmp_path)["llm"]
+
+
+def test_it_holds_below_what_is_set_elsewhere(tmp_path, monkeypatch):
+    write_connection(tmp_path, key="sk-1", **CHOICE)
+    monkeypatch.setenv("RAG_APP_STORAGE__PATH", str(tmp_path))
+    settings = load_settings()
+    assert settings.llm.model == CHOICE["model"]
+    assert settings.llm.api_key.get_secret_value() == "sk-1"
+    assert settings.reader.kind == "llm"
+    monkeypatch.setenv("RAG_APP_LLM__MODEL", "another")
+    assert load_settings(overrides={"reader": {"kind": "quote"}}).reader.kind == "quote"
+    assert load_settings().llm.model == "another"
+
+
+def test_a_damaged_file_is_named(tmp_path):
+    (tmp_path / CONNECTION).write_text("[llm")
+    with pytest.raises(SettingsError, match=r"connection\.toml"):
+        read_connection(tmp_path)
