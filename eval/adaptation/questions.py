@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -37,19 +37,26 @@ def read(path: Path, passages: Sequence[Passage]) -> list[Question]:
             answers it; names the line.
     """
     known = {passage.id for passage in passages}
+    singles = {one.passage_id: one for one in passages if one.passage_id}
     holders = {passage.text: passage.id for passage in passages}
     try:
         lines = path.read_text("utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise EvalError(f"questions cannot be read from {path}", cause=str(error)) from error
     return [
-        _question(f"{path}, line {number}", line, known, holders)
+        _question(f"{path}, line {number}", line, known, singles, holders)
         for number, line in enumerate(lines, 1)
         if line.strip()
     ]
 
 
-def _question(where: str, line: str, known: set[str], holders: dict[str, str]) -> Question:
+def _question(
+    where: str,
+    line: str,
+    known: set[str],
+    singles: Mapping[str, Passage],
+    holders: Mapping[str, str],
+) -> Question:
     try:
         record = json.loads(line)
         question, text = str(record["question"]), str(record.get("text") or "")
@@ -58,6 +65,8 @@ def _question(where: str, line: str, known: set[str], holders: dict[str, str]) -
         raise EvalError(f"{where} is no question", cause=str(error), hint=_HINT) from error
     if not gold and text:
         gold = next((name for body, name in holders.items() if text in body), None)
+    if str(gold) not in known and (single := singles.get(str(gold))):  # as a search names passages
+        gold, text = single.id, text or single.indexed
     if str(gold) not in known or not question.strip():
         raise EvalError(
             f"{where} names nothing that the collection has",

@@ -23,7 +23,7 @@ async def passages(
     async with aclosing(service.passages(collection, encoder)) as batches:
         async for batch in batches:
             for hit in batch.passages:
-                yield Passage(unit(hit), hit.text, hit.headings, hit.source)
+                yield Passage(unit(hit), hit.text, hit.headings, hit.source, hit.passage_id)
 
 
 async def with_negatives(
@@ -35,20 +35,27 @@ async def with_negatives(
     keep: int = 8,
     first: int = FIRST,
     last: int = LAST,
+    gold: frozenset[str] = frozenset(),
 ) -> Example:
     """The example with hard negatives: what is found for its query in other documents.
 
     The first ones are left out, and so is what scores almost as high as the best passage of the
-    positive's document, since both are likely to be answers that nobody has marked.
+    positive's document, since both are likely to be answers that nobody has marked. So is what an
+    evaluation holds for an answer: `gold` has such passages' ids, documents and texts.
     """
     options = QueryOptions(retriever=retriever, top_k=last)
     hits = (await service.search(collection, example.query, options)).hits
     own = set(example.pos_id)
-    others = [hit for hit in hits if unit(hit) not in own]
+    others = [
+        hit
+        for hit in hits
+        if unit(hit) not in own
+        and gold.isdisjoint((unit(hit), hit.source, hit.passage_id, hit.text))
+    ]
     ceiling = max((hit.score for hit in hits if unit(hit) in own), default=float("inf"))
     hard = [hit for hit in others[first:] if hit.score < MARGIN * ceiling][:keep]
     return example.model_copy(
-        update={"neg": [_indexed(hit) for hit in hard], "neg_id": [unit(hit) for hit in hard]}
+        update={"neg": [indexed(hit) for hit in hard], "neg_id": [unit(hit) for hit in hard]}
     )
 
 
@@ -64,5 +71,6 @@ def error_rate(examples: Sequence[Example], found: Sequence[Sequence[Hit]]) -> f
     return wrong / max(1, len(examples))
 
 
-def _indexed(hit: Hit) -> str:
+def indexed(hit: Hit) -> str:
+    """A passage as encoders read it: the titles, then the words."""
     return " ".join((*hit.headings, hit.text))

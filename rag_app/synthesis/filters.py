@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from retrieval.training.examples import Example
 
 _WORD = re.compile(r"\w+")
+MOST_SHARED = 0.5
+"""Share of a text's sequences of eight words above which it is a copy of another."""
 _RUN = 8  # words in a row that two different questions hardly share
 
 
@@ -41,6 +43,12 @@ def overlap(example: Example, terms: Callable[[str], Sequence[str]]) -> float:
     """Share of the query's terms that its first positive holds: near 1, words alone find it."""
     asked = set(terms(example.query))
     return len(asked & set(terms(example.pos[0]))) / max(1, len(asked))
+
+
+def shared(text: str, other: str) -> float:
+    """Share of a text's sequences of eight words that the other has, too."""
+    runs = _runs(text)
+    return len(runs & _runs(other)) / len(runs)
 
 
 def _runs(text: str) -> set[tuple[str, ...]]:

@@ -37,12 +37,14 @@ class Passage:
         text: its words; tables in Markdown.
         headings: the titles above it, outermost first.
         document: the document it is of; empty for one without.
+        passage_id: its own id in the index; empty for one that is in none.
     """
 
     id: str
     text: str
     headings: tuple[str, ...] = ()
     document: str = ""
+    passage_id: str = ""
 
     @property
     def indexed(self) -> str:

@@ -8,7 +8,11 @@ from eval.adaptation.questions import Question, part, read
 from eval.errors import EvalError
 from retrieval.training.pairs import Passage
 
-PASSAGES = [Passage("handbook.md", "The spare pump is in the north shed."), Passage("d7", "Tides.")]
+PASSAGES = [
+    Passage("handbook.md", "The spare pump is in the north shed."),
+    Passage("d7", "Tides."),
+    Passage("handbook.md", "Oil it daily.", ("Pumps",), "handbook.md", "5f0c"),
+]
 
 
 def written(tmp_path, *records):
@@ -23,11 +27,13 @@ def test_the_answer_may_be_a_document_a_passage_or_words(tmp_path):
         {"question": "where?", "document": "handbook.md"},
         {"question": "which tides?", "passage_id": "d7", "answer": "spring"},
         {"question": "which shed?", "text": "in the north shed"},
+        {"question": "how often?", "passage_id": "5f0c"},
     )
     assert read(path, PASSAGES) == [
         Question("where?", "handbook.md"),
         Question("which tides?", "d7"),
         Question("which shed?", "handbook.md", "in the north shed"),
+        Question("how often?", "handbook.md", "Pumps Oil it daily."),
     ]
 
 

@@ -1,0 +1,382 @@
+"""Training data that a language model writes of a collection's passages.
+
+* hq: questions that take reasoning to match with their passage (ReasonIR-SYNTHESIZER, HQ);
+* vl: requests of 300 to 2,000 words with a written positive (the same, VL);
+* remixer: posts by sampled length and level; a retriever finds candidates outside the passage's own
+  document, and the model judges each (ReMixer of ReasonEmbed).
+
+Queries are made first, freed of doubles and of what an evaluation asks, and only then completed.
+"""
+
+import asyncio
+import hashlib
+import random
+import re
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal, TypeVar
+
+from llama_index.core.base.llms.types import ChatMessage
+
+from rag_app.service import QueryOptions, Service
+from rag_app.settings import RetrieverName
+from rag_app.synthesis import calls, filters, prompts
+from rag_app.synthesis import collection as reading
+from rag_app.synthesis.calls import Calls, Unusable
+from retrieval.training.examples import Example
+from retrieval.training.pairs import Passage
+
+Kind = Literal["hq", "vl", "remixer"]
+SHORTEST, LONGEST = 200, 5000
+"""Characters of a passage that a query is made of, as ReMixer has them."""
+VL_WORDS = (300, 2000)
+"""Words of a long query."""
+_VL_ASKED: Final = (300, 500, 800, 1200, 2000)
+_SHORTEST_QUERY, _SHORTEST_TEXT = 6, 30  # words
+_SLACK: Final = 1 / 3
+"""Models count words badly: a long query may miss its bounds by this share."""
+_POSITIVE: Final = 3
+"""Lowest grade, of 1 to 5, of a positive."""
+_NAMES_DOCUMENT: Final = re.compile(
+    r"\b(?:the|this|that|given|provided) (?:document|passage|text|excerpt|article)s?\b"
+    r"(?! (?:field|box|file|editor|message))",
+    re.IGNORECASE,
+)
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is made, and how.
+
+    Attributes:
+        kind: see above.
+        queries: of a passage; hq alone.
+        negatives: hard negatives that are mined for a query; hq alone.
+        retriever: finds negatives and candidates.
+        candidates: passages that are judged for a query; remixer alone.
+        reasoning: whether each query is reasoned about, for Redapter.
+        gold: ids, documents and texts that an evaluation holds for answers: neither seeds nor
+            candidates.
+        questions: that an evaluation asks.
+        seed: decides what is sampled.
+        concurrency: passages that are worked on at once.
+    """
+
+    kind: Kind
+    queries: int = 1
+    negatives: int = 4
+    retriever: RetrieverName = "hybrid"
+    candidates: int = 20
+    reasoning: bool = False
+    gold: frozenset[str] = frozenset()
+    questions: Sequence[str] = ()
+    seed: int = 0
+    concurrency: int = 32
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """A query before it is completed: with the turns that led to it."""
+
+    example: Example
+    source: Passage
+    turns: tuple[ChatMessage, ...] = ()
+
+
+@dataclass
+class Result:
+    """What was made.
+
+    Attributes:
+        examples: in the order of their passages.
+        dropped: answers and queries that could not be used, by step and reason.
+    """
+
+    examples: list[Example] = field(default_factory=list)
+    dropped: Counter[str] = field(default_factory=Counter)
+
+
+def seeds(
+    passages: Sequence[Passage], worth: set[str], plan: Plan, limit: int, dropped: Counter[str]
+) -> list[Passage]:
+    """The passages that queries are made of, drawn by chance.
+
+    Args:
+        passages: of the collection.
+        worth: the documents that an audit found worth it.
+        plan: its gold is left out.
+        limit: most of them.
+        dropped: counts what is left out, by reason.
+    """
+    kept = []
+    for one in sorted(passages, key=lambda one: (one.document, one.id, one.text)):
+        if is_gold(plan.gold, one.id, one.document, one.passage_id, one.text):
+            dropped["passage: answers an evaluation"] += 1
+        elif one.document not in worth:
+            dropped["passage: its document is not worth it"] += 1
+        elif not SHORTEST <= len(one.text) <= LONGEST:
+            dropped["passage: too short" if len(one.text) < SHORTEST else "passage: too long"] += 1
+        else:
+            kept.append(one)
+    random.Random(plan.seed).shuffle(kept)  # noqa: S311 - no secret
+    if len(kept) > limit:
+        dropped["passage: beyond the limit"] += len(kept) - limit
+    return kept[:limit]
+
+
+def is_gold(gold: frozenset[str], *names: str) -> bool:
+    """Whether an evaluation holds one of these for an answer."""
+    return not gold.isdisjoint(names)
+
+
+async def generate(
+    service: Service, collection: str, chosen: Sequence[Passage], plan: Plan, asking: Calls
+) -> Result:
+    """Examples of passages; see the module.
+
+    Args:
+        service: searches the collection.
+        collection: its name.
+        chosen: the passages; see `seeds`.
+        plan: what is made.
+        asking: the model.
+    """
+    result = Result()
+    drafts = _QUERIES[plan.kind]
+
+    async def draft(one: Passage) -> list[_Draft]:
+        try:
+            return await drafts(one, plan, asking, result.dropped)
+        except Unusable as reason:
+            result.dropped[f"query: {reason}"] += 1
+            return []
+
+    made = [one for part in await _each(chosen, draft, plan.concurrency) for one in part]
+    fresh = filters.distinct((one.example for one in made), result.dropped)
+    clean = {id(one) for one in filters.uncontaminated(fresh, plan.questions, result.dropped)}
+    kept = [one for one in made if id(one.example) in clean]
+
+    async def complete(one: _Draft) -> Example | None:
+        example = await _completed(service, collection, one, plan, asking, result.dropped)
+        if example is not None and plan.reasoning:
+            example = await _reasoned(example, asking, result.dropped)
+        return example
+
+    found = await _each(kept, complete, plan.concurrency)
+    result.examples = [one for one in found if one is not None]
+    return result
+
+
+async def _each(items: Sequence[T], work: Callable[[T], Awaitable[R]], at_once: int) -> list[R]:
+    """What `work` makes of each item, in their order, with so many under way."""
+    places = asyncio.Semaphore(at_once)
+
+    async def one(item: T) -> R:
+        async with places:
+            return await work(item)
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(one(item)) for item in items]
+    return [task.result() for task in tasks]
+
+
+# ------------------------------------------------------------------------------------ the queries
+
+
+async def _hq(one: Passage, plan: Plan, asking: Calls, dropped: Counter[str]) -> list[_Draft]:
+    asked = prompts.HQ_TURN.format(count=plan.queries, document=calls.quoted(one.indexed))
+    messages = (calls.system(prompts.HQ), calls.user(asked))
+    text = await asking.ask("hq", messages, temperature=0.0, max_tokens=2048)
+    listed = calls.field(text, "hard_query")
+    if not isinstance(listed, list):
+        listed = [listed]
+    turns = (*messages, calls.assistant(text))
+    found = []
+    for item in listed[: plan.queries]:
+        query = _flat(item)
+        if problem := _problem(query, one):
+            dropped[f"query: {problem}"] += 1
+            continue
+        example = Example(query=query, pos=[one.indexed], pos_id=[one.id], kind="hq")
+        found.append(_Draft(example, one, turns))
+    if not listed:
+        raise Unusable("malformed")
+    return found
+
+
+async def _vl(one: Passage, plan: Plan, asking: Calls, _: Counter[str]) -> list[_Draft]:
+    words = _chance(plan, one).choice(_VL_ASKED)
+    asked = prompts.VL_TURN.format(words=words, document=calls.quoted(one.indexed))
+    messages = (calls.system(prompts.VL), calls.user(asked))
+    text = await asking.ask("vl", messages, temperature=1.0, top_p=0.9, max_tokens=5120)
+    query, positive = (calls.text_field(text, name) for name in ("query", "positive"))
+    low, high = VL_WORDS
+    if not low * (1 - _SLACK) <= len(query.split()) <= high * (1 + _SLACK):
+        raise Unusable("not 300 to 2,000 words")
+    if len(positive.split()) < _SHORTEST_TEXT:
+        raise Unusable("positive too short")
+    if filters.shared(query, positive) > filters.MOST_SHARED:
+        raise Unusable("copies its positive")
+    identity = f"written {hashlib.sha256(positive.encode()).hexdigest()[:16]}"
+    example = Example(query=query, pos=[positive], pos_id=[identity], kind="vl")
+    return [_Draft(example, one, (*messages, calls.assistant(text)))]
+
+
+async def _remixer(one: Passage, plan: Plan, asking: Calls, _: Counter[str]) -> list[_Draft]:
+    chance = _chance(plan, one)
+    asked = prompts.REMIXER_TURN.format(
+        document=calls.quoted(one.indexed),
+        length=_drawn(chance, prompts.LENGTHS),
+        level=_drawn(chance, prompts.LEVELS),
+    )
+    messages = (calls.system(prompts.REMIXER), calls.user(asked))
+    text = await asking.ask("remixer", messages, temperature=1.0, top_p=0.6, max_tokens=2048)
+    query = calls.text_field(text, "query")
+    if problem := _problem(query, one):
+        raise Unusable(problem)
+    return [_Draft(Example(query=query, pos=[one.indexed], pos_id=[one.id], kind="remixer"), one)]
+
+
+_QUERIES: Final[
+    Mapping[Kind, Callable[[Passage, Plan, Calls, Counter[str]], Awaitable[list[_Draft]]]]
+] = {"hq": _hq, "vl": _vl, "remixer": _remixer}
+
+
+def _flat(item: object) -> str:
+    """A query; of an object with scenario and question, its texts after one another."""
+    if isinstance(item, dict):
+        return "\n".join(str(part).strip() for part in item.values() if str(part).strip())
+    return item.strip() if isinstance(item, str) else ""
+
+
+def _problem(query: str, source: Passage) -> str:
+    """Why a query is of no use; empty if it is."""
+    if len(query.split()) < _SHORTEST_QUERY:
+        return "too short"
+    if _NAMES_DOCUMENT.search(query):
+        return "names its document"
+    if filters.shared(query, source.indexed) > filters.MOST_SHARED:
+        return "copies its document"
+    return ""
+
+
+def _chance(plan: Plan, one: Passage) -> random.Random:
+    """The same draws for the same passage, whichever others there are."""
+    return random.Random(f"{plan.seed}:{one.id}:{one.text}")  # noqa: S311 - no secret
+
+
+def _drawn(chance: random.Random, options: Sequence[tuple[str, int]]) -> str:
+    names, weights = zip(*options, strict=True)
+    return str(chance.choices(names, weights)[0])
+
+
+# ----------------------------------------------------------------------- negatives and annotation
+
+
+async def _completed(
+    service: Service,
+    collection: str,
+    one: _Draft,
+    plan: Plan,
+    asking: Calls,
+    dropped: Counter[str],
+) -> Example | None:
+    if plan.kind == "remixer":
+        return await _annotated(service, collection, one, plan, asking, dropped)
+    example = one.example
+    if plan.kind == "hq" and plan.negatives:
+        example = await reading.with_negatives(
+            service, collection, example,
+            retriever=plan.retriever, keep=plan.negatives, gold=plan.gold,
+        )  # fmt: skip
+    try:
+        written = await _negative(one, asking)
+    except Unusable as reason:
+        dropped[f"negative: {reason}"] += 1
+        return example
+    ids = [*example.neg_id, f"written {hashlib.sha256(written.encode()).hexdigest()[:16]}"]
+    return example.model_copy(update={"neg": [*example.neg, written], "neg_id": ids})
+
+
+async def _negative(one: _Draft, asking: Calls) -> str:
+    """A hard negative, asked for in the next turn of the conversation that made the query."""
+    positive = one.example.pos[0]
+    asked = prompts.NEGATIVE.format(
+        request="your request" if one.example.kind == "vl" else f"this request: {one.example.query}"
+    )
+    text = await asking.ask(
+        "negative", (*one.turns, calls.user(asked)), temperature=0.7, max_tokens=2048
+    )
+    written = calls.text_field(text, "hard_negative_document")
+    if len(written.split()) < _SHORTEST_TEXT:
+        raise Unusable("too short")
+    if filters.shared(written, positive) > filters.MOST_SHARED:
+        raise Unusable("copies the positive")
+    return written
+
+
+async def _annotated(
+    service: Service,
+    collection: str,
+    one: _Draft,
+    plan: Plan,
+    asking: Calls,
+    dropped: Counter[str],
+) -> Example | None:
+    """The query with what the model takes for positives and negatives among the candidates."""
+    options = QueryOptions(retriever=plan.retriever, top_k=plan.candidates)
+    hits = (await service.search(collection, one.example.query, options)).hits
+    others = []
+    for hit in hits:
+        if reading.unit(hit) == one.source.id:
+            continue  # its own document answers by how the query was made
+        if is_gold(plan.gold, reading.unit(hit), hit.source, hit.passage_id, hit.text):
+            dropped["candidate: answers an evaluation"] += 1
+            continue
+        others.append(hit)
+    grades = await asyncio.gather(
+        *(_grade(one.example.query, reading.indexed(hit), asking, dropped) for hit in others)
+    )
+    graded = [(hit, grade) for hit, grade in zip(others, grades, strict=True) if grade]
+    good = [hit for hit, grade in graded if grade >= _POSITIVE]
+    bad = [hit for hit, grade in graded if grade < _POSITIVE]
+    if not good or not bad:
+        dropped["query: no positive" if not good else "query: no negative"] += 1
+        return None
+    return one.example.model_copy(
+        update={
+            "pos": [reading.indexed(hit) for hit in good],
+            "pos_id": [reading.unit(hit) for hit in good],
+            "neg": [reading.indexed(hit) for hit in bad],
+            "neg_id": [reading.unit(hit) for hit in bad],
+        }
+    )
+
+
+async def _grade(query: str, text: str, asking: Calls, dropped: Counter[str]) -> int:
+    """1 to 5; 0 where the model gave none."""
+    asked = prompts.ANNOTATE_TURN.format(query=query, document=calls.quoted(text))
+    messages = (calls.system(prompts.ANNOTATE), calls.user(asked))
+    try:
+        said = await asking.ask("annotate", messages, temperature=0.7, top_p=0.95, max_tokens=2048)
+        return calls.score(said, 1, 5)
+    except Unusable as reason:
+        dropped[f"grade: {reason}"] += 1
+        return 0
+
+
+async def _reasoned(example: Example, asking: Calls, dropped: Counter[str]) -> Example:
+    """The example with q': the query, and what the model reasons about it."""
+    messages = (
+        calls.system(prompts.REASON),
+        calls.user(prompts.REASON_TURN.format(query=example.query)),
+    )
+    try:
+        said = await asking.ask("reason", messages, temperature=0.7, top_p=0.95, max_tokens=1024)
+    except Unusable as reason:
+        dropped[f"reasoning: {reason}"] += 1
+        return example
+    return example.model_copy(update={"reasoning_query": f"{example.query}\n{said.strip()}"})
