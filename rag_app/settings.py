@@ -134,9 +134,7 @@ class Storage(_Section):
     api_key: SecretStr | None = Field(None, description="API key of the Qdrant server.")
     timeout: int = Field(30, ge=1, description="Server: seconds that one request may take.")
     shards: int = Field(
-        1,
-        ge=1,
-        description="Server: parts a collection is cut into; each counts BM25's idf by itself.",
+        1, ge=1, description="Server: parts a collection is cut into; questions then cost more."
     )
     replicas: int | None = Field(None, ge=1, description="Server: copies of each part.")
     write_consistency: int | None = Field(

@@ -1,9 +1,11 @@
 """A Qdrant server, one collection of it a version, in the form LlamaIndex's own store reads."""
 
 import json
+import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -41,10 +43,13 @@ T = TypeVar("T")
 DENSE, SPARSE = "dense", "bm25"
 PASSAGE, DOCUMENT, HIDES = "passage", "document", "hides"
 INDEXED_KEYS = ("kind", "version", "source", HIDES)
+TERMS = "term_ids"
+"""A passage's BM25 terms, kept where there are several shards, to be counted over all."""
 
 _REQUEST_BYTES = 4_000_000  # Qdrant advises requests well under its 32 MB; DESIGN asks for < 5 MB
 _REQUEST_POINTS = 256
 _PAGE = 512
+_COUNTING = 8  # terms of a query that are counted at once
 
 
 class WeighedNode(TextNode):
@@ -128,6 +133,8 @@ class ServerStore(PassageStore):
     _ordering: models.WriteOrdering | None = PrivateAttr()
     _closely: models.SearchParams = PrivateAttr()
     _vector_store: LeanVectorStore = PrivateAttr()
+    _counts_terms: bool = PrivateAttr()
+    _payload: Any = PrivateAttr()
     _hidden: dict[str, frozenset[str]] = PrivateAttr()
     _hidden_until: float = PrivateAttr()
     _noting: Any = PrivateAttr()
@@ -148,6 +155,10 @@ class ServerStore(PassageStore):
         self._ordering = models.WriteOrdering(write) if write else None
         self._closely = models.SearchParams(hnsw_ef=access.hnsw_ef)
         self._vector_store = self._calls(lambda: LeanVectorStore(client, collection, spec.bm25))
+        kept = self._calls(lambda: client.get_collection(collection)).config.params.sparse_vectors
+        self._counts_terms = (kept or {})[SPARSE].modifier != models.Modifier.IDF
+        unread = models.PayloadSelectorExclude(exclude=[TERMS])
+        self._payload = unread if self._counts_terms else True
         self._hidden, self._hidden_until = {}, 0.0
         self._noting = threading.Lock()
 
@@ -171,14 +182,18 @@ class ServerStore(PassageStore):
         """See `PassageStore.sparse`."""
         if not vector.indices:
             return []
-        hits = self._search(_sparse(vector), SPARSE, limit, where, self._population())
+        if self._counts_terms:
+            vector, population = self._weighed(vector), None
+        else:
+            population = self._population()
+        hits = self._search(_sparse(vector), SPARSE, limit, where, population)
         return [(passage, score) for passage, score in hits if score > 0]
 
     def fetch(self, ids: Sequence[str]) -> list[TextNode]:
         """See `PassageStore.fetch`."""
         found = {
             str(record.id): _node(record)
-            for record in self._retrieve(ids, True)
+            for record in self._retrieve(ids, self._payload)
             if _kind(record) == PASSAGE
         }
         return [found[passage] for passage in ids if passage in found]
@@ -218,12 +233,12 @@ class ServerStore(PassageStore):
             for passage, weight in zip(nodes, weights, strict=True)
         )
         for request in _requests(weighed, _node_bytes):
-            self._upsert([self._vector_store.point(passage) for passage in request])
+            self._write([self._vector_store.point(passage) for passage in request])
 
     def restore(self, passages: Sequence[StoredPassage]) -> None:
         """See `PassageStore.restore`; in requests of less than 5 MB."""
         for request in _requests(passages, _stored_bytes):
-            self._upsert([_restored(one) for one in request])
+            self._write([_restored(one) for one in request])
 
     def reweigh(self, ids: Sequence[str], weights: Sequence[SparseVector]) -> None:
         """See `PassageStore.reweigh`."""
@@ -310,7 +325,7 @@ class ServerStore(PassageStore):
     # --- helpers -----------------------------------------------------------------------------
 
     def _search(
-        self, query: Any, using: str, limit: int, where: Where, params: models.SearchParams
+        self, query: Any, using: str, limit: int, where: Where, params: models.SearchParams | None
     ) -> list[Scored]:
         filters = self._filter(where)
         answer = self._calls(
@@ -335,6 +350,24 @@ class ServerStore(PassageStore):
         """
         corpus = models.Filter(must=[_is("kind", PASSAGE)], must_not=self._not_hidden())
         return models.SearchParams(idf=models.IdfCorpusParams(corpus=corpus))
+
+    def _weighed(self, query: SparseVector) -> SparseVector:
+        """A query's weights times idf, counted over all shards; the engine's own formula of it.
+
+        An engine that weighs by idf counts in each shard by itself, and a word that is rare in one
+        would weigh more there.
+        """
+        hidden = self._not_hidden()
+        none = models.IsEmptyCondition(is_empty=models.PayloadField(key=TERMS))
+        with_terms = models.Filter(must=[_is("kind", PASSAGE)], must_not=[none, *hidden])
+        holding = [
+            models.Filter(must=[_is(TERMS, term)], must_not=hidden) for term in query.indices
+        ]
+        with ThreadPoolExecutor(_COUNTING) as threads:
+            passages, *counts = threads.map(self._count, [with_terms, *holding])
+        idf = [math.log(1 + (passages - count + 0.5) / (count + 0.5)) for count in counts]
+        weights = [weight * rarity for weight, rarity in zip(query.values, idf, strict=True)]
+        return SparseVector(query.indices, weights)
 
     def _filter(self, where: Where) -> models.Filter | None:
         hidden = self._not_hidden()
@@ -363,7 +396,7 @@ class ServerStore(PassageStore):
             others = {key: hidden for key, hidden in self._hidden.items() if key != record.source}
             self._hidden = {**others, record.source: record.hidden} if record.hidden else others
 
-    def _retrieve(self, ids: Sequence[str], payload: bool | list[str]) -> list[models.Record]:
+    def _retrieve(self, ids: Sequence[str], payload: Any) -> list[models.Record]:
         wanted = point_ids(ids)
         if not wanted:
             return []
@@ -382,6 +415,13 @@ class ServerStore(PassageStore):
             lambda: self._client.count(self._collection, count_filter=where, exact=True)
         )
         return found.count
+
+    def _write(self, passages: list[models.PointStruct]) -> None:
+        for one in passages if self._counts_terms else ():
+            weights: Any = one.vector
+            if SPARSE in weights:
+                one.payload = {**(one.payload or {}), TERMS: weights[SPARSE].indices}
+        self._upsert(passages)
 
     def _upsert(self, points: list[models.PointStruct]) -> None:
         self._calls(
@@ -411,7 +451,7 @@ class ServerStore(PassageStore):
                     scroll_filter=where,
                     limit=batch,
                     offset=start,
-                    with_payload=True,
+                    with_payload=self._payload,
                     with_vectors=vectors,
                     consistency=self._consistency,
                 )
@@ -440,9 +480,9 @@ def _requests(items: Iterable[T], size_of: Callable[[T], int]) -> Iterator[list[
 def _bytes(payload: Any, dimensions: int = 0, coordinates: int = 0) -> int:
     """How much a point adds to a request at most: as JSON, which is longer than gRPC's form.
 
-    A float takes up to 22 characters, a sparse coordinate 34.
+    A float takes up to 22 characters, a sparse coordinate 34 and its number in `TERMS` 12.
     """
-    return 22 * dimensions + 34 * coordinates + len(json.dumps(payload)) + 200
+    return 22 * dimensions + 46 * coordinates + len(json.dumps(payload)) + 200
 
 
 def _node_bytes(passage: WeighedNode) -> int:
@@ -463,7 +503,7 @@ def _bare_bytes(point: models.PointStruct) -> int:
     return _bytes(point.payload)
 
 
-def _is(key: str, value: str) -> models.FieldCondition:
+def _is(key: str, value: str | int) -> models.FieldCondition:
     return models.FieldCondition(key=key, match=models.MatchValue(value=value))
 
 

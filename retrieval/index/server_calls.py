@@ -1,5 +1,6 @@
 """Calls to a Qdrant server that may be busy, restarting or gone."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -25,6 +26,7 @@ T = TypeVar("T")
 _SILENT = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.ABORTED}
 _BUSY = _SILENT | {grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.INTERNAL}
 _TOO_MANY_REQUESTS, _SERVER_ERROR = 429, 500
+_LONGEST_REASON = 300
 _LONGEST_PAUSE = 60.0
 """Seconds: as long as a server's own wish is followed."""
 
@@ -127,7 +129,13 @@ def address(client: QdrantClient) -> str:
 
 
 def _status(error: UnexpectedResponse) -> str:
-    return f"{error.status_code} {error.reason_phrase}".strip()
+    """The status, and what the server says of it where it speaks as Qdrant does."""
+    status = f"{error.status_code} {error.reason_phrase}".strip()
+    try:
+        said = json.loads(error.content)["status"]["error"]
+    except (ValueError, TypeError, KeyError):
+        return status
+    return f"{status}: {str(said)[:_LONGEST_REASON]}"
 
 
 def _code(error: grpc.RpcError) -> grpc.StatusCode | None:

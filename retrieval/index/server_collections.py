@@ -5,7 +5,7 @@ import logging
 import warnings
 from collections.abc import Iterable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from retrieval.index.collections import Version, checked_name
 from retrieval.index.errors import IndexInUse, StoreError, UnknownCollection, UnknownIndex
@@ -214,16 +214,19 @@ class ServerCollections:
         from qdrant_client import models
 
         from retrieval.index.records import CollectionRecord
-        from retrieval.index.server import INDEXED_KEYS
+        from retrieval.index.server import INDEXED_KEYS, TERMS
 
         collection = _called(name, version)
         if version not in self._versions(name):
             self._calls(lambda: self._create(collection, spec))
-        for key in INDEXED_KEYS:
+        indexes: dict[str, Any] = dict.fromkeys(INDEXED_KEYS, models.PayloadSchemaType.KEYWORD)
+        if self._placement.shards != 1:
+            indexes[TERMS] = models.IntegerIndexParams(
+                type=models.IntegerIndexType.INTEGER, lookup=True, range=False
+            )
+        for key, kind in indexes.items():
             self._calls(
-                lambda key=key: self._client.create_payload_index(  # type: ignore[misc]
-                    collection, key, models.PayloadSchemaType.KEYWORD, wait=True
-                )
+                partial(self._client.create_payload_index, collection, key, kind, wait=True)
             )
         store = self._store(collection, spec)
         if not self._is_made(collection):
@@ -265,8 +268,10 @@ class ServerCollections:
             quantization_config=small,
             on_disk=True if small else on_disk,
         )
+        # In several shards the store itself weighs, see `ServerStore._weighed`.
+        modifier = models.Modifier.IDF if placement.shards == 1 else models.Modifier.NONE
         sparse = models.SparseVectorParams(
-            modifier=models.Modifier.IDF, index=models.SparseIndexParams(on_disk=on_disk)
+            modifier=modifier, index=models.SparseIndexParams(on_disk=on_disk)
         )
         try:
             self._client.create_collection(

@@ -13,7 +13,9 @@ class Placement:
     """How new collections are kept.
 
     Attributes:
-        shards: parts that a collection is cut into. BM25's idf is counted in each part by itself.
+        shards: parts that a collection is cut into, None for one a node. In several, terms are
+            kept once more and counted over all parts, a request a term of a question; engines count
+            idf in each part by itself.
         replicas: copies of each.
         write_consistency: copies that must confirm a write.
         hnsw_m: edges of a passage in the graph of the dense search.

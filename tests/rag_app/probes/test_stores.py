@@ -78,7 +78,7 @@ def test_a_wrong_key_is_told_though_the_version_needs_none(caplog):
 def test_a_key_that_may_not_ask_for_the_cluster_is_enough():
     with scripted_server() as script:
         script.failures = [200, 200, 403]
-        assert server(over_http(script.url), 2).endswith("cluster not told (403 Forbidden)")
+        assert server(over_http(script.url), 2).endswith("cluster not told (403 Forbidden: no)")
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import os
 import uuid
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ from retrieval.index.edge_collections import EdgeCollections
 from retrieval.index.fingerprint import IndexSpec
 from retrieval.index.records import DocumentRecord
 from retrieval.index.server_collections import ServerCollections, connect
+from retrieval.index.server_options import Placement
 from retrieval.passages import indexed_text, passage, version_id
+from tests.retrieval.index.qdrant_server import QdrantServer
 
 DIMENSION = 8
 PREFIX = f"test-{os.getpid()}-"
@@ -89,6 +92,50 @@ class LocalServerPlace:
         return sorted(each.removeprefix(f"{name}__") for each in found if each.startswith(name))
 
 
+class StandInPlace:
+    """A server on loopback that checks what it is asked; see `qdrant_server`.
+
+    The first that opens a folder starts it, and writes there where others find it.
+    """
+
+    grpc, shards = True, 2
+
+    def __init__(self, root: Path) -> None:
+        self.server: QdrantServer | None = None
+        address = root / "address"
+        if not address.exists():
+            self.server = QdrantServer()
+            root.mkdir(parents=True)
+            address.write_text(f"{self.server.url} {self.server.grpc_port}")
+        url, port = address.read_text().split()
+        self.connect = partial(connect, url, prefer_grpc=self.grpc, grpc_port=int(port), timeout=20)
+        self.restart()
+
+    def restart(self) -> None:
+        """The application's: the server goes on."""
+        if hasattr(self, "client"):
+            self.client.close()
+        self.client = self.connect()
+        self.collections: Collections = ServerCollections(
+            self.client, Placement(shards=self.shards)
+        )
+
+    def stop(self) -> None:
+        self.client.close()
+        if self.server:
+            self.server.stop()
+
+    def versions(self, name: str) -> list[str]:
+        found = (held.name for held in self.client.get_collections().collections)
+        return sorted(each.removeprefix(f"{name}__") for each in found if each.startswith(name))
+
+
+class RestPlace(StandInPlace):
+    """The same by REST, its collections whole."""
+
+    grpc, shards = False, 1
+
+
 class ServerPlace(LocalServerPlace):
     """A real server, at QDRANT_URL; what the tests make there is dropped afterwards."""
 
@@ -102,8 +149,12 @@ class ServerPlace(LocalServerPlace):
         super().stop()
 
 
-Place = EdgePlace | LocalServerPlace
-PLACES: dict[str, type[Place]] = {"edge": EdgePlace, "server-local": LocalServerPlace}
+Place = EdgePlace | LocalServerPlace | StandInPlace
+PLACES: dict[str, type[Place]] = {
+    "edge": EdgePlace,
+    "server-grpc-shards": StandInPlace,
+    "server-rest": RestPlace,
+}
 if os.environ.get("QDRANT_URL"):
     PLACES["server"] = ServerPlace
 

@@ -22,13 +22,24 @@ _VECTORS = qdrant.VectorsConfig(
         map={"dense": qdrant.VectorParams(size=DIMENSION, distance=qdrant.Distance.Cosine)}
     )
 )
+_SPARSE = qdrant.SparseVectorConfig(
+    map={"bm25": qdrant.SparseVectorParams(modifier=qdrant.Modifier.Idf)}
+)
 _COLLECTION = qdrant.CollectionInfo(
     status=qdrant.CollectionStatus.Green,
     optimizer_status=qdrant.OptimizerStatus(ok=True),
     config=qdrant.CollectionConfig(
-        params=qdrant.CollectionParams(shard_number=1, vectors_config=_VECTORS),
+        params=qdrant.CollectionParams(
+            shard_number=1, vectors_config=_VECTORS, sparse_vectors_config=_SPARSE
+        ),
         hnsw_config=qdrant.HnswConfigDiff(m=16, ef_construct=100, full_scan_threshold=10_000),
-        optimizer_config=qdrant.OptimizersConfigDiff(),
+        optimizer_config=qdrant.OptimizersConfigDiff(
+            deleted_threshold=0.2,
+            vacuum_min_vector_number=1000,
+            default_segment_number=0,
+            flush_interval_sec=5,
+        ),
+        wal_config=qdrant.WalConfigDiff(wal_capacity_mb=32, wal_segments_ahead=0),
     ),
 )
 ANSWERS: dict[str, Any] = {

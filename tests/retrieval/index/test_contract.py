@@ -1,7 +1,8 @@
 """What every store promises, run over each of them.
 
-``edge`` is the engine in this process, ``server-local`` the server's store over the client's
-local mode, ``server`` the same over a real Qdrant, where QDRANT_URL names one.
+``edge`` is the engine in this process; ``server-grpc-shards`` and ``server-rest`` are the server's
+store over a stand-in that checks every request (`qdrant_server`), its collections cut in two or
+whole; ``server`` is the same store over a real Qdrant, where QDRANT_URL names one.
 
 What enters BM25's inverse document frequency was measured on engine 0.9.0: points without a sparse
 vector (the records) are not among its N, nor are passages without terms; passages that are deleted
@@ -816,8 +817,9 @@ sys.stdin.read()
 
 
 def test_a_killed_process_loses_nothing_that_it_had_added(kind, tmp_path, name):
-    """Without `flush`: the write-ahead log, or sqlite's commit, is in the kernel's hands."""
+    """Without `flush`: the write-ahead log is in the kernel's hands, or the server's."""
     where = tmp_path / "store"
+    server = None if kind == "edge" else make_place(kind, where)
     writer = subprocess.Popen(
         [sys.executable, "-c", WRITER, kind, str(where), name],
         cwd=REPOSITORY,
@@ -839,11 +841,11 @@ def test_a_killed_process_loses_nothing_that_it_had_added(kind, tmp_path, name):
     assert len(found(store, "cheese")) == 15
     store.close()
     there.stop()
+    if server:
+        server.stop()
 
 
 def test_threads_may_write_and_search_at_once(kind, store):
-    if kind == "server-local":
-        pytest.skip("optional: the client's local mode is for one thread")
     problems: list[BaseException] = []
 
     def work(number: int) -> None:
