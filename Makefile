@@ -121,6 +121,13 @@ adversity: $(VENV)/.ready-dev
 
 .PHONY: adversity
 
+# The application's image, built by buildah over a Debian of debootstrap's and run by bubblewrap, as
+# root: apt-get install buildah debootstrap bubblewrap.
+test-images: $(VENV)/.ready-dev
+	TEST_IMAGES=1 $(BIN)/python -m pytest -s -q tests/images
+
+.PHONY: test-images
+
 # What is locked as a bill of materials, and known faults of it; says so where it cannot ask.
 audit: $(VENV)/.ready-dev
 	$(BIN)/python -m tools.audit

@@ -125,6 +125,17 @@ def test_golden_vectors_of_anything_else_are_refused(encoder, part):
     assert part in raised.value.cause
 
 
+@pytest.mark.parametrize(("made_of", "checked"), [("local:0f3a", "main"), ("main", "local:0f3a")])
+def test_weights_of_a_folder_may_be_those_that_are_served_by_another_name(made_of, checked):
+    made = make(Turned(revision=made_of))
+    assert check(Turned(revision=checked), made) == pytest.approx(1, abs=1e-6)
+    with pytest.raises(ModelMismatchError, match="does not give its golden vectors"):
+        check(Turned(lambda _, vector: -vector, revision=checked), made)
+    if made_of.startswith("local:"):
+        with pytest.raises(ModelMismatchError, match="are not those of encoder"):
+            check(Turned(revision="local:1f3b"), made)
+
+
 def test_another_instruction_is_put_aside_for_the_check():
     made = make(Turned(instruction="look for it"))
     encoder = Turned(instruction="something else")
