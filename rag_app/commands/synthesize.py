@@ -80,6 +80,8 @@ def audit(
     }
     _write(out / "audit.json", document)
     output.show(document, as_json, _print_audit)
+    if asked.get("failed"):
+        raise typer.Exit(3)
 
 
 @_synthesize.command()
@@ -371,6 +373,7 @@ def _print_audit(document: Mapping[str, Any]) -> None:
             verdict += f", grade {one['grade']} of 5"
         typer.echo(f"{output.harmless(one['document'])}: {one['words']} words, {verdict}")
     typer.echo(f"{document['worth']} of {document['documents']} documents are worth training on.")
+    _print_losses(document)
 
 
 def _print_pairs(document: Mapping[str, Any]) -> None:
@@ -389,9 +392,15 @@ def _print_made(document: Mapping[str, Any]) -> None:
     typer.echo(
         f"{document['examples']} examples of {document['passages']} passages in {document['file']}"
     )
+    _print_losses(document)
+
+
+def _print_losses(document: Mapping[str, Any]) -> None:
+    """What could not be used, and what was not answered."""
+    failed = document.get("failed", {})
     for reason, count in document["dropped"].items():
         typer.echo(f"left out, {reason}: {count}")
-    for reason, count in document["failed"].items():
+    for reason, count in failed.items():
         typer.echo(f"not answered, {output.harmless(reason)}: {count}")
-    if document["failed"]:
+    if failed:
         typer.echo("Run the same command again: what was answered is not asked again.")

@@ -4,7 +4,6 @@ import json
 from collections import Counter
 
 import pytest
-from datasets import load_dataset
 from typer.testing import CliRunner
 
 from rag_app.cli import app
@@ -13,6 +12,7 @@ from retrieval.training import examples
 from tests.openai_server import Reply
 from tests.rag_app.support import prose, write
 
+datasets = pytest.importorskip("datasets", reason="optional: needs the extra `train`")
 HANDBOOKS = (
     "good", "malformed", "truncated", "refused", "empty", "short", "naming", "twin", "double",
     "asked", "gold",
@@ -126,7 +126,7 @@ def test_good_answers_are_kept_and_bad_ones_counted_by_reason(ready, tmp_path):
     assert again["calls"] == {"asked": 0, "kept": 12}
     assert (tmp_path / "out" / "train.jsonl").read_bytes() == before
     assert max(script.seen.values()) == 1
-    rows = load_dataset(
+    rows = datasets.load_dataset(
         "json", data_files=str(tmp_path / "out" / "train.jsonl"), split="train",
         cache_dir=str(tmp_path / "cache"),
     )  # fmt: skip
@@ -240,6 +240,7 @@ def test_documents_are_graded_where_a_model_is_connected(ready, tmp_path, monkey
     )  # fmt: skip
     assert found["refused.md"]["grade"] is None
     assert report["dropped"] == {"grade: no score": 1}
+    assert report["failed"] == {}
     monkeypatch.delenv("RAG_APP_LLM__MODEL")
     alone = run("synthesize", "audit", "--out", tmp_path / "alone")
     assert all(one["grade"] is None for one in alone["findings"])
