@@ -233,7 +233,9 @@ class Service(Protocol):
         history: Sequence[ChatMessage] = (),
         options: QueryOptions = DEFAULT_OPTIONS,
     ) -> AsyncGenerator[AskEvent, None]:
-        """Answer a question; see `rag_app.pipeline.Pipeline.ask` for what is yielded."""
+        """Answer a question: what was found comes first, then thoughts and the answer by pieces,
+        then all of it as an `Answer`.
+        """
         ...
 
     def passages(

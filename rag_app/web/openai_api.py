@@ -10,6 +10,7 @@ import uuid
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import asdict, dataclass
+from enum import Enum
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -89,12 +90,12 @@ def openai_api(service: Service, access: Access) -> FastAPI:
     authentication.
     """
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, responses=_ERRORS)
+    tags: list[str | Enum] = ["OpenAI's and Jina's forms"]
     app.add_exception_handler(RagAppError, _explain)
     app.add_exception_handler(StarletteHTTPException, _refuse)
     app.add_exception_handler(RequestValidationError, _correct)
-    app.include_router(_models(service, access))
-    app.include_router(_answers(service, access))
-    app.include_router(model_api(service))
+    for router in (_models(service, access), _answers(service, access), model_api(service)):
+        app.include_router(router, tags=tags)
     return app
 
 
