@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rag_app.application import Application
-from rag_app.assembly.application import open_application, silence_telemetry
-from rag_app.settings import load_settings
+if TYPE_CHECKING:
+    from rag_app.application import Application
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -31,8 +31,12 @@ def arguments(description: str) -> argparse.ArgumentParser:
 
 
 @contextmanager
-def application(storage: Path | None, **overrides: object) -> Iterator[Application]:
+def application(storage: Path | None, **overrides: object) -> Iterator["Application"]:
     """The application with the default profile, on its own storage folder."""
+    # A machine that measures a model alone needs no engine.
+    from rag_app.assembly.application import open_application, silence_telemetry
+    from rag_app.settings import load_settings
+
     silence_telemetry()
     with tempfile.TemporaryDirectory() as scratch:
         path = storage or Path(scratch)
