@@ -133,10 +133,14 @@ def explained(error: BaseException) -> BaseException:
         "the Ray cluster gave up",
         cause="its workers died, and so did those that were given their work"
         if died
-        else str(error).strip().partition("\n")[0].rstrip("."),
+        else _first_line(error),
         hint="If they need more memory, use fewer of them. Ingest again: finished documents "
         "are kept",
     )
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0].rstrip(".")
 
 
 def _join(address: str) -> None:
@@ -149,7 +153,7 @@ def _join(address: str) -> None:
     except (OSError, OverflowError, RuntimeError, ValueError) as error:
         raise ClusterError(
             f"cannot join the Ray cluster at {address!r}",
-            cause=str(error).strip().partition("\n")[0].rstrip("."),
+            cause=_first_line(error),
             hint="Check with `ray status` that it runs, or leave the address empty to start one",
         ) from error
 
@@ -157,16 +161,24 @@ def _join(address: str) -> None:
 def _start(cluster: Cluster, folder: Path) -> None:
     import ray
 
-    ray.init(
-        address="local",
-        num_cpus=max(cluster.cpus, os.cpu_count() or 1),
-        object_store_memory=_OBJECT_STORE,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        _node_ip_address="127.0.0.1",
-        _temp_dir=str(folder),
-    )
+    try:
+        ray.init(
+            address="local",
+            num_cpus=max(cluster.cpus, os.cpu_count() or 1),
+            object_store_memory=_OBJECT_STORE,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            _node_ip_address="127.0.0.1",
+            _temp_dir=str(folder),
+        )
+    except Exception as error:  # Ray has no narrower one for a node that does not come up
+        raise ClusterError(
+            "Ray does not start on this machine",
+            cause=_first_line(error),
+            hint="Its processes have 30 seconds to start: try again when the machine is less "
+            "busy, or ingest with --engine local",
+        ) from error
 
 
 def _compare(cluster: Cluster, there: dict[str, float]) -> None:

@@ -33,7 +33,7 @@ Texts = dict[str, list[str]]
 Work = Callable[[Application, Path], Awaitable[object]]
 
 IN_CI = 8
-WHOLE = int(os.environ.pop("RAG_APP_ADVERSITY_KILLS", "0"))
+WHOLE = int(os.environ.get("RAG_APP_ADVERSITY_KILLS", "0"))
 
 
 async def _restore(application: Application, inputs: Path) -> None:

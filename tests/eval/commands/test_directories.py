@@ -1,4 +1,7 @@
-"""`rag-app eval resume`: a run that was killed comes to the same end as one that was not."""
+"""`rag-app eval resume`: a run that was killed comes to the same end as one that was not.
+
+RAG_APP_ADVERSITY_KILLS kills twenty times instead of four; `make adversity` does so.
+"""
 
 import json
 import os
@@ -12,7 +15,7 @@ import pytest
 from tests.eval.choice.quiz import reads, write_documents, write_questions
 from tests.rag_app.command import MAIN, environment, rag_app
 
-KILLS = 20
+KILLS = 20 if "RAG_APP_ADVERSITY_KILLS" in os.environ else 4
 
 
 @pytest.fixture
@@ -40,7 +43,7 @@ def world(tmp_path, openai_server):
 
 
 @pytest.mark.slow
-def test_a_run_killed_at_twenty_random_instants_ends_as_one_that_was_not(tmp_path, world):
+def test_a_run_killed_at_random_instants_ends_as_one_that_was_not(tmp_path, world):
     draw = random.Random(20)  # noqa: S311
     arguments, variables = world
     storage, log = tmp_path / "storage", tmp_path / "killed" / "samples.jsonl"
@@ -63,7 +66,7 @@ def test_a_run_killed_at_twenty_random_instants_ends_as_one_that_was_not(tmp_pat
             assert b"Traceback" not in process.stderr.read()
         grown.append(_size(log) - before)
     assert sum(size > 0 for size in grown) >= KILLS / 2, "most come in the midst of answers"
-    assert 20 < _lines(log) < 170
+    assert 0 < _lines(log) < 180
     done = rag_app(*resume, storage=storage, network=True, **variables)
     assert done.returncode == 0, done.stderr
     assert _lines(log) == 180
