@@ -565,15 +565,21 @@ class Application:
         return report
 
     def _read(self, original: Path, source: str, page: int | None) -> DocumentContent:
-        content = DocumentContent(source, [], [])
+        content, last = DocumentContent(source, [], []), 0
         with self._parser() as parser:
             for one in parser.parse(original, source):
+                last = max(last, one.page or 0)
                 if page is not None and one.page != page:
                     continue
                 if isinstance(one, Block):
                     content.blocks.append(one)
                 else:
                     content.warnings.append(one)
+        if page is not None and page > last:
+            raise UnknownDocument(
+                f"{source!r} has no page {page}",
+                cause=f"its last one with anything on it is {last}" if last else "it has no pages",
+            )
         return content
 
     def _origin(self, path: Path) -> str:

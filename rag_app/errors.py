@@ -12,7 +12,7 @@ class SettingsError(ApplicationError):
 
 
 class UnknownDocument(ApplicationError):
-    """A collection holds no document of that name."""
+    """A collection holds no document of that name, or it has no such page."""
 
 
 class UnknownModel(ApplicationError):

@@ -182,7 +182,7 @@ class Service(Protocol):
     ) -> DocumentContent:
         """A document as it was read, from its original; one page of it where that is given.
 
-        Raises DataError where there is no such document, or its original is gone.
+        Raises DataError where there is no such document or page, or its original is gone.
         """
         ...
 

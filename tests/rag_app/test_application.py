@@ -17,7 +17,7 @@ from rag_app.application import Application
 from rag_app.assembly import application as assembly
 from rag_app.collections.context import in_context
 from rag_app.collections.ownership import HeldByAnother
-from rag_app.errors import ApplicationError
+from rag_app.errors import ApplicationError, UnknownDocument
 from rag_app.ingestion import engine as ingest
 from rag_app.results import Answer, SearchResult
 from rag_app.service import QueryOptions
@@ -608,7 +608,8 @@ async def test_a_document_is_shown_as_it_was_read(application, tmp_path):
         ("heading", "# Start"),
         ("paragraph", "It runs."),
     ]
-    assert (await application.document("c", "a.md", 2)).blocks == []
+    with pytest.raises(UnknownDocument, match=r"'a.md' has no page 2: it has no pages"):
+        await application.document("c", "a.md", 2)
     with pytest.raises(ApplicationError, match="holds no document"):
         await application.document("c", "b.md")
 
