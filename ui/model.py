@@ -5,26 +5,27 @@ from typing import Any
 import gradio as gr
 
 from data.errors import RagAppError
+from rag_app.errors import ApplicationError
 from rag_app.probes.connecting import Found, ModelConnection, find_servers
 from rag_app.web.access import Access
 from ui import dialogs, rendering
 from ui.choices import Choices
-from ui.panels import AT_ONCE, Updates, number, require_right, said, shipped
+from ui.panels import AT_ONCE, Updates, connection, number, require_right, said, shipped
 
 
 class ModelPanel:
     """The components, and what they do; made inside the page's `gr.Blocks`.
 
     Args:
-        connection: the model that reads, and how another takes its place.
+        model: the one that reads, and how another takes its place.
         access: who may change something.
     """
 
-    def __init__(self, connection: ModelConnection, access: Access) -> None:
-        self._connection, self._access = connection, access
+    def __init__(self, model: ModelConnection, access: Access) -> None:
+        self._connection, self._access = model, access
         self._found = gr.State([])
         self.dialog = gr.HTML(
-            dialogs.connect_model(address=connection.current.api_base),
+            dialogs.connect_model(address=model.current.api_base),
             js_on_load=shipped("dialog.js"),
             elem_id="connect-model-dialog",
         )
@@ -49,6 +50,8 @@ class ModelPanel:
             return {self.dialog: self._empty(), self._found: []}
         try:
             require_right(self._access, request)
+            if self._access.api_key(connection(request)):  # it would lead passages elsewhere
+                raise ApplicationError("an API key may not connect a model")
             if act == "find":
                 found = await find_servers()
                 shown = dialogs.connect_model(

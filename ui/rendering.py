@@ -414,9 +414,9 @@ def _hit(number: int, n: int, hit: Hit, cited: bool) -> str:
     return (
         f'<li class="hit{" cited" if cited else ""}"><button type="button" data-act="passage" '
         f'data-turn="{number}" data-n="{n}"><span class="badge">{n}</span>'
-        f'<span class="title"><b>{escape(hit.source)}</b>'
+        f'<span class="title"><b dir="auto">{escape(hit.source)}</b>'
         f"{f'<small>{where}</small>' if where else ''}</span>"
-        f'<span class="snippet">{escape(_short(hit.text, _SNIPPET))}</span></button>'
+        f'<span class="snippet" dir="auto">{escape(_short(hit.text, _SNIPPET))}</span></button>'
         f'<details class="why"><summary>Why this?</summary><dl class="ranks">{ranks}</dl>'
         "</details></li>"
     )

@@ -554,6 +554,13 @@ def test_keys_alone_reach_a_passage(browse: Callable[..., Browser], model: OpenA
     page.until(lambda: page.all(".offer"))
     page.ask("What is wet stacking?")
     page.wait_for_answers(1)
+    assert page.run("return document.querySelectorAll('h1').length") == 1
+    page.one("#documents .delete")
+    assert page.run(  # whoever goes by keys comes to the question before what deletes documents
+        "const box = document.querySelector('#box textarea');"
+        "return [...document.querySelectorAll('#documents button')].every((one) =>"
+        " box.compareDocumentPosition(one) & Node.DOCUMENT_POSITION_FOLLOWING)"
+    )
     chip = page.one("#turns .cite")
     page.run("arguments[0].focus()", chip)
     chip.send_keys(Keys.ENTER)
