@@ -83,12 +83,19 @@ class ConversationPanel:
         saved.then(None, [self.exported], None, js=_SAVE)
 
     def show(self, session: Session) -> Updates:
-        """Show the session's conversation as it is."""
+        """Show the session's conversation, with what its last answer rests on."""
+        shown = self._evidence.none() | self._ended(session)
+        if session.turns:
+            shown |= self._evidence.of(session.turns[-1])
+            shown[self._evidence.tabs] = gr.update(selected="sources")
+        return shown
+
+    def _ended(self, session: Session) -> Updates:
+        """Show all turns; the next question may be asked."""
         return {
             self.turns: rendering.conversation(session.thread),
             self.live: "",
             self.box: gr.update(submit_btn="Ask", stop_btn=False),
-            **self._evidence.none(),
         }
 
     async def show_none(self, session: Session) -> Updates:
@@ -123,7 +130,7 @@ class ConversationPanel:
                     updates[self._evidence.tabs] = gr.update(selected="sources")
                 yield updates
         if session.thread is thread:
-            yield self.show(session) | self._evidence.of(turn)
+            yield self._ended(session) | self._evidence.of(turn)
         else:
             yield await self._chats.listing(owner, session)
 

@@ -373,6 +373,8 @@ def test_a_conversation_is_there_after_a_reload_and_is_found_renamed_and_deleted
     page.wait_for_answers(2)
     page.driver.refresh()
     page.until(lambda: len(page.answers()) == 2, "the conversation was lost")
+    page.until(lambda: "How is wet stacking avoided" in page.text("#turns"))
+    page.until(lambda: page.run("return document.querySelectorAll('.hit').length") > 0)
     assert [answer[:4] for answer in page.answers()] == ["Soot", "By l"]
     page.click("#turns .cite")
     page.until(lambda: page.all("mark"), "a citation of a reopened conversation does not work")
