@@ -89,7 +89,8 @@ def test_an_upload_is_named_by_its_id_and_by_its_browser_alone(
     for odd in ("..", f"../{name}", f"{name}/", name.upper(), "0" * 32, name + "\x00"):
         _, answer = send(browser, event(add, [None, [[odd, "a.md"]], None], "own"), queued=True)
         assert "not here any longer" in answer
-    send(browser, event(_event_of(browser, "load"), [None], "own"), queued=False)
+    opened = _event_of(browser, "load", inputs=2)
+    send(browser, event(opened, ["", None], "own"), queued=False)
     send(browser, event(add, [None, [[name, "../../a.md"]], None], "own"), queued=True)
     deadline = time.monotonic() + 60
     while not (listed := _documents(browser)) and time.monotonic() < deadline:
