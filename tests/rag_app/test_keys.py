@@ -143,6 +143,7 @@ def test_what_is_no_name_makes_no_key(keys, name, collections):
 
 def test_commands_make_list_and_revoke(settings, monkeypatch):
     monkeypatch.setenv("RAG_APP_STORAGE__PATH", str(settings.storage.path))
+    monkeypatch.setenv("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # which the command sets for good
 
     def run(*arguments: str):
         result = CliRunner().invoke(command, ["keys", *arguments, "--json"])
