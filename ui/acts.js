@@ -19,6 +19,7 @@ element.addEventListener('click', (event) => {
     return;
   }
   if (data.act === 'delete' && !confirm(`Delete ${data.source} and its passages?`)) return;
+  if (data.act === 'remove' && !confirm(`Delete the run ${data.run} with its report?`)) return;
   if (data.act === 'passage' || data.act === 'evidence') {
     document.getElementById('page').dataset.drawer = 'evidence';
   }

@@ -127,7 +127,7 @@ class Page:
             library.refresh_after(session, *chats.opening(session, loaded))
             evidence.wire(session, (conversation.turns, conversation.live))
             model.wire(self.blocks, header, conversation.banner, library.choices)
-            evaluation.wire(header)
+            evaluation.wire(header, session)
 
 
 def _header(settings: Settings) -> str:

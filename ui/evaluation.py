@@ -18,6 +18,7 @@ from rag_app.settings import Settings
 from ui import evaluation_rendering as page
 from ui.evaluation_runs import EvaluationRuns, Kind, Option
 from ui.rendering import hint, problem
+from ui.session import Session
 
 Updates = dict[Any, Any]
 _AT_ONCE: Final[dict[str, Any]] = {
@@ -94,29 +95,35 @@ class EvaluationPage:
             self.go = gr.Button("Start", variant="primary", size="sm", elem_id="start")
             self.status = gr.HTML(elem_id="evaluation-status")
 
-    def wire(self, header: gr.HTML) -> None:
+    def wire(self, header: gr.HTML, session: gr.State) -> None:
         """Connect the components; `header` says when the page is looked at."""
         listed = [self.now, self.past, self.watch, self.status]
-        header.select(self._open, [self.subject], [*listed, self.collection], **_AT_ONCE)
+        header.select(self._open, [self.subject, session], [*listed, self.collection], **_AT_ONCE)
         self.watch.tick(self._look, None, listed, **_AT_ONCE)
         fields = [self.collection, self.dataset, self.retrievers, self.arms]
-        self.subject.input(self._choose, [self.subject], [self.subject, *fields], **_AT_ONCE)
+        self.subject.input(
+            self._choose, [self.subject, session], [self.subject, *fields], **_AT_ONCE
+        )
         self.go.click(self._start, [self.subject, *fields, self.limit], listed, **_AT_ONCE)
         self.now.select(self._act, None, [*listed, self.report], **_AT_ONCE)
         self.past.select(self._act, None, [*listed, self.report], **_AT_ONCE)
 
     # --- what the components do --------------------------------------------------------------
 
-    async def _open(self, subject: str) -> Updates:
-        return {self.collection: await self._collections(subject), **await self._shown("")}
+    async def _open(self, subject: str, session: Session) -> Updates:
+        chosen = await self._collections(subject, session.collection)
+        return {self.collection: chosen, **await self._shown("")}
 
-    async def _collections(self, subject: str) -> Any:
-        """The choice of a collection, as far as one belongs to what is measured."""
+    async def _collections(self, subject: str, shown: str) -> Any:
+        """The choice of a collection, as far as one belongs to what is measured.
+
+        The one that the chat shows comes first.
+        """
         names = [found.name for found in await self._service.collections() if found.passages]
         if subject == _CHOICE:
             choices = [(_ITS_OWN, ""), *((name, name) for name in names)]
             return gr.update(label="Passages from", choices=choices, value="", visible=True)
-        likely = (self._settings.collection, *names)
+        likely = (shown, self._settings.collection, *names)
         first = next((name for name in likely if name in names), None)
         own = subject == _OWN
         return gr.update(label="Collection", choices=names, value=first, visible=own)
@@ -138,7 +145,7 @@ class EvaluationPage:
             self.status: gr.skip() if status is None else status,
         }
 
-    async def _choose(self, subject: str) -> Updates:
+    async def _choose(self, subject: str, session: Session) -> Updates:
         """Show the fields that belong to what is measured."""
         searches, named = subject != _CHOICE, subject != _OWN
         if subject == _CHOICE:
@@ -155,7 +162,7 @@ class EvaluationPage:
             }
         return {
             self.subject: gr.update(info=_ABOUT.get(str(subject), "")),
-            self.collection: await self._collections(subject),
+            self.collection: await self._collections(subject, session.collection),
             self.dataset: gr.update(visible=named, **dataset),
             self.retrievers: gr.update(visible=searches),
             self.arms: gr.update(visible=not searches),
@@ -202,7 +209,9 @@ class EvaluationPage:
             found = await asyncio.to_thread(self._runs.report, name)
             shown = page.frame(name) if found else problem("This run has no report.")
             return {self.report: shown}
-        work = {"stop": self._runs.stop, "resume": self._runs.resume}.get(act)
+        work = {
+            "stop": self._runs.stop, "resume": self._runs.resume, "remove": self._runs.remove,
+        }.get(act)  # fmt: skip
         try:
             if work:
                 self._require_right(request)

@@ -67,6 +67,7 @@ def _finished(run: EvaluationRun) -> str:
     buttons = [_button("report", run.name, "Report")] if run.has_report else []
     if run.state in {"failed", "interrupted"}:
         buttons.append(_button("resume", run.name, "Resume"))
+    buttons.append(_button("remove", run.name, "Delete"))
     message = problem(run.message) if run.message else ""
     done = run.progress.get("done"), run.progress.get("total")
     reached = ""

@@ -8,6 +8,7 @@ application that started it through the storage folder, as any other command doe
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -160,6 +161,23 @@ class EvaluationRuns:
                 self._child.kill()  # its samples are on disk
                 self._child.wait()
             self._reap()
+
+    def remove(self, name: str) -> None:
+        """Delete a run with all its files.
+
+        Raises:
+            ApplicationError: there is no such run, it is under way, or it cannot be deleted.
+        """
+        with self._lock:
+            path = self._path(name)
+            if self._describe(path).state == "running":
+                raise ApplicationError(f"run {name} is under way", hint="Stop it first")
+            try:
+                shutil.rmtree(path)
+            except OSError as error:
+                raise ApplicationError(
+                    f"run {name} cannot be deleted", cause=(error.strerror or str(error)).lower()
+                ) from None
 
     def close(self) -> None:
         """Tell the run that is under way to end, and wait for nothing, not even the lock."""

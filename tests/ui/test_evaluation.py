@@ -161,3 +161,6 @@ def test_what_cannot_be_measured_is_explained(
     assert "empty" in page.text("#past .run.failed .error")
     page.driver.refresh()
     page.until(lambda: page.all("#past .run.failed"), "the page stays where it was")
+    page.click("#past .failed [data-act=remove]")
+    page.driver.switch_to.alert.accept()
+    page.until(lambda: not page.all("#past .run.failed"), "the run is still there")

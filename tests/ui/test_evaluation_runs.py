@@ -72,6 +72,22 @@ def test_only_one_run_is_under_way(runs):
     until(runs, runs.start("choice", "mmlu"), "done")
 
 
+def test_a_run_is_deleted_with_its_files_unless_it_is_under_way(runs, tmp_path):
+    name = runs.start("choice", "slow")
+    with pytest.raises(ApplicationError, match=f"run {name} is under way. Stop it first"):
+        runs.remove(name)
+    runs.stop(name)
+    kept = runs.start("choice", "mmlu")
+    until(runs, kept, "done")
+    runs.remove(name)
+    assert [run.name for run in runs.overview()] == [kept]
+    assert not (tmp_path / "evaluations" / name).exists()
+    for absent in (name, "..", "../evaluations", ""):
+        with pytest.raises(ApplicationError, match="there is no run"):
+            runs.remove(absent)
+    assert (tmp_path / "evaluations" / kept).is_dir()
+
+
 def test_a_stopped_run_is_resumed_where_it_was(runs, tmp_path):
     name = runs.start("choice", "slow")
     until(runs, name, "running", done=2)
