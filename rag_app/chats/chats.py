@@ -16,8 +16,8 @@ from sqlalchemy import delete as delete_from
 from sqlalchemy import insert as insert_into
 
 from data.text import well_formed
+from rag_app.chats import EVERYONE
 from rag_app.chats.conversation import (
-    EVERYONE,
     TITLE,
     Conversation,
     ConversationInfo,

@@ -6,8 +6,6 @@ from typing import Final, Literal
 from generation.citations import Citation
 from rag_app.results import Hit, Trace
 
-EVERYONE: Final = "*"
-"""Owner that stands for all of them: whoever holds the storage folder. No visitor is called so."""
 TITLE: Final = 80
 """Characters of a title."""
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from rag_app.chats.conversation import EVERYONE
+from rag_app.chats import EVERYONE
 from rag_app.commands import output
 from rag_app.commands.common import AsJson, with_service
 from rag_app.errors import ApplicationError, SettingsError

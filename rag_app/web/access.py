@@ -20,7 +20,7 @@ from typing import Final
 
 from starlette.requests import HTTPConnection
 
-from rag_app.chats.conversation import EVERYONE
+from rag_app.chats import EVERYONE
 from rag_app.keys import PREFIX, Key, Keys
 
 COOKIE_DAYS: Final = 30

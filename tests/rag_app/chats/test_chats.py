@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import pytest
 
+from rag_app.chats import EVERYONE
 from rag_app.chats.chats import Chats, title_of
-from rag_app.chats.conversation import EVERYONE, TITLE, Turn
+from rag_app.chats.conversation import TITLE, Turn
 from rag_app.errors import ApplicationError
 from tests.rag_app.chats.talk import a_turn
 
