@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from PIL import Image
+
 from tests.ui.browser import Browser
 from tests.ui.running import RunningApp
 
@@ -34,6 +36,8 @@ def main() -> None:
             take(app, Path(scratch))
         finally:
             app.stop()
+    for picture in folder.glob("*.png"):
+        Image.open(picture).convert("RGB").quantize(256).save(picture, optimize=True)
 
 
 def take(app: RunningApp, scratch: Path) -> None:
