@@ -51,7 +51,7 @@ async def answer(
 
 async def _begin(service: Service, thread: Thread, turn: Turn, owner: str) -> None:
     try:
-        thread.id = await service.chats.begin(owner, thread.id, turn)
+        thread.id, thread.unkept = await service.chats.begin(owner, thread.id, turn), ""
     except RagAppError as error:  # the question is answered all the same
         thread.id, thread.unkept = "", str(error)
 

@@ -162,7 +162,7 @@ class ConversationPanel:
         try:
             if thread.id:
                 owner = self._chats.owner(request)
-                await self._service.chats.forget_from(owner, thread.id, dropped.number)
+                await self._service.chats.forget(owner, thread.id, dropped.number)
         except RagAppError as error:
             thread.unkept = str(error)
         return True

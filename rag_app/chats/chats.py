@@ -108,26 +108,30 @@ class Chats:
     async def begin(self, owner: str, conversation_id: str, turn: Turn) -> str:
         """Keep a question that is going to be answered; returns the conversation's id.
 
-        The turn's number and time are set. An empty id begins a conversation.
+        The turn's time is set, and its number raised where another window has asked meanwhile. An
+        empty id begins a conversation.
         """
+        asked = _now()
 
-        def work(connection: Connection) -> str:
-            turn.asked = _now()
+        def work(connection: Connection) -> tuple[str, int]:
             if not conversation_id:
-                made = _begin(connection, owner, turn)
+                made = _begin(connection, owner, turn, asked)
             else:
                 made = conversation_id
-                if not _update(owner, made, {"updated": turn.asked}, connection):
+                if not _update(owner, made, {"updated": asked}, connection):
                     raise _gone(made)
-            last = select(func.coalesce(func.max(TURNS.c.number), 0) + 1)
-            number = last.where(TURNS.c.conversation == made).scalar_subquery()
-            values = {**_row(turn), "conversation": made, "number": number}
+            next_one = select(func.coalesce(func.max(TURNS.c.number), 0) + 1)
+            number = func.max(
+                next_one.where(TURNS.c.conversation == made).scalar_subquery(), turn.number
+            )
+            values = {**_row(turn), "asked": asked, "conversation": made, "number": number}
             adding = insert_into(TURNS).values(values).returning(TURNS.c.number)
-            turn.number = int(connection.execute(adding).scalar_one())
-            return made
+            return made, int(connection.execute(adding).scalar_one())
 
         _require(owner)
-        return await self._write(work)
+        made, turn.number = await self._write(work)
+        turn.asked = asked
+        return made
 
     async def finish(self, owner: str, conversation_id: str, turn: Turn) -> None:
         """Keep what came of a question; nothing happens where it was deleted meanwhile."""
@@ -136,14 +140,14 @@ class Chats:
         }
         await self._write(partial(_update_turn, owner, conversation_id, turn.number, values))
 
-    async def forget_from(self, owner: str, conversation_id: str, number: int) -> None:
-        """Drop the turn of that number, to be asked again, and those after it."""
+    async def forget(self, owner: str, conversation_id: str, number: int) -> None:
+        """Drop the turn of that number, to be asked again; another window may have asked since."""
 
         def work(connection: Connection) -> None:
             connection.execute(
                 delete_from(TURNS).where(
                     TURNS.c.conversation.in_(_ids(owner, conversation_id)),
-                    TURNS.c.number >= number,
+                    TURNS.c.number == number,
                 )
             )
 
@@ -214,7 +218,7 @@ def _rated(connection: Connection, owner: str) -> list[Turn]:
     return [_turn(row) for row in connection.execute(query).mappings()]
 
 
-def _begin(connection: Connection, owner: str, turn: Turn) -> str:
+def _begin(connection: Connection, owner: str, turn: Turn, asked: str) -> str:
     made = secrets.token_hex(16)
     connection.execute(
         insert_into(CONVERSATIONS).values(
@@ -222,8 +226,8 @@ def _begin(connection: Connection, owner: str, turn: Turn) -> str:
             owner=owner,
             title=title_of(turn.question),
             collection=turn.collection,
-            created=turn.asked,
-            updated=turn.asked,
+            created=asked,
+            updated=asked,
         )
     )
     return made

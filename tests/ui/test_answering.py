@@ -156,3 +156,24 @@ async def test_what_cannot_be_kept_is_answered_all_the_same(
         pass
     assert thread.turns[0].state == "done"
     assert "chats.sqlite cannot be read or kept" in thread.unkept
+
+
+async def test_a_conversation_that_another_window_deleted_goes_on_as_a_new_one(
+    service: Service,
+) -> None:
+    thread = Thread()
+
+    async def ask() -> None:
+        async for _ in answer(service, thread, "When?", "c", OPTIONS, "anne"):
+            pass
+
+    await ask()
+    await service.chats.delete_conversation("anne", thread.id)
+    await ask()
+    assert "there is no conversation" in thread.unkept
+    assert (thread.id, thread.turns[1].asked) == ("", "")  # it cannot be rated
+    await ask()
+    assert thread.unkept == ""
+    assert [turn.number for turn in thread.turns] == [1, 2, 3]  # citations name them
+    [turn] = (await service.chats.conversation("anne", thread.id)).turns
+    assert turn.number == 3

@@ -75,7 +75,7 @@ async def test_nobody_reaches_the_conversations_of_another(chats):
             await attempt()
     assert await chats.delete_conversation(BOB, annes) is False
     await chats.finish(BOB, annes, a_turn(number=1, text="spoilt"))
-    await chats.forget_from(BOB, annes, 1)
+    await chats.forget(BOB, annes, 1)
     [turn] = (await chats.conversation(ANNE, annes)).turns
     assert (turn.text, turn.rating, turn.comment) == (a_turn().text, "up", "mine")
     assert (await chats.conversation(ANNE, annes)).title == turn.question
@@ -150,17 +150,32 @@ async def test_a_conversation_deleted_during_an_answer_stays_deleted(chats):
     assert await chats.conversations(ANNE) == []
 
 
-async def test_to_ask_again_is_to_forget_from_there(chats):
+async def test_to_ask_again_is_to_forget_one_turn_and_none_of_another_window(chats):
     identity = await kept(chats)
     for question in ("two", "three"):
         await kept(chats, turn=a_turn(question), to=identity)
-    await chats.forget_from(ANNE, identity, 2)
-    await kept(chats, turn=a_turn("better"), to=identity)
+    await chats.forget(ANNE, identity, 2)
+    await kept(chats, turn=a_turn("better", number=2), to=identity)
     turns = (await chats.conversation(ANNE, identity)).turns
     assert [(turn.number, turn.question) for turn in turns] == [
         (1, a_turn().question),
-        (2, "better"),
+        (3, "three"),
+        (4, "better"),
     ]
+
+
+async def test_a_turn_is_not_numbered_like_one_of_its_page_that_could_not_be_kept(chats):
+    turn = a_turn(number=3)
+    await chats.begin(ANNE, "", turn)
+    assert turn.number == 3
+
+
+async def test_what_was_not_kept_has_no_time(chats):
+    turn = a_turn(number=2)
+    await kept(chats)
+    with pytest.raises(ApplicationError, match="no conversation"):
+        await chats.begin(ANNE, "gone", turn)
+    assert (turn.asked, turn.number) == ("", 2)
 
 
 async def test_what_an_answer_was_worth_is_kept_while_it_is_finished_again(chats):
