@@ -7,7 +7,7 @@ from typing import Any, Final, get_args
 import gradio as gr
 
 from data.errors import RagAppError
-from rag_app.chats.conversation import Rating
+from rag_app.chats.conversation import Rating, Turn
 from rag_app.service import Service
 from rag_app.settings import Settings
 from ui import rendering
@@ -108,12 +108,22 @@ class ConversationPanel:
     async def _ask(
         self, question: str, session: Session, request: gr.Request, *choices: Any
     ) -> AsyncGenerator[Updates, None]:
+        asking = self._answer(question, session.collection, session, request, *choices)
+        async with aclosing(asking) as updates:
+            async for update in updates:
+                yield update
+
+    async def _answer(
+        self, question: str, where: str, session: Session, request: gr.Request, *choices: Any
+    ) -> AsyncGenerator[Updates, None]:
         thread, owner = session.thread, self._chats.owner(request)
         if not question.strip() or thread.running:
             yield {self.box: gr.skip()}
             return
-        yield {self.box: gr.update(value="", submit_btn=False, stop_btn="Stop")}
-        options, where = query_options(*choices), session.collection
+        # no waiting up to `answer`: the button may have been pressed twice
+        options = query_options(*choices)
+        if where != session.collection:  # the documents that are checked are of another one
+            options = options.model_copy(update={"sources": ()})
         told = had_hits = False
         turns = answer(self._service, thread, question.strip(), where, options, owner)
         async with aclosing(turns):
@@ -124,6 +134,7 @@ class ConversationPanel:
                 if not told:
                     told, listed = True, await self._chats.listing(owner, session)
                     updates |= {self.turns: rendering.conversation(thread), **listed}
+                    updates[self.box] = gr.update(value="", submit_btn=False, stop_btn="Stop")
                 if turn.trace is not None and not had_hits:
                     had_hits = True
                     updates |= self._evidence.of(turn)
@@ -141,31 +152,37 @@ class ConversationPanel:
         self, event: gr.EventData, session: Session, request: gr.Request, *choices: Any
     ) -> AsyncGenerator[Updates, None]:
         """A question that the page offers, or the last one again, in these words."""
-        if said(event, "act") == "again" and not await self._forget(event, session, request):
-            yield {self.box: gr.skip()}
-            return
-        async with aclosing(self._ask(said(event, "text"), session, request, *choices)) as updates:
+        where = session.collection
+        if said(event, "act") == "again":
+            dropped = await self._forget(event, session, request)
+            if dropped is None:
+                yield {self.box: gr.skip()}
+                return
+            where = dropped.collection
+        asking = self._answer(said(event, "text"), where, session, request, *choices)
+        async with aclosing(asking) as updates:
             async for update in updates:
                 yield update
 
-    async def _forget(self, event: gr.EventData, session: Session, request: gr.Request) -> bool:
-        """Drop the last turn, if that is the one that is to be asked again."""
+    async def _forget(
+        self, event: gr.EventData, session: Session, request: gr.Request
+    ) -> Turn | None:
+        """Drop the last turn, if that is the one that is to be asked again, and return it."""
         thread = session.thread
         if (
             not thread.turns
             or thread.running
             or thread.turns[-1].number != number(said(event, "turn"))
         ):
-            return False
+            return None
         dropped = thread.turns.pop()
-        session.collection = dropped.collection
         try:
             if thread.id:
                 owner = self._chats.owner(request)
                 await self._service.chats.forget(owner, thread.id, dropped.number)
         except RagAppError as error:
             thread.unkept = str(error)
-        return True
+        return dropped
 
     async def _rate(self, event: gr.EventData, session: Session, request: gr.Request) -> Updates:
         """A thumb, with or without words."""
