@@ -159,6 +159,7 @@ def _require_askable(address: str) -> None:
             f"the host {host[:200]} is not known", cause=str(error), hint=hint
         ) from None
     for *_, place in found:
+        number = ipaddress.ip_address(str(place[0]).partition("%")[0])
         # there, machines of a cloud are told their secrets
-        if ipaddress.ip_address(str(place[0]).partition("%")[0]).is_link_local:
+        if (getattr(number, "ipv4_mapped", None) or number).is_link_local:
             raise ApplicationError("link-local addresses are not asked", hint=hint)

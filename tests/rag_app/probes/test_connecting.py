@@ -118,7 +118,7 @@ async def test_a_key_never_goes_to_another_address(settings, used, openai_server
     [
         "", "127.0.0.1:8000", "file:///etc/passwd", "ftp://127.0.0.1/", "http://", "http://[::1",
         "http://a:b@127.0.0.1/v1", "http://127.0.0.1/v1?x=1", "http://169.254.169.254/latest",
-        "http://[fe80::1]/v1", "http://127.0.0.1:99999/v1", "http://127.0.0.1/\r\nx",
+        "http://[fe80::1]/v1", "http://[::ffff:169.254.169.254]/v1", "http://127.0.0.1:99999/v1", "http://127.0.0.1/\r\nx",
     ],
 )  # fmt: skip
 async def test_other_addresses_are_not_asked(connection: ModelConnection, address: str):
