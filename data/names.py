@@ -12,7 +12,8 @@ def safe_name(name: str) -> str:
     """The last part of a name, fit to be a file's: no folders, no control characters, not empty."""
     last = _NOT_IN_NAMES.sub("", re.split(r"[/\\]", name)[-1]).strip()
     last = last.encode("utf-8", "replace").decode()
-    stem, suffix = Path(last).stem, Path(last).suffix
+    # at once what is longer in any case: letter by letter, a long name would take hours
+    stem, suffix = Path(last).stem[:_LONGEST], Path(last).suffix[:_LONGEST]
     while len(f"{stem}{suffix}".encode()) > _LONGEST and (stem or suffix):
         stem, suffix = (stem[:-1], suffix) if stem else ("", suffix[:-1])
     kept = f"{stem}{suffix}"
