@@ -46,13 +46,12 @@ def _records(turn: Turn) -> Iterable[dict[str, Any]]:
 
 
 def _turn(turn: Turn) -> str:
-    said = _inert(turn.text) if turn.text else f"*{_inert_line(turn.error)}*"
     lines = [f"\n## {_inert_line(turn.question)}", ""]
     if turn.stand_alone != turn.question:
         lines += [f"*Searched for: {_inert_line(turn.stand_alone)}*", ""]
-    lines.append(said)
-    if turn.state == "stopped":
-        lines += ["", "*Stopped before the end.*"]
+    notes = [turn.error, "Stopped before the end." if turn.state == "stopped" else ""]
+    said = [_inert(turn.text), *(f"*{_inert_line(note)}*" for note in notes if note)]
+    lines.append("\n\n".join(part for part in said if part))
     for citation in turn.citations:
         source = _inert_line(place(citation.source, citation.page))
         lines += ["", f"> [{citation.n}] **{source}**: {_inert_line(citation.text)}"]

@@ -11,6 +11,15 @@ def test_a_document_shows_what_a_follow_up_was_searched_for_and_what_was_stopped
     )
 
 
+def test_a_document_shows_what_went_wrong_and_no_empty_emphasis():
+    silent = {"trace": None, "citations": [], "text": ""}
+    turns = [a_turn("Why?", **silent, state="stopped"), a_turn("So?", **silent, state="running")]
+    turns.append(a_turn("When?", **silent | {"text": "At"}, state="failed", error="it broke"))
+    assert markdown("t", turns) == (
+        "# t\n\n## Why?\n\n*Stopped before the end.*\n\n## So?\n\n\n\n## When?\n\nAt\n\n*it broke*"
+    )
+
+
 def test_each_document_that_a_good_answer_cites_is_a_pair_once():
     turns = [
         a_turn(rating="up", comment="right", asked="2026-01-02"),
