@@ -117,7 +117,7 @@ class Database:
 
     def _opened(self) -> Engine:
         with self._lock:
-            if self._engine is None:
+            if self._engine is None or not self.exists:  # it may be moved away at any time
                 self._make()
                 engine = create_engine(
                     URL.create("sqlite", database=str(self._path)), poolclass=NullPool
@@ -135,6 +135,7 @@ class Database:
 
     def _bring_up_to_date(self, engine: Engine) -> None:
         with engine.begin() as connection:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")  # or two would make the tables at once
             found = int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
             if found > VERSION:
                 raise ApplicationError(
