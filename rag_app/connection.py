@@ -51,8 +51,9 @@ def write_connection(
     )  # fmt: skip
     try:
         storage.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_text(storage / KEY, key, mode=0o600)
+        (storage / KEY).unlink(missing_ok=True)  # it never lies beside another address than its own
         write_text(storage / CONNECTION, "\n".join(lines), mode=0o600)
+        write_text(storage / KEY, key, mode=0o600)
     except OSError as error:
         raise SettingsError(
             f"the connection to the model cannot be kept in {storage}",

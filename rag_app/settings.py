@@ -571,10 +571,23 @@ def load_settings(
     named = next((layer["recipe"] for layer in reversed(layers) if "recipe" in layer), "")
     if named:
         layers.insert(0, _recipe(named))
-    layers.insert(0, read_connection(_storage_path([merged, *layers])))
+    layers.insert(0, _connection([merged, *layers]))
     for layer in layers:
         merged = _merge(merged, layer)
     return _checked(merged)
+
+
+def _connection(layers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What was chosen in the page, unless a layer above the first names another server: model and
+    key are not for that one.
+    """
+    chosen = read_connection(_storage_path(layers))
+    sections = [layer.get("llm") for layer in layers[1:]]
+    named = [
+        str(one["api_base"]) for one in sections if isinstance(one, Mapping) and "api_base" in one
+    ]
+    mine = chosen.get("llm", {}).get("api_base", "")
+    return {} if named and named[-1].rstrip("/") != mine else chosen
 
 
 def _storage_path(layers: Sequence[Mapping[str, Any]]) -> Path:

@@ -31,6 +31,25 @@ def test_it_holds_below_what_is_set_elsewhere(tmp_path, monkeypatch):
     assert load_settings().llm.model == "another"
 
 
+def test_model_and_key_are_for_no_other_server(tmp_path, monkeypatch):
+    write_connection(tmp_path, key="sk-1", **CHOICE)
+    monkeypatch.setenv("RAG_APP_STORAGE__PATH", str(tmp_path))
+    monkeypatch.setenv("RAG_APP_LLM__API_BASE", f"{CHOICE['api_base']}/")
+    assert load_settings().llm.api_key.get_secret_value() == "sk-1"
+    monkeypatch.setenv("RAG_APP_LLM__API_BASE", "http://127.0.0.1:2/v1")
+    settings = load_settings()
+    assert (settings.llm.model, settings.llm.api_key.get_secret_value()) == ("", "none")
+
+
+def test_a_choice_that_cannot_be_kept_leaves_no_key_for_the_one_before(tmp_path):
+    write_connection(tmp_path, key="sk-1", **CHOICE)
+    (tmp_path / CONNECTION).unlink()
+    (tmp_path / CONNECTION / "in the way").mkdir(parents=True)
+    with pytest.raises(SettingsError, match="cannot be kept"):
+        write_connection(tmp_path, key="sk-2", **CHOICE)
+    assert not (tmp_path / KEY).exists()
+
+
 def test_a_damaged_file_is_named(tmp_path):
     (tmp_path / CONNECTION).write_text("[llm")
     with pytest.raises(SettingsError, match=r"connection\.toml"):
