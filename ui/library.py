@@ -178,9 +178,11 @@ class LibraryPanel:
             return {self.dialog: dialogs.new_collection()}
         try:
             require_right(self._access, request)
-            if act != "samples":
+            if act == "samples":
+                name = SAMPLES
+            else:
                 await self._service.create_collection(name[:100])
-                session.collection = name
+            session.collection = name
         except RagAppError as error:
             refused = dialogs.new_collection(len(waiting), name, str(error))
             return {self.dialog: refused}
@@ -255,14 +257,15 @@ class LibraryPanel:
     async def _act(self, event: gr.EventData, session: Session, request: gr.Request) -> Updates:
         """A click on a document, or on what deletes the collection."""
         act, source = said(event, "act"), said(event, "source")
+        collection = said(event, "collection")  # that of the list, whatever is being opened
         try:
             if act == "open":
-                content = await self._service.document(session.collection, source)
+                content = await self._service.document(collection, source)
                 return self._evidence.show(await asyncio.to_thread(page.document, content))
             require_right(self._access, request)
             if act == "delete":
-                await self._service.delete_document(session.collection, source)
-            elif act == "drop" and said(event, "collection") == session.collection:
+                await self._service.delete_document(collection, source)
+            elif act == "drop" and collection == session.collection:
                 await self._service.drop_collection(session.collection)
                 session.collection = await self._first_choice("")
         except RagAppError as error:

@@ -63,13 +63,14 @@ def _document(document: DocumentInfo, collection: str) -> str:
         if document.passages
         else ""
     )
+    named = f'data-collection="{escape(collection)}" data-source="{name}"'
     address = f"{ORIGINALS}{quote(collection)}?source={quote(source, safe='', errors='replace')}"
     return (
         f'<li class="{escape(document.state)}">{check}<i class="kind" aria-hidden="true">{kind}</i>'
-        f'<span><button type="button" class="name" dir="auto" data-act="open" data-source="{name}" '
+        f'<span><button type="button" class="name" dir="auto" data-act="open" {named} '
         f'title="Read {name}">{name}</button><small>{about}</small></span>'
         f'<a href="{escape(address)}" download aria-label="Download {name}" title="Download">↓</a>'
-        f'<button type="button" class="delete" data-act="delete" data-source="{name}" '
+        f'<button type="button" class="delete" data-act="delete" {named} '
         f'aria-label="Delete {name}" title="Delete">×</button></li>'
     )
 
