@@ -18,7 +18,6 @@ element.addEventListener('click', (event) => {
     trigger('submit', { ...data, comment });
     return;
   }
-  if (data.act === 'delete' && !confirm(`Delete ${data.source} and its passages?`)) return;
   if (data.act === 'remove' && !confirm(`Delete the run ${data.run} with its report?`)) return;
   if (data.act === 'passage' || data.act === 'evidence') {
     document.getElementById('page').dataset.drawer = 'evidence';
@@ -69,7 +68,8 @@ const edit = (turn, number) => {
   };
   field.addEventListener('keydown', (event) => {
     if (event.key === 'Escape') leave();
-    if (event.key !== 'Enter' || event.shiftKey) return;
+    // while a word is still being composed, as in Japanese, Enter takes it
+    if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
     event.preventDefault();
     const text = field.value.trim();
     leave();
