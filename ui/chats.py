@@ -10,7 +10,7 @@ from rag_app.service import Service
 from rag_app.web.access import Access
 from ui import rendering
 from ui.chats_rendering import conversations
-from ui.panels import AT_ONCE, Updates, connection, said, shipped
+from ui.panels import AT_ONCE, EACH, NEWEST, Updates, connection, said, shipped
 from ui.session import Session, Thread
 
 _REMEMBERED: Final = "(_, ...rest) => [sessionStorage.getItem('conversation') || '', ...rest]"
@@ -55,13 +55,13 @@ class ChatsPanel:
         self._show, self._show_none = show, show_none
         self._shown = [self.list, *shown]
         self.fresh.click(self._begin, [session], self._shown, **AT_ONCE)
-        self.search.input(self._search, [self.search, session], [self.list], **AT_ONCE)
+        self.search.input(self._search, [self.search, session], [self.list], **NEWEST)
 
     def opening(self, session: gr.State, loaded: Any) -> tuple[Any, Any]:
         """The events that may open a conversation: after that of a loaded page, and a click."""
         remembered = [self.remembered, session]
         opened = loaded.then(self._reopen, remembered, self._shown, js=_REMEMBERED, **AT_ONCE)
-        return opened, self.list.select(self._act, [session], self._shown, **AT_ONCE)
+        return opened, self.list.select(self._act, [session], self._shown, **EACH)
 
     def owner(self, request: gr.Request) -> str:
         """Whose conversations an event reaches; empty for a browser that may only look."""

@@ -8,7 +8,7 @@ import gradio as gr
 from data.errors import RagAppError
 from rag_app.service import Service
 from ui import rendering
-from ui.panels import AT_ONCE, Updates, number, said, shipped
+from ui.panels import EACH, Updates, number, said, shipped
 from ui.session import Session, Turn
 
 _NONE: Final = "Click a citation to read its passage in place."
@@ -39,7 +39,7 @@ class EvidencePanel:
     def wire(self, session: gr.State, clickable: Sequence[gr.HTML]) -> None:
         """Connect the components; citations stand in those that are `clickable`."""
         for clicked in (*clickable, self.passage, self.hits):
-            clicked.select(self._act, session, self.outputs, **AT_ONCE)
+            clicked.select(self._act, session, self.outputs, **EACH)
 
     def none(self) -> Updates:
         """Show that there is nothing to show."""
@@ -59,10 +59,11 @@ class EvidencePanel:
         if turn is None:
             return {self.tabs: gr.skip()}
         if said(event, "act") == "passage":
-            return {
-                self.passage: await self._passage(turn, number(said(event, "n"))),
-                self.tabs: gr.update(selected="passage"),
-            }
+            session.clicks = click = session.clicks + 1
+            shown = await self._passage(turn, number(said(event, "n")))
+            if click != session.clicks:  # another one was clicked while its page was drawn
+                return {self.tabs: gr.skip()}
+            return self.show(shown)
         return self.of(turn) | {self.tabs: gr.update(selected="sources")}
 
     async def _passage(self, turn: Turn, n: int) -> str:

@@ -18,7 +18,16 @@ from ui.choices import Choices
 from ui.evidence import EvidencePanel
 from ui.first_start import SAMPLES, FirstStart
 from ui.ingestions import Ingestion, Ingestions
-from ui.panels import AT_ONCE, Updates, require_right, said, shipped, visitor_of, welcome
+from ui.panels import (
+    AT_ONCE,
+    EACH,
+    Updates,
+    require_right,
+    said,
+    shipped,
+    visitor_of,
+    welcome,
+)
 from ui.session import Session
 from ui.uploads import Uploads
 
@@ -101,10 +110,10 @@ class LibraryPanel:
         self.picker.input(self._pick, [self.picker, session], listed, **AT_ONCE)
         self.dialog.submit(self._create, session, listed, **AT_ONCE)
         added = [self.files, self.sent, session]
-        self.files.upload(self._add, added, listed, js=_SENT, **AT_ONCE)
+        self.files.upload(self._add, added, listed, js=_SENT, **EACH)
         self.cancel.click(self._cancel, session, listed, **AT_ONCE)
-        self.documents.select(self._act, session, [*listed, *evidence.outputs], **AT_ONCE)
-        self.documents.input(self._limit, None, [self.choices.sources], **AT_ONCE)
+        self.documents.select(self._act, session, [*listed, *evidence.outputs], **EACH)
+        self.documents.input(self._limit, None, [self.choices.sources], **EACH)
         return loaded
 
     def refresh_after(self, session: gr.State, *events: Any) -> None:

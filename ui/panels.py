@@ -18,7 +18,12 @@ _QUIET: Final[dict[str, Any]] = {"show_progress": "hidden", "api_visibility": "p
 STREAMED: Final[dict[str, Any]] = {**_QUIET, "concurrency_limit": None}
 AT_ONCE: Final[dict[str, Any]] = {**_QUIET, "queue": False}
 """Not over the page's one stream, which Gradio closes when an event ends; an event that begins at
-that very moment is lost with it, so that as few events as possible may use it."""
+that very moment is lost with it, so that as few events as possible may use it. An event that comes
+while one of the same kind is under way is dropped."""
+EACH: Final[dict[str, Any]] = {**AT_ONCE, "trigger_mode": "multiple"}
+"""None is dropped."""
+NEWEST: Final[dict[str, Any]] = {**AT_ONCE, "trigger_mode": "always_last"}
+"""One follows those that come meanwhile: with the newest inputs, but the first one's event data."""
 
 
 def connection(request: gr.Request) -> HTTPConnection:

@@ -81,6 +81,7 @@ class Session:
         collection: the one that is open.
         seen: the changes of collections that the page shows.
         waiting: id and name of the uploads that wait for a collection to be chosen.
+        clicks: on citations, so far.
     """
 
     thread: Thread = field(default_factory=Thread)
@@ -88,6 +89,7 @@ class Session:
     collection: str = ""
     seen: int = 0
     waiting: tuple[tuple[str, str], ...] = ()
+    clicks: int = 0
 
     @property
     def turns(self) -> list[Turn]:
