@@ -384,10 +384,9 @@ class Application:
         self, collection: str, passage_id: str, quotes: Sequence[str] = ()
     ) -> PagePicture:
         """See `Service.page_picture`."""
+        self._require_open()
         async with self._stores.reading_all(collection, self._spec) as stores:
-            return await asyncio.to_thread(
-                self._pictures.of_passage, stores, collection, passage_id, quotes
-            )
+            return await self._pictures.of_passage(stores, collection, passage_id, quotes)
 
     # --- the models behind them --------------------------------------------------------------
 
@@ -530,6 +529,7 @@ class Application:
 
     def _close(self) -> None:
         self._writers.shutdown(cancel_futures=True)
+        self._pictures.close()
         self._stores.close()
 
     def _describe(self, name: str, store: PassageStore) -> CollectionInfo:

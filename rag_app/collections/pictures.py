@@ -1,8 +1,10 @@
 """Pages of original PDFs as pictures, drawn once and kept for a while."""
 
+import asyncio
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -22,7 +24,7 @@ _SECONDS: Final = 8.0
 
 
 class PagePictures:
-    """Draws pages in child processes, few at once.
+    """Draws pages in child processes, few at once; to be closed.
 
     Args:
         originals: folder of the original files, a folder a collection.
@@ -31,10 +33,16 @@ class PagePictures:
 
     def __init__(self, originals: Path, parser: Callable[[], Parser]) -> None:
         self._originals, self._parser = originals, parser
-        self._drawing, self._noting = threading.Semaphore(_AT_ONCE), threading.Lock()
+        # threads of its own: who waits for a page keeps nobody else from the usual ones
+        self._drawers = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="draw")
+        self._noting = threading.Lock()
         self._kept: OrderedDict[tuple[Path, PagePlace], PagePicture] = OrderedDict()
 
-    def of_passage(
+    def close(self) -> None:
+        """Draw no more."""
+        self._drawers.shutdown(cancel_futures=True)
+
+    async def of_passage(
         self,
         stores: Iterable[PassageStore],
         collection: str,
@@ -48,6 +56,17 @@ class PagePictures:
             ApplicationError: its format has no pages that can be shown.
             DataError: the page cannot be drawn.
         """
+        return await asyncio.get_running_loop().run_in_executor(
+            self._drawers, self._of_passage, stores, collection, passage_id, quotes
+        )
+
+    def _of_passage(
+        self,
+        stores: Iterable[PassageStore],
+        collection: str,
+        passage_id: str,
+        quotes: Sequence[str],
+    ) -> PagePicture:
         for store in stores:
             if not (found := store.fetch([passage_id])):
                 continue
@@ -62,17 +81,16 @@ class PagePictures:
         raise PassageGone(passage_id)
 
     def _drawn(self, original: Path, source: str, place: PagePlace) -> PagePicture:
-        with self._drawing:
-            key = original, place
-            with self._noting:
-                if picture := self._kept.get(key):
-                    self._kept.move_to_end(key)
-                    return picture
-            limits = replace(self._parser().limits, seconds=_SECONDS)
-            with Parser(limits) as parser:
-                picture = parser.draw(original, place, source)
-            with self._noting:
-                self._kept[key] = picture
-                while len(self._kept) > _KEPT:
-                    self._kept.popitem(last=False)
-            return picture
+        key = original, place
+        with self._noting:
+            if picture := self._kept.get(key):
+                self._kept.move_to_end(key)
+                return picture
+        limits = replace(self._parser().limits, seconds=_SECONDS)
+        with Parser(limits) as parser:
+            picture = parser.draw(original, place, source)
+        with self._noting:
+            self._kept[key] = picture
+            while len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
+        return picture

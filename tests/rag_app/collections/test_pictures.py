@@ -1,3 +1,5 @@
+import threading
+
 import pytest
 from fpdf import FPDF
 
@@ -27,6 +29,8 @@ async def test_the_page_of_a_passage_is_drawn_from_the_original(application, tmp
     whole = await application.page_picture("c", passages["gate.pdf"])
     assert not whole.exact
     assert whole.boxes
+    drawing = [one for one in threading.enumerate() if one.name.startswith("draw")]
+    assert 0 < len(drawing) <= 2  # who waits for a page keeps nobody else waiting
     with pytest.raises(ApplicationError, match="no pages"):
         await application.page_picture("c", passages["notes.md"])
     with pytest.raises(PassageGone):
@@ -36,3 +40,5 @@ async def test_the_page_of_a_passage_is_drawn_from_the_original(application, tmp
         original.unlink()
     with pytest.raises(UnreadableFile, match=r"gate\.pdf"):
         await application.page_picture("c", passages["gate.pdf"], ["two people"])
+    await application.close()
+    assert not any(one.is_alive() for one in drawing)
