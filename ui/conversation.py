@@ -100,9 +100,11 @@ class ConversationPanel:
 
     async def show_none(self, session: Session) -> Updates:
         """Show how to begin one."""
-        known = {found.name for found in await self._service.collections()}
-        there = session.collection in known
-        start = await welcome(self._service, session.collection, there)
+        try:
+            known = {found.name for found in await self._service.collections()}
+            start = await welcome(self._service, session.collection, session.collection in known)
+        except RagAppError as error:
+            start = rendering.problem(error)
         return self.show(session) | {self.turns: start}
 
     async def _ask(

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import gradio as gr
@@ -132,7 +133,9 @@ class LibraryPanel:
 
     async def _open(self, remembered: str | None, session: Session, request: gr.Request) -> Updates:
         """A page is opened: show what there is, and watch what goes on."""
-        session.collection = await self._first_choice(remembered or "")
+        session.collection = self._settings.collection
+        with suppress(RagAppError):  # the listing tells of it
+            session.collection = await self._first_choice(remembered or "")
         running = self._ingestions.of(visitor_of(self._access, request))
         if running:
             session.collection = running[-1].collection
