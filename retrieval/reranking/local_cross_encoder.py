@@ -15,6 +15,7 @@ from llama_index.core.schema import NodeWithScore
 
 from retrieval.encoders.errors import ModelMismatchError, ModelMissingError
 from retrieval.encoders.local.checkpoint import (
+    Dtype,
     config_of,
     hub_snapshot,
     incomplete,
@@ -121,11 +122,15 @@ class PairScorer(ABC):
 class TorchScorer(PairScorer):
     """Whatever sentence-transformers loads as a `CrossEncoder`.
 
+    Args:
+        folder: of its files.
+        dtype: see `pick_dtype`.
+
     Raises:
         ModelMismatchError: it cannot be loaded, or gives more than one score.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, dtype: Dtype = "auto") -> None:
         import torch
         from safetensors import SafetensorError
         from sentence_transformers import CrossEncoder
@@ -140,7 +145,7 @@ class TorchScorer(PairScorer):
                 activation_fn=torch.nn.Identity(),
                 model_kwargs={
                     "use_safetensors": True,
-                    "dtype": getattr(torch, pick_dtype("auto", device)),
+                    "dtype": getattr(torch, pick_dtype(dtype, device)),
                 },
             )
         except (OSError, ValueError, KeyError, SafetensorError) as error:

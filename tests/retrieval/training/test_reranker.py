@@ -7,6 +7,7 @@ import pytest
 
 pytest.importorskip("datasets", reason="optional: needs the extra `train`")
 
+from retrieval.reranking import local_cross_encoder
 from retrieval.reranking.local_cross_encoder import LocalCrossEncoder, load_scorer
 from retrieval.training import reranker as training
 from retrieval.training.batches import Row
@@ -66,6 +67,18 @@ def test_an_interrupted_training_goes_on_where_it_was(tmp_path):
         start, EXAMPLES, plan, tmp_path / "out", "one", lambda step, *_: seen.append(step)
     )
     assert seen == [3, 4]
+
+
+def test_a_training_is_kept_where_it_will_be_used_in_half_precision(tmp_path, monkeypatch):
+    """As on a GPU: bfloat16 has three digits, which says nothing about the files."""
+    monkeypatch.setattr(
+        local_cross_encoder,
+        "pick_dtype",
+        lambda dtype, _: "bfloat16" if dtype == "auto" else dtype,
+    )
+    start = tiny_bert(tmp_path / "start", pairs=True)
+    training.train(start, EXAMPLES, replace(SMALL, epochs=6), tmp_path / "out", "mine")
+    assert (tmp_path / "out" / "README.md").is_file()
 
 
 def test_passages_of_the_positives_document_are_no_negatives():
