@@ -18,6 +18,7 @@ from typing import Any, Final
 from llama_index.core.base.llms.types import ChatMessage, MessageRole
 from llama_index.core.llms import LLM
 
+from data.text import well_formed
 from data.thinking import part_thoughts
 from retrieval.llm_calls import answer, failures, reason
 from retrieval.rewriting import inert
@@ -122,8 +123,8 @@ class Calls:
         record = {
             "key": key,
             "step": step,
-            "finish": str(getattr(choices[0], "finish_reason", None) or ""),
-            "text": response.message.content or "",
+            "finish": well_formed(str(getattr(choices[0], "finish_reason", None) or "")),
+            "text": well_formed(response.message.content or ""),
         }
         self._file.write(json.dumps(record, ensure_ascii=False) + "\n")
         self._file.flush()
@@ -193,7 +194,7 @@ def text_field(text: str, name: str) -> str:
     value = field(text, name)
     if not isinstance(value, str) or not value.strip():
         raise Unusable("malformed")
-    return value.strip()
+    return well_formed(value.strip())  # its escapes may have left half a surrogate pair
 
 
 def score(text: str, low: int, high: int) -> int:

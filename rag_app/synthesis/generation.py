@@ -19,6 +19,7 @@ from typing import Final, Literal, TypeVar
 
 from llama_index.core.base.llms.types import ChatMessage
 
+from data.text import well_formed
 from rag_app.service import QueryOptions, Service
 from rag_app.settings import RetrieverName
 from rag_app.synthesis import calls, filters, prompts
@@ -34,6 +35,8 @@ VL_WORDS = (300, 2000)
 """Words of a long query."""
 _VL_ASKED: Final = (300, 500, 800, 1200, 2000)
 _SHORTEST_QUERY, _SHORTEST_TEXT = 6, 30  # words
+_LONGEST_QUERY: Final = 50_000
+"""Characters: more is a model that found no end, and too much to search for."""
 _SLACK: Final = 1 / 3
 """Models count words badly: a long query may miss its bounds by this share."""
 _POSITIVE: Final = 3
@@ -178,9 +181,12 @@ async def _each(items: Sequence[T], work: Callable[[T], Awaitable[R]], at_once: 
         async with places:
             return await work(item)
 
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(one(item)) for item in items]
-    return [task.result() for task in tasks]
+    tasks = [asyncio.ensure_future(one(item)) for item in items]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:  # where one failed, nobody waits for the others
+            task.cancel()
 
 
 # ------------------------------------------------------------------------------------ the queries
@@ -216,6 +222,8 @@ async def _vl(one: Passage, plan: Plan, asking: Calls, _: Counter[str]) -> list[
     low, high = VL_WORDS
     if not low * (1 - _SLACK) <= len(query.split()) <= high * (1 + _SLACK):
         raise Unusable("not 300 to 2,000 words")
+    if len(query) > _LONGEST_QUERY:
+        raise Unusable("too long")
     if len(positive.split()) < _SHORTEST_TEXT:
         raise Unusable("positive too short")
     if filters.shared(query, positive) > filters.MOST_SHARED:
@@ -248,14 +256,16 @@ _QUERIES: Final[
 def _flat(item: object) -> str:
     """A query; of an object with scenario and question, its texts after one another."""
     if isinstance(item, dict):
-        return "\n".join(str(part).strip() for part in item.values() if str(part).strip())
-    return item.strip() if isinstance(item, str) else ""
+        item = "\n".join(str(part).strip() for part in item.values() if str(part).strip())
+    return well_formed(item.strip()) if isinstance(item, str) else ""
 
 
 def _problem(query: str, source: Passage) -> str:
     """Why a query is of no use; empty if it is."""
     if len(query.split()) < _SHORTEST_QUERY:
         return "too short"
+    if len(query) > _LONGEST_QUERY:
+        return "too long"
     if _NAMES_DOCUMENT.search(query):
         return "names its document"
     if filters.shared(query, source.indexed) > filters.MOST_SHARED:

@@ -6,9 +6,13 @@ from collections import Counter
 import pytest
 from typer.testing import CliRunner
 
+from data.errors import RagAppError
+from rag_app.assembly import components
 from rag_app.cli import app
 from rag_app.synthesis import prompts
+from retrieval.encoders.errors import EncoderError
 from retrieval.training import examples
+from tests.encoders import HashingEncoder
 from tests.openai_server import Reply
 from tests.rag_app.support import prose, write
 
@@ -223,6 +227,42 @@ def test_a_server_that_dies_is_given_up_and_what_it_said_is_kept(ready, tmp_path
     assert second["examples"] == len(HANDBOOKS)
     assert second["calls"]["kept"] == 8
     assert not any(name_in(body) in answered for body in script.seen if STEPS["hq"] in body)
+
+
+def test_what_a_model_says_that_no_file_or_search_takes_ends_nothing(ready, tmp_path):
+    """Half an emoji escaped in its JSON or in the server's, and a query without an end."""
+    half = json.dumps({"hard_query": [query_of("good") + " \ud83d"]})
+    longest = json.dumps({"hard_query": [query_of("malformed") + " why" * 50_000]})
+    whole = hq("short", bad=False)
+    served = {"choices": [{"index": 0, "finish_reason": "stop", "message": {
+        "role": "assistant", "content": f"\ud83d {whole.text}",
+    }}]}  # fmt: skip
+    special = {
+        "good": Reply(half),
+        "malformed": Reply(longest),
+        "short": Reply(body=json.dumps(served)),
+    }
+    Script(
+        ready, hq=lambda said: special.get(name_in(said)) or hq(name_in(said), bad=False),
+        negative=negative,
+    )  # fmt: skip
+    for _ in range(2):
+        report = run("synthesize", "hq", "--out", tmp_path / "out")
+        assert report["examples"] == len(HANDBOOKS) - 1
+        assert report["dropped"] == {"query: too long": 1}
+
+
+def test_a_search_that_fails_is_told_in_a_line(ready, tmp_path, monkeypatch):
+    class Failing(HashingEncoder):
+        def encode_queries(self, texts):
+            raise EncoderError("the encoder went away")
+
+    monkeypatch.setattr(components, "encoder", lambda *_: Failing())
+    Script(ready, hq=lambda said: hq(name_in(said), bad=False), negative=negative)
+    command = ("synthesize", "hq", "--retriever", "dense", "--out", str(tmp_path / "out"))
+    failed = CliRunner().invoke(app, command)
+    assert isinstance(failed.exception, RagAppError)
+    assert "the encoder went away" in str(failed.exception)
 
 
 def test_documents_are_graded_where_a_model_is_connected(ready, tmp_path, monkeypatch):
