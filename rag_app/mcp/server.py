@@ -83,7 +83,7 @@ class ToolsOverHttp:
         self._app: asyncio.Future[ASGIApp] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request. Raises ApplicationError where the protocol's package is missing."""
+        """Answer a request. Raises what went wrong when the server was made."""
         if self._app is None:
             self._app = asyncio.get_running_loop().create_future()
             self._running = asyncio.create_task(self._run(self._app))
@@ -100,17 +100,18 @@ class ToolsOverHttp:
         """Keep the server's sessions, in the one task that may begin and end them."""
         try:
             server = await asyncio.to_thread(self._make)
-        except RagAppError as error:
-            started.set_exception(error)
-            return
-        from mcp.server.transport_security import TransportSecuritySettings
+            from mcp.server.transport_security import TransportSecuritySettings
 
-        app = server.streamable_http_app(
-            streamable_http_path=PATH,
-            stateless_http=True,
-            json_response=True,
-            transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
-        )
-        async with server.session_manager.run():
-            started.set_result(app)
-            await self._stop.wait()
+            app = server.streamable_http_app(
+                streamable_http_path=PATH,
+                stateless_http=True,
+                json_response=True,
+                transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
+            )
+            async with server.session_manager.run():
+                started.set_result(app)
+                await self._stop.wait()
+        except Exception as error:  # whatever it is, requests wait for it
+            if started.done():
+                raise
+            started.set_exception(error)

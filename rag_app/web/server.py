@@ -72,9 +72,11 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
-        if tools:
-            await tools.close()
-        await service.close()
+        try:
+            if tools:
+                await tools.close()
+        finally:
+            await service.close()
 
     app = FastAPI(
         title="rag-app",

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import httpx
 import httpx2
+import pytest
 from mcp import Client, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 
@@ -111,3 +112,16 @@ async def test_without_the_package_it_is_told_what_to_install(settings, applicat
                 answer = await client.post("/mcp", json=CALL, headers=JSON)
                 assert answer.status_code == 400
                 assert answer.json()["error"]["hint"] == "pip install 'rag-app[mcp]'"
+
+
+async def test_a_package_that_breaks_fails_each_request_and_holds_nothing_up(application):
+    def broken():
+        raise ImportError("half of the package is missing")
+
+    async with serving(application, tools=ToolsOverHttp(broken)) as served:
+        async with httpx.AsyncClient(base_url=served.address, trust_env=False) as client:
+            for _ in range(2):
+                answer = await client.post("/mcp", json=CALL, headers=JSON, timeout=20)
+                assert answer.status_code == 500
+    with pytest.raises(RuntimeError, match="after shutdown"):
+        await application.create_collection("c")
