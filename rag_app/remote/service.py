@@ -1,7 +1,7 @@
 """The application behind another process's address: what commands use while the app is running."""
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing, contextmanager
 from functools import cached_property, partial
 from inspect import Parameter
 from pathlib import Path
@@ -38,7 +38,7 @@ class RemoteService:
         self.address = address
         self._client = httpx.AsyncClient(
             base_url=f"{address}/api/",
-            headers={"Authorization": f"Bearer {token}"} if token else {},
+            headers={b"Authorization": f"Bearer {token}".encode()} if token else {},
             timeout=_PATIENCE,
             transport=transport,
             trust_env=False,
@@ -72,9 +72,10 @@ class RemoteService:
             return await self._report(request, given.get("on_progress"))
         response = await self._send(request)
         returned = operation.signature.return_annotation
-        if operation.done:
-            return response.json()[operation.done] if returned is bool else None
-        return wire.adapter(returned).validate_json(response.content)
+        with self._understood():
+            if operation.done:
+                return response.json()[operation.done] if returned is bool else None
+            return wire.adapter(returned).validate_json(response.content)
 
     async def _follow(
         self, operation: Operation, *arguments: Any, **named: Any
@@ -105,8 +106,9 @@ class RemoteService:
                     await response.aread()
                     raise self._refused(response)
                 async with aclosing(wire.unframed(response.aiter_bytes())) as events:
-                    async for event in events:
-                        yield event
+                    with self._understood():
+                        async for event in events:
+                            yield event
         except httpx.TransportError as error:
             raise self._lost(str(error)) from error
 
@@ -124,6 +126,17 @@ class RemoteService:
             return wire.refusal(response.json()["error"])
         except (ValueError, KeyError, TypeError, AttributeError):  # no application of ours
             return wire.RemoteError(f"{response.request.url} answered {response.status_code}")
+
+    @contextmanager
+    def _understood(self) -> Iterator[None]:
+        """Raise RemoteError for what is not of the API's form."""
+        try:
+            yield
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise wire.RemoteError(
+                f"what is at {self.address} answers in a way that is not known here",
+                hint="Check the address, and that both are the same version of rag-app",
+            ) from error
 
     def _lost(self, cause: str) -> ApplicationError:
         return ApplicationError(

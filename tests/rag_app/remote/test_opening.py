@@ -8,6 +8,7 @@ import pytest
 from rag_app import connect
 from rag_app.errors import ApplicationError
 from rag_app.remote.wire import RemoteError
+from rag_app.web.access import Access
 from tests.conftest import REPOSITORY
 from tests.rag_app.served import TOKEN, serving
 
@@ -29,6 +30,14 @@ async def test_without_a_key_what_everyone_may_do_is_possible(application):
         assert await app.collections() == []
         with pytest.raises(RemoteError, match="needs the password"):
             await app.drop_collection("c")
+
+
+async def test_a_password_may_have_letters_of_any_language(application):
+    access = Access("", "admin", "pässwörd 密码")
+    async with serving(application, access) as served:
+        async with connect(served.address, "pässwörd 密码") as app:
+            await app.create_collection("c")
+            assert [one.name for one in await app.collections()] == ["c"]
 
 
 async def test_nobody_at_an_address_is_an_error_that_says_so():

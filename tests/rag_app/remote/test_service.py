@@ -276,6 +276,30 @@ async def test_an_answer_that_is_no_json_is_shown_by_its_status():
     await remote.close()
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<html>",
+        "[1]",
+        "{}",
+        '{"type": "delta"}',
+        '{"type": "new"}',
+        '{"type": "error", "error": 1}',
+    ],
+)
+async def test_an_answer_of_something_else_is_named(body):
+    """Another program at the address, or an application of another version."""
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, text=f"{body}\n"))
+    remote = RemoteService("http://app", "token", transport)
+    for call in (
+        remote.collections(), remote.delete_document("c", "s"), remote.ingest("c", []),
+        anext(remote.ask("c", "q")),
+    ):  # fmt: skip
+        with pytest.raises(RemoteError, match="http://app answers in a way"):
+            await call
+    await remote.close()
+
+
 async def test_leaving_an_ingestion_stops_it_at_the_other_end(
     remote, application, tmp_path, encoder, monkeypatch
 ):
