@@ -31,7 +31,9 @@ def train(  # noqa: PLR0913, PLR0917 - one parameter a flag
     start: Annotated[
         str, typer.Option("--from", help="reranker: folder or hub id; none: the encoder's weights.")
     ] = "",
-    preset: Annotated[str, typer.Option(help="laptop, reasonir or reason-embed.")] = "laptop",
+    preset: Annotated[
+        str | None, typer.Option(help="laptop (without it), reasonir or reason-embed.")
+    ] = None,
     method: Annotated[
         Literal["infonce", "redapter"] | None, typer.Option(help="In place of the preset's.")
     ] = None,
@@ -57,21 +59,24 @@ def train(  # noqa: PLR0913, PLR0917 - one parameter a flag
     from retrieval.training import examples
 
     given: dict[str, Any] = {
-        "method": method, "lora": lora, "epochs": epochs, "batch_size": batch_size,
-        "negatives": negatives, "rate": rate, "temperature": temperature, "length": length,
-        "keep": keep, "seed": seed,
+        "preset": preset, "method": method, "lora": lora, "epochs": epochs,
+        "batch_size": batch_size, "negatives": negatives, "rate": rate,
+        "temperature": temperature, "length": length, "keep": keep, "seed": seed,
     }  # fmt: skip
     chosen = {key: value for key, value in given.items() if value is not None}
     if kind == "reranker":
         settings = context.obj if start else accepted(context.obj, encoder, accept_license)
         _train_reranker(settings, data, name, start, encoder, chosen, as_json)
         return
+    if start:
+        raise SettingsError("--from is not for an encoder", hint="--encoder names what is trained")
     settings = accepted(context.obj, encoder, accept_license)
     out = trained.folder(settings, name)
     if (out / training.ROW_FILE).is_file():
         raise SettingsError(
             f"there is an encoder {name} already", hint=f"Choose another name, or delete {out}"
         )
+    preset = chosen.pop("preset", "laptop")
     if preset not in training.PRESETS:
         known = ", ".join(training.PRESETS)
         raise SettingsError(f"--preset {preset!r} is not valid", hint=f"Choose one of {known}")

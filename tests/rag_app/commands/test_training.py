@@ -3,7 +3,10 @@
 import json
 
 import pytest
+from typer.testing import CliRunner
 
+from rag_app.cli import app
+from rag_app.errors import SettingsError
 from retrieval.training import examples
 from tests.rag_app.command import rag_app
 from tests.rag_app.support import prose, write
@@ -52,10 +55,16 @@ def test_documents_become_pairs_and_pairs_an_encoder(tmp_path):
     assert bad.returncode == 2
 
 
-def test_settings_that_are_not_for_a_reranker_are_refused(tmp_path):
-    done = rag_app(
-        "train", tmp_path, "--name", "mine", "--kind", "reranker", "--lora",
-        storage=tmp_path / "storage",
-    )  # fmt: skip
-    assert done.returncode == 2
-    assert "--lora is not for a reranker" in done.stderr
+@pytest.mark.parametrize(
+    ("kind", "flags"),
+    [
+        ("reranker", ["--lora"]),
+        ("reranker", ["--preset", "reasonir"]),
+        ("encoder", ["--from", "folder"]),
+    ],
+)
+def test_flags_of_the_other_kind_are_refused(tmp_path, kind, flags):
+    command = ["train", str(tmp_path), "--name", "mine", "--kind", kind, *flags]
+    refused = CliRunner().invoke(app, command).exception
+    assert isinstance(refused, SettingsError)
+    assert f"{flags[0]} is not for a" in str(refused)
