@@ -11,7 +11,7 @@ _SCHEMA: Final = "/openapi.json"
 _ASSETS: Final = "/docs/assets"
 _SECURITY: Final = {
     "password": {"type": "http", "scheme": "basic"},
-    "key": {"type": "http", "scheme": "bearer", "description": "The password, as an API key."},
+    "key": {"type": "http", "scheme": "bearer", "description": "The password, or an API key."},
 }
 
 
