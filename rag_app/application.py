@@ -76,7 +76,8 @@ from retrieval.reranking.none import KeepOrder
 
 T = TypeVar("T")
 _STORAGE_FOLDERS = (
-    "files", "collections", "models", "evaluations", "owner.json", "lock", "browser.key",
+    "files", "collections", "models", "encoders", "rerankers", "evaluations",
+    "owner.json", "lock", "browser.key",
     CONNECTION, KEY,
     *chats.FILES,
 )  # fmt: skip

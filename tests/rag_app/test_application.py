@@ -131,6 +131,7 @@ async def test_a_folder_above_the_storage_folder_does_not_take_in_the_originals(
 ):
     assert settings.storage.path.is_relative_to(tmp_path)
     (settings.storage.path / "owner.json").write_text('{"token": "secret"}')
+    write(settings.storage.path / "rerankers" / "mine", {"README.md": "# mine"})
     await application.ingest("c", [tmp_path])
     again = await application.ingest("c", [tmp_path])
     assert (again.added, again.unchanged, again.ignored) == (0, 3, [])
