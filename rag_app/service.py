@@ -233,9 +233,7 @@ class Service(Protocol):
         history: Sequence[ChatMessage] = (),
         options: QueryOptions = DEFAULT_OPTIONS,
     ) -> AsyncGenerator[AskEvent, None]:
-        """Answer a question: what was found comes first, then thoughts and the answer by pieces,
-        then all of it as an `Answer`.
-        """
+        """Answer a question: what was found, thoughts and answer by pieces, then the `Answer`."""
         ...
 
     def passages(
