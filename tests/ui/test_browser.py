@@ -210,7 +210,7 @@ def test_an_ingestion_survives_a_reload_and_can_be_cancelled(
     page.until(lambda: page.one("#cancel").is_displayed())
     page.screenshot("ingesting")
     page.click("#cancel")
-    page.until(lambda: "stopped after" in page.text("#status"), "it was not cancelled", 60)
+    page.until(lambda: "stopped after" in page.text("#status"), "it was not cancelled", 240)
     page.screenshot("cancelled")
     page.until(lambda: not page.all("#cancel") or not page.one("#cancel").is_displayed())
 
