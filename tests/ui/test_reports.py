@@ -107,7 +107,7 @@ def test_openais_client_signs_in_with_the_password(locked: RunningApp, client) -
         address = f"{locked.address}/v1"
         return openai.OpenAI(base_url=address, api_key=key, max_retries=0, http_client=client)
 
-    assert [model.id for model in asks("the-password").models.list()] == ["closed-book"]
+    assert "closed-book" in {model.id for model in asks("the-password").models.list()}
     with pytest.raises(openai.AuthenticationError):
         asks("guessed").models.list()
     foreign = {"Sec-Fetch-Site": "cross-site", "Authorization": "Bearer the-password"}
