@@ -12,12 +12,12 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from llama_index.core.base.llms.types import ChatMessage, MessageRole
 from llama_index.core.llms import LLM
 
+from data.closing import ClosedOnExit
 from data.text import well_formed
 from data.thinking import part_thoughts
 from retrieval.llm_calls import answer, failures, reason
@@ -39,7 +39,7 @@ class Unusable(Exception):
     """An answer that cannot be used, or none; its text is the reason that is counted."""
 
 
-class Calls:
+class Calls(ClosedOnExit):
     """Asks a model, at most `concurrency` times at once, and remembers; a context manager.
 
     Args:
@@ -64,19 +64,15 @@ class Calls:
         self.asked = self.kept = 0
         self.failed: Counter[str] = Counter()
 
-    def __enter__(self) -> "Calls":
+    def __enter__(self) -> Self:
         torn = self._path.is_file() and not self._path.read_bytes().endswith(b"\n")
         self._file = self._path.open("a", encoding="utf-8")
         if torn:
             self._file.write("\n")
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Close the file of answers."""
         self._file.close()
 
     async def ask(self, step: str, messages: Sequence[ChatMessage], **arguments: Any) -> str:
