@@ -20,7 +20,7 @@ TESTED := torch, torch._dynamo, transformers.models.llama.modeling_llama, \
           sentence_transformers, ray.data, qdrant_client, pytest, mypy.main
 
 # Processes that share the tests by file; 0 runs them in this one.
-JOBS   ?= 0
+JOBS   ?= 2
 
 # The server needs other versions of libraries than the application, so it has its own environment:
 # 2 GB with PyTorch's build for CPUs (PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu),

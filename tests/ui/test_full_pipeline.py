@@ -47,6 +47,7 @@ def test_a_question_and_a_follow_up_travel_through_all_stages(
             page.ask(question)
             assert len(page.wait_for_answers(asked)) == asked
             assert not page.all("#turns .error"), page.text("#turns")
+        page.click(".hit .why summary")
         assert "reranked" in page.text(".hit .ranks").lower()
         page.tab("Timings")
         page.until(lambda: "Rerank" in page.text(".trace"))

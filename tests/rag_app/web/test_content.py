@@ -100,7 +100,8 @@ async def test_what_was_read_is_shown_of_every_kind(
 async def test_one_page_is_shown_alone(client: httpx.AsyncClient) -> None:
     [first] = await read(client, source="a.pdf", page=1)
     assert (first["page"], str(first["text"]).split()[:2]) == (1, ["The", "shed"])
-    assert await read(client, source="a.pdf", page=3) == []
+    beyond = await client.get("/documents/content", params={"source": "a.pdf", "page": 3})
+    assert (beyond.status_code, "no page 3" in beyond.json()["error"]["message"]) == (404, True)
     missing = await client.get("/documents/content", params={"source": "b.pdf"})
     assert (missing.status_code, "b.pdf" in missing.json()["error"]["message"]) == (404, True)
 
