@@ -81,14 +81,7 @@ class Example:
 
 
 class Examples:
-    """Makes examples of questions.
-
-    Args:
-        app: holds the books.
-        chooser: whose evidence it is; its weights do not matter.
-        pool: for the random arm.
-        passages: how many are kept of each query.
-    """
+    """Makes examples of questions."""
 
     def __init__(
         self, app: Application, chooser: ScoringChooser, pool: PassagePool, passages: int

@@ -37,14 +37,7 @@ PASSAGES, WARM_UP = 100, 3
 
 
 class Contest:
-    """The two sides, on one server.
-
-    Args:
-        url: of the server, without ``/v1``.
-        pools: of connections, one for each side.
-        passages: to be graded.
-        concurrency: requests at a time, of both.
-    """
+    """The two sides, on one server."""
 
     def __init__(
         self,

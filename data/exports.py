@@ -13,7 +13,6 @@ def lazy(
     """A module's ``__getattr__`` (PEP 562) that imports a public name when it is first used.
 
     Args:
-        package: name of the package that has the names.
         homes: the names, by the module of the package that defines them.
         below: packages of rag-app that this one imports.
 

@@ -39,11 +39,7 @@ Each = TypeVar("Each", bound=Row)
 
 
 def registry(*rows: Each) -> Mapping[str, Each]:
-    """The rows by name, in their order.
-
-    Raises:
-        ValueError: two rows have one name.
-    """
+    """The rows by name, in their order. Raises ValueError: two rows have one name."""
     table = {row.name: row for row in rows}
     if len(table) < len(rows):
         raise ValueError("two rows of a registry have one name")

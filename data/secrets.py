@@ -29,11 +29,7 @@ def secret_values(tree: object) -> Iterator[tuple[Path, str]]:
 
 
 class Concealer:
-    """Takes every secret of settings, and every log-in of an address, out of texts.
-
-    Args:
-        settings: a model, or a mapping, at any depth of which secrets may stand.
-    """
+    """Takes every secret of settings, and every log-in of an address, out of texts."""
 
     def __init__(self, settings: object) -> None:
         found = {secret for _, secret in secret_values(settings)} - _NO_SECRETS

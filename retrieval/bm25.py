@@ -93,12 +93,7 @@ class BM25:
         self._ids = _TermIds()
 
     def count(self, text: str, title: str = "") -> TermCounts:
-        """Analyse a passage once; `weigh` then makes its vector for any average length.
-
-        Args:
-            text: the passage without its title.
-            title: the title, or the headings above the passage.
-        """
+        """Analyse a passage once; `weigh` then makes its vector for any average length."""
         body, head = self._dimensions(text), self._dimensions(title)
         terms = head * self.title_weight + body
         counts = Counter(terms)
@@ -111,7 +106,6 @@ class BM25:
         """The vector of an analysed passage.
 
         Args:
-            passage: what `count` returned.
             average_length: mean number of terms of the collection's passages, above 0; for an
                 empty collection any positive number will do.
 
@@ -133,13 +127,7 @@ class BM25:
     def encode_passages(
         self, texts: Sequence[str], average_length: float, titles: Sequence[str] | None = None
     ) -> tuple[list[SparseVector], list[int]]:
-        """The vectors of several passages and their lengths in terms, in the order given.
-
-        Args:
-            texts: the passages without their titles.
-            average_length: see `weigh`.
-            titles: a title for each; none have one when left out.
-        """
+        """The vectors of several passages and their lengths in terms, in the order given."""
         titles = [""] * len(texts) if titles is None else titles
         counted = [self.count(text, title) for text, title in zip(texts, titles, strict=True)]
         vectors = [self.weigh(passage, average_length) for passage in counted]

@@ -35,10 +35,7 @@ class LLMDecomposer:
     A server that fails, hangs or writes nothing is no error: the question is searched as it is.
 
     Args:
-        llm: a chat model, in practice `OpenAILike`.
         parts: most sub-questions, at least 2; what the model writes beyond them is left out.
-        deadline: most seconds, above 0.
-        temperature: of the sampling, 0 or more.
 
     Raises:
         ValueError: an argument is out of its range.

@@ -22,14 +22,9 @@ class Fusion(Protocol):
         A passage that a list repeats counts once, where it is first. Sparse hits with a score of
         zero or less share no term with the query and are ignored.
 
-        Args:
-            dense: hits of the dense engine, best first.
-            sparse: hits of the sparse engine, best first.
-
         Raises:
             FusionError: a score is infinite or not a number.
         """
-        ...
 
 
 def reciprocal_ranks(rankings: Iterable[Iterable[str]], k: float = 60) -> dict[str, float]:
@@ -50,9 +45,6 @@ def reciprocal_ranks(rankings: Iterable[Iterable[str]], k: float = 60) -> dict[s
 
 class ReciprocalRankFusion:
     """Each list gives a passage 1 / (k + rank), ranks from 1 (Cormack et al., SIGIR 2009).
-
-    Args:
-        k: how slowly credit falls with rank; 60 in the paper.
 
     Raises:
         ValueError: `k` is negative or infinite.
@@ -141,9 +133,6 @@ class ObservedMinMaxFusion:
     elsewhere, moves all the others: for use, `MinMaxFusion` is the better one.
 
     A side whose share is 0 is left out.
-
-    Args:
-        weight: share of the dense list, from 0 to 1; the sparse list has the rest.
 
     Raises:
         ValueError: `weight` is out of its range.

@@ -26,9 +26,6 @@ def failures() -> tuple[type[Exception], ...]:
 async def answer(call: Awaitable[T]) -> T:
     """What the server answers.
 
-    Args:
-        call: of a LlamaIndex `LLM`, such as ``llm.achat(messages)``.
-
     Raises:
         ValueError: the answer is not of the API's form, over which clients fall in their own ways.
         Exception: as `call`.
@@ -42,12 +39,7 @@ async def answer(call: Awaitable[T]) -> T:
 
 
 def reason(error: BaseException, deadline: float | None = None) -> str:
-    """One short line, without keys, on why a call failed.
-
-    Args:
-        error: one of `failures`.
-        deadline: seconds that the call was given, if that is known.
-    """
+    """One short line, without keys, on why a call failed."""
     import httpx
     import openai
 

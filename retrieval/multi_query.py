@@ -36,9 +36,6 @@ async def find_all(
 
     Args:
         retriever: searches; it should return `top_k` passages or more.
-        queries: at least one.
-        combine: how the scores are made.
-        top_k: most passages, at least 1.
 
     Returns:
         Of a single query what the retriever returns. Of several: the merged hits, the rankings of

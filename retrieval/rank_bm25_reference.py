@@ -32,13 +32,6 @@ class RankBM25Retriever(BaseRetriever):
 
     Hits with a score of zero or less are dropped; equal scores are ordered by passage id.
 
-    Args:
-        nodes: the whole collection; read once, at the first query.
-        analyzer: makes terms of passages and queries.
-        k1: as in BM25.
-        b: as in BM25.
-        top_k: most hits returned, at least 1.
-
     Raises:
         ValueError: `top_k` is below 1.
     """

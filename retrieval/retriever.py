@@ -62,10 +62,7 @@ class DenseRetriever(PassageRetriever):
     """Nearest passages by the similarity that the index is built for: cosine or dot product.
 
     Args:
-        store: the index, built with the same encoder.
         encoder: turns the query into a vector; any LlamaIndex embedding will do.
-        top_k: number of passages.
-        where: which documents to search.
     """
 
     def __init__(
@@ -93,13 +90,7 @@ class DenseRetriever(PassageRetriever):
 
 
 class BM25Retriever(PassageRetriever):
-    """Passages by BM25, scored by the engine from the stored sparse vectors.
-
-    Args:
-        store: the index.
-        top_k: number of passages.
-        where: which documents to search.
-    """
+    """Passages by BM25, scored by the engine from the stored sparse vectors."""
 
     def __init__(self, store: PassageStore, top_k: int = 10, where: Where = EVERYWHERE) -> None:
         super().__init__()
@@ -121,12 +112,8 @@ class HybridRetriever(PassageRetriever):
     Where the encoder's server does not answer, BM25 alone does, and the result says why.
 
     Args:
-        store: the index, built with the same encoder.
         encoder: turns the query into a vector; any LlamaIndex embedding will do.
-        fusion: merges the two candidate lists.
-        top_k: number of passages returned.
         candidates: number of passages each side gives; at least `top_k` is taken.
-        where: which documents to search.
     """
 
     def __init__(

@@ -92,7 +92,6 @@ class Rewriter(Protocol):
             question: can be understood by itself.
             feedback: searches, for those who look at passages before they rewrite.
         """
-        ...
 
 
 class NoRewriter:

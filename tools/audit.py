@@ -28,12 +28,7 @@ def write_bom(root: Path = ROOT) -> Path:
 
 
 def known_faults(root: Path = ROOT, *options: str) -> list[str] | None:
-    """What is known against the locked versions; None where nobody could be asked.
-
-    Args:
-        root: where they are locked.
-        options: of pip-audit, such as the database.
-    """
+    """What is known against the locked versions; None where nobody could be asked."""
     command = [str(_HERE / "pip-audit"), "--requirement", LOCKED, "--require-hashes"]
     command += ["--disable-pip", "--no-deps", "--format", "json", "--progress-spinner", "off"]
     said = subprocess.run(

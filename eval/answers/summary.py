@@ -35,9 +35,6 @@ def summarise(
     Args:
         samples: of all questions; errors are counted, and left out of all else.
         asked: the questions by id; samples of others are passed over.
-        dataset: its name.
-        revision: its digest.
-        bootstrap: how many resamples.
     """
     systems: dict[str, list[Record]] = {}
     for sample in samples:

@@ -48,12 +48,7 @@ def load(plan: AnswersPlan, settings: Settings) -> OpenDataset:
 
 
 class AnswersTask:
-    """Asks the questions of a run; see `eval.runs.lifecycle.Task`.
-
-    Args:
-        directory: of the run.
-        secrets: where keys come from, see `RunDirectory.settings`.
-    """
+    """Asks the questions of a run; see `eval.runs.lifecycle.Task`."""
 
     group = "system"
     is_correct: Callable[[Record], bool] | None = None

@@ -180,10 +180,6 @@ def identity_of(chooser: Chooser, address: str) -> dict[str, Any]:
 
     The code is that of the package `generation`, where prompts are written and answers are read:
     with any change in it, answers of earlier versions are not taken for those of this one.
-
-    Args:
-        chooser: what answers.
-        address: of its server; empty where it has none.
     """
     code = hashlib.sha256()
     for file in sorted(resources.files("generation").iterdir(), key=lambda file: file.name):

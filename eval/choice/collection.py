@@ -29,12 +29,8 @@ async def prepare(
     data set, is ingested first.
 
     Args:
-        service: the application.
-        plan: of the run.
-        settings: those in force.
         corpus: the one that lies beside the data set; None for none.
         arms: those that need passages.
-        on_ingest: called with how far ingestion is.
 
     Returns:
         The collection's name, and those of its indexes that are searched.

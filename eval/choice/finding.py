@@ -35,11 +35,8 @@ class Finder:
     """Searches a collection, and remembers the last questions.
 
     Args:
-        service: the application.
-        collection: where to search.
         passages: how many are kept of each search.
         top_k: how many a search returns where its options do not say; more where more are kept.
-        remembered: how many searches' results are kept.
     """
 
     def __init__(

@@ -10,12 +10,6 @@ def permutation(seed: int, question: str, choices: int, repeat: int = 0) -> tupl
     shuffle (Knuth, TAOCP 2, 3.4.2), so no version of any random generator is a part of it. Every
     further repeat shifts the choices by one, so that after as many repeats as there are choices
     each has stood in every place.
-
-    Args:
-        seed: of the run.
-        question: id of the question.
-        choices: how many there are.
-        repeat: which repeat, from 0.
     """
     number = digest(f"{seed}:{question}")
     order = list(range(choices))

@@ -21,11 +21,7 @@ _TRIES = 32
 
 
 class PassagePool:
-    """All passages of a collection, ordered by length and id; about 2.5 kB each.
-
-    Args:
-        passages: in any order.
-    """
+    """All passages of a collection, ordered by length and id; about 2.5 kB each."""
 
     def __init__(self, passages: Iterable[Hit]) -> None:
         self._passages = sorted(
@@ -46,11 +42,6 @@ class PassagePool:
 
         Each is drawn among those that are as long as one of `like` within 10 %, or else is the
         one nearest to it in length.
-
-        Args:
-            like: what was found for the question.
-            seed: of the run.
-            question: its id; with the seed it decides what is drawn.
 
         Raises:
             EvalError: the collection has no such passages.

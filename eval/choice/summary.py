@@ -59,10 +59,6 @@ def summarise(
 
     Args:
         samples: of all arms; what they hold of texts is let go of at once.
-        dataset: its name.
-        revision: its digest.
-        seed: of the run; it seeds the bootstrap too.
-        bootstrap: how many resamples.
     """
     run = _read(samples, seed, bootstrap)
     subjects = {

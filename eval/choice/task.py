@@ -61,10 +61,6 @@ def load(plan: ChoicePlan, settings: Settings) -> ChoiceDataset:
 class ChoiceTask:
     """Asks the questions of a run; see `eval.runs.lifecycle.Task`.
 
-    Args:
-        directory: of the run.
-        secrets: where keys come from, see `RunDirectory.settings`.
-
     Raises:
         EvalError: the run's plan or settings are damaged.
         DatasetError: the data set is missing, or is not what it should be.

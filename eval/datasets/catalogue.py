@@ -90,9 +90,6 @@ def choice(
     """A multiple-choice data set; the other arguments are those of `Asked`.
 
     Args:
-        name: one of `CHOICE`.
-        data_dir: local copies.
-        cache: for what is fetched.
         subjects: only these; all where none is given.
         split: `test`, or `dev` for what settings are tuned on.
 

@@ -42,11 +42,7 @@ def find(text: str, data_dir: Path | None) -> ChoiceDataset:
 
 
 def load(path: Path) -> list[Question]:
-    """The questions of a file.
-
-    Raises:
-        DatasetError: the file, or the named line, cannot be read.
-    """
+    """The questions of a file. Raises DatasetError: the file, or the named line, cannot be read."""
     return list(read(path, records(path, _HINT)))
 
 

@@ -27,9 +27,6 @@ def rows(
     Args:
         repository: ``owner/name``, or the name of a packaged builder such as ``json``.
         config: which of its tables; None for the only one.
-        split: ``test``, or as the repository names it.
-        hint: what to do where it cannot be loaded.
-        columns: that it must have.
 
     Raises:
         DatasetError: there is no connection, no such data set, table, split or column, or it is

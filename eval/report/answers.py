@@ -84,9 +84,6 @@ def by_score(
     """Questions cut into `parts` of equal number by the score of the arm's best passage.
 
     Args:
-        arms: what `outcomes` gives.
-        arm: whose passages.
-        others: arms to look at beside it.
         parts: how many, at least 1; empty where there are fewer questions than twice as many.
     """
     scored = sorted(
@@ -117,9 +114,6 @@ def cases(
     """The questions `wanted`, each with what every arm chose and what `arm` was offered.
 
     Args:
-        records: all of the run.
-        wanted: which to show.
-        arm: whose passages.
         questions: id -> ``{"question", "choices"}``; without a question's text only its id and
             the letters are shown. None shows no text at all, not even of passages.
     """

@@ -32,12 +32,8 @@ def report(
     """All that is said about a run.
 
     Args:
-        metrics: its metrics.json.
         records: its samples; iterated twice.
         questions: id -> ``{"question", "choices"}``; not used for private data sets.
-        private: whether no text of the data set may be shown.
-        timings: its timings.json; empty where there is none.
-        method: sections on how it was measured, which come last.
     """
     pair = verdict.main_pair(metrics)
     arms = answers.outcomes(records)

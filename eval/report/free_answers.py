@@ -19,12 +19,7 @@ MEANINGS = {
 
 
 def report(metrics: Mapping[str, Any], method: Sequence[Section]) -> Report:
-    """All that is said about a run.
-
-    Args:
-        metrics: its metrics.json.
-        method: sections on how it was measured, which come last.
-    """
+    """All that is said about a run."""
     system: Mapping[str, Any] = next(iter(metrics["systems"].values()), {})
     faithful, recall = system.get("faithfulness"), system.get("citation_recall")
     sentence = (

@@ -61,8 +61,6 @@ def gate(baseline: RunDirectory, new: RunDirectory, tolerance: float = 0.0) -> G
     the tolerated loss: what may be chance passes. One that the baseline has must be there.
 
     Args:
-        baseline: a finished run.
-        new: another over the same data.
         tolerance: points of 100 that may be lost.
 
     Raises:

@@ -36,13 +36,7 @@ _PROTOCOL = {
 
 
 def sections(kind: str, plan: Mapping[str, Any], environment: Mapping[str, Any]) -> list[Section]:
-    """Protocol, plan and environment.
-
-    Args:
-        kind: of the run.
-        plan: what was asked for.
-        environment: its env.json; empty where there is none.
-    """
+    """Protocol, plan and environment."""
     blocks = [Text(sentence) for sentence in _PROTOCOL[kind]]
     asked = _table("What was asked for", plan)
     where = _table("What it ran on", environment)

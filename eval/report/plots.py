@@ -88,11 +88,7 @@ class Series:
 
 
 def require_matplotlib() -> None:
-    """See that plots can be drawn.
-
-    Raises:
-        EvalError: matplotlib is not installed.
-    """
+    """See that plots can be drawn. Raises EvalError: matplotlib is not installed."""
     try:
         import matplotlib.figure  # noqa: F401
     except ImportError as error:
@@ -109,9 +105,7 @@ def estimates(
     """Dots with whiskers, one row each, the first on top.
 
     Args:
-        rows: what to draw, at least one.
         name: unlike that of every other plot of the page.
-        axis: what the values are.
         reference: where to draw a line to compare with.
     """
     height = 0.55 + (0.34 if len(rows) <= 12 else 0.21) * len(rows)
@@ -148,8 +142,6 @@ def bars(rows: Sequence[tuple[str, float, bool]], *, name: str, axis: str) -> st
 
     Args:
         rows: name, value and whether the bar is full, at least one.
-        name: unlike that of every other plot of the page.
-        axis: what the values are.
     """
     few = len(rows) <= 12
     with _drawing(name, 0.55 + (0.3 if few else 0.185) * len(rows)) as (axes, done):
@@ -173,10 +165,6 @@ def curves(series: Sequence[Series], *, name: str, x_axis: str, y_axis: str, log
     """Curves over one axis, each named where it ends.
 
     Args:
-        series: what to draw, at least one.
-        name: unlike that of every other plot of the page.
-        x_axis: what runs along.
-        y_axis: what is measured.
         log2: whether x doubles from tick to tick.
     """
     with _drawing(name, 3.2) as (axes, done):
@@ -205,9 +193,6 @@ def trade(points: Mapping[str, tuple[float, float]], *, name: str, x_axis: str, 
 
     Args:
         points: name -> (cost above 0, quality), at least one.
-        name: unlike that of every other plot of the page.
-        x_axis: what the cost is.
-        y_axis: what the quality is.
     """
     with _drawing(name, 3.2) as (axes, done):
         for x, y in points.values():

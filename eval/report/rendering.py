@@ -27,11 +27,7 @@ _NUMBER = re.compile(r"^(\d{1,9})([.)])(?= |$)")
 
 
 def html(report: Report) -> str:
-    """The report as one page.
-
-    Raises:
-        EvalError: jinja2 is not installed.
-    """
+    """The report as one page. Raises EvalError: jinja2 is not installed."""
     return _environment().get_template("report.html.j2").render(report=report)
 
 

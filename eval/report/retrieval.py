@@ -39,12 +39,9 @@ def report(
     """All that is said about a run.
 
     Args:
-        metrics: its metrics.json.
         per_query: nDCG@10 of each query; empty where it is not known.
         queries: id -> text; not used for private data sets.
-        private: whether no text of the data set may be shown.
         encoder: the settings' own, which a system's name may leave out.
-        method: sections on how it was measured, which come last.
     """
     return Report(
         title="What each system finds",

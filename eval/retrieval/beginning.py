@@ -70,12 +70,7 @@ async def begin_generated(
     any, or with `fresh`, new ones are made.
 
     Args:
-        folder: of the run.
         plan: what is asked for; its data set is the collection.
-        settings: those in force.
-        count: most questions.
-        fresh: whether to make new questions.
-        opened: opens the application.
 
     Raises:
         EvalError: no questions can be made, those kept have lost their passages, or the folder

@@ -34,9 +34,7 @@ def records(runs: Mapping[str, str], dataset: RetrievalDataset, depth: int) -> I
     """A sample for every query of the data set that a run has documents for.
 
     Args:
-        runs: system -> file.
         dataset: what they are of; excluded documents are taken out, passages folded into documents.
-        depth: documents kept of a ranking.
 
     Raises:
         EvalError: a file cannot be read.

@@ -16,8 +16,6 @@ def cut(text: str, tokens: int, count: Callable[[str], int]) -> str:
     """The longest beginning of whole words that has no more tokens than that.
 
     Args:
-        text: any text.
-        tokens: most tokens, at least 1.
         count: tokens of a text; it must not fall when the text grows.
 
     Returns:

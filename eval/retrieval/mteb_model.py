@@ -44,11 +44,8 @@ class MtebModel(ClosedOnExit):
     Every corpus is taken into a scratch collection of its own, which is deleted in the end.
 
     Args:
-        settings: how the parts of the system work.
         system: the system, or its name, such as ``hybrid`` or ``dense@reasonir-8b+qwen``.
-        opened: opens the application; None is `rag_app.remote.opening.open_service`.
         keep: whether the collections stay, so that another system need not encode the corpus anew.
-        concurrency: searches under way at once.
 
     Raises:
         UnknownSystem: there is no such system.
@@ -130,7 +127,6 @@ class MtebModel(ClosedOnExit):
         Args:
             queries: rows with ``id``, ``text`` and maybe ``instruction``, which is put behind the
                 text, as mteb does.
-            top_k: most passages a query.
             top_ranked: must be None.
 
         Raises:

@@ -114,11 +114,6 @@ def with_task(settings: Settings, task: str, systems: Iterable[System]) -> Setti
 
     One that was given an instruction, a definition or another task keeps that.
 
-    Args:
-        settings: as they were given.
-        task: of the data set; empty for none.
-        systems: whose encoders they are.
-
     Raises:
         SettingsError: an encoder is unknown.
     """

@@ -31,10 +31,7 @@ def ranking(
     """Documents with scores, best first: each once, by its best hit, without excluded ones.
 
     Args:
-        hits: best first.
-        document: which one a hit counts as.
         excluded: documents that are taken out, before the ranking is cut.
-        depth: most documents.
     """
     found: dict[str, float] = {}
     for hit in hits:
@@ -47,8 +44,6 @@ def hits_wanted(depth: int, excluded: int, graded: int | None) -> int:
     """How many hits to ask for, so that `depth` are left when the excluded ones are gone.
 
     Args:
-        depth: documents that should be left.
-        excluded: documents that will be taken out.
         graded: candidates of the reranker, which grades all that it is given; None for no
             reranker. More are never asked for, but for those that will be taken out.
     """

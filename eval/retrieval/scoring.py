@@ -37,10 +37,7 @@ def finish(
     """Write `metrics.json`, `run.SYSTEM.trec` and `per_query.csv`.
 
     Args:
-        directory: the run, its samples all there.
-        plan: what was asked for.
         dataset: the whole data set; the plan's limit is heeded here.
-        recipe: that is in force; empty for none.
 
     Returns: metrics.json.
 

@@ -43,7 +43,6 @@ def summarise(
     Args:
         samples: of all systems; those of queries without judgements are passed over.
         dataset: what was asked; documents must be named as its judgements name them.
-        bootstrap: how many resamples.
     """
     systems: dict[str, list[RetrievalSample]] = {}
     for sample in samples:

@@ -59,10 +59,6 @@ class _Part:
 class RetrievalTask:
     """Searches the queries of a run; see `eval.runs.lifecycle.Task`.
 
-    Args:
-        directory: of the run.
-        secrets: where keys come from, see `RunDirectory.settings`.
-
     Raises:
         EvalError: the run's plan, settings or questions are damaged.
         DatasetError: the data set is missing, or is not what it should be.

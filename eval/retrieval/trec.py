@@ -28,8 +28,6 @@ def write(path: Path, run: Mapping[str, Hits], tag: str) -> None:
 
     Args:
         path: of the file; a name that ends in ``.gz`` is compressed.
-        run: query id -> hits, document ids with scores.
-        tag: name of the system.
 
     Raises:
         EvalError: an id or the tag is empty or holds white space, which the form cannot hold, or a

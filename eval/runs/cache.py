@@ -28,9 +28,6 @@ class ResponseCache(ClosedOnExit):
 
     It only ever saves work: if it cannot be written any more, it says so once and stays silent.
 
-    Args:
-        path: the file; made if need be.
-
     Raises:
         EvalError: the file cannot be opened, or is none of ours.
     """

@@ -36,11 +36,7 @@ async def ingest(
     """Bring a collection and its indexes up to date; what has not changed is passed over.
 
     Args:
-        service: the application.
-        collection: it is made if need be.
-        corpus: file or folder of documents.
         encoders: whose indexes are searched, at least one; None is that of the settings.
-        on_progress: called with how far ingestion is.
 
     Raises:
         EvalError: a document cannot be read.
@@ -60,10 +56,6 @@ async def ingest(
 
 def require_unchanged(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Refuse to resume over other passages than a run began with.
-
-    Args:
-        before: collections with their indexes, as env.json has them.
-        now: the same at present.
 
     Raises:
         EvalError: an index differs.

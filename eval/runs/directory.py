@@ -69,11 +69,7 @@ class RunDirectory:
 
     @classmethod
     def open(cls, path: Path) -> "RunDirectory":
-        """Take up a run.
-
-        Raises:
-            EvalError: the folder holds none.
-        """
+        """Take up a run. Raises EvalError: the folder holds none."""
         try:
             found = json.loads((path / _RUN).read_text("utf-8"))
             return cls(path, found["kind"], found["plan"], found["dataset"])
@@ -113,11 +109,7 @@ class RunDirectory:
         write_text(self.path / name, text + "\n")
 
     def read_json(self, name: str) -> Any:
-        """The content of a JSON file of the run.
-
-        Raises:
-            EvalError: it is not there, or no JSON.
-        """
+        """The content of a JSON file of the run. Raises EvalError: it is not there, or no JSON."""
         try:
             return json.loads((self.path / name).read_text("utf-8"))
         except (OSError, ValueError) as error:

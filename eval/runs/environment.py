@@ -29,13 +29,7 @@ _PATIENCE = 10.0
 async def environment(
     settings: Settings, command: Sequence[str], indexes: Mapping[str, Sequence[IndexInfo]]
 ) -> dict[str, Any]:
-    """What `env.json` holds; whatever cannot be found out is None, or says why.
-
-    Args:
-        settings: those in force; their model's server is asked what it runs.
-        command: the command line.
-        indexes: of every collection that is searched.
-    """
+    """What `env.json` holds; whatever cannot be found out is None, or says why."""
     commit, gpu, server = await asyncio.gather(
         asyncio.to_thread(_commit), asyncio.to_thread(_gpu), _server(settings.llm)
     )

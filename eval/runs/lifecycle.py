@@ -39,17 +39,14 @@ class Dataset(Protocol):
     @property
     def name(self) -> str:
         """As it is asked for."""
-        ...
 
     @property
     def revision(self) -> str:
         """Digest of all that was read."""
-        ...
 
     @property
     def private(self) -> bool:
         """Whether its text must never be published, not even in logs."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,49 +68,35 @@ class Task(Protocol):
     @property
     def plan(self) -> Plan:
         """What was asked for."""
-        ...
 
     @property
     def settings(self) -> Settings:
         """Those in force when the run began, with present secrets."""
-        ...
 
     @property
     def dataset(self) -> Dataset:
         """What is asked."""
-        ...
 
     @property
     def total(self) -> int:
         """How many samples there will be."""
-        ...
 
     @property
     def group(self) -> str:
         """The field of a record that progress is counted by: ``arm`` or ``system``."""
-        ...
 
     @property
     def is_correct(self) -> Callable[[Record], bool] | None:
         """Whether a record's answer is right; None where answers are not judged one by one."""
-        ...
 
     def questions(self) -> Mapping[str, Any]:
         """Id -> text of what is asked, for reports."""
-        ...
 
     def phases(self, opened: OpenService, on_ingest: OnProgress) -> AsyncGenerator[Phase, None]:
-        """The samples; whatever was opened for a phase is closed behind it.
-
-        Args:
-            opened: opens the application.
-            on_ingest: called with how far ingestion is.
-        """
-        ...
+        """The samples; whatever was opened for a phase is closed behind it."""
 
     def finish(self, directory: RunDirectory) -> dict[str, Any]:
         """Write what is made of the samples, metrics.json above all; returns its content."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,11 +120,7 @@ def usual_concurrency(settings: Settings) -> int:
 
 
 def begin(path: Path, kind: str, plan: Plan, dataset: Dataset, settings: Settings) -> RunDirectory:
-    """Begin a run.
-
-    Raises:
-        EvalError: the folder holds a run already, or cannot be written.
-    """
+    """Begin a run. Raises EvalError: the folder holds a run already, or cannot be written."""
     about = {"name": dataset.name, "revision": dataset.revision, "private": dataset.private}
     return RunDirectory.create(path, kind, plan.as_dict(), about, settings)
 
@@ -157,9 +136,6 @@ async def run(
     """Get the samples that are missing, errors of earlier attempts included, and sum up.
 
     Args:
-        directory: the run.
-        task: what it measures.
-        command: the command line, for `env.json`.
         opened: opens the application; None is `rag_app.remote.opening.open_service`.
         tell: takes lines about progress; None means stderr.
 

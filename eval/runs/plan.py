@@ -37,11 +37,7 @@ class Plan:
 
     @classmethod
     def of(cls, plan: Mapping[str, Any]) -> Self:
-        """From what `as_dict` gave.
-
-        Raises:
-            EvalError: it is not that.
-        """
+        """From what `as_dict` gave. Raises EvalError: it is not that."""
         values: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in plan.items()
         }

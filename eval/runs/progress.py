@@ -42,9 +42,6 @@ class Progress:
     """Counts records, shows the counts while it is entered, and says how the run ended.
 
     Args:
-        keep: writes `progress.json` as a whole.
-        total: samples there will be.
-        group: which arm or system a record is of.
         right: whether its answer is correct; None where answers are not judged one by one.
         tell: takes lines of text; None means stderr, drawn where it is a terminal.
     """

@@ -38,7 +38,6 @@ class Watcher(Protocol):
 
     def count(self, record: Record) -> None:
         """A sample is there."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +69,6 @@ async def run_all(
     Args:
         jobs: made while the run goes on, so that memory does not grow with their number.
         log: where records go; open, and closed by whoever opened it.
-        done: keys of finished samples.
-        concurrency: jobs under way at once.
-        progress: is told of every record.
         max_errors: share of errors among all samples seen from which the run stops, once ten were
             seen, or at the end when all failed.
 

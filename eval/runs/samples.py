@@ -25,9 +25,6 @@ class SampleLog(ClosedOnExit):
 
     One thread writes what is waiting in one go and asks the disk once for all of it, so that
     safety does not cost a wait for the disk a sample.
-
-    Args:
-        path: the file; made on the first `append`.
     """
 
     def __init__(self, path: Path) -> None:
@@ -50,11 +47,7 @@ class SampleLog(ClosedOnExit):
         self._waiting.put(json.dumps(record, separators=(",", ":")).encode() + b"\n")
 
     def close(self) -> None:
-        """Return when everything is on disk.
-
-        Raises:
-            EvalError: it could not be written.
-        """
+        """Return when everything is on disk. Raises EvalError: it could not be written."""
         if self._writer is not None:
             self._waiting.put(None)
             self._writer.join()

@@ -42,9 +42,6 @@ def bootstrap_mean(
     Args:
         values: of shape (n,).
         clusters: for each value what it belongs to; None where each stands for itself.
-        resamples: how many means.
-        level: share of them inside.
-        seed: the same one gives the same interval.
 
     Raises:
         ValueError: there are no values, or not one cluster for each.

@@ -19,10 +19,7 @@ def minimum_detectable_effect(
     so the result is no less than that many of n.
 
     Args:
-        n: pairs.
         discordance: share of pairs of which just one is right, measured or assumed.
-        power: chance to find it.
-        alpha: of the two-sided test.
 
     Returns:
         A share (0.077 is 7.7 points), at most 1.

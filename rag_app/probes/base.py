@@ -66,8 +66,6 @@ async def judged(check: Check, answer: "asyncio.Task[str]", start: float) -> Pro
     """Wait for an answer of `check.run`, but not beyond the deadline; it goes on after that.
 
     Args:
-        check: how the part is tried.
-        answer: its call, which is under way.
         start: since when, as `time.perf_counter` tells it; the deadline counts from there.
     """
     left = max(0.0, start + check.seconds - time.perf_counter())

@@ -58,12 +58,7 @@ async def _look(connections: httpx.AsyncClient, name: str, port: int) -> Found |
 
 
 class ModelConnection:
-    """The language model in force, and how another takes its place.
-
-    Args:
-        settings: in force at the start.
-        use: lets the next questions go by other settings.
-    """
+    """The language model in force, and how another takes its place."""
 
     def __init__(self, settings: Settings, use: Callable[[Settings], None]) -> None:
         self._settings, self._use = settings, use

@@ -43,7 +43,6 @@ async def examine(settings: Settings, deadline: float = DEADLINE) -> Examination
     them.
 
     Args:
-        settings: name the parts.
         deadline: seconds for all of it; what has not answered then has failed. Weights that this
             process loads itself get longer.
     """

@@ -52,9 +52,7 @@ def disk(folder: Path, reserve: int, collections: Collections | None = None) -> 
     """Whether documents can still be ingested, and what killed work has left behind.
 
     Args:
-        folder: the storage folder.
         reserve: bytes of its disk that must stay free.
-        collections: those that lie in it.
 
     Raises:
         DiskFull: fewer are; what is stored can still be searched.
@@ -114,8 +112,6 @@ def port(server: Server, owner: Owner | None, *, shared: bool) -> str:
     """Whether the application could listen, or does.
 
     Args:
-        server: where it would.
-        owner: of the storage folder.
         shared: whether the store has no owner, so that any application there may be this one.
 
     Raises:

@@ -52,9 +52,7 @@ class Readiness:
     So any number of callers costs the servers no more than one. Belongs to one event loop.
 
     Args:
-        checks: how each part is tried.
         conceal: takes out what nobody may see.
-        clock: seconds; of this process.
     """
 
     def __init__(
@@ -82,11 +80,9 @@ def readiness(
     """Of the application in this process.
 
     Args:
-        settings: its settings.
         verify: tries the encoder of this process (`Application.verify`), so that none is loaded
             twice; one that is served is asked over a connection of its own.
         collections: lists them (`Service.collections`): the damaged ones are counted.
-        seconds: that a part gets to answer.
     """
     from rag_app.probes.checks import load
 

@@ -49,10 +49,6 @@ def _owned(owner: Owner | None) -> str:
 def server(storage: Storage, seconds: float) -> str:
     """Version, latency over HTTP and, where it is preferred, gRPC, and what the cluster can hold.
 
-    Args:
-        storage: where it is.
-        seconds: that it has to answer.
-
     Raises:
         StoreError: it does not answer, or refuses the key.
         Problem: gRPC cannot be used, or the cluster is smaller than the placement asks for.
@@ -127,11 +123,7 @@ def _cluster(storage: Storage, http: Any, calls: "Calls") -> str:
 
 
 def whole(collections: Sequence[CollectionInfo]) -> str:
-    """How many collections there are.
-
-    Raises:
-        Problem: some are damaged.
-    """
+    """How many collections there are. Raises Problem: some are damaged."""
     damaged = [one for one in collections if one.damage]
     if damaged:
         names = ", ".join(one.name for one in damaged)

@@ -62,9 +62,6 @@ async def graded(
     """The findings with a model's grade of each document that was worth it so far.
 
     Args:
-        findings: what `audit` found.
-        passages: those that it saw.
-        asking: the model.
         dropped: counts grades that did not come, by reason; such a document stays as it was.
     """
     texts: dict[str, str] = {}

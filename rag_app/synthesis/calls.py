@@ -42,12 +42,6 @@ class Unusable(Exception):
 class Calls(ClosedOnExit):
     """Asks a model, at most `concurrency` times at once, and remembers; a context manager.
 
-    Args:
-        llm: a chat client.
-        path: the file of answers; made if it is not there.
-        concurrency: most calls under way.
-        deadline: seconds of one call.
-
     Attributes:
         asked: calls that were answered now.
         kept: answers that were in the file already.
@@ -77,11 +71,6 @@ class Calls(ClosedOnExit):
 
     async def ask(self, step: str, messages: Sequence[ChatMessage], **arguments: Any) -> str:
         """What the model says, without its thoughts.
-
-        Args:
-            step: what is asked for, noted in the file.
-            messages: the conversation.
-            arguments: of the call, such as its temperature.
 
         Raises:
             Unusable: the answer is empty, cut off or refused by a filter, or none came.

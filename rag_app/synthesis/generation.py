@@ -105,15 +105,7 @@ class Result:
 def seeds(
     passages: Sequence[Passage], worth: set[str], plan: Plan, limit: int, dropped: Counter[str]
 ) -> list[Passage]:
-    """The passages that queries are made of, drawn by chance.
-
-    Args:
-        passages: of the collection.
-        worth: the documents that an audit found worth it.
-        plan: its gold is left out.
-        limit: most of them.
-        dropped: counts what is left out, by reason.
-    """
+    """The passages that queries are made of, drawn by chance."""
     kept = []
     for one in sorted(passages, key=lambda one: (one.document, one.id, one.text)):
         if is_gold(plan.gold, one.id, one.document, one.passage_id, one.text):
@@ -138,15 +130,7 @@ def is_gold(gold: frozenset[str], *names: str) -> bool:
 async def generate(
     service: Service, collection: str, chosen: Sequence[Passage], plan: Plan, asking: Calls
 ) -> Result:
-    """Examples of passages; see the module.
-
-    Args:
-        service: searches the collection.
-        collection: its name.
-        chosen: the passages; see `seeds`.
-        plan: what is made.
-        asking: the model.
-    """
+    """Examples of passages; see the module."""
     result = Result()
     drafts = _QUERIES[plan.kind]
 

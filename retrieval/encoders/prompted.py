@@ -54,12 +54,7 @@ class PromptedEncoder(Encoder):
         }
 
     def encode_passages(self, texts: Sequence[str], on_encoded: OnEncoded | None = None) -> Encoded:
-        """Encode passages; see `Encoder.encode_passages`.
-
-        Args:
-            texts: the passages.
-            on_encoded: told of progress, from whichever thread works.
-        """
+        """Encode passages; see `Encoder.encode_passages`."""
         refuse_empty(texts)
         prefix = self.row.passage_prefix(self.instruction)
         return self._encode(texts, prefix, self.passage_length, on_encoded)

@@ -19,7 +19,6 @@ class StockEncoder(Encoder):
     estimated from the length of a text.
 
     Args:
-        stock: the embedding.
         dimension: length of its vectors; None asks it for one.
         name: what it is called; None takes the path of its class.
 

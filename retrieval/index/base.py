@@ -179,9 +179,6 @@ class PassageStore(BasePydanticVectorStore):
     def require_room(self, size: int) -> None:
         """Refuse to let this machine's disk fill up, where the store lies on it.
 
-        Args:
-            size: bytes that are about to be written beside the store.
-
         Raises:
             DiskFull: too little would stay free.
         """

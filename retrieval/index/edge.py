@@ -80,8 +80,6 @@ class EdgeStore(PassageStore):
     """A collection version in a folder of its own. One process owns it; its threads may share it.
 
     Args:
-        path: a folder that `create_shard` made.
-        spec: what the index is built with.
         reserve: bytes of the disk that writes leave free.
 
     Raises:

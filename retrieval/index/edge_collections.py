@@ -25,7 +25,6 @@ class EdgeCollections:
     replaced as a whole. Every change of state is one rename.
 
     Args:
-        root: folder of all collections; made when the first one is.
         reserve: bytes of the disk that writes leave free; DiskFull is raised instead.
     """
 

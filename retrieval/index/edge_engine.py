@@ -25,11 +25,6 @@ NEW_SHARD = 96 * MIB
 def require_room(folder: Path, reserve: int, needed: int = 0) -> None:
     """Refuse to fill the disk.
 
-    Args:
-        folder: where something will be written; need not exist yet.
-        reserve: bytes that must stay free.
-        needed: bytes that will be written.
-
     Raises:
         DiskFull: fewer than `reserve` bytes would be left.
     """

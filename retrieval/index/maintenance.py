@@ -11,7 +11,6 @@ def refresh_lengths(store: PassageStore, tolerance: float = 0.01) -> bool:
     note that the next call follows; running it twice does no harm.
 
     Args:
-        store: an open collection.
         tolerance: relative drift of the average length that is let pass.
 
     Returns:

@@ -43,12 +43,7 @@ class Reranker(BaseNodePostprocessor):
 
     @abstractmethod
     async def rerank(self, query: str, nodes: Sequence[NodeWithScore]) -> Reranked:
-        """The passages in a new order.
-
-        Args:
-            query: what the passages were found for.
-            nodes: the passages, best first; they are not changed.
-        """
+        """The passages in a new order."""
 
     async def _apostprocess_nodes(
         self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None

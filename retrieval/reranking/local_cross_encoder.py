@@ -122,10 +122,6 @@ class PairScorer(ABC):
 class TorchScorer(PairScorer):
     """Whatever sentence-transformers loads as a `CrossEncoder`.
 
-    Args:
-        folder: of its files.
-        dtype: see `pick_dtype`.
-
     Raises:
         ModelMismatchError: it cannot be loaded, or gives more than one score.
     """

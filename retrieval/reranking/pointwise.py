@@ -88,9 +88,6 @@ class PointwiseReranker(Reranker):
 
     The notes count the passages by `Status`, the passages that were ``cut``, and tell the first
     ``error``.
-
-    Args:
-        grading: how; every class has its `usual`.
     """
 
     usual: ClassVar[Grading] = Grading()

@@ -168,9 +168,6 @@ def points(verdict: str) -> int | None:
 def mean_of(verdicts: Sequence[str]) -> Graded:
     """The mean points of verdicts, over 100; those without count as 0.
 
-    Args:
-        verdicts: at least one.
-
     Returns:
         Status ``missing`` where none of them has points.
     """

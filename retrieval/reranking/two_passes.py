@@ -26,11 +26,6 @@ class TwoPassReranker(Reranker):
     VectorSpaceLab/agentic-search, Retro-star) drops them. The notes count the passages of
     both passes together, and the ``finalists``.
 
-    Args:
-        first: grades all passages.
-        second: grades the finalists.
-        finalists: how many there are, at least 1.
-
     Raises:
         ValueError: `finalists` is less than 1.
     """

@@ -23,16 +23,7 @@ def card(
     settings: Mapping[str, Any],
     history: Sequence[Mapping[str, float]],
 ) -> str:
-    """The card of a trained model, in Markdown.
-
-    Args:
-        name: of the model.
-        origin: what it was trained from.
-        weights: their digest.
-        examples: what it was trained on.
-        settings: how.
-        history: the loss of every step.
-    """
+    """The card of a trained model, in Markdown."""
     kinds = Counter(one.kind or "unnamed" for one in examples)
     last = history[-max(1, len(history) // 20) :]
     lines = [

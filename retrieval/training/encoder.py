@@ -63,15 +63,6 @@ def train(
 ) -> EncoderRow:
     """Train, and write the folder `out`; interrupted, the same call goes on.
 
-    Args:
-        row: the encoder that is trained.
-        start: the folder of its files.
-        examples: what it is trained on.
-        plan: how.
-        out: folder of the result.
-        name: of the new row.
-        on_step: told of progress.
-
     Returns:
         The row that was written.
 

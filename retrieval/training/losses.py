@@ -45,11 +45,5 @@ def info_nce(
 
 
 def redapter_ratios(plain: Tensor, reasoned: Tensor, cap: float = CAP) -> Tensor:
-    """RI of each sample, without gradient: [queries].
-
-    Args:
-        plain: L_q, [queries].
-        reasoned: L_q', [queries].
-        cap: κ.
-    """
+    """RI of each sample, without gradient: [queries]."""
     return (plain / (reasoned + _NO_DIVISION_BY_ZERO)).detach().clamp(0, cap)

@@ -71,8 +71,6 @@ def make(
 
     Args:
         passages: of the whole collection, since a word is rare by how many passages have it.
-        sentences: cuts a text into sentences.
-        kinds: names of the ways above.
     """
     frequency = Counter(word for passage in passages for word in set(_words(passage.text)))
     wanted = set(KINDS if kinds is None else kinds)

@@ -48,11 +48,6 @@ def train(
 
     Args:
         start: the folder of a cross-encoder's files, or of an encoder's, which gets a new head.
-        examples: what it is trained on.
-        plan: how; a step takes the pairs of `batch_size` examples.
-        out: folder of the result.
-        name: of the new model.
-        on_step: told of progress.
 
     Returns:
         The digest of its weights.

@@ -97,14 +97,8 @@ def fit(
     """Run the trainer over the rows in their order; interrupted, the same call goes on.
 
     Args:
-        kind: which trainer.
-        model: what it trains.
-        loss: by which loss.
         table: the columns of the whole training, all epochs.
         batch_size: rows of a step on each device.
-        plan: how.
-        folder: of the checkpoints.
-        on_step: told of progress.
 
     Returns:
         The loss of every step.

@@ -55,8 +55,6 @@ async def ask(llm: LLM, text: str, deadline: float) -> tuple[str, Outcome]:
 
     Args:
         llm: a chat model; it is held to JSON where its server can do that.
-        text: the passage.
-        deadline: seconds it may take.
     """
     messages = [
         ChatMessage(role=MessageRole.SYSTEM, content=_SYSTEM),

@@ -44,12 +44,8 @@ async def build(
     """Make questions: by the language model where one is connected, else from templates.
 
     Args:
-        service: the application.
         settings: whether a language model is connected (``llm.model``), and the language.
-        collection: what is asked about.
         count: how many questions; there may be fewer, where passages yield none.
-        encoder: whose index the passages are read from; None means the settings' own.
-        seed: of the choice of passages.
 
     Raises:
         EvalError: no passage yields a question, or the language model mostly fails.

@@ -80,11 +80,7 @@ def write(path: Path, questions: Iterable[GeneratedQuestion]) -> None:
 
 
 def read(path: Path) -> list[GeneratedQuestion]:
-    """The kept set.
-
-    Raises:
-        EvalError: the file cannot be read, or is not one of these.
-    """
+    """The kept set. Raises EvalError: the file cannot be read, or is not one of these."""
     try:
         lines = path.read_text("utf-8").split("\n")
         return [_question(json.loads(line)) for line in lines if line.strip()]

@@ -44,9 +44,6 @@ async def survey(
     """Look at all passages of an encoder's index, one batch in memory at a time.
 
     Args:
-        service: the application.
-        collection: the collection.
-        encoder: None means the settings' own.
         terms: of a text, to be counted; None counts none.
         shortest: words of a passage whose place is noted.
     """

@@ -47,13 +47,7 @@ class Rarity:
 
 
 def question(text: str, headings: Sequence[str], rarity: Rarity) -> tuple[str, Kind] | None:
-    """A question that the passage answers, of its most telling sentence; None without one.
-
-    Args:
-        text: the passage.
-        headings: above it, outermost first.
-        rarity: tells which words are rare.
-    """
+    """A question that the passage answers, of its most telling sentence; None without one."""
     sentences = [text[start:end] for start, end in split_sentences(text)]
     fitting = [s for s in sentences if _FEWEST_WORDS <= len(s.split()) <= _MOST_WORDS]
     if not fitting:

@@ -50,7 +50,6 @@ def hub_folder(model_id: str, revision: str, *, weights: bool = True) -> Path:
     """The files of a model of the hub: from the cache without any network, else downloaded.
 
     Args:
-        model_id: as the hub names it, `owner/name`.
         revision: commit, tag or branch; or the `sha256:` digest of the weights, which `main` must
             then have.
         weights: False gets the small files alone.
@@ -93,11 +92,7 @@ def hub_snapshot(
     """The folder of a model's files: from the hub's cache without any network, else downloaded.
 
     Args:
-        model_id: as the hub names it, `owner/name`.
-        revision: commit, tag or branch.
-        files: patterns of the files to get.
         lacking: the first file that a folder needs and lacks; empty if there is none.
-        ignored: pattern of files that are not got.
 
     Raises:
         ModelMissingError: they are neither cached nor to be had; names the command to get them.

@@ -55,13 +55,9 @@ def _packed_attention(
     """Stock attention within each text.
 
     Args:
-        module: the attention layer.
         query: [1, heads, tokens, width of a head]; `key` and `value` with their own heads.
-        key: see query.
-        value: see query.
         attention_mask: None, as no mask is registered under this name.
         packed_runs: how many texts of which length follow each other.
-        kwargs: for transformers' own attention.
 
     Returns:
         [1, tokens, heads, width of a head]
@@ -111,10 +107,6 @@ def padded_states(
     Texts of equal length get no mask, so that the fast attention kernels serve.
 
     Args:
-        model: gives last_hidden_state.
-        batch: token ids of each text.
-        device: where the model is.
-        pad_id: fills up the shorter texts.
         left: whether it does so in front of them; rotary positions alone allow that.
     """
     import torch

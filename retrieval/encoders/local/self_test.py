@@ -26,12 +26,6 @@ _APART = {"float32": 1e-6, "float16": 1e-3, "bfloat16": 1e-2}
 def self_test(network: Network, tokeniser: Tokeniser, row: EncoderRow, name: str) -> None:
     """Run a few short texts through the network.
 
-    Args:
-        network: as loaded for `row`.
-        tokeniser: of the same files.
-        row: what is promised.
-        name: the model, for messages.
-
     Raises:
         ModelMismatchError: the start token is missing, attention is causal where it must not be or
             the reverse, the dimension is another, a batch changes a text's states, or states are

@@ -97,11 +97,6 @@ class Tokeniser:
     def tokenise(self, texts: Sequence[str], prefix: str, limit: int) -> list[Tokens]:
         """Tokenise ``prefix + text`` for each text.
 
-        Args:
-            texts: none of them empty.
-            prefix: stands before each of them.
-            limit: tokens kept, all included.
-
         Raises:
             TextTooLongError: the prefix leaves no room for a text.
         """

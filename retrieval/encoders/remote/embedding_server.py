@@ -72,8 +72,6 @@ class EmbeddingServer:
 
     Args:
         url: address that ends where ``/embeddings`` follows, mostly in ``/v1``.
-        model: the name under which the server knows it.
-        api_key: sent as a bearer token; empty sends none.
         timeout: most seconds without a sign of the server.
         attempts: calls in all, at least 1.
         pause: bound of the first wait in seconds, above 0.
@@ -120,7 +118,6 @@ class EmbeddingServer:
         """Embed texts or token ids in one request.
 
         Args:
-            inputs: at least one.
             raw: asks a vLLM server to leave vectors at the length that they have.
             stop: once it is set, nothing is tried again.
 

@@ -60,12 +60,7 @@ def serve_command(
     """The command that serves `row` over ``/v1/embeddings``.
 
     Args:
-        row: the encoder.
-        model: folder or hub name of the weights, if not the row's.
-        host: address the server listens on.
-        port: its port.
         dtype: of weights and activations; ``auto`` takes the checkpoint's, in 16 bits if it has 32.
-        tensor_parallel: number of GPUs that share the model.
 
     Raises:
         NotServableError: no vLLM server gives the vectors of this row.
