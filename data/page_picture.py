@@ -44,9 +44,6 @@ class PagePicture:
     """A page as it is shown.
 
     Attributes:
-        page: from 1.
-        width: in points.
-        height: in points.
         boxes: left, top, right and bottom of what is cited, in points from the upper left corner.
         exact: whether they are those of the quotes; if not, of the whole passage.
         image: WebP, in base64.

@@ -19,7 +19,6 @@ class Question:
     """A question and what answers it.
 
     Attributes:
-        question: its words.
         gold: the document, or the pre-cut passage, that answers it.
         text: the words that do; empty where they are not known.
     """

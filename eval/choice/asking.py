@@ -36,14 +36,8 @@ class Asker:
     """Asks the questions of a run.
 
     Attributes:
-        chooser: what answers.
-        seed: of the run.
-        private: whether no text may be kept.
         identity: all that makes the chooser answer as it does; see `identity_of`.
         model: of the chooser, for the cost of its answers; None where it is not known.
-        finder: searches passages; None where no arm wants any.
-        pool: all passages; None where no arm wants random ones.
-        cache: answers of earlier runs; None for none.
     """
 
     chooser: Chooser

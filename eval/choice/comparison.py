@@ -22,8 +22,6 @@ class Pair:
     """A question that both arms answered.
 
     Attributes:
-        id: of the question.
-        subject: of the question.
         after: share of the repeats that the arm got right.
         before: the same of the arm that it is compared with.
         first: whether each got repeat 0 right; None without repeat 0.

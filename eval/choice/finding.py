@@ -18,13 +18,7 @@ from retrieval.passages import node
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What searches gave.
-
-    Attributes:
-        passages: best first.
-        flops: floating-point operations of all models, as far as known.
-        milliseconds: wall time.
-    """
+    """What searches gave."""
 
     passages: list[NodeWithScore]
     flops: float

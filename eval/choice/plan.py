@@ -15,13 +15,10 @@ class ChoicePlan(Plan):
     """A plan whose `collection`, where it is empty, is the data set's or that of the settings.
 
     Attributes:
-        arms: with commas between them.
-        subjects: only these; all where none is given.
         seed: of permutations, of the limit's choice and of random passages.
         repeats: how often each question is asked, its choices shifted by one each time.
         passages: searched with each query; None means as many as the settings' reader takes.
         corpus: file or folder that is ingested into the collection first; empty for none.
-        cache: whether answers are kept for later runs, and taken from earlier ones.
     """
 
     arms: str

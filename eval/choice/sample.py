@@ -22,22 +22,12 @@ class ChoiceSample:
     """What came of a question in an arm.
 
     Attributes:
-        arm: its name.
-        id: of the question.
         repeat: which permutation of the choices, from 0.
-        subject: of the question.
         order: shown position -> index in the data set.
         answer: index of the right choice in the data set.
         chosen: index of the chosen one in the data set; None without one.
-        state: how it went.
         detail: how the letter was found (`generation.multiple_choice.State`), or the error.
-        text: what the model wrote; empty for private data sets.
-        passages: what was offered.
-        passages_used: how many of them were read.
         overlap: whether a passage offered shares 13 words in a row with the question.
-        prompt_tokens: tokens read.
-        completion_tokens: tokens written.
-        flops: floating-point operations of all models, as far as known.
         milliseconds: wall time; stored, and never a part of metrics.json.
     """
 

@@ -42,7 +42,6 @@ class Printing:
 
     Attributes:
         group: what errors are counted by in metrics.json, ``arms`` or ``systems``.
-        lines: makes the metrics' lines for a person.
     """
 
     group: str

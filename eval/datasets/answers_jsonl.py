@@ -21,8 +21,6 @@ class OpenQuestion:
     """A question that is answered in free words.
 
     Attributes:
-        id: unlike every other's in the set.
-        question: its words.
         answerable: whether the documents hold the answer.
         document: name of the document that does; empty where it is not known.
     """

@@ -9,9 +9,6 @@ class Asked:
     """What a loader of data sets is called with.
 
     Attributes:
-        name: such as ``mmlu`` or ``beir:scifact``.
-        data_dir: local copies, laid out as docs/evaluation.md says; None for none.
-        cache: folder for what is fetched from the hub.
         split: whose judgements or questions, where there are several.
         queries: `original`, or whose rewriting of BRIGHT's queries, such as `gpt4_reason`.
     """

@@ -10,11 +10,8 @@ class Question:
     """A question and its choices, in the order of the data set.
 
     Attributes:
-        id: unlike every other's in the set.
-        question: without the choices.
         choices: 2 to 26 of them.
         answer: index of the right one, from 0.
-        subject: what it is about; what results are broken down by.
     """
 
     id: str

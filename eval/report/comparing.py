@@ -45,15 +45,7 @@ class Row:
     Attributes:
         name: arm or system; both names where they differ.
         metric: accuracy in percent, or a metric of retrieval (0 to 1).
-        n: questions that both runs have.
-        a: of the first run, over these.
-        b: of the second.
-        delta: b - a.
-        ci95: bootstrap interval of it.
         p: McNemar's exact test for answers, Fisher's randomisation test for metrics.
-        p_holm: corrected over all rows.
-        better: questions that are better in b.
-        worse: questions that are worse in b.
     """
 
     name: str
@@ -74,14 +66,8 @@ class Comparison:
     """All that is said about two runs.
 
     Attributes:
-        kind: of both.
-        dataset: name and revision.
-        a: folder of the first run.
-        b: folder of the second.
         settings: name, value in a and value in b of each that differs.
-        rows: what was measured in both.
         gains: of answer evaluations: pair of arms, points gained in a and in b.
-        warnings: what limits the comparison, a sentence each.
     """
 
     kind: str

@@ -24,8 +24,6 @@ class Table:
     """A table.
 
     Attributes:
-        caption: what it shows.
-        head: names of the columns.
         rows: cells, as many a row as the head has; the first is the row's name.
         texts: indexes of the columns beside the first that hold text; the others hold numbers.
         folded: whether a page shows it only on request, for long tables.
@@ -45,7 +43,6 @@ class Plot:
 
     Attributes:
         svg: an SVG element of `eval.report.plots`, in which all text is escaped.
-        title: what it shows.
         description: what can be seen in it, for those who cannot see it.
     """
 
@@ -69,11 +66,8 @@ class Case:
     """One question that came out differently.
 
     Attributes:
-        name: its id.
         question: its text; empty where it is private or not at hand.
-        choices: letter or number and text of each.
         outcomes: what was compared, and what each gave.
-        passages: what was offered, best first.
     """
 
     name: str
@@ -110,8 +104,6 @@ class Verdict:
     Attributes:
         sentence: the finding, in plain words, without a full stop.
         evidence: its numbers, which follow in parentheses.
-        reasons: each a sentence, the most important first.
-        figures: name and value of the few numbers that matter most.
     """
 
     sentence: str
@@ -125,11 +117,8 @@ class Report:
     """All that is said about a run, or about two.
 
     Attributes:
-        title: of the page.
         kicker: what kind of evaluation of which data, above the title.
-        verdict: comes first.
         sections: in order; those without blocks are left out.
-        footer: where the numbers are from.
     """
 
     title: str

@@ -17,7 +17,6 @@ class Gate:
     """What a gate found.
 
     Attributes:
-        comparison: of the baseline (a) with the new run (b).
         tolerance: how much may be lost, in points of 100.
         worse: rows whose whole interval lies below what is tolerated.
     """

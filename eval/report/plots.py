@@ -62,10 +62,7 @@ class Estimate:
     """A named value with its interval; a ``strong`` one stands out.
 
     Attributes:
-        name: on the axis.
-        value: where the dot is.
         interval: its ends; None or boundless ones are not drawn.
-        label: written beside it.
         strong: whether it is drawn full and in the accent.
     """
 

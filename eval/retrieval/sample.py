@@ -9,14 +9,8 @@ class RetrievalSample:
     """What a system found for a query.
 
     Attributes:
-        system: its name.
-        query: id of the query.
         hits: document ids with scores, best first, each document once, excluded ones left out.
-        state: whether it was searched at all.
-        detail: the error's message.
         query_tokens: tokens of the query that the encoder read; 0 where there is none.
-        flops: floating-point operations of all models, as far as known.
-        milliseconds: wall time.
     """
 
     system: str

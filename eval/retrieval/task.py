@@ -38,8 +38,6 @@ class _Series:
     """A system over all queries.
 
     Attributes:
-        name: what its samples are called.
-        system: the system.
         tokens: what queries are cut to; None leaves them as they are.
     """
 

@@ -23,11 +23,8 @@ class RunDirectory:
     """A run on disk; `create` begins one, `open` takes one up.
 
     Attributes:
-        path: the folder.
-        kind: ``choice`` or ``retrieval``.
         plan: what was asked for, as plain JSON values.
         dataset: ``name``, ``revision`` and ``private`` of the data set.
-        log: the samples.
     """
 
     def __init__(

@@ -106,7 +106,6 @@ class Result:
     Attributes:
         finished: samples without an error, those of earlier attempts included.
         errors: samples that failed, and will be tried again.
-        metrics: content of metrics.json.
     """
 
     finished: int

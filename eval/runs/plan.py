@@ -12,12 +12,9 @@ class Plan:
     """What was asked for; all of it is kept in `run.json`.
 
     Attributes:
-        dataset: name of the data set.
         collection: where passages are found; empty until the run begins, or where nothing is
             searched.
         limit: that many questions, those with the lowest hashes; None means all.
-        data_dir: folder of local data; empty for none.
-        concurrency: samples under way at once.
         max_errors: share of errors from which the run stops.
     """
 

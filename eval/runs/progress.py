@@ -26,9 +26,6 @@ class Line:
     """What is known of one arm or system.
 
     Attributes:
-        done: samples without an error.
-        right: correct answers.
-        unparsed: answers without a letter.
         errors: samples that failed in this attempt.
     """
 

@@ -23,7 +23,6 @@ class Job:
     """One sample to make.
 
     Attributes:
-        key: names it in the log.
         work: gives what came of it; it may raise RagAppError.
         about: what its record holds in any case.
     """
@@ -42,13 +41,7 @@ class Watcher(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a run came to.
-
-    Attributes:
-        finished: samples without an error, those of earlier attempts included.
-        errors: samples that failed, and will be tried again.
-        seconds: wall time of this attempt.
-    """
+    """What a run came to."""
 
     finished: int
     errors: int

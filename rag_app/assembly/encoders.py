@@ -25,14 +25,7 @@ class LicenceNotAccepted(SettingsError):
 
 @dataclass(frozen=True, slots=True)
 class EncoderChoice:
-    """One encoder, ready to be made.
-
-    Attributes:
-        row: the model.
-        run: how it is run.
-        backend: what runs it.
-        instruction: of queries; None takes the row's own.
-    """
+    """One encoder, ready to be made."""
 
     row: EncoderRow
     run: EncoderRun

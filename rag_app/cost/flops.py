@@ -139,12 +139,7 @@ class Workload:
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """A set-up and what it costs for one question.
-
-    Attributes:
-        name: of it.
-        flops: floating-point operations by stage.
-    """
+    """A set-up and what it costs for one question."""
 
     name: str
     flops: Mapping[str, float] = field(default_factory=dict)

@@ -22,10 +22,7 @@ class Call:
     """One call of a language model that has ended, also one that failed or was cancelled.
 
     Attributes:
-        stage: which stage made it; empty outside of all.
-        model: what was asked for, as the settings name it.
         prompt_tokens: tokens read; None where the server told none.
-        completion_tokens: tokens written; None where the server told none.
         milliseconds: from its sending to its end, with retries and the waits between them.
     """
 
@@ -41,12 +38,8 @@ class Use:
     """What the calls of a stage come to.
 
     Attributes:
-        calls: how many.
         uncounted: those of them whose tokens are not known.
-        prompt_tokens: tokens read by the others.
-        completion_tokens: tokens written by the others.
         milliseconds: of all calls added up; more than wall time where they ran side by side.
-        models: what was asked for, in order of first use.
     """
 
     calls: int

@@ -12,13 +12,6 @@ class Shape:
     """A decoder with grouped-query attention and a gated feed-forward network (Llama, Qwen).
 
     Attributes:
-        layers: transformer blocks.
-        hidden: width between the blocks.
-        heads: query heads.
-        kv_heads: key and value heads.
-        intermediate: width inside the feed-forward network.
-        vocabulary: rows of the embedding table and of the head.
-        head_width: width of one head.
         qkv_bias: whether the query, key and value projections add a bias (Qwen2).
         qk_norm: whether queries and keys are normalised by head (Qwen3).
         tied: whether the head is the embedding table.

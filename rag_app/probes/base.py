@@ -27,11 +27,7 @@ class Probe:
     """What one part answered.
 
     Attributes:
-        role: which part.
-        ok: whether it works.
         detail: what was found: address, version, size; or why it fails.
-        ms: milliseconds that the probe took.
-        hint: what to do when it fails.
     """
 
     role: str
@@ -50,10 +46,8 @@ class Check:
     """How one part is tried.
 
     Attributes:
-        role: which part.
         run: makes the call and says what was found; raises RagAppError.
         address: of the server that it calls, without credentials; empty where it calls none.
-        seconds: within which it has to answer.
     """
 
     role: str

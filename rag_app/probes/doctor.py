@@ -18,13 +18,7 @@ _LEAVING = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """What was found.
-
-    Attributes:
-        probes: one a part, in the order in which they are used.
-        unused: parts that the settings leave out.
-        seconds: that all of it took.
-    """
+    """What was found."""
 
     probes: list[Probe]
     unused: list[str]

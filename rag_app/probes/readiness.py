@@ -22,11 +22,7 @@ _COSTLY: Final = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How it stands.
-
-    Attributes:
-        probes: the newest one of every part.
-    """
+    """How it stands."""
 
     probes: list[Probe]
 

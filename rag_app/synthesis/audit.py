@@ -25,9 +25,6 @@ class Finding:
     """What an audit says of a document.
 
     Attributes:
-        document: its name.
-        words: how many it has.
-        passages: how many it was cut into.
         repeated: share of its sequences of eight words that another document has.
         density: its size when compressed, as a share; prose has about 0.4.
         english: share of its words that are English function words; prose has 0.3 and more.

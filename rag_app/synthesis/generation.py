@@ -55,17 +55,11 @@ class Plan:
     """What is made, and how.
 
     Attributes:
-        kind: see above.
         queries: of a passage; hq alone.
         negatives: hard negatives that are mined for a query; hq alone.
-        retriever: finds negatives and candidates.
         candidates: passages that are judged for a query; remixer alone.
-        reasoning: whether each query is reasoned about, for Redapter.
         gold: ids, documents and texts that an evaluation holds for answers: neither seeds nor
             candidates.
-        questions: that an evaluation asks.
-        seed: decides what is sampled.
-        concurrency: passages that are worked on at once.
     """
 
     kind: Kind
@@ -94,7 +88,6 @@ class Result:
     """What was made.
 
     Attributes:
-        examples: in the order of their passages.
         dropped: answers and queries that could not be used, by step and reason.
     """
 

@@ -46,8 +46,6 @@ class Sample(BaseModel):
     """A text and its vector.
 
     Attributes:
-        kind: how the text was encoded.
-        text: as it was given to the encoder, without a template.
         vector: little-endian float32 [dimension]; base64 in the file.
     """
 
@@ -62,9 +60,7 @@ class Golden(BaseModel):
     """Vectors of one encoder.
 
     Attributes:
-        identity: that of the encoder.
         instruction: of the queries; None is the row's own.
-        samples: texts and vectors.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

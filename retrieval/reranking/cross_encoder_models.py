@@ -9,9 +9,7 @@ class CrossEncoderRow(NamedTuple):
     """A published cross-encoder.
 
     Attributes:
-        model_id: of the Hugging Face hub.
         parameters: weights that a token passes; the embedding table, only looked up, is left out.
-        licence: of the weights, as its page says.
     """
 
     model_id: str

@@ -158,10 +158,7 @@ class _Run:
     """One reranking under way: its workers share this.
 
     Attributes:
-        outcomes: one a passage.
-        parts: slices of the passages, still to be graded.
         failed_in_a_row: calls that failed since the last that did not.
-        error: the first.
     """
 
     def __init__(self, size: int, batch: int) -> None:

@@ -13,8 +13,6 @@ class Row:
     """One example as it goes through the model once.
 
     Attributes:
-        query: the query.
-        passages: a positive, then the negatives.
         groups: of each passage, a number that passages of the same document share.
         reasoning_query: q' of Redapter.
     """

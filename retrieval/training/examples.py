@@ -27,14 +27,10 @@ class Example(BaseModel):
     """A query with what answers it and what only looks as if it did.
 
     Attributes:
-        query: what is searched for.
-        pos: passages that help, at least one.
-        neg: passages that do not.
         reasoning_query: the query after reasoning about it, q' of Redapter.
         prompt: instruction of the query; empty for none.
         pos_id: of each in `pos`, what it belongs to; empty if unknown.
         neg_id: the same of each in `neg`.
-        kind: how the example was made.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")

@@ -34,9 +34,6 @@ class Passage:
 
     Attributes:
         id: what negatives must not share with it, such as its document.
-        text: its words; tables in Markdown.
-        headings: the titles above it, outermost first.
-        document: the document it is of; empty for one without.
         passage_id: its own id in the index; empty for one that is in none.
     """
 

@@ -31,20 +31,14 @@ class Plan:
         method: `infonce`, or `redapter` where the examples have reasoned queries.
         start_step: steps before Redapter weighs.
         mini_batch_size: texts that are in memory at once.
-        temperature: of the loss.
-        lora: whether low-rank adapters are trained and merged, rather than all weights.
         rank: of the adapters; alpha is twice that.
         keep: share of the trained weights in the result; the rest is the start's (Wortsman et al.
             2022, https://arxiv.org/abs/2109.01903), which keeps what the model knew.
-        epochs: how often every example is seen.
         batch_size: examples of a step on each device; the in-batch negatives come from all.
         negatives: hard negatives of an example.
-        rate: highest learning rate.
         warmup: share of the steps in which it rises.
         constant: whether it then stays, rather than falling to 0.
-        length: tokens kept of a text, or of a pair.
         bf16: mixed precision; None where there is a GPU that has it.
-        seed: decides the order, the positives, and what is dropped out.
         save_steps: steps between checkpoints, from which an interrupted training goes on.
     """
 
@@ -72,8 +66,6 @@ class Kind:
     """A trainer of sentence-transformers and what belongs to it.
 
     Attributes:
-        trainer: the trainer's class.
-        arguments: the class of its arguments.
         options: arguments beyond those that `fit` sets.
         before_step: told of each step's number, from 0, before it is made.
     """

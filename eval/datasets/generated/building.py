@@ -25,7 +25,6 @@ class Built:
     """A new set of questions.
 
     Attributes:
-        questions: the set, in the order in which passages were drawn.
         outcomes: how many passages yielded a question (``asked``), and why the others did not.
     """
 

@@ -20,7 +20,6 @@ class Place:
     """Where a passage lies. Unlike its passage id, this is the same in every encoder's index.
 
     Attributes:
-        source: the document.
         page: page, slide or sheet, from 1; None where the format has none.
         char_start: offset of its first character in the text of the page (or document).
         char_end: offset behind its last one.
@@ -50,15 +49,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class GeneratedQuestion:
-    """A question and where its answer is.
-
-    Attributes:
-        id: unlike every other's in the set.
-        question: its words.
-        kind: how it was made.
-        model: the language model that wrote it; empty for none.
-        gold: the passage that answers it.
-    """
+    """A question and where its answer is."""
 
     id: str
     question: str

@@ -20,7 +20,6 @@ class Survey:
 
     Attributes:
         places: of the passages that are long enough.
-        passages: how many there are, short ones included.
         frequency: term -> passages that hold it.
     """
 

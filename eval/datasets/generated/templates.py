@@ -28,13 +28,7 @@ _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 
 @dataclass(frozen=True)
 class Rarity:
-    """How rare terms are in a collection.
-
-    Attributes:
-        terms: those of a text, as BM25 counts them.
-        frequency: term -> passages that hold it.
-        passages: how many there are.
-    """
+    """How rare terms are in a collection."""
 
     terms: Callable[[str], list[str]]
     frequency: Counter[str]

@@ -29,13 +29,7 @@ class NotServableError(EncoderError):
 
 @dataclass(frozen=True)
 class ServeCommand:
-    """A command that starts a server.
-
-    Attributes:
-        argv: the command and its arguments.
-        env: what to set in its environment.
-        notes: what else must be done or known, one sentence or more each.
-    """
+    """A command that starts a server."""
 
     argv: tuple[str, ...]
     env: Mapping[str, str]
