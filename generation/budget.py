@@ -87,11 +87,8 @@ class TokenBudget:
         best of them, if there is room for it.
 
         Args:
-            question: A stand-alone question.
-            passages: The candidates, best first.
             tag: The tag that the prompt will enclose passages with, so that the count is of what
                 is sent; another one makes a difference of a few tokens.
-            build: Makes the prompt; ``build_messages`` by default.
 
         Returns:
             Passages by number: their places, from 1, among those given.

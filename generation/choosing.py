@@ -42,14 +42,7 @@ class Chooser(Protocol):
 
 
 class LLMChooser:
-    """Lets a language model choose; see `generation.multiple_choice.choose`.
-
-    Args:
-        llm: a chat model.
-        budget: its context window.
-        temperature: of the text before the letter.
-        deadline: seconds a question may take.
-    """
+    """Lets a language model choose; see `generation.multiple_choice.choose`."""
 
     name = "llm"
 

@@ -99,14 +99,7 @@ class Citation:
 
 
 def describe_place(source: str, page: int | None, title: str, record_id: object = None) -> str:
-    """Say where in its document a passage stands, as a person would.
-
-    Args:
-        source: Name of the document.
-        page: Its page, slide or sheet, from 1.
-        title: The innermost heading above the passage.
-        record_id: A pre-cut passage's own id.
-    """
+    """Say where in its document a passage stands, as a person would."""
     if record_id:
         return f"{title} ({record_id})" if title else str(record_id)
     kind = source.rpartition(".")[2].lower()

@@ -64,12 +64,7 @@ class Condenser(Protocol):
     name: str
 
     async def condense(self, question: str, history: Sequence[ChatMessage]) -> Condensed:
-        """The stand-alone question.
-
-        Args:
-            question: may refer to what was said before.
-            history: what was said before, oldest first.
-        """
+        """The stand-alone question."""
         ...
 
 
@@ -124,8 +119,6 @@ class LLMCondenser:
     writes something other than a question is no error: the question is taken as it is.
 
     Args:
-        llm: a chat model, in practice `OpenAILike`.
-        deadline: most seconds, above 0.
         max_tokens: of the stand-alone question, with its thoughts if the model writes them.
         turns: how many messages of the history are shown, the last ones, at least 1. Each is cut
             to its first 1,000 characters.

@@ -96,9 +96,7 @@ class EvidenceFinder:
     """Collects the evidence for a question; may be shared by threads.
 
     Args:
-        language: Snowball stemmer for both sides.
         embed: Encodes texts to unit rows ``(n, dimension)``; None for words alone.
-        embed_query: Encodes the question to ``(dimension,)``.
         encoded: How many candidates are encoded, those that share most with the question.
 
     Attributes:

@@ -22,11 +22,6 @@ def find_quotes(
 ) -> dict[int, list[Span]]:
     """Return for each cited passage the spans that share most terms with what cites it.
 
-    Args:
-        answer: A finished answer with its citations resolved.
-        passages: The passages by number.
-        terms: Of both sides.
-
     Returns:
         Spans of the passage's text in the order of the claims; none for a passage where no sentence
         shares a third of a claim's terms.

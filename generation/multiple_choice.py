@@ -93,14 +93,10 @@ async def choose(
     its words are parsed, those of the second call before those of the first (see ``parse_letter``).
 
     Args:
-        llm: A chat model, in practice ``OpenAILike``.
-        question: The question without its choices.
         choices: 2 to 26 of them, in the order of their letters.
-        passages: Candidates, best first; none means a closed book.
         budget: The model's context window. Of the answer's tokens, ``FINAL_TOKENS`` are for the
             final line and the rest for the text.
         temperature: Of the text; the letter is always the likeliest.
-        deadline: Seconds for both calls together, above 0.
 
     Raises:
         ValueError: An argument is out of its range.
@@ -180,10 +176,6 @@ def parse_letter(text: str, letters: str) -> str | None:
     The last ``answer is (X)``, ``Answer: X`` or ``\\boxed{X}`` counts. Without one, the letter that
     stands alone in the last line does, if there is but one; where it always stands before a word in
     small letters, it is an article or a pronoun.
-
-    Args:
-        text: What a model wrote, without its thoughts.
-        letters: The letters that there are.
 
     Returns:
         One of ``letters``, or None.

@@ -100,12 +100,7 @@ class Terms:
 
 
 class TermShares:
-    """The share of a collection's passages that hold a stem; what makes rare words weigh more.
-
-    Args:
-        texts: The passages with their headings.
-        terms: As of the chooser.
-    """
+    """The share of a collection's passages that hold a stem; what makes rare words weigh more."""
 
     def __init__(self, texts: Iterable[str], terms: Terms) -> None:
         self._counts: Counter[str] = Counter()
@@ -163,8 +158,6 @@ class Comparison:
     """Compares questions with passages.
 
     Args:
-        embed: Texts to unit vectors ``(n, dimension)``; see `VectorMemory`.
-        terms: Makes stems.
         share: Share of all passages that hold a stem; None weighs all stems alike.
     """
 

@@ -54,12 +54,8 @@ class ScoringChooser:
     Args:
         embed: Texts to unit vectors ``(n, dimension)`` of the encoder that ``WEIGHTS`` are for; see
             `VectorMemory`. Texts seen lately are not encoded again.
-        encoder: What identifies that encoder.
-        language: Snowball language of the stems.
         share: The share of the collection's passages that hold a stem, such as `TermShares`; None
             weighs all stems alike, at a cost of 1 to 2 points.
-        shares: What identifies ``share``.
-        weights: By name of the column of evidence.
 
     Raises:
         ValueError: The language is unknown, or a weight is missing or of no column.

@@ -86,7 +86,6 @@ def parse_blocks(text: str, headings: Collection[str] = ()) -> list[Block]:
     """Divide a passage's text into blocks, in time that grows with its length.
 
     Args:
-        text: Markdown, or plain text.
         headings: The titles above the passage; a line that repeats one is a heading.
 
     Returns:
@@ -157,12 +156,7 @@ def _kind(line: str, titles: Collection[str], *, fenced: bool) -> str:
 
 
 def find_units(text: str, headings: Collection[str] = ()) -> list[Unit]:
-    """Return what can be quoted of a passage, in its order.
-
-    Args:
-        text: The passage.
-        headings: The titles above it.
-    """
+    """Return what can be quoted of a passage, in its order."""
     units: list[Unit] = []
     blocks = parse_blocks(text, headings)
     mail = sum(block.kind == "mail_header" for block in blocks) > 1

@@ -127,7 +127,6 @@ def format_turns(history: Sequence[ChatMessage], most: int) -> list[str]:
     """The last turns of a conversation, oldest first: one cleaned line each, and who spoke.
 
     Args:
-        history: What was said before, oldest first; only users and assistants count.
         most: How many turns, at least 1; each is cut to its first 1,000 characters.
     """
     said = [turn for turn in history if turn.role in _SPEAKERS and turn.content]
@@ -145,11 +144,8 @@ def build_messages(
     """Build the chat that asks ``question`` of ``passages``.
 
     Args:
-        question: A stand-alone question.
         passages: The passages that fit, best first. With none, the model is asked for its own
             knowledge and told to say that no document was consulted.
-        tag: Name of the enclosing tag; drawn at random by default.
-        turns: What was said before, by ``format_turns``; it is shown to understand the question.
 
     Returns:
         A system message with the rules, and a user message with the passages and the question.

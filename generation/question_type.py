@@ -89,13 +89,7 @@ def question_type(question: str) -> str:
 
 
 def has_answer(kind: str, sentence: str, asked: Collection[str]) -> bool:
-    """Whether ``sentence`` holds a name, date, number, place or reason that is not in the question.
-
-    Args:
-        kind: As ``question_type`` returns it.
-        sentence: What may hold the answer.
-        asked: The words of the question in small letters.
-    """
+    """Whether ``sentence`` holds a name, date, number, place or reason that is not in the question."""
     match kind:
         case "number":
             return bool(_NUMBER.search(_without(sentence, asked)))

@@ -75,8 +75,6 @@ class QuotingReader:
     the document) is shown as ``(3)``, since ``[3]`` would cite our passage 3; all else is verbatim.
 
     Args:
-        sentences: How many sentences to choose at most, at least 1.
-        passages: How many of the best passages to look at, at least 1.
         finder: Finds the evidence; by words alone where it has no encoder.
 
     Raises:

@@ -29,12 +29,6 @@ def explain_failure(error: Exception, address: str, model: str, deadline: float)
 
     Knows the ``openai`` client's errors, its transport's (``httpx``) and time-outs.
 
-    Args:
-        error: What was raised.
-        address: The server, as ``server_address`` writes it.
-        model: The model that was asked for.
-        deadline: Seconds the whole answer was allowed to take.
-
     Returns:
         ``ReaderUnavailable`` where the server is down, slow, busy, or refuses us or the model;
         ``GenerationError`` where it refuses this one request; ``error`` itself if it is none of

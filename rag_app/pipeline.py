@@ -29,13 +29,7 @@ from retrieval.rewriting import Rewriter
 
 @dataclass(frozen=True)
 class Stages:
-    """The objects behind the six stages; `none` is an object too.
-
-    Attributes:
-        combine: how the rankings of several queries are merged.
-        found: passages that are retrieved.
-        kept: passages that are left after reranking.
-    """
+    """The objects behind the six stages; `none` is an object too."""
 
     condenser: Condenser
     rewriter: Rewriter
@@ -63,8 +57,6 @@ class Pipeline:
     """Answers questions from one collection.
 
     Args:
-        stages: what does the work.
-        passages: how many of the found passages the reader is given.
         encoder: for the cost of the query's vector; None where no encoder takes part.
         parameters: weights of language models by name, for the cost of those that are not known.
     """

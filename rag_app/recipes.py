@@ -33,11 +33,7 @@ class Expected:
 
     Attributes:
         dataset: as evaluation calls it; ``bright`` is the mean of all tasks.
-        value: nDCG@10, a share of 1.
-        source: where it was seen.
-        note: how far it is to be trusted.
         comparable: whether it is of the recipe itself, not of a relative.
-        metric: as evaluation calls it.
     """
 
     dataset: str
@@ -63,8 +59,6 @@ class Stage:
 
     Attributes:
         stage: as in traces; ``fuse`` is told apart from ``retrieve``.
-        kind: which way of doing it.
-        details: settings that matter there, by their names.
     """
 
     stage: str
@@ -77,12 +71,8 @@ class Recipe:
     """A published pipeline.
 
     Attributes:
-        name: in ``--recipe NAME``.
-        title: what it is, in a line.
-        settings: those that it sets, nested like the settings tree; no others.
         queries: which queries of the data set it searches with: ``original``, or a table of
             rewritten ones, such as ``gpt4_reason``.
-        expected: what was published.
         needs: models with their memory, servers, queries, keys.
         differs: where our run differs from the published one.
     """
@@ -162,10 +152,6 @@ def load(name: str) -> Recipe:
 def parse(name: str, tree: Mapping[str, Any]) -> Recipe:
     """The recipe that a file holds.
 
-    Args:
-        name: it is called by.
-        tree: settings, and the table ``recipe``.
-
     Raises:
         SettingsError: a key is unknown or missing, a value is bad, or a stage is left open.
     """
@@ -205,7 +191,6 @@ def for_task(settings: Settings, task: str) -> Settings:
     What the settings say of it already stays.
 
     Args:
-        settings: of any pipeline.
         task: BRIGHT's slug, with ``_long`` behind it for long documents; any other changes nothing.
 
     Raises:

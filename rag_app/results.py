@@ -141,13 +141,7 @@ class SearchResult:
 
 @dataclass(frozen=True, slots=True)
 class Embeddings:
-    """Vectors of texts.
-
-    Attributes:
-        encoder: row of the encoder registry.
-        vectors: one a text, in their order.
-        tokens: that went through the model.
-    """
+    """Vectors of texts."""
 
     encoder: str
     vectors: list[list[float]]
@@ -160,7 +154,6 @@ class Relevance:
 
     Attributes:
         index: its place among the texts, from 0.
-        score: the reranker's, more is better.
     """
 
     index: int
@@ -169,12 +162,7 @@ class Relevance:
 
 @dataclass(frozen=True, slots=True)
 class EncoderInfo:
-    """An encoder in use.
-
-    Attributes:
-        name: row of the encoder registry.
-        model: the model behind it.
-    """
+    """An encoder in use."""
 
     name: str
     model: str
@@ -236,11 +224,7 @@ class DocumentInfo:
     """A document as lists show it.
 
     Attributes:
-        source: its name.
         state: ``ready``, ``interrupted`` (run the ingestion again) or ``failed``.
-        passages: passages that searches see.
-        size: bytes of the original.
-        updated: ISO 8601 in UTC.
         failure: why the newest content could not be read; an older one may still be searched.
     """
 
@@ -272,10 +256,6 @@ class CollectionInfo:
     """A collection as lists show it.
 
     Attributes:
-        name: its name.
-        documents: documents that searches see.
-        passages: their passages.
-        encoder: model of the dense vectors.
         usable: whether it has an index for the present settings; if not, it has to be rebuilt.
         damage: why it cannot be opened, with the hint; empty where it can.
     """
@@ -293,11 +273,7 @@ class CopiedCollection:
     """A collection in a backup.
 
     Attributes:
-        name: its name.
-        indexes: how many of its indexes.
         documents: those of the index that its name points at.
-        passages: of all these indexes.
-        originals: how many original files.
     """
 
     name: str
@@ -312,9 +288,6 @@ class BackupReport:
     """What was backed up, or restored.
 
     Attributes:
-        collections: each of them.
-        bytes: of the backup.
-        seconds: wall time.
         missing: documents, as COLLECTION/SOURCE, whose original file was gone or damaged when they
             were backed up; they can be searched, but not be indexed anew.
     """
@@ -331,10 +304,6 @@ class IndexInfo:
 
     Attributes:
         fingerprint: of all that it was built with; its name.
-        encoder: row of the encoder registry.
-        model: of the dense vectors.
-        documents: documents that searches in it see.
-        passages: their passages.
         active: whether the collection's name points at it.
         usable: whether it is whole, and the present settings make the vectors that it holds.
         behind: documents of the collection that it lacks, or has in an older version.

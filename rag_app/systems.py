@@ -26,7 +26,6 @@ class System:
     """A pipeline to compare with others.
 
     Attributes:
-        name: what it is called in results.
         options: what it is asked with; everything that it leaves open is as the settings have it.
     """
 
@@ -43,7 +42,6 @@ def parse(text: str, encoders: Collection[str] = ()) -> System:
     """The system of that name; parts behind the first may stand in any order.
 
     Args:
-        text: its name.
         encoders: rows there are; the name of one alone means ``dense@ENCODER``, and no other may be
             named. None is accepted as it is.
 
@@ -85,11 +83,6 @@ def parse_all(texts: Iterable[str], encoders: Collection[str] = ()) -> list[Syst
 def compared(text: str, encoders: Collection[str], default: str) -> list[System]:
     """At least two systems out of a list such as ``bm25,hybrid@minilm,reasonir-8b``.
 
-    Args:
-        text: the names, with commas between them.
-        encoders: names of the rows there are.
-        default: the encoder of systems that name none.
-
     Raises:
         UnknownSystem: a name is unknown, a system is named twice, or there are fewer than two.
     """
@@ -116,12 +109,8 @@ def product(
     """Every combination, retrievers varying slowest.
 
     Args:
-        retrievers: names of retrievers.
         encoders: rows of the encoder registry; none means the settings' own. Lexical retrievers
             need no encoder, so they appear once.
-        rewrites: ``none`` and ``llm``.
-        reranks: ``none`` and names of rerankers.
-        classes: dotted paths that the settings name, and so may stand among them.
 
     Raises:
         UnknownSystem: a name is unknown or appears twice.

@@ -24,10 +24,7 @@ def llm(
     """The one client of an OpenAI-compatible server.
 
     Args:
-        settings: where it is, and what to ask of it.
-        connections: the pool it uses; whoever made it closes it.
         chat: whether it is spoken to in turns; else prompts are sent as they are.
-        retries: how often a call that may succeed later is made again.
         capabilities: what is known of servers, and where what it learns of this one goes.
 
     Raises:

@@ -236,15 +236,7 @@ def retriever(
     where: Where,
     model: Callable[[], Encoder],
 ) -> Any:
-    """Finds passages: one of ours, or any retriever.
-
-    Args:
-        kind: its class.
-        settings: its options, and how many passages to find.
-        store: the index; None where the retriever is `none`.
-        where: which documents to search.
-        model: the encoder of the store, made when it is needed.
-    """
+    """Finds passages: one of ours, or any retriever."""
     chosen = settings.retrieval
     nodes = (node for batch in (store.passages() if store else ()) for node in batch)
     parts: Parts = {
@@ -384,8 +376,6 @@ def chooser(
     """What answers multiple-choice questions, by the kind of reader.
 
     Args:
-        settings: `reader.kind` says whether a language model chooses.
-        connections: the pool for that model's server; whoever made it closes it.
         passages: texts of the collection that passages will come from, to tell rare words by; for
             what chooses without a language model.
 

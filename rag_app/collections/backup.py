@@ -101,10 +101,6 @@ class Backups:
     """Writes collections into a stream of bytes, and takes them back from one.
 
     Args:
-        collections: where the indexes are.
-        stores: the open ones.
-        indexes: what else changes them.
-        originals: folder of the original files, a folder a collection.
         bm25: stands in for that of indexes which cannot be made here.
     """
 
@@ -219,9 +215,7 @@ class Backups:
 
         Args:
             backup: its bytes, cut anywhere.
-            names: which of its collections; none means all.
             replace: whether they may take the place of collections of the same names.
-            on_progress: told after every part; what it raises ends the work.
 
         Raises:
             DamagedBackup: it is not what was written, or not all of it.

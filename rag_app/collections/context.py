@@ -25,10 +25,6 @@ class PassageGone(ApplicationError):
 def passage_context(stores: Iterable[PassageStore], passage_id: str) -> PassageContext:
     """The passage with up to two passages before and behind it, as running text.
 
-    Args:
-        stores: indexes of the collection; a passage has another id in each.
-        passage_id: which passage.
-
     Raises:
         PassageGone: none of them holds such a passage.
     """

@@ -24,8 +24,6 @@ class Owner:
     """The process that owns a storage folder.
 
     Attributes:
-        pid: its process id.
-        command: what it does, for a person.
         address: where its API listens; empty when it offers none.
         token: what its API asks of local callers.
     """

@@ -20,15 +20,7 @@ from retrieval.index.records import DocumentRecord
 
 
 class Repairs:
-    """Builds damaged collections anew.
-
-    Args:
-        collections: where the indexes are.
-        stores: the open ones.
-        indexes: what else changes them.
-        encoders: that indexes are built with.
-        originals: folder of the original files, a folder a collection.
-    """
+    """Builds damaged collections anew."""
 
     def __init__(
         self,

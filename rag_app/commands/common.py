@@ -34,11 +34,6 @@ class Interrupted(Exception):
 def accepted(settings: Settings, name: str | None, accept: bool) -> Settings:
     """Settings in which the encoder's licence is accepted, by flag or by a person who is asked.
 
-    Args:
-        settings: as they are.
-        name: the encoder; None means the settings' own.
-        accept: whether the flag was given.
-
     Raises:
         LicenceNotAccepted: it is restricted, and nobody is there, or the person says no.
         SettingsError: there is no such encoder.
@@ -84,14 +79,7 @@ def show_ingestion(
     work: "Callable[[Any, OnProgress | None], Awaitable[IngestReport]]",
     as_json: bool,
 ) -> None:
-    """Do what indexes documents, with its progress; show the report. Some failed: status 3.
-
-    Args:
-        settings: to open the application with.
-        collection: whose documents they are.
-        work: is given the service, and whom to report progress to.
-        as_json: whether the report is shown as JSON.
-    """
+    """Do what indexes documents, with its progress; show the report. Some failed: status 3."""
     with output.progress() as on_progress:
         report = with_service(settings, lambda service: work(service, on_progress))
     output.show(report.as_dict(collection), as_json, output.ingest_report)

@@ -16,10 +16,6 @@ class Encoders:
     """Every encoder that is asked for, made once; they are closed together.
 
     Args:
-        make: makes the encoder of a name; SettingsError where it cannot be made.
-        default: name of the settings' encoder.
-        splitter: cuts documents, alike for all of them.
-        bm25: the lexical encoder of all their indexes.
         ingestor: makes what ingests documents with an encoder into a store, given the folder of the
             originals and what waits for searches to end (`DocumentWriter`).
     """

@@ -41,16 +41,7 @@ _Ready = queue.Queue[Future[Batch] | BaseException | None]
 
 
 class Ingestor:
-    """Ingests documents into one index of a collection.
-
-    Args:
-        store: open index of the collection, built with this encoder and chunker.
-        encoder: turns passages into vectors.
-        chunker: cuts documents into passages.
-        parser: makes the killable parser that a run uses.
-        originals: folder for the original files.
-        await_readers: see `DocumentWriter`.
-    """
+    """Ingests documents into one index of a collection."""
 
     def __init__(
         self,

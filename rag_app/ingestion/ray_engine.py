@@ -56,13 +56,7 @@ class RayIngestor(Ingestor):
     the same path.
 
     Args:
-        store: open index of the collection, built with this encoder and chunker.
         encoder: copied to every actor, so it must be made of plain arguments.
-        chunker: cuts documents into passages; copied to every parser.
-        parser: makes the killable parser of a worker; copied as well.
-        originals: folder for the original files.
-        await_readers: see `DocumentWriter`.
-        cluster: where to work, and with what.
     """
 
     def __init__(

@@ -51,13 +51,7 @@ Table = Any
 
 
 class Parse:
-    """Reads and cuts documents.
-
-    Args:
-        chunker: cuts documents.
-        parser: makes the killable parser that this worker uses.
-        fingerprint: of the index that the passages are for.
-    """
+    """Reads and cuts documents."""
 
     def __init__(self, chunker: Splitter, parser: Callable[[], Parser], fingerprint: str) -> None:
         store = SimpleNamespace(spec=SimpleNamespace(fingerprint=fingerprint))

@@ -30,11 +30,8 @@ class Document:
     """A file to ingest.
 
     Attributes:
-        source: its name within the collection.
         hash: SHA-256 of its bytes, hexadecimal; empty for a file that could not be opened.
-        size: in bytes.
         suffix: ending of its source, in lower case and with the dot.
-        origin: see `data.discovery.Found`.
     """
 
     source: str
@@ -132,10 +129,6 @@ class DocumentReader:
     of its passages and their vectors; nothing of it is read or encoded again.
 
     Args:
-        store: the collection, asked what it holds already.
-        chunker: cuts documents.
-        parser: reads files in its own killable process; must be open.
-        originals: keeps the files themselves.
         on_step: told what of a document is being read, such as "a.pdf, page 2"; what it raises ends
             the reading.
     """

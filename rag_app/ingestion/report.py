@@ -37,15 +37,8 @@ class IngestReport:
     """What one run did.
 
     Attributes:
-        added: documents that were not there before.
-        updated: documents whose content had changed.
-        unchanged: documents that were there already.
         removed: names of documents whose files are gone, removed by `sync`.
-        passages: passages written in this run.
         truncated: those of them that were longer than the encoder reads.
-        seconds: wall time.
-        failures: every failed document with its reason.
-        warnings: what of the documents written in this run was not read, or was guessed.
         ignored: names of files in the given folders whose type is not supported.
     """
 
@@ -96,10 +89,7 @@ class Progress:
     """Where a run stands; bytes measure it, since nobody knows the passages beforehand.
 
     Attributes:
-        documents: finished, of `total_documents`.
-        passages: stored so far.
         done: share of all bytes that is finished, from 0 to 1.
-        seconds: since the start.
         source: the document at hand, with the page that is being read where it takes long.
     """
 
@@ -131,9 +121,7 @@ class Batch:
     Attributes:
         items: what `DocumentReader` gave; a batch may begin and end amid a document. Without any,
             it only lets the caller know that the run goes on.
-        reading: what of a document is being read at the moment.
         stored: ids of passages that need no vector, since they are stored, with their BM25 length.
-        truncated: passages that were longer than the encoder reads.
     """
 
     items: list[Item]
@@ -146,9 +134,6 @@ class BatchWriter:
     """Writes batches, counts what was done and reports it.
 
     Args:
-        store: the collection.
-        await_readers: see `DocumentWriter`.
-        files: all that will come.
         on_progress: called after every step; what it raises ends the run.
     """
 

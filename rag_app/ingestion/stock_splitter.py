@@ -18,8 +18,6 @@ class StockSplitter(Splitter):
     Passages that come with an id stay whole.
 
     Args:
-        stock: the splitter.
-        path: its class, as ``package.module:Class``.
         options: what it was made with; both decide where passages end, and so are its identity.
     """
 

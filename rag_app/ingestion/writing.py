@@ -137,10 +137,6 @@ def forget_unused(originals: Originals, stores: Iterable[PassageStore]) -> None:
     """Delete the original files that no document of the collection has any use for.
 
     Only when a run is over: one that goes on may have read ahead of the records.
-
-    Args:
-        originals: of the collection.
-        stores: all its indexes.
     """
     originals.forget_all_but(
         {

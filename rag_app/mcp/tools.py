@@ -35,10 +35,7 @@ class Tools:
     """The tools over a service.
 
     Args:
-        service: the application.
-        usual: collection that is meant where none is named.
         tokens: most that one call returns, by an estimate on the safe side.
-        collections: those that may be seen; empty for all.
     """
 
     def __init__(

@@ -37,7 +37,6 @@ async def connect(address: str, key: str = "") -> AsyncIterator[Service]:
     """The application that runs at an address such as ``http://127.0.0.1:7860``.
 
     Args:
-        address: its address.
         key: its password; without it, only what everyone there may do is possible.
     """
     from rag_app.remote.service import RemoteService

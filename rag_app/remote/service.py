@@ -27,7 +27,6 @@ class RemoteService:
     """`rag_app.service.Service` over HTTP: it has a method for each row of the operations.
 
     Args:
-        address: of the application, such as http://127.0.0.1:7860.
         token: what it left in its storage folder for local callers, or its password.
         transport: stands in for the network where given.
     """

@@ -16,13 +16,7 @@ _SECURITY: Final = {
 
 
 def add_documentation(app: FastAPI, mounted: FastAPI, prefix: str) -> None:
-    """Serve `/docs` and `/openapi.json`.
-
-    Args:
-        app: what is described.
-        mounted: what is described with it: an application with errors of another form.
-        prefix: where that is mounted.
-    """
+    """Serve `/docs` and `/openapi.json`."""
     router = APIRouter(include_in_schema=False)
 
     @router.get(_SCHEMA)

@@ -15,9 +15,7 @@ class ClosingStream(StreamingResponse):
     work under way, until they are collected as garbage.
 
     Args:
-        pieces: what is sent.
         events: what the pieces are made of; closed even if no piece was asked for.
-        media_type: the type of the whole.
     """
 
     def __init__(
