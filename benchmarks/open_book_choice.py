@@ -43,24 +43,12 @@ Array = npt.NDArray[np.float64]
 Hits = npt.NDArray[np.bool_]
 
 SUBJECTS = {
-    "anatomy",
-    "astronomy",
-    "college_biology",
-    "college_chemistry",
-    "conceptual_physics",
-    "high_school_biology",
-    "high_school_chemistry",
-    "high_school_government_and_politics",
-    "high_school_macroeconomics",
-    "high_school_microeconomics",
-    "high_school_physics",
-    "high_school_psychology",
-    "human_aging",
-    "medical_genetics",
-    "philosophy",
-    "sociology",
+    "anatomy", "astronomy", "college_biology", "college_chemistry", "conceptual_physics",
+    "high_school_biology", "high_school_chemistry", "high_school_government_and_politics",
+    "high_school_macroeconomics", "high_school_microeconomics", "high_school_physics",
+    "high_school_psychology", "human_aging", "medical_genetics", "philosophy", "sociology",
     "virology",
-}
+}  # fmt: skip
 PENALTY = 100.0
 """Of the squared weights, columns brought to unit variance."""
 DEPTH = 50

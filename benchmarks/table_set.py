@@ -7,50 +7,20 @@ its row's label and its full column header.
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 from fpdf import FPDF
 
 _NOUNS = [
-    "pump",
-    "valve",
-    "sluice",
-    "gauge",
-    "filter",
-    "basin",
-    "turbine",
-    "ladder",
-    "crane",
-    "hoist",
-    "boiler",
-    "ramp",
-    "siding",
-    "kiln",
-    "loom",
-    "press",
-    "lathe",
-    "silo",
-    "anvil",
-]
+    "pump", "valve", "sluice", "gauge", "filter", "basin", "turbine", "ladder", "crane",
+    "hoist", "boiler", "ramp", "siding", "kiln", "loom", "press", "lathe", "silo", "anvil",
+]  # fmt: skip
 _PLACES = [
-    "Brackwater",
-    "Halmer",
-    "Ostrand",
-    "Wehr",
-    "Lunden",
-    "Morvik",
-    "Tarn",
-    "Eskdale",
-    "Quell",
-    "Ruben",
-    "Sarn",
-    "Ulver",
-    "Vindal",
-    "Yarrow",
-    "Zell",
-    "Corby",
-    "Dunmore",
-]
+    "Brackwater", "Halmer", "Ostrand", "Wehr", "Lunden", "Morvik", "Tarn", "Eskdale", "Quell",
+    "Ruben", "Sarn", "Ulver", "Vindal", "Yarrow", "Zell", "Corby", "Dunmore",
+]  # fmt: skip
+_HEADS = ["Flow", "Head", "Power", "Price", "Weight", "Speed", "Noise", "Stock", "Age", "Torque"]
 _PROSE = (
     "The keepers of the works write down each reading at dawn and again at dusk, and whoever "
     "relieves them signs the book before the lamp is handed over. In winter the sluices are "
@@ -207,21 +177,7 @@ class _Sheet:
             else:
                 self.names.append([label])
         values = form.columns - form.labels
-        heads = chance.sample(
-            [
-                "Flow",
-                "Head",
-                "Power",
-                "Price",
-                "Weight",
-                "Speed",
-                "Noise",
-                "Stock",
-                "Age",
-                "Torque",
-            ],
-            values,
-        )
+        heads = chance.sample(_HEADS, values)
         if form.years:
             heads = [str(2019 + i) for i in range(values)]
         if form.wrapped_header:
@@ -374,18 +330,12 @@ class _Sheet:
         if form.lines == "booktabs":
             self._stroke(self.edges[0], self.y - 1, self.edges[-1], self.y - 1)
         high = self.line + self._pad()
-        deep = (
-            max(
-                len(
-                    self._wrap(
-                        h, self.edges[i + form.labels + 1] - self.edges[i + form.labels] - 6, style
-                    )
-                )
-                for i, h in enumerate(self.heads)
-            )
-            * self.line
-            + self._pad()
-        )
+        columns = pairwise(self.edges[form.labels :])
+        lines = [
+            len(self._wrap(head, right - left - 6, style))
+            for head, (left, right) in zip(self.heads, columns, strict=True)
+        ]
+        deep = max(lines) * self.line + self._pad()
         begin = self.y
         grouped = set()
         if self.groups:
@@ -393,12 +343,9 @@ class _Sheet:
                 self._cell(first, name, self.y + 1, style, behind, "C")
                 grouped |= set(range(first, behind))
                 if form.lines in {"all", "rows", "booktabs"}:
-                    self._stroke(
-                        self.edges[first] + (3 if form.lines == "booktabs" else 0),
-                        self.y + high - 1,
-                        self.edges[behind] - (3 if form.lines == "booktabs" else 0),
-                        self.y + high - 1,
-                    )
+                    inset, level = 3 if form.lines == "booktabs" else 0, self.y + high - 1
+                    left, right = self.edges[first] + inset, self.edges[behind] - inset
+                    self._stroke(left, level, right, level)
             self.y += high
         for column, name in enumerate(self.corner):
             self._cell(column, name, self.y + 1, style)

@@ -89,7 +89,7 @@ def question_type(question: str) -> str:
 
 
 def has_answer(kind: str, sentence: str, asked: Collection[str]) -> bool:
-    """Whether ``sentence`` holds a name, date, number, place or reason that is not in the question."""
+    """Whether a sentence holds a name, date, number, place or reason that the question lacks."""
     match kind:
         case "number":
             return bool(_NUMBER.search(_without(sentence, asked)))

@@ -17,7 +17,7 @@ def drawn(tmp_path_factory):
 @pytest.mark.parametrize("name", [form.name for form in FORMS])
 def test_every_value_stands_under_its_header_beside_its_label(drawn, name):
     tables = grids(by_loader(drawn[name].path))
-    wrong = [fact for fact in drawn[name].facts if not right(fact.__dict__, tables)]
+    wrong = [fact for fact in drawn[name].facts if not right(fact, tables)]
     assert wrong == []
 
 
