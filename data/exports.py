@@ -1,19 +1,22 @@
-"""The public names of a package: imported when they are first used, from our own packages only."""
+"""The public names of a package: imported when they are first used, from our own packages only.
 
-from collections.abc import Callable, Iterable, Mapping
+The package's stub, `__init__.pyi`, lists them once: for type checkers, and for `lazy`.
+"""
+
+import ast
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+_ROOT = Path(__file__).parent.parent
 
-def lazy(
-    package: str, homes: Mapping[str, Iterable[str]], below: Iterable[str] = ()
-) -> Callable[[str], Any]:
-    """A module's ``__getattr__`` (PEP 562) that imports a public name when it is first used.
+
+def lazy(package: str, below: Iterable[str] = ()) -> tuple[Callable[[str], Any], list[str]]:
+    """A package's ``__getattr__`` (PEP 562), which imports public names, and its ``__all__``.
 
     Args:
-        homes: the names, by the module of the package that defines them.
         below: packages of rag-app that this one imports.
 
     Raises:
@@ -21,14 +24,20 @@ def lazy(
     """
     for name in ("data", *below):  # an editable install finds our modules in another's `data`
         require(name)
+    stub = ast.parse((_ROOT / package / "__init__.pyi").read_text("utf-8"))
+    homes = {
+        one.name: node.module or ""
+        for node in stub.body
+        if isinstance(node, ast.ImportFrom)
+        for one in node.names
+    }
 
     def get(name: str) -> Any:
-        for home, names in homes.items():
-            if name in names:
-                return getattr(import_module(f"{package}.{home}"), name)
-        raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        if name not in homes:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        return getattr(import_module(homes[name]), name)
 
-    return get
+    return get, sorted(homes)
 
 
 def require(name: str) -> None:
@@ -38,7 +47,7 @@ def require(name: str) -> None:
     """
     spec = find_spec(name)
     places = (spec.origin and [spec.origin]) or spec.submodule_search_locations if spec else None
-    ours = Path(__file__).parent.parent / name / "__init__.py"
+    ours = _ROOT / name / "__init__.py"
     if not places or Path(places[0]).resolve() != ours.resolve():
         raise ImportError(
             f"the package `{name}` of rag-app, {ours.parent}, is hidden by "

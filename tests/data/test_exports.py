@@ -85,4 +85,4 @@ def test_a_package_that_is_not_there_is_named():
     with pytest.raises(ImportError, match="is hidden by nothing"):
         require("no_such_package")
     with pytest.raises(ImportError, match="no_such_package"):
-        lazy("data", {}, below=["no_such_package"])
+        lazy("data", below=["no_such_package"])

@@ -1,0 +1,15 @@
+from data.blocks import Block as Block
+from data.blocks import Box as Box
+from data.blocks import LoadWarning as LoadWarning
+from data.blocks import Table as Table
+from data.discovery import discover as discover
+from data.errors import DataError as DataError
+from data.errors import RagAppError as RagAppError
+from data.errors import UnreadableFile as UnreadableFile
+from data.limits import Limits as Limits
+from data.loaders import load as load
+from data.loaders import sniff as sniff
+from data.parsing import Parser as Parser
+from data.registry import Row as Row
+from data.splitting import Passage as Passage
+from data.splitting import Splitter as Splitter

@@ -1,0 +1,16 @@
+from eval.datasets.choice import ChoiceDataset as ChoiceDataset
+from eval.datasets.choice import Question as Question
+from eval.datasets.retrieval import RetrievalDataset as RetrievalDataset
+from eval.errors import DatasetError as DatasetError
+from eval.errors import EvalError as EvalError
+from eval.retrieval.metrics import mean as mean
+from eval.retrieval.metrics import mrr as mrr
+from eval.retrieval.metrics import ndcg as ndcg
+from eval.retrieval.metrics import recall as recall
+from eval.retrieval.mteb_model import MtebModel as MtebModel
+from eval.statistics.bootstrap import bootstrap_mean as bootstrap_mean
+from eval.statistics.bootstrap import paired_difference as paired_difference
+from eval.statistics.intervals import Interval as Interval
+from eval.statistics.intervals import wilson as wilson
+from eval.statistics.mcnemar import exact_mcnemar as exact_mcnemar
+from eval.statistics.power import minimum_detectable_effect as minimum_detectable_effect

@@ -1,0 +1,14 @@
+from generation.budget import TokenBudget as TokenBudget
+from generation.choosing import Chooser as Chooser
+from generation.choosing import LLMChooser as LLMChooser
+from generation.citations import Citation as Citation
+from generation.citations import Quote as Quote
+from generation.condensing import LLMCondenser as LLMCondenser
+from generation.errors import GenerationError as GenerationError
+from generation.llm_reader import LLMReader as LLMReader
+from generation.quoting import QuotingReader as QuotingReader
+from generation.reading import Reader as Reader
+from generation.reading import Reading as Reading
+from generation.reading import TextDelta as TextDelta
+from generation.reading import ThinkingDelta as ThinkingDelta
+from generation.synthesizer import ReaderSynthesizer as ReaderSynthesizer

@@ -1,0 +1,10 @@
+from rag_app.assembly.application import open_application as open_application
+from rag_app.remote.opening import connect as connect
+from rag_app.remote.opening import open_service as open_service
+from rag_app.results import Answer as Answer
+from rag_app.results import Hit as Hit
+from rag_app.results import SearchResult as SearchResult
+from rag_app.service import QueryOptions as QueryOptions
+from rag_app.service import Service as Service
+from rag_app.settings import Settings as Settings
+from rag_app.settings import load_settings as load_settings
