@@ -59,10 +59,7 @@ class Shape(NamedTuple):
         )
 
 
-SHAPES = {
-    "8b": Shape(4096, 32, 32, 8, 14_336, 128_256),
-    "tiny": Shape(256, 2, 4, 2, 512, 2000),
-}
+SHAPES = {"8b": Shape(4096, 32, 32, 8, 14_336, 128_256), "tiny": Shape(256, 2, 4, 2, 512, 2000)}
 
 
 def main() -> None:

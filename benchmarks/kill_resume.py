@@ -36,10 +36,7 @@ def command(storage: Path, work: list[Path]) -> subprocess.Popen[bytes]:
     arguments = ["ingest", *map(str, work), "--collection", COLLECTION, "--json"]
     environment = {**os.environ, "RAG_APP_STORAGE__PATH": str(storage)}
     return subprocess.Popen(
-        [*COMMAND, *arguments],
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
+        [*COMMAND, *arguments], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     )
 
 

@@ -59,5 +59,5 @@ BY_ENDING: Mapping[str, FileType] = MappingProxyType(
 )
 
 SPLITTERS = registry(
-    Row("blocks", "data.splitting:Splitter", "packs sentences, rows and lines of blocks"),
+    Row("blocks", "data.splitting:Splitter", "packs sentences, rows and lines of blocks")
 )

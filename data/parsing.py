@@ -78,11 +78,7 @@ class Parser(ClosedOnExit):
         raise UnreadableFile(f"cannot show {name or path.name}", cause="the parser drew no page")
 
     def _read(
-        self,
-        path: Path,
-        name: str,
-        on_scan: Callable[[Scan], None] = lambda _: None,
-        **more: Any,
+        self, path: Path, name: str, on_scan: Callable[[Scan], None] = lambda _: None, **more: Any
     ) -> Iterator[Loaded | PagePicture]:
         """What the child makes of a job."""
         if self._busy:

@@ -94,10 +94,7 @@ class Splitter:
     """
 
     def __init__(
-        self,
-        count_tokens: Callable[[str], int],
-        chunk_tokens: int = 200,
-        overlap_tokens: int = 32,
+        self, count_tokens: Callable[[str], int], chunk_tokens: int = 200, overlap_tokens: int = 32
     ) -> None:
         if chunk_tokens < 1:
             raise ValueError(f"chunk_tokens must be at least 1, got {chunk_tokens}")

@@ -15,11 +15,7 @@ _BAR = re.compile(r"(?<!\\)\|")
 
 
 def table_block(
-    table: Table,
-    page: int | None = None,
-    boxes: tuple[Box, ...] = (),
-    *,
-    continues: bool = False,
+    table: Table, page: int | None = None, boxes: tuple[Box, ...] = (), *, continues: bool = False
 ) -> Block:
     """A table as a block: its title, its header and its rows, one a line.
 

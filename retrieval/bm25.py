@@ -116,8 +116,7 @@ class BM25:
         held_back = self.k1 * (1 - self.b + self.b * passage.length / average_length)
         most = self.k1 + 1
         return SparseVector(
-            list(passage.counts),
-            [most * tf / (tf + held_back) for tf in passage.counts.values()],
+            list(passage.counts), [most * tf / (tf + held_back) for tf in passage.counts.values()]
         )
 
     def encode_passage(self, text: str, average_length: float, title: str = "") -> SparseVector:

@@ -100,9 +100,7 @@ def node(identifier: str, text: str, metadata: dict[str, object]) -> TextNode:
         excluded_llm_metadata_keys=[
             key for key in METADATA_KEYS if not (key in _FOR_READERS and metadata.get(key))
         ],
-        relationships={
-            NodeRelationship.SOURCE: RelatedNodeInfo(node_id=str(metadata["source"])),
-        },
+        relationships={NodeRelationship.SOURCE: RelatedNodeInfo(node_id=str(metadata["source"]))},
     )
 
 

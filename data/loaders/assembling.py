@@ -9,15 +9,7 @@ from data.loaders.grids import Grid
 from data.loaders.layout import Line, read_layout
 from data.loaders.margins import Edge, edges, running
 from data.loaders.page import Page
-from data.loaders.paragraphs import (
-    Draft,
-    Titles,
-    Type,
-    goes_on,
-    join_texts,
-    read_paragraphs,
-    seam,
-)
+from data.loaders.paragraphs import Draft, Titles, Type, goes_on, join_texts, read_paragraphs, seam
 from data.tables import table_block
 
 _BESIDE = 4

@@ -146,11 +146,7 @@ class Asker:
         return chosen, milliseconds, False
 
     def _key(
-        self,
-        question: str,
-        choices: Sequence[str],
-        passages: Sequence[NodeWithScore],
-        repeat: int,
+        self, question: str, choices: Sequence[str], passages: Sequence[NodeWithScore], repeat: int
     ) -> str:
         return key_of(
             {

@@ -57,12 +57,7 @@ ANSWERS = registry(
 
 
 def retrieval(
-    name: str,
-    data_dir: Path | None,
-    cache: Path,
-    *,
-    queries: str = "original",
-    split: str = "test",
+    name: str, data_dir: Path | None, cache: Path, *, queries: str = "original", split: str = "test"
 ) -> RetrievalDataset:
     """A retrieval data set; the arguments are those of `Asked`.
 

@@ -97,12 +97,7 @@ def command(
 
 
 def copy(
-    repository: str,
-    config: str | None,
-    split: str,
-    name: str,
-    data_dir: Path | None,
-    cache: Path,
+    repository: str, config: str | None, split: str, name: str, data_dir: Path | None, cache: Path
 ) -> Path:
     """The file of a split's rows, of that name: in the data folder, or the cache, or now fetched.
 

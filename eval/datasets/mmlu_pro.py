@@ -45,9 +45,7 @@ def find(data_dir: Path | None, cache: Path, split: str = "test") -> ChoiceDatas
     return dataset
 
 
-def _ours(
-    numbered: Iterable[tuple[int, dict[str, Any]]],
-) -> Iterator[tuple[int, dict[str, Any]]]:
+def _ours(numbered: Iterable[tuple[int, dict[str, Any]]]) -> Iterator[tuple[int, dict[str, Any]]]:
     """The hub's rows under our names, without the choices ``N/A`` that fill up some of them."""
     for number, row in numbered:
         choices = [choice for choice in row.get("options") or () if choice != "N/A"]

@@ -106,10 +106,7 @@ def by_score(
 
 
 def cases(
-    records: Iterable[Record],
-    wanted: Sequence[Key],
-    arm: str,
-    questions: Mapping[str, Any] | None,
+    records: Iterable[Record], wanted: Sequence[Key], arm: str, questions: Mapping[str, Any] | None
 ) -> dict[Key, Case]:
     """The questions `wanted`, each with what every arm chose and what `arm` was offered.
 

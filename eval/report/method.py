@@ -40,10 +40,7 @@ def sections(kind: str, plan: Mapping[str, Any], environment: Mapping[str, Any])
     blocks = [Text(sentence) for sentence in _PROTOCOL[kind]]
     asked = _table("What was asked for", plan)
     where = _table("What it ran on", environment)
-    return [
-        Section("How it was measured", [*blocks, *asked]),
-        Section("Environment", where),
-    ]
+    return [Section("How it was measured", [*blocks, *asked]), Section("Environment", where)]
 
 
 def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

@@ -264,12 +264,7 @@ def _drawn(chance: random.Random, options: Sequence[tuple[str, int]]) -> str:
 
 
 async def _completed(
-    service: Service,
-    collection: str,
-    one: _Draft,
-    plan: Plan,
-    asking: Calls,
-    dropped: Counter[str],
+    service: Service, collection: str, one: _Draft, plan: Plan, asking: Calls, dropped: Counter[str]
 ) -> Example | None:
     if plan.kind == "remixer":
         return await _annotated(service, collection, one, plan, asking, dropped)
@@ -306,12 +301,7 @@ async def _negative(one: _Draft, asking: Calls) -> str:
 
 
 async def _annotated(
-    service: Service,
-    collection: str,
-    one: _Draft,
-    plan: Plan,
-    asking: Calls,
-    dropped: Counter[str],
+    service: Service, collection: str, one: _Draft, plan: Plan, asking: Calls, dropped: Counter[str]
 ) -> Example | None:
     """The query with what the model takes for positives and negatives among the candidates."""
     options = QueryOptions(retriever=plan.retriever, top_k=plan.candidates)

@@ -73,10 +73,6 @@ class PromptedEncoder(Encoder):
 
     @abstractmethod
     def _encode(
-        self,
-        texts: Sequence[str],
-        prefix: str,
-        limit: int,
-        on_encoded: OnEncoded | None = None,
+        self, texts: Sequence[str], prefix: str, limit: int, on_encoded: OnEncoded | None = None
     ) -> Encoded:
         """Encode ``prefix + text`` for each text, which is never blank, cut to `limit` tokens."""

@@ -63,13 +63,7 @@ class QwenReranker(PointwiseReranker):
     _definition: str = PrivateAttr()
     _constrains: bool = PrivateAttr(default=True)
 
-    def __init__(
-        self,
-        llm: LLM,
-        *,
-        definition: str = "",
-        grading: Grading = usual,
-    ) -> None:
+    def __init__(self, llm: LLM, *, definition: str = "", grading: Grading = usual) -> None:
         super().__init__(grading)
         self._llm, self._definition = llm, relevance(definition)
 

@@ -83,11 +83,7 @@ class ContrastiveLoss(CachedLossMixin, nn.Module):
             return super().embed_minibatch(*args, **named)
 
     def calculate_loss(
-        self,
-        reps: list[list[Tensor]],
-        labels: Tensor | None = None,
-        *,
-        with_backward: bool = False,
+        self, reps: list[list[Tensor]], labels: Tensor | None = None, *, with_backward: bool = False
     ) -> Tensor:
         """The loss from the vectors of the columns, each given in pieces."""
         queries, *columns = (_exact(torch.cat(column)) for column in reps)

@@ -149,11 +149,7 @@ class TransformersEncoder(PortableEncoder, PromptedEncoder):
             free_cached(kind)
 
     def _encode(
-        self,
-        texts: Sequence[str],
-        prefix: str,
-        limit: int,
-        on_encoded: OnEncoded | None = None,
+        self, texts: Sequence[str], prefix: str, limit: int, on_encoded: OnEncoded | None = None
     ) -> Encoded:
         """Encode ``prefix + text`` for each text; see `PromptedEncoder._encode`.
 

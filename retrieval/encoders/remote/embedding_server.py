@@ -222,11 +222,7 @@ class EmbeddingServer:
         return answer if isinstance(answer, dict) else {}
 
     def _call(
-        self,
-        method: str,
-        url: httpx.URL,
-        body: Any = None,
-        stop: threading.Event | None = None,
+        self, method: str, url: httpx.URL, body: Any = None, stop: threading.Event | None = None
     ) -> httpx.Response:
         """The answer; HTTPStatusError if it is a refusal that more calls do not change."""
         stop = stop or threading.Event()

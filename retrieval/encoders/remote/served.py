@@ -15,11 +15,7 @@ from pydantic import PrivateAttr
 
 from retrieval.encoders import golden as golden_vectors
 from retrieval.encoders.base import Encoded, Vectors
-from retrieval.encoders.errors import (
-    EncoderUnavailableError,
-    ModelMismatchError,
-    TextTooLongError,
-)
+from retrieval.encoders.errors import EncoderUnavailableError, ModelMismatchError, TextTooLongError
 from retrieval.encoders.prompted import OnEncoded, PromptedEncoder
 from retrieval.encoders.registry import EncoderRow
 from retrieval.encoders.remote import probing
@@ -190,11 +186,7 @@ class ServedEncoder(PromptedEncoder):
             one.close()
 
     def _encode(
-        self,
-        texts: Sequence[str],
-        prefix: str,
-        limit: int,
-        on_encoded: OnEncoded | None = None,
+        self, texts: Sequence[str], prefix: str, limit: int, on_encoded: OnEncoded | None = None
     ) -> Encoded:
         stop = threading.Event()
 
