@@ -76,8 +76,8 @@ async def graded(
             calls.user(prompts.WORTH_TURN.format(document=document)),
         )
         try:
-            said = await asking.ask("worth", messages, temperature=0.0, max_tokens=512)
-            grade = calls.score(said, 0, 5)
+            text = await asking.ask("worth", messages, temperature=0.0, max_tokens=512)
+            grade = calls.score(text, 0, 5)
         except Unusable as reason:
             dropped[f"grade: {reason}"] += 1
             return finding

@@ -53,15 +53,16 @@ class Calls(ClosedOnExit):
         self._llm, self._path, self._deadline = llm, path, deadline
         self._places = asyncio.Semaphore(concurrency)
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._known = _read(path)
+        self._known: dict[str, dict[str, str]] = {}
         self._in_a_row = 0
         self.asked = self.kept = 0
         self.failed: Counter[str] = Counter()
 
     def __enter__(self) -> Self:
-        torn = self._path.is_file() and not self._path.read_bytes().endswith(b"\n")
+        kept = self._path.read_text("utf-8", "replace") if self._path.is_file() else ""
+        self._known = _records(kept)
         self._file = self._path.open("a", encoding="utf-8")
-        if torn:
+        if kept and not kept.endswith("\n"):  # a kill cut the last line off
             self._file.write("\n")
         return self
 
@@ -118,26 +119,25 @@ class Calls(ClosedOnExit):
         return record
 
 
-def _read(path: Path) -> dict[str, dict[str, str]]:
+def _records(text: str) -> dict[str, dict[str, str]]:
     known = {}
-    if path.is_file():
-        for line in path.read_text("utf-8", "replace").split("\n"):
-            try:
-                record = json.loads(line)
-                known[record["key"]] = {name: str(record[name]) for name in ("finish", "text")}
-            except (ValueError, KeyError, TypeError):
-                continue
+    for line in text.split("\n"):
+        try:
+            record = json.loads(line)
+            known[record["key"]] = {name: str(record[name]) for name in ("finish", "text")}
+        except (ValueError, KeyError, TypeError):
+            continue
     return known
 
 
 def _key(model: str, messages: Sequence[ChatMessage], arguments: dict[str, Any]) -> str:
-    said = [[one.role.value, one.content] for one in messages]
-    whole = json.dumps([model, said, sorted(arguments.items())], ensure_ascii=False)
+    turns = [[one.role.value, one.content] for one in messages]
+    whole = json.dumps([model, turns, sorted(arguments.items())], ensure_ascii=False)
     return hashlib.sha256(whole.encode("utf-8", "replace")).hexdigest()
 
 
 def system(text: str) -> ChatMessage:
-    """What the model is told of its work."""
+    """A system message: what the model is to do."""
     return ChatMessage(role=MessageRole.SYSTEM, content=text)
 
 

@@ -75,6 +75,17 @@ class Plan:
 
 
 @dataclass(frozen=True)
+class _Work:
+    """What every step needs: where to search, whom to ask, and where losses are counted."""
+
+    service: Service
+    collection: str
+    plan: Plan
+    asking: Calls
+    dropped: Counter[str]
+
+
+@dataclass(frozen=True)
 class _Draft:
     """A query before it is completed: with the turns that led to it."""
 
@@ -124,30 +135,27 @@ async def generate(
     service: Service, collection: str, chosen: Sequence[Passage], plan: Plan, asking: Calls
 ) -> Result:
     """Examples of passages; see the module."""
-    result = Result()
-    drafts = _QUERIES[plan.kind]
+    dropped: Counter[str] = Counter()
+    work = _Work(service, collection, plan, asking, dropped)
 
     async def draft(one: Passage) -> list[_Draft]:
         try:
-            return await drafts(one, plan, asking, result.dropped)
+            return await _QUERIES[plan.kind](work, one)
         except Unusable as reason:
-            result.dropped[f"query: {reason}"] += 1
+            dropped[f"query: {reason}"] += 1
             return []
 
     made = [one for part in await _each(chosen, draft, plan.concurrency) for one in part]
-    fresh = filters.distinct((one.example for one in made), result.dropped)
-    clean = {id(one) for one in filters.uncontaminated(fresh, plan.questions, result.dropped)}
+    fresh = filters.distinct((one.example for one in made), dropped)
+    clean = {id(one) for one in filters.uncontaminated(fresh, plan.questions, dropped)}
     kept = [one for one in made if id(one.example) in clean]
 
     async def complete(one: _Draft) -> Example | None:
-        example = await _completed(service, collection, one, plan, asking, result.dropped)
-        if example is not None and plan.reasoning:
-            example = await _reasoned(example, asking, result.dropped)
-        return example
+        example = await (_annotated if plan.kind == "remixer" else _contrasted)(work, one)
+        return await _reasoned(work, example) if example and plan.reasoning else example
 
     found = await _each(kept, complete, plan.concurrency)
-    result.examples = [one for one in found if one is not None]
-    return result
+    return Result([one for one in found if one is not None], dropped)
 
 
 async def _each(items: Sequence[T], work: Callable[[T], Awaitable[R]], at_once: int) -> list[R]:
@@ -169,19 +177,20 @@ async def _each(items: Sequence[T], work: Callable[[T], Awaitable[R]], at_once: 
 # ------------------------------------------------------------------------------------ the queries
 
 
-async def _hq(one: Passage, plan: Plan, asking: Calls, dropped: Counter[str]) -> list[_Draft]:
-    asked = prompts.HQ_TURN.format(count=plan.queries, document=calls.quoted(one.indexed))
+async def _hq(work: _Work, one: Passage) -> list[_Draft]:
+    queries = work.plan.queries
+    asked = prompts.HQ_TURN.format(count=queries, document=calls.quoted(one.indexed))
     messages = (calls.system(prompts.HQ), calls.user(asked))
-    text = await asking.ask("hq", messages, temperature=0.0, max_tokens=2048)
+    text = await work.asking.ask("hq", messages, temperature=0.0, max_tokens=2048)
     listed = calls.field(text, "hard_query")
     if not isinstance(listed, list):
         listed = [listed]
     turns = (*messages, calls.assistant(text))
     found = []
-    for item in listed[: plan.queries]:
+    for item in listed[:queries]:
         query = _flat(item)
         if problem := _problem(query, one):
-            dropped[f"query: {problem}"] += 1
+            work.dropped[f"query: {problem}"] += 1
             continue
         example = Example(query=query, pos=[one.indexed], pos_id=[one.id], kind="hq")
         found.append(_Draft(example, one, turns))
@@ -190,11 +199,11 @@ async def _hq(one: Passage, plan: Plan, asking: Calls, dropped: Counter[str]) ->
     return found
 
 
-async def _vl(one: Passage, plan: Plan, asking: Calls, _: Counter[str]) -> list[_Draft]:
-    words = _chance(plan, one).choice(_VL_ASKED)
+async def _vl(work: _Work, one: Passage) -> list[_Draft]:
+    words = _chance(work.plan, one).choice(_VL_ASKED)
     asked = prompts.VL_TURN.format(words=words, document=calls.quoted(one.indexed))
     messages = (calls.system(prompts.VL), calls.user(asked))
-    text = await asking.ask("vl", messages, temperature=1.0, top_p=0.9, max_tokens=5120)
+    text = await work.asking.ask("vl", messages, temperature=1.0, top_p=0.9, max_tokens=5120)
     query, positive = (calls.text_field(text, name) for name in ("query", "positive"))
     low, high = VL_WORDS
     if not low * (1 - _SLACK) <= len(query.split()) <= high * (1 + _SLACK):
@@ -205,29 +214,35 @@ async def _vl(one: Passage, plan: Plan, asking: Calls, _: Counter[str]) -> list[
         raise Unusable("positive too short")
     if filters.shared(query, positive) > filters.MOST_SHARED:
         raise Unusable("copies its positive")
-    identity = f"written {hashlib.sha256(positive.encode()).hexdigest()[:16]}"
-    example = Example(query=query, pos=[positive], pos_id=[identity], kind="vl")
+    example = Example(query=query, pos=[positive], pos_id=[_written_id(positive)], kind="vl")
     return [_Draft(example, one, (*messages, calls.assistant(text)))]
 
 
-async def _remixer(one: Passage, plan: Plan, asking: Calls, _: Counter[str]) -> list[_Draft]:
-    chance = _chance(plan, one)
+async def _remixer(work: _Work, one: Passage) -> list[_Draft]:
+    chance = _chance(work.plan, one)
     asked = prompts.REMIXER_TURN.format(
         document=calls.quoted(one.indexed),
         length=_drawn(chance, prompts.LENGTHS),
         level=_drawn(chance, prompts.LEVELS),
     )
     messages = (calls.system(prompts.REMIXER), calls.user(asked))
-    text = await asking.ask("remixer", messages, temperature=1.0, top_p=0.6, max_tokens=2048)
+    text = await work.asking.ask("remixer", messages, temperature=1.0, top_p=0.6, max_tokens=2048)
     query = calls.text_field(text, "query")
     if problem := _problem(query, one):
         raise Unusable(problem)
     return [_Draft(Example(query=query, pos=[one.indexed], pos_id=[one.id], kind="remixer"), one)]
 
 
-_QUERIES: Final[
-    Mapping[Kind, Callable[[Passage, Plan, Calls, Counter[str]], Awaitable[list[_Draft]]]]
-] = {"hq": _hq, "vl": _vl, "remixer": _remixer}
+_QUERIES: Final[Mapping[Kind, Callable[[_Work, Passage], Awaitable[list[_Draft]]]]] = {
+    "hq": _hq,
+    "vl": _vl,
+    "remixer": _remixer,
+}
+
+
+def _written_id(text: str) -> str:
+    """The id of a text that a model wrote: it belongs to no document."""
+    return f"written {hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
 def _flat(item: object) -> str:
@@ -263,33 +278,30 @@ def _drawn(chance: random.Random, options: Sequence[tuple[str, int]]) -> str:
 # ----------------------------------------------------------------------- negatives and annotation
 
 
-async def _completed(
-    service: Service, collection: str, one: _Draft, plan: Plan, asking: Calls, dropped: Counter[str]
-) -> Example | None:
-    if plan.kind == "remixer":
-        return await _annotated(service, collection, one, plan, asking, dropped)
-    example = one.example
+async def _contrasted(work: _Work, one: _Draft) -> Example:
+    """The query with negatives: mined ones, where the plan asks for them, and a written one."""
+    plan, example = work.plan, one.example
     if plan.kind == "hq" and plan.negatives:
         example = await reading.with_negatives(
-            service, collection, example,
+            work.service, work.collection, example,
             retriever=plan.retriever, keep=plan.negatives, gold=plan.gold,
         )  # fmt: skip
     try:
-        written = await _negative(one, asking)
+        written = await _negative(work, one)
     except Unusable as reason:
-        dropped[f"negative: {reason}"] += 1
+        work.dropped[f"negative: {reason}"] += 1
         return example
-    ids = [*example.neg_id, f"written {hashlib.sha256(written.encode()).hexdigest()[:16]}"]
+    ids = [*example.neg_id, _written_id(written)]
     return example.model_copy(update={"neg": [*example.neg, written], "neg_id": ids})
 
 
-async def _negative(one: _Draft, asking: Calls) -> str:
+async def _negative(work: _Work, one: _Draft) -> str:
     """A hard negative, asked for in the next turn of the conversation that made the query."""
     positive = one.example.pos[0]
     asked = prompts.NEGATIVE.format(
         request="your request" if one.example.kind == "vl" else f"this request: {one.example.query}"
     )
-    text = await asking.ask(
+    text = await work.asking.ask(
         "negative", (*one.turns, calls.user(asked)), temperature=0.7, max_tokens=2048
     )
     written = calls.text_field(text, "hard_negative_document")
@@ -300,28 +312,27 @@ async def _negative(one: _Draft, asking: Calls) -> str:
     return written
 
 
-async def _annotated(
-    service: Service, collection: str, one: _Draft, plan: Plan, asking: Calls, dropped: Counter[str]
-) -> Example | None:
+async def _annotated(work: _Work, one: _Draft) -> Example | None:
     """The query with what the model takes for positives and negatives among the candidates."""
+    plan = work.plan
     options = QueryOptions(retriever=plan.retriever, top_k=plan.candidates)
-    hits = (await service.search(collection, one.example.query, options)).hits
+    hits = (await work.service.search(work.collection, one.example.query, options)).hits
     others = []
     for hit in hits:
         if reading.unit(hit) == one.source.id:
             continue  # its own document answers by how the query was made
         if is_gold(plan.gold, reading.unit(hit), hit.source, hit.passage_id, hit.text):
-            dropped["candidate: answers an evaluation"] += 1
+            work.dropped["candidate: answers an evaluation"] += 1
             continue
         others.append(hit)
     grades = await asyncio.gather(
-        *(_grade(one.example.query, reading.indexed(hit), asking, dropped) for hit in others)
+        *(_grade(work, one.example.query, reading.indexed(hit)) for hit in others)
     )
     graded = [(hit, grade) for hit, grade in zip(others, grades, strict=True) if grade]
     good = [hit for hit, grade in graded if grade >= _POSITIVE]
     bad = [hit for hit, grade in graded if grade < _POSITIVE]
     if not good or not bad:
-        dropped["query: no positive" if not good else "query: no negative"] += 1
+        work.dropped["query: no positive" if not good else "query: no negative"] += 1
         return None
     return one.example.model_copy(
         update={
@@ -333,27 +344,31 @@ async def _annotated(
     )
 
 
-async def _grade(query: str, text: str, asking: Calls, dropped: Counter[str]) -> int:
+async def _grade(work: _Work, query: str, text: str) -> int:
     """1 to 5; 0 where the model gave none."""
     asked = prompts.ANNOTATE_TURN.format(query=query, document=calls.quoted(text))
     messages = (calls.system(prompts.ANNOTATE), calls.user(asked))
     try:
-        said = await asking.ask("annotate", messages, temperature=0.7, top_p=0.95, max_tokens=2048)
-        return calls.score(said, 1, 5)
+        text = await work.asking.ask(
+            "annotate", messages, temperature=0.7, top_p=0.95, max_tokens=2048
+        )
+        return calls.score(text, 1, 5)
     except Unusable as reason:
-        dropped[f"grade: {reason}"] += 1
+        work.dropped[f"grade: {reason}"] += 1
         return 0
 
 
-async def _reasoned(example: Example, asking: Calls, dropped: Counter[str]) -> Example:
+async def _reasoned(work: _Work, example: Example) -> Example:
     """The example with q': the query, and what the model reasons about it."""
     messages = (
         calls.system(prompts.REASON),
         calls.user(prompts.REASON_TURN.format(query=example.query)),
     )
     try:
-        said = await asking.ask("reason", messages, temperature=0.7, top_p=0.95, max_tokens=1024)
+        thought = await work.asking.ask(
+            "reason", messages, temperature=0.7, top_p=0.95, max_tokens=1024
+        )
     except Unusable as reason:
-        dropped[f"reasoning: {reason}"] += 1
+        work.dropped[f"reasoning: {reason}"] += 1
         return example
-    return example.model_copy(update={"reasoning_query": f"{example.query}\n{said.strip()}"})
+    return example.model_copy(update={"reasoning_query": f"{example.query}\n{thought.strip()}"})
