@@ -9,6 +9,22 @@ from typing import BinaryIO
 
 
 @contextmanager
+def held(folder: Path, busy: Exception) -> Iterator[None]:
+    """The right to write in a folder, which one process has at a time; raises `busy` without it."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise busy from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
 def replacing(path: Path, *, mode: int = 0o644, sync: bool = True) -> Iterator[BinaryIO]:
     """A file to write to, which takes the place of `path` when the block ends without an error.
 

@@ -172,7 +172,7 @@ async def _prepared(
 def _write(
     out: Path, document: Mapping[str, Any], rows: Sequence[tuple[Any, float, float]], history: Path
 ) -> None:
-    from data.files import replacing
+    from data.files import write_text
 
     scores = [{"question": q.question, "before": old, "after": new} for q, old, new in rows]
     losses = json.loads(history.read_text("utf-8"))
@@ -182,8 +182,7 @@ def _write(
         "report.md": "\n".join(_lines(document)) + "\n",
     }
     for file, text in files.items():
-        with replacing(out / file) as stream:
-            stream.write(text.encode())
+        write_text(out / file, text)
 
 
 def _lines(document: Mapping[str, Any]) -> list[str]:

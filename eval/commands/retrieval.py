@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
-from eval.commands.running import DataDir, Out, Printing, default_out, execute, until_done
+from eval.commands.running import DataDir, Out, Printing, default_out, execute
 from eval.datasets.catalogue import RETRIEVAL, listed
-from rag_app.commands.common import Accept, AsJson, InCollection, accepted
+from rag_app.commands.common import Accept, AsJson, InCollection, accepted, until_done
 from rag_app.errors import SettingsError
 from rag_app.settings import Settings
 

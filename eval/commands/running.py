@@ -1,28 +1,26 @@
 """What commands that run an evaluation share: kinds of runs, running one, printing its end."""
 
-import asyncio
 import re
 import shlex
 import sys
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from data.registry import Row, registry
 from eval.errors import EvalError
 from rag_app.commands import output
-from rag_app.commands.common import Interrupted
+from rag_app.commands.common import Interrupted, until_done
 from rag_app.settings import Settings
 
 if TYPE_CHECKING:
     from eval.runs.directory import RunDirectory
 
-T = TypeVar("T")
 Lines = Callable[[Mapping[str, Any]], Iterable[str]]
 DataDir = Annotated[
     Path | None, typer.Option(exists=True, file_okay=False, help="Folder of local data sets.")
@@ -87,14 +85,6 @@ def resumable(run: Path) -> Iterator[None]:
     except Interrupted:
         sys.stderr.write(f"to go on: rag-app eval resume {shlex.quote(str(run))}\n")
         raise
-
-
-def until_done(work: Coroutine[Any, Any, T]) -> T:
-    """Run to the end; Ctrl-C is `Interrupted`, a name that typer lets through."""
-    try:
-        return asyncio.run(work)
-    except KeyboardInterrupt:
-        raise Interrupted from None
 
 
 def _show(path: Path, metrics: Mapping[str, Any], printing: Printing, as_json: bool) -> None:

@@ -2,16 +2,15 @@
 
 import json
 import tomllib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
 from pydantic import SecretStr
 
-from data.files import write_text
+from data.files import held, write_text
 from eval.errors import EvalError
 from eval.runs.samples import SampleLog
 from rag_app.settings import Settings, describe, load_settings, override
@@ -116,25 +115,13 @@ class RunDirectory:
                 hint=f"`rag-app eval resume {self.path}` finishes a run",
             ) from None
 
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """The right to write here, which one process has at a time.
-
-        Raises:
-            EvalError: another process is at work on this run.
-        """
-        lock = FileLock(self.path / ".lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise EvalError(
-                f"the run in {self.path} is under way in another process",
-                hint="Wait for it, or stop it first",
-            ) from None
-        try:
-            yield
-        finally:
-            lock.release()
+    def held(self) -> AbstractContextManager[None]:
+        """The right to write here. Raises EvalError: another process is at work on this run."""
+        busy = EvalError(
+            f"the run in {self.path} is under way in another process",
+            hint="Wait for it, or stop it first",
+        )
+        return held(self.path, busy)
 
 
 def _with_paths_as_text(tree: Mapping[str, Any]) -> dict[str, Any]:

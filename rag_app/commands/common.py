@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
@@ -67,8 +67,13 @@ def with_service(settings: Settings, work: Callable[[Any], Awaitable[T]]) -> T:
         finally:
             await service.close()
 
+    return until_done(run())
+
+
+def until_done(work: Coroutine[Any, Any, T]) -> T:
+    """Run to the end; Ctrl-C is `Interrupted`, a name that typer lets through."""
     try:
-        return asyncio.run(run())
+        return asyncio.run(work)
     except KeyboardInterrupt:
         raise Interrupted from None
 

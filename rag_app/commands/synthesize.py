@@ -3,7 +3,8 @@
 import json
 import random
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from rag_app.commands import output
-from rag_app.commands.common import AsJson, InCollection, with_service
+from rag_app.commands.common import AsJson, InCollection, until_done, with_service
 from rag_app.settings import Settings
 
 Out = Annotated[Path, typer.Option(help="Folder of the result.")]
@@ -59,26 +60,24 @@ def audit(
     async def work(service: Any) -> list[Any]:
         return [one async for one in reading.passages(service, name)]
 
-    found = with_service(settings, work)
-    findings, dropped = auditing.audit(found), Counter[str]()
-    out.mkdir(parents=True, exist_ok=True)
-    if grade and settings.llm.model:
+    with _writing(out):
+        found = with_service(settings, work)
+        findings, dropped, asked = auditing.audit(found), Counter[str](), dict[str, Any]()
+        if grade and settings.llm.model:
 
-        async def judge(asking: Any) -> list[Any]:
-            return await auditing.graded(findings, found, asking, dropped)
+            async def judge(asking: Any) -> list[Any]:
+                return await auditing.graded(findings, found, asking, dropped)
 
-        findings, asked = _asking(settings, out, judge)
-    else:
-        asked = {}
-    document = {
-        "collection": name,
-        "documents": len(findings),
-        "worth": sum(not one.reason for one in findings),
-        "findings": [asdict(one) for one in findings],
-        "dropped": dict(dropped),
-        **asked,
-    }
-    _write(out / "audit.json", document)
+            findings, asked = _asking(settings, out, judge)
+        document = {
+            "collection": name,
+            "documents": len(findings),
+            "worth": sum(not one.reason for one in findings),
+            "findings": [asdict(one) for one in findings],
+            "dropped": dict(dropped),
+            **asked,
+        }
+        _write(out / "audit.json", document)
     output.show(document, as_json, _print_audit)
     if asked.get("failed"):
         raise typer.Exit(3)
@@ -113,10 +112,10 @@ def pairs(  # noqa: PLR0913, PLR0917 - one parameter a flag
     async def work(service: Any) -> tuple[list[Any], dict[str, Any]]:
         return await _pairs(service, name, wanted, limit, negatives, questions, seed)
 
-    made, report = with_service(settings, work)
-    out.mkdir(parents=True, exist_ok=True)
-    examples.write(out / examples.TRAIN_FILE, made)
-    _write(out / "report.json", report)
+    with _writing(out):
+        made, report = with_service(settings, work)
+        examples.write(out / examples.TRAIN_FILE, made)
+        _write(out / "report.json", report)
     output.show(report | {"file": str(out / examples.TRAIN_FILE)}, as_json, _print_pairs)
 
 
@@ -179,6 +178,20 @@ def remixer(  # noqa: PLR0913, PLR0917 - one parameter a flag
     )  # fmt: skip
 
 
+@contextmanager
+def _writing(out: Path) -> Iterator[None]:
+    """The folder of the result, made, and kept from another run meanwhile."""
+    from data.files import held
+    from rag_app.errors import SettingsError
+
+    out.mkdir(parents=True, exist_ok=True)
+    busy = SettingsError(
+        f"another command writes to {out}", hint="Wait for it, or name another --out"
+    )
+    with held(out, busy):
+        yield
+
+
 def _generate(
     settings: Settings,
     out: Path,
@@ -204,15 +217,15 @@ def _generate(
         gold=frozenset(one for path in exclude or () for one in _gold(path)),
         concurrency=settings.llm.concurrency,
     )
-    out.mkdir(parents=True, exist_ok=True)
 
     async def work(asking: Any, service: Any) -> tuple[list[Any], dict[str, Any]]:
         return await _made(service, name, plan, limit, asking)
 
-    (made, report), asked = _asking(settings, out, work, with_application=True)
-    examples.write(out / examples.TRAIN_FILE, made)
-    report |= asked
-    _write(out / "report.json", report)
+    with _writing(out):
+        (made, report), asked = _asking(settings, out, work, with_application=True)
+        examples.write(out / examples.TRAIN_FILE, made)
+        report |= asked
+        _write(out / "report.json", report)
     output.show(report | {"file": str(out / examples.TRAIN_FILE)}, as_json, _print_made)
     if asked["failed"]:
         raise typer.Exit(3)
@@ -248,8 +261,6 @@ def _asking(
     settings: Settings, out: Path, work: Any, *, with_application: bool = False
 ) -> tuple[Any, dict[str, Any]]:
     """What `work` makes with the language model (and the service), and how its calls went."""
-    import asyncio
-
     from rag_app.assembly.clients import Clients
     from rag_app.synthesis import calls
 
@@ -268,7 +279,7 @@ def _asking(
         finally:
             await clients.close()
 
-    return with_service(settings, run) if with_application else asyncio.run(run())
+    return with_service(settings, run) if with_application else until_done(run())
 
 
 async def _pairs(
@@ -360,10 +371,9 @@ def _records(path: Path) -> list[dict[str, Any]]:
 
 
 def _write(path: Path, document: Mapping[str, Any]) -> None:
-    from data.files import replacing
+    from data.files import write_text
 
-    with replacing(path) as file:
-        file.write(json.dumps(document, ensure_ascii=False, indent=1).encode())
+    write_text(path, json.dumps(document, ensure_ascii=False, indent=1))
 
 
 def _print_audit(document: Mapping[str, Any]) -> None:

@@ -6,26 +6,25 @@ by the encoder that will use them, and their vectors compared with those of the 
 that a template, a mask or a pooling that differs between training and use is found before then.
 """
 
-import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from data.files import write_text
 from retrieval.encoders.registry import EncoderRow
 from retrieval.training.batches import Row, rows
-from retrieval.training.card import card, digest_of
+from retrieval.training.card import digest_of
 from retrieval.training.examples import Example, TrainingDataError
 from retrieval.training.trainer import (
     CHECKPOINTS,
-    HISTORY_FILE,
     Kind,
     OnStep,
     Plan,
     TrainingError,
+    finish,
     fit,
-    write,
 )
 
 ROW_FILE = "row.json"
@@ -103,11 +102,9 @@ def train(
             shutil.copyfile(start / file, out / file)
     made = _row(row, out / "model.safetensors", name)
     _refuse_another(model, made, out, examples[0], plan.length)
-    write(out / ROW_FILE, made.model_dump_json(indent=1))
-    write(out / HISTORY_FILE, json.dumps(history, indent=1))
+    write_text(out / ROW_FILE, made.model_dump_json(indent=1))
     origin = f"{row.model_id} ({row.revision}, licence {row.licence})"
-    write(out / "README.md", card(name, origin, made.revision, examples, asdict(plan), history))
-    shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
+    finish(out, name, origin, made.revision, examples, asdict(plan), history)
     return made
 
 

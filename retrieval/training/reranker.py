@@ -6,24 +6,21 @@ an example together, so that the sigmoid of a score is an even bet's odds. The r
 that `retrieval.reranking.local_cross_encoder` runs: safetensors, the tokenizer, and `README.md`.
 """
 
-import json
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from retrieval.training.batches import Row, rows
-from retrieval.training.card import card, digest_of
+from retrieval.training.card import digest_of
 from retrieval.training.examples import Example
 from retrieval.training.trainer import (
     CHECKPOINTS,
-    HISTORY_FILE,
     Kind,
     OnStep,
     Plan,
     TrainingError,
+    finish,
     fit,
-    write,
 )
 
 LAPTOP = Plan(batch_size=16, negatives=4, length=256)
@@ -77,9 +74,7 @@ def train(
     _refuse_another(model, out, examples[0])
     weights = digest_of(out / "model.safetensors")
     used = {key: getattr(plan, key) for key in SETTINGS}
-    write(out / HISTORY_FILE, json.dumps(history, indent=1))
-    write(out / "README.md", card(name, str(start), weights, examples, used, history))
-    shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
+    finish(out, name, str(start), weights, examples, used, history)
     return weights
 
 

@@ -1,13 +1,18 @@
 """How sentence-transformers' trainers are run here: offline, in a given order, resumable."""
 
+import hashlib
+import json
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from data.files import replacing
+from data.files import write_text
 from retrieval.errors import RetrievalError
+from retrieval.training.card import card
+from retrieval.training.examples import Example
 
 Method = Literal["infonce", "redapter"]
 HISTORY_FILE = "training.json"
@@ -88,6 +93,8 @@ def fit(
 ) -> list[dict[str, float]]:
     """Run the trainer over the rows in their order; interrupted, the same call goes on.
 
+    Raises TrainingError where the checkpoints in the folder are of other data or settings.
+
     Args:
         table: the columns of the whole training, all epochs.
         batch_size: rows of a step on each device.
@@ -98,6 +105,8 @@ def fit(
     import torch
     from datasets import Dataset
     from transformers import PrinterCallback, TrainerCallback
+
+    _require_same(folder, plan, table)
 
     class Watching(TrainerCallback):
         def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
@@ -166,7 +175,30 @@ def _in_order(dataset: Any, batch_size: int, drop_last: bool, **_: Any) -> Any:
     return DefaultBatchSampler(SequentialSampler(dataset), batch_size, drop_last)
 
 
-def write(path: Path, text: str) -> None:
-    """Write a file of the result, whole or not at all."""
-    with replacing(path) as file:
-        file.write(text.encode())
+def finish(
+    out: Path,
+    name: str,
+    origin: str,
+    weights: str,
+    examples: Sequence[Example],
+    settings: Mapping[str, Any],
+    history: Sequence[Mapping[str, float]],
+) -> None:
+    """Write the losses and the card of a trained model, and delete its checkpoints."""
+    write_text(out / HISTORY_FILE, json.dumps(history, indent=1))
+    write_text(out / "README.md", card(name, origin, weights, examples, settings, history))
+    shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
+
+
+def _require_same(folder: Path, plan: Plan, table: Mapping[str, Sequence[Any]]) -> None:
+    """Refuse to go on from checkpoints of another training, and note what this one is."""
+    content = json.dumps([asdict(plan), table], sort_keys=True).encode("utf-8", "replace")
+    mine, note = hashlib.sha256(content).hexdigest(), folder / "training.sha256"
+    if any(folder.glob("checkpoint-*")) and note.is_file() and note.read_text("utf-8") != mine:
+        raise TrainingError(
+            f"the training in {folder.parent} cannot go on",
+            cause="it was begun with other data or settings",
+            hint=f"Give the same again, or delete {folder} to begin anew",
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(note, mine)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from data.files import replacing, write_text
+from data.files import held, replacing, write_text
 
 
 def test_the_new_content_takes_the_place_of_the_old_one(tmp_path):
@@ -51,3 +51,11 @@ def test_a_name_of_the_longest_kind_can_be_written(tmp_path):
     path = tmp_path / ("x" * 250)
     write_text(path, "\ud800 is no text")
     assert path.read_text() == "? is no text"
+
+
+def test_one_at_a_time_writes_in_a_folder(tmp_path):
+    with held(tmp_path, ValueError("busy")), pytest.raises(ValueError, match="busy"):
+        with held(tmp_path, ValueError("busy")):
+            pass
+    with held(tmp_path, ValueError("busy")):
+        pass

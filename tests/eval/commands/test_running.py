@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from eval.commands.running import resumable, until_done
-from rag_app.commands.common import Interrupted
+from eval.commands.running import resumable
+from rag_app.commands.common import Interrupted, until_done
 
 
 async def _value():

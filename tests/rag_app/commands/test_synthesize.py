@@ -7,8 +7,10 @@ import pytest
 from typer.testing import CliRunner
 
 from data.errors import RagAppError
+from data.files import held
 from rag_app.assembly import components
 from rag_app.cli import app
+from rag_app.errors import SettingsError
 from rag_app.synthesis import prompts
 from retrieval.encoders.errors import EncoderError
 from retrieval.training import examples
@@ -135,6 +137,13 @@ def test_good_answers_are_kept_and_bad_ones_counted_by_reason(ready, tmp_path):
         cache_dir=str(tmp_path / "cache"),
     )  # fmt: skip
     assert {"query", "pos", "neg"} <= set(rows.column_names)
+
+
+def test_a_folder_that_another_run_writes_to_is_refused(tmp_path):
+    with held(tmp_path, RuntimeError()):
+        done = CliRunner().invoke(app, ["synthesize", "audit", "--out", str(tmp_path)])
+    assert isinstance(done.exception, SettingsError)
+    assert f"another command writes to {tmp_path}" in str(done.exception)
 
 
 def test_the_negative_is_asked_for_in_the_same_conversation(ready, tmp_path):
