@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
+from generation.budget import estimate_tokens
 from rag_app.remote import wire
 from rag_app.service import EncoderName, Service
 from rag_app.web.openai_requests import Refused
@@ -94,10 +95,11 @@ class _Ranked(BaseModel):
 
 
 class RerankAnswer(BaseModel):
-    """The documents' places, best first; `document` where it was asked for."""
+    """The documents' places, best first, `document` where asked for; `usage` is an estimate."""
 
     id: str
     model: str
+    usage: _EncodingUsage
     results: list[_Ranked]
 
 
@@ -141,7 +143,10 @@ def model_api(service: Service) -> APIRouter:
             | ({"document": {"text": texts[one.index]}} if body.return_documents else {})
             for one in ranked[: body.top_n]
         ]
-        return _json({"id": f"rerank-{uuid.uuid4().hex}", "model": body.model, "results": results})
+        tokens = sum(estimate_tokens(body.query) + estimate_tokens(text) for text in texts)
+        usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+        name = f"rerank-{uuid.uuid4().hex}"
+        return _json({"id": name, "model": body.model, "usage": usage, "results": results})
 
     return router
 

@@ -129,6 +129,7 @@ async def test_documents_are_put_in_the_rerankers_order(plain, rerank_server, se
     assert [one["index"] for one in answer["results"]] == [1, 2, 0]
     assert [one["relevance_score"] for one in answer["results"]] == [0.04, 0.03, 0.02]
     assert [one["document"]["text"] for one in answer["results"]] == ["aaaa", "aaa", "aa"]
+    assert answer["usage"] == {"prompt_tokens": 7, "total_tokens": 7}
     asked = {**body, "top_n": 1, "return_documents": False}
     [best] = (await plain.post("/rerank", json=asked)).json()["results"]
     assert best == {"index": 1, "relevance_score": 0.04}
