@@ -43,7 +43,7 @@ def drawn(path: Path, texts: list[str], chance: random.Random, columns: int) -> 
     pdf.set_font(chance.choice(["helvetica", "times", "times"]), size=size)
     gap = 24.0
     wide = (595 - 120 - gap * (columns - 1)) / columns
-    said: list[str] = []
+    words: list[str] = []
     for column in range(columns):
         x, y = 60 + column * (wide + gap), 70.0
         while texts and y < 700:
@@ -54,9 +54,9 @@ def drawn(path: Path, texts: list[str], chance: random.Random, columns: int) -> 
                 break
             pdf.multi_cell(wide, size * 1.3, text, align="L")
             y += (len(lines) + 0.7) * size * 1.3
-            said += text.split()
+            words += text.split()
     pdf.output(str(path))
-    return said
+    return words
 
 
 def scanned(path: Path, chance: random.Random, sigma: float = 12.0) -> Any:
@@ -74,10 +74,10 @@ def scanned(path: Path, chance: random.Random, sigma: float = 12.0) -> Any:
     return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
 
 
-def changes(said: list[str], read: list[str]) -> int:
+def changes(words: list[str], read: list[str]) -> int:
     """Words changed, lost or added (Levenshtein's distance over words)."""
     row = list(range(len(read) + 1))
-    for i, one in enumerate(said, 1):
+    for i, one in enumerate(words, 1):
         before, row[0] = row[0], i
         for j, two in enumerate(read, 1):
             before, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, before + (one != two))
@@ -103,21 +103,21 @@ def main() -> None:
         for number in range(chosen.pages):
             texts = chance.sample(stock, min(len(stock), 24))
             columns = 2 if number % 4 == 3 else 1
-            said = drawn(folder / f"{number}.pdf", texts, chance, columns)
+            words = drawn(folder / f"{number}.pdf", texts, chance, columns)
             scan = folder / f"{number}.png"
             scanned(folder / f"{number}.pdf", chance).save(scan, dpi=(DPI, DPI))
             began, cpu = time.perf_counter(), time.process_time()
             read = " ".join(b.text for b in load(scan) if isinstance(b, Block)).split()
             took, used = time.perf_counter() - began, time.process_time() - cpu
-            off = changes(said, read)
-            wrong, total = wrong + off, total + len(said)
+            off = changes(words, read)
+            wrong, total = wrong + off, total + len(words)
             seconds, spent = seconds + took, spent + used
             rows.append(
                 [
                     number,
                     columns,
-                    len(said),
-                    f"{1 - off / len(said):.2%}",
+                    len(words),
+                    f"{1 - off / len(words):.2%}",
                     f"{took:.1f}",
                     f"{used:.1f}",
                 ]

@@ -60,7 +60,7 @@ class Parser(ClosedOnExit):
         """The blocks of the file at `path`, and warnings about it, as they come.
 
         `name` is the name that its owner gave it (default: that of `path`); its extension, with
-        the content, decides the loader, and messages carry it. `on_scan` is told of every page that
+        the content, decides the loader, and messages carry it. `on_scan` is given every page that
         will now be read as a picture. The child is held back while the caller works, and the time
         limit counts only the child's own time. Raises UnreadableFile
         with the reason, possibly after some blocks; RuntimeError while another file is parsed.

@@ -139,29 +139,29 @@ class LLMCondenser:
 
     async def condense(self, question: str, history: Sequence[ChatMessage]) -> Condensed:
         """See `Condenser.condense`."""
-        said = format_turns(history, self._turns)
-        if not said:
+        earlier = format_turns(history, self._turns)
+        if not earlier:
             return Condensed(question)
         import httpx
         import openai
 
         try:
             async with asyncio.timeout(self._deadline):
-                standalone = await self._ask(question, said)
+                standalone = await self._ask(question, earlier)
         except (openai.OpenAIError, httpx.HTTPError, TimeoutError, ValueError) as error:
             fallback = self._explain(error)
             _LOGGER.warning("condensing a question: %s", fallback)
-            return Condensed(question, {"turns": len(said), "fallback": fallback})
-        return Condensed(standalone, {"turns": len(said)})
+            return Condensed(question, {"turns": len(earlier), "fallback": fallback})
+        return Condensed(standalone, {"turns": len(earlier)})
 
-    async def _ask(self, question: str, said: Sequence[str]) -> str:
+    async def _ask(self, question: str, earlier: Sequence[str]) -> str:
         """What the model writes.
 
         Raises:
             ValueError: it is no question, or the answer is not of the API's form.
             Exception: as the client.
         """
-        messages = _messages(question, said)
+        messages = _messages(question, earlier)
         try:
             response = await self._llm.achat(messages, temperature=0.0, max_tokens=self._max_tokens)
         except _DAMAGE as error:
@@ -184,9 +184,9 @@ class LLMCondenser:
         return str(explained)
 
 
-def _messages(question: str, said: Sequence[str]) -> list[ChatMessage]:
+def _messages(question: str, earlier: Sequence[str]) -> list[ChatMessage]:
     tag = f"conversation-{secrets.token_hex(4)}"
-    turns = "\n".join(said)
+    turns = "\n".join(earlier)
     asked = f"<{tag}>\n{turns}\n</{tag}>\n\nNext question: {clean_text(question).strip()}"
     return [
         ChatMessage(role=MessageRole.SYSTEM, content=_SYSTEM.format(tag=tag)),

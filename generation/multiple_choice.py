@@ -129,21 +129,21 @@ async def choose(
     messages, letters = build(question, used), ascii_uppercase[: len(choices)]
     try:
         async with asyncio.timeout(deadline):
-            said = await calls.ask(messages, temperature=temperature, max_tokens=room)
-            final = await calls.name_letter([*messages, *_asking(said, letters)], letters)
+            reply = await calls.ask(messages, temperature=temperature, max_tokens=room)
+            final = await calls.name_letter([*messages, *_asking(reply, letters)], letters)
     except (openai.OpenAIError, httpx.HTTPError, TimeoutError, ValueError) as error:
         model = llm.metadata.model_name
         explained = explain_failure(error, server_address(llm), model, deadline)
         if explained is error:
             raise
         raise explained from error
-    letter, state = _decide(final.text, said.text, letters)
+    letter, state = _decide(final.text, reply.text, letters)
     return Chosen(
         letter=letter,
         index=letters.index(letter) if letter else None,
-        text=said.text,
+        text=reply.text,
         state=state,
-        truncated=said.truncated,
+        truncated=reply.truncated,
         passages_used=len(used),
         passages_given=len(passages),
         prompt_tokens=calls.prompt_tokens,
@@ -198,7 +198,7 @@ def _decide(final: str, text: str, letters: str) -> tuple[str | None, State]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
+class _Reply:
     """What a model wrote, thoughts apart, and whether it broke off at its limit."""
 
     text: str
@@ -206,9 +206,9 @@ class _Said:
     truncated: bool
 
 
-def _asking(said: _Said, letters: str) -> list[ChatMessage]:
+def _asking(reply: _Reply, letters: str) -> list[ChatMessage]:
     """The conversation's end: what the model wrote, if only in thought, and what it shall do."""
-    text = said.text or said.thought or "I have thought about it."
+    text = reply.text or reply.thought or "I have thought about it."
     final = _FINAL.format(letters=", ".join(letters))
     return [
         ChatMessage(role=MessageRole.ASSISTANT, content=clean_text(text)),
@@ -235,7 +235,7 @@ class _Calls:
         self.prompt_tokens = self.completion_tokens = 0
         self._llm, self._budget = llm, budget
 
-    async def name_letter(self, messages: Sequence[ChatMessage], letters: str) -> _Said:
+    async def name_letter(self, messages: Sequence[ChatMessage], letters: str) -> _Reply:
         """Return what the model writes where, if the server helps, it may write a letter only."""
         import openai
 
@@ -252,7 +252,7 @@ class _Calls:
 
     async def ask(
         self, messages: Sequence[ChatMessage], *, temperature: float = 0.0, **arguments: Any
-    ) -> _Said:
+    ) -> _Reply:
         """Raises as the client does, and ReaderUnavailable where its server does not answer."""
         try:
             response = await self._llm.achat(messages, temperature=temperature, **arguments)
@@ -265,7 +265,7 @@ class _Calls:
             ) from error
         self._count(messages, response, written)
         thoughts, text = part_thoughts(written)
-        return _Said(text, thoughts, _cut_off(response))
+        return _Reply(text, thoughts, _cut_off(response))
 
     def _count(self, messages: Sequence[ChatMessage], response: ChatResponse, text: str) -> None:
         usage = getattr(response.raw, "usage", None)

@@ -205,7 +205,7 @@ class Comparison:
         n = len(choices)
         given = [[question], asked.statements, choices, [one.text for one in sentences]]
         vectors = iter(self._embed([text for texts in given for text in map(_spoken, texts)]))
-        q, stated, chosen, said = (
+        q, stated, chosen, in_passages = (
             np.array(list(islice(vectors, len(texts))), dtype=np.float64) for texts in given
         )
         columns = [chosen @ q[0], stated @ q[0], *asked.plain()]
@@ -216,8 +216,8 @@ class Comparison:
             whole = self._embed_passages([_spoken(passage.text) for passage in read])
             found[9:] = (whole @ stated.T).max(axis=0), (whole @ chosen.T).max(axis=0)
         if sentences:
-            both = said @ stated.T
-            found[5:9] = _nearest(both, said @ chosen.T, said @ q.T)
+            both = in_passages @ stated.T
+            found[5:9] = _nearest(both, in_passages @ chosen.T, in_passages @ q.T)
             best = tuple(sentences[i] for i in both.argmax(axis=0))
         features = np.stack([*columns, *map(asked.oriented, found)], axis=1).astype(np.float64)
         return Evidence(features - features.mean(axis=0), best)

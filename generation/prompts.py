@@ -129,12 +129,12 @@ def format_turns(history: Sequence[ChatMessage], most: int) -> list[str]:
     Args:
         most: How many turns, at least 1; each is cut to its first 1,000 characters.
     """
-    said = [turn for turn in history if turn.role in _SPEAKERS and turn.content]
-    lines = [" ".join(clean_text(turn.content or "").split()) for turn in said[-most:]]
+    spoken = [turn for turn in history if turn.role in _SPEAKERS and turn.content]
+    lines = [" ".join(clean_text(turn.content or "").split()) for turn in spoken[-most:]]
     return [
         f"{_SPEAKERS[turn.role]}: "
         + (line if len(line) <= _LONGEST_TURN else line[: _LONGEST_TURN - 1] + "…")
-        for turn, line in zip(said[-most:], lines, strict=True)
+        for turn, line in zip(spoken[-most:], lines, strict=True)
     ]
 
 
@@ -152,13 +152,15 @@ def build_messages(
     """
     question = clean_text(question).strip()
     tag = tag or new_tag()
-    said = _CITED.sub("", "\n".join(turns)).replace(tag, "")
-    before = f"<{tag} conversation>\n{said}\n</{tag}>\n" if turns else ""
-    told = _CONVERSATION.format(tag=tag) if turns else ""
+    conversation = _CITED.sub("", "\n".join(turns)).replace(tag, "")
+    before = f"<{tag} conversation>\n{conversation}\n</{tag}>\n" if turns else ""
+    turn_rules = _CONVERSATION.format(tag=tag) if turns else ""
     if not passages:
-        return _chat(_CLOSED_BOOK + told, f"{before}\nQuestion: {question}" if turns else question)
+        return _chat(
+            _CLOSED_BOOK + turn_rules, f"{before}\nQuestion: {question}" if turns else question
+        )
     shown = "\n".join(format_passage(n, p, tag) for n, p in passages.items())
-    rules = _GROUNDED.format(tag=tag, abstention=ABSTENTION_LINE) + told
+    rules = _GROUNDED.format(tag=tag, abstention=ABSTENTION_LINE) + turn_rules
     return _chat(rules, f"{before}{shown}\nQuestion: {question}")
 
 

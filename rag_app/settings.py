@@ -88,7 +88,7 @@ def _or_path(rows: Mapping[str, Row]) -> AfterValidator:
     return AfterValidator(check)
 
 
-_USUAL = "; unset: the reranker's own, which `config show` prints."
+_FROM_RERANKER = "; unset: the reranker's own, which `config show` prints."
 _ADVANCED = {
     "ray", "bm25", "limits", "storage.grpc_port", "storage.prefer_grpc", "storage.shards",
     "storage.replicas", "storage.write_consistency", "storage.min_free_mb", "storage.hnsw_above",
@@ -229,8 +229,8 @@ class NamedEncoder(EncoderRun):
     )
 
     @model_serializer(mode="wrap")
-    def _given(self, usual: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {key: value for key, value in usual(self).items() if key in self.model_fields_set}
+    def _given(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {key: value for key, value in handler(self).items() if key in self.model_fields_set}
 
 
 class Ingest(_Section):
@@ -365,19 +365,19 @@ class Rerank(_Replaceable):
     kind: Annotated[str, _or_path(RERANKERS)] = Field("none", description="Which reranker.")
     candidates: int = Field(100, ge=1, le=1000, description="Passages that are graded.")
     weight: float | None = Field(
-        None, ge=0, le=1, description=f"Share of the grade in the score{_USUAL}"
+        None, ge=0, le=1, description=f"Share of the grade in the score{_FROM_RERANKER}"
     )
     normalise: Literal["none", "minmax"] | None = Field(
-        None, description=f"What is done to the retriever's scores first{_USUAL}"
+        None, description=f"What is done to the retriever's scores first{_FROM_RERANKER}"
     )
     passage_tokens: int | None = Field(
-        None, ge=16, description=f"Tokens of a passage that are graded{_USUAL}"
+        None, ge=16, description=f"Tokens of a passage that are graded{_FROM_RERANKER}"
     )
     concurrency: int | None = Field(
-        None, ge=1, le=1024, description=f"Grading requests in flight{_USUAL}"
+        None, ge=1, le=1024, description=f"Grading requests in flight{_FROM_RERANKER}"
     )
     deadline: float | None = Field(
-        None, gt=0, description=f"Seconds it may take; what came is kept{_USUAL}"
+        None, gt=0, description=f"Seconds it may take; what came is kept{_FROM_RERANKER}"
     )
     definition: str = Field(
         "", description="What `relevant` means: a task such as `leetcode`, or your own words."

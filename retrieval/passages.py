@@ -137,22 +137,24 @@ def to_stored(node: TextNode) -> TextNode:
         text=node.text,
         char_start=start,
     )
-    own = {k: v for k, v in node.metadata.items() if k in METADATA_KEYS} if ours else made.metadata
+    fields = (
+        {k: v for k, v in node.metadata.items() if k in METADATA_KEYS} if ours else made.metadata
+    )
     kept: dict[str, Any] = {CUSTOM: custom}
     for key, name in _EXCLUDED.items():
         kept[key] = [one for one in getattr(node, name) if one in custom]
     return TextNode(
-        id_=node.node_id, text=node.text, embedding=node.embedding, metadata={**own, **kept}
+        id_=node.node_id, text=node.text, embedding=node.embedding, metadata={**fields, **kept}
     )
 
 
 def from_stored(identifier: str, payload: Mapping[str, Any]) -> TextNode:
     """The node of a payload, with all metadata that it was given. Raises KeyError."""
-    own = {key: payload.get(key) for key in METADATA_KEYS}
-    made = node(identifier, payload["text"], own)
-    made.start_char_idx, made.end_char_idx = own["char_start"], own["char_end"]
+    fields = {key: payload.get(key) for key in METADATA_KEYS}
+    made = node(identifier, payload["text"], fields)
+    made.start_char_idx, made.end_char_idx = fields["char_start"], fields["char_end"]
     if custom := payload.get(CUSTOM):
-        made.metadata = {**own, **custom}
+        made.metadata = {**fields, **custom}
         for key, name in _EXCLUDED.items():
             # Of a node of others, models see what its maker lets them, and nothing of ours.
             made_for_us = [one for one in METADATA_KEYS if one not in custom]

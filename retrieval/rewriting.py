@@ -241,11 +241,11 @@ class LLMRewriter:
     async def _answer(self, messages: Sequence[ChatMessage], arguments: Mapping[str, Any]) -> str:
         """What the model writes when it has thought. Raises what `failures` names."""
         response = await answer(self._llm.achat(messages, **arguments))
-        said = (response.message.content or "").encode(errors="ignore").decode()
-        _, text = part_thoughts(said)
+        content = (response.message.content or "").encode(errors="ignore").decode()
+        _, text = part_thoughts(content)
         if not text:
             thoughts = f"the answer is nothing but thoughts, in {self._tokens} tokens"
-            raise ValueError(thoughts if said.strip() else "the answer is empty")
+            raise ValueError(thoughts if content.strip() else "the answer is empty")
         return text[: self._tokens * _LONGEST_TOKEN]
 
 

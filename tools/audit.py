@@ -31,14 +31,14 @@ def known_faults(root: Path = ROOT, *options: str) -> list[str] | None:
     """What is known against the locked versions; None where nobody could be asked."""
     command = [str(_HERE / "pip-audit"), "--requirement", LOCKED, "--require-hashes"]
     command += ["--disable-pip", "--no-deps", "--format", "json", "--progress-spinner", "off"]
-    said = subprocess.run(
+    done = subprocess.run(
         [*command, *options], cwd=root, capture_output=True, text=True, check=False,
         env={**os.environ, "PIP_AUDIT_NO_COLOR": "1"},
     )  # fmt: skip
     try:
-        found = json.loads(said.stdout)["dependencies"]
+        found = json.loads(done.stdout)["dependencies"]
     except (ValueError, KeyError):
-        sys.stderr.write(said.stderr[-2000:])
+        sys.stderr.write(done.stderr[-2000:])
         return None
     return [
         f"{one['name']} {one['version']}: {fault['id']}, mended in"

@@ -310,8 +310,8 @@ def _entries(rows: list[list[Piece]]) -> list[float]:
     steps = [after - before for before, after in pairwise(tops)]
     if not steps:
         return tops
-    usual = min(steps)
-    far = [tops[index + 1] for index, step in enumerate(steps) if step > 1.3 * usual]
+    typical = min(steps)
+    far = [tops[index + 1] for index, step in enumerate(steps) if step > 1.3 * typical]
     return [tops[0], *far]
 
 

@@ -181,14 +181,14 @@ def _words(
             (cy + (x - cx) * sin + (y - cy) * cos) * points,
         )
 
-    usual = median(line.high for line in lines for _ in line.spans) * points
+    typical = median(line.high for line in lines for _ in line.spans) * points
     for line in lines:
         (left, top), (right, upper), (_, lower), (_, bottom) = (
             straight(*corner) for corner in line.corners
         )
         top, bottom = (top + upper) / 2, (bottom + lower) / 2
         high = line.high * points
-        height = usual if 0.72 * usual < high < 1.35 * usual else high
+        height = typical if 0.72 * typical < high < 1.35 * typical else high
         for word, begin, end in line.spans:
             yield Word(
                 word,

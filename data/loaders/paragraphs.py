@@ -215,12 +215,12 @@ def _begins(
 
 def _stands_apart(last: Line, line: Line, pitches: dict[tuple[int, float], float]) -> bool:
     """Whether its column, its type or white space part a line from the one before."""
-    usual = pitches.get((last.flow, round(last.size)), 1.3 * last.size)
+    typical = pitches.get((last.flow, round(last.size)), 1.3 * last.size)
     return (
         line.flow != last.flow
         or line.top < last.top - last.size
         or abs(line.size - last.size) > 0.13 * last.size
-        or line.top - last.top > 1.3 * usual + 1
+        or line.top - last.top > 1.3 * typical + 1
         or line.bold != last.bold
     )
 

@@ -167,8 +167,8 @@ def _upright(handle: Any, codes: list[int], shown: int) -> int:
     sample = [index for index in range(0, len(codes), step) if codes[index] > ord(" ")]
     angles = [raw.FPDFText_GetCharAngle(handle, index) for index in sample]
     quarters = [round(-angle / (math.pi / 2)) % 4 for angle in angles]  # counter-clockwise
-    usual = max(range(4), key=quarters.count)
-    return (usual - shown) % 4 if quarters.count(usual) > 0.6 * len(quarters) else 0
+    commonest = max(range(4), key=quarters.count)
+    return (commonest - shown) % 4 if quarters.count(commonest) > 0.6 * len(quarters) else 0
 
 
 def _words(

@@ -186,12 +186,12 @@ def _split_rows(cells: list[Cell], ys: list[float]) -> tuple[list[Cell], list[fl
         many = [lines for _, lines in filled if len(lines) > 1]
         if not many:
             continue
-        usual = len(max(many, key=len))
-        same = [lines for lines in many if len(lines) == usual]
+        commonest = len(max(many, key=len))
+        same = [lines for lines in many if len(lines) == commonest]
         values = [lines for lines in same if all(_is_value(join_words(line)) for line in lines)]
         if len(same) < 2 or len(same) < len(many) or not values:
             continue
-        if len(values) < 2 and usual < 3:
+        if len(values) < 2 and commonest < 3:
             continue
         middles = [[median(w.middle for w in line) for line in lines] for lines in same]
         if any(max(at) - min(at) > 4 for at in zip(*middles, strict=True)):
@@ -233,17 +233,17 @@ def _split_columns(cells: list[Cell], xs: list[float]) -> tuple[list[Cell], list
         if len(lines) < 3:
             continue
         counts = [len(pieces) for pieces in lines]
-        usual = max(set(counts), key=counts.count)
-        rows = [sorted(p, key=lambda piece: piece.left) for p in lines if len(p) == usual]
-        if usual < 2 or len(rows) < max(3, 0.6 * len(lines)):
+        commonest = max(set(counts), key=counts.count)
+        rows = [sorted(p, key=lambda piece: piece.left) for p in lines if len(p) == commonest]
+        if commonest < 2 or len(rows) < max(3, 0.6 * len(lines)):
             continue
         found = []
-        for at in range(1, usual):
+        for at in range(1, commonest):
             end = max(row[at - 1].right for row in rows)
             start = min(row[at].left for row in rows)
             if end + 1 < start:
                 found.append((end + start) / 2)
-        if len(found) == usual - 1:
+        if len(found) == commonest - 1:
             cuts[column] = found
     if not cuts:
         return cells, xs

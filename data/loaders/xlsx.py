@@ -162,9 +162,9 @@ class _Rows:
                     if merged_from is not None and self._whole:
                         label = next(iter(row.values())) if len(row) > 1 else ""
                         about = f" ({label})" if label else ""
-                        said = inline(str(merged_from.text))
+                        comment = inline(str(merged_from.text))
                         self.comments.append(
-                            f"Comment on {cell.coordinate}{about} = {text}: {said}"
+                            f"Comment on {cell.coordinate}{about} = {text}: {comment}"
                         )
             yield row
 

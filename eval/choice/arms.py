@@ -84,13 +84,13 @@ def resolve(arm: Arm, settings: Settings) -> Arm:
     An application that runs already searches with settings of its own where nothing is said.
     """
     found = settings.retrieval
-    usual = {
+    defaults = {
         "encoder": settings.encoder.name, "retriever": found.retriever, "top_k": found.top_k,
         "candidates": found.candidates, "fusion": found.fusion, "weight": found.weight,
         "rewrite": settings.rewrite.kind, "rerank": settings.rerank.kind,
     }  # fmt: skip
     chosen = arm.options.model_dump(exclude_none=True)
-    return replace(arm, options=QueryOptions.model_validate({**usual, **chosen}))
+    return replace(arm, options=QueryOptions.model_validate({**defaults, **chosen}))
 
 
 def retrieving(arms: Sequence[Arm]) -> list[Arm]:

@@ -38,7 +38,7 @@ def answers(  # noqa: PLR0913, PLR0917 - one parameter a flag
     """Ask questions, look up every quotation of the answers, and count right abstentions."""
     from eval.answers import task
     from eval.answers.plan import AnswersPlan
-    from eval.runs.lifecycle import usual_concurrency
+    from eval.runs.lifecycle import default_concurrency
 
     settings: Settings = context.obj
     plan = AnswersPlan(
@@ -47,7 +47,7 @@ def answers(  # noqa: PLR0913, PLR0917 - one parameter a flag
         corpus=str(corpus.absolute()) if corpus else "",
         limit=limit,
         data_dir=str(data_dir.absolute()) if data_dir else "",
-        concurrency=concurrency or usual_concurrency(settings),
+        concurrency=concurrency or default_concurrency(settings),
         max_errors=max_errors,
     )
     execute(

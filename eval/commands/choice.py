@@ -55,7 +55,7 @@ def choice(  # noqa: PLR0913, PLR0917 - one parameter a flag
     from eval.choice import task
     from eval.choice.arms import parse_all, retrieving
     from eval.choice.plan import ChoicePlan
-    from eval.runs.lifecycle import usual_concurrency
+    from eval.runs.lifecycle import default_concurrency
 
     settings: Settings = context.obj
     for arm in retrieving(parse_all(arms)):
@@ -71,7 +71,7 @@ def choice(  # noqa: PLR0913, PLR0917 - one parameter a flag
         collection=collection or "",
         corpus=str(corpus.absolute()) if corpus else "",
         data_dir=str(data_dir.absolute()) if data_dir else "",
-        concurrency=concurrency or usual_concurrency(settings),
+        concurrency=concurrency or default_concurrency(settings),
         max_errors=max_errors,
         cache=cache,
     )

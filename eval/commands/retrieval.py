@@ -79,7 +79,7 @@ def retrieval(  # noqa: PLR0913, PLR0917 - one parameter a flag
         collection=collection or "",
         limit=limit,
         data_dir=str(data_dir.absolute()) if data_dir else "",
-        concurrency=concurrency or beginning.usual_concurrency(compared),
+        concurrency=concurrency or beginning.default_concurrency(compared),
         max_errors=max_errors,
     )
     folder = out or default_out(settings, dataset)

@@ -28,7 +28,7 @@ class ChoiceDataset:
     Attributes:
         name: as it is asked for, such as ``mmlu`` or ``jsonl:questions.jsonl``.
         questions: in the order of the data set.
-        revision: digest of all that was read, so that two runs can be told to be of the same data.
+        revision: digest of all that was read, to know whether two runs are of the same data.
         private: whether its text must never be published, not even in logs (GPQA asks for that).
         corpus: passages that go with it and lie at hand; None for none.
     """

@@ -17,7 +17,7 @@ class RetrievalDataset:
             scored, since the documents are not at hand.
         queries: query id -> text; exactly the queries that have judgements.
         qrels: query id -> document id -> relevance (0 or less: judged not relevant).
-        revision: digest of all that was read, so that two runs can be told to be of the same data.
+        revision: digest of all that was read, to know whether two runs are of the same data.
         excluded: query id -> documents that are taken out of its ranking (BRIGHT).
         task: the task whose instruction encoders know (BRIGHT's slugs); empty for none.
         parents: passage id -> the document it is a part of, where judgements are of documents;

@@ -26,7 +26,7 @@ _CONCURRENT_WITH_LLM = 8
 """Searches at a time, where language models take part: they wait for a server, mostly."""
 
 
-def usual_concurrency(systems: Sequence[System]) -> int:
+def default_concurrency(systems: Sequence[System]) -> int:
     """Searches at a time where nothing is said."""
     return _CONCURRENT_WITH_LLM if any(map(_uses_llm, systems)) else 1
 

@@ -41,7 +41,7 @@ _ELSEWHERE: Final = {"storage", "server", "collection", "log_level", "limits", "
 class MtebModel(ClosedOnExit):
     """A system behind mteb's `SearchProtocol`; close it, or use it as a context.
 
-    Every corpus is taken into a scratch collection of its own, which is deleted in the end.
+    Every corpus is ingested into a scratch collection of its own, which is deleted in the end.
 
     Args:
         system: the system, or its name, such as ``hybrid`` or ``dense@reasonir-8b+qwen``.
@@ -105,7 +105,7 @@ class MtebModel(ClosedOnExit):
         hf_subset: str,
         **_: Any,
     ) -> None:
-        """Take a corpus in; rows have ``id``, ``text`` and maybe ``title``.
+        """Ingest a corpus; rows have ``id``, ``text`` and maybe ``title``.
 
         Raises:
             EvalError: it cannot be ingested.
@@ -157,11 +157,11 @@ class MtebModel(ClosedOnExit):
                 for row in corpus:
                     passage = {"_id": str(row["id"]), "title": row.get("title") or ""}
                     file.write(json.dumps({**passage, "text": row["text"]}) + "\n")
-            report = await self._take_in(self._service, name, path)
+            report = await self._ingest(self._service, name, path)
         if report.failures:
             raise EvalError(f"the corpus of {name} cannot be used", cause=report.failures[0].reason)
 
-    async def _take_in(self, service: Service, name: str, path: Path) -> IngestReport:
+    async def _ingest(self, service: Service, name: str, path: Path) -> IngestReport:
         encoder = self.system.options.encoder
         try:
             return await service.ingest(name, [path], encoder=encoder)
@@ -238,5 +238,5 @@ def _collection_name(*parts: str) -> str:
 def _revision(settings: Settings, system: System) -> str:
     """Of all that a result may depend on."""
     tree = settings.model_dump(mode="json", exclude=_ELSEWHERE)
-    said = json.dumps([tree, system.options.model_dump(mode="json")], sort_keys=True)
-    return hashlib.sha256(said.encode()).hexdigest()[:12]
+    content = json.dumps([tree, system.options.model_dump(mode="json")], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:12]

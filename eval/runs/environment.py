@@ -58,8 +58,8 @@ def _commit() -> str | None:
     folder = Path(__file__).resolve().parents[2]
     if not (folder / ".git").exists():
         return None
-    commit = _said("git", "-C", str(folder), "rev-parse", "HEAD")
-    changed = _said("git", "-C", str(folder), "status", "--porcelain", "--untracked-files=no")
+    commit = _output_of("git", "-C", str(folder), "rev-parse", "HEAD")
+    changed = _output_of("git", "-C", str(folder), "status", "--porcelain", "--untracked-files=no")
     return f"{commit}+changes" if commit and changed else commit
 
 
@@ -68,11 +68,11 @@ def _gpu() -> str | None:
         torch = sys.modules["torch"]
         return str(torch.cuda.get_device_name()) if torch.cuda.is_available() else None
     if shutil.which("nvidia-smi"):
-        return _said("nvidia-smi", "--query-gpu=name", "--format=csv,noheader")
+        return _output_of("nvidia-smi", "--query-gpu=name", "--format=csv,noheader")
     return None
 
 
-def _said(*command: str) -> str | None:
+def _output_of(*command: str) -> str | None:
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=_PATIENCE, check=True

@@ -113,7 +113,7 @@ class Result:
     metrics: Mapping[str, Any]
 
 
-def usual_concurrency(settings: Settings) -> int:
+def default_concurrency(settings: Settings) -> int:
     """Questions under way at once where nothing is said."""
     return settings.llm.concurrency if settings.reader.kind == "llm" else _CONCURRENT_QUOTING
 

@@ -33,7 +33,7 @@ class Job:
 
 
 class Watcher(Protocol):
-    """Is told of every record."""
+    """Sees every record."""
 
     def count(self, record: Record) -> None:
         """A sample is there."""

@@ -317,8 +317,8 @@ def usual_grading(kind: Callable[..., Any]) -> Any:
 def condenser(settings: Settings, clients: Clients) -> Condenser:
     """Makes a follow-up question one that stands alone."""
     chosen, model = settings.condense, llm_of(settings, settings.condense.llm)
-    usual = "llm" if model.model else "carry-over"
-    kind = usual if chosen.kind == "auto" else chosen.kind
+    default = "llm" if model.model else "carry-over"
+    kind = default if chosen.kind == "auto" else chosen.kind
     parts: Parts = {
         "llm": lambda: clients.get(model),
         "deadline": lambda: chosen.deadline,

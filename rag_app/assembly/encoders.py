@@ -135,10 +135,10 @@ def _shipped(name: str) -> dict[str, Any]:
 
 
 def _run(settings: Settings, name: str) -> EncoderRun:
-    usual = settings.encoder if name == settings.encoder.name else EncoderRun()
+    base = settings.encoder if name == settings.encoder.name else EncoderRun()
     named = settings.encoders.get(name)
     chosen = {key: getattr(named, key) for key in named.model_fields_set} if named else {}
-    fields = {key: getattr(usual, key) for key in EncoderRun.model_fields}
+    fields = {key: getattr(base, key) for key in EncoderRun.model_fields}
     given = {**fields, **{key: chosen[key] for key in chosen if key in fields}}
     # Whoever accepts has read which licence it is: the commands show it.
     given["accept_license"] |= settings.encoder.accept_license

@@ -148,12 +148,12 @@ def _short_turns() -> Iterator[None]:
     """Let threads take turns more often: an encoder's thread needs the interpreter for a moment
     only, between two passages, and must not wait for long loops in the others.
     """
-    usual = sys.getswitchinterval()
-    sys.setswitchinterval(min(usual, _TURN))
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(min(interval, _TURN))
     try:
         yield
     finally:
-        sys.setswitchinterval(usual)
+        sys.setswitchinterval(interval)
 
 
 def _in_batches(items: Iterable[Item]) -> Iterator[Batch]:

@@ -129,8 +129,8 @@ class DocumentReader:
     of its passages and their vectors; nothing of it is read or encoded again.
 
     Args:
-        on_step: told what of a document is being read, such as "a.pdf, page 2"; what it raises ends
-            the reading.
+        on_step: called with what is being read, such as "a.pdf, page 2"; what it raises ends the
+            reading.
     """
 
     def __init__(

@@ -264,9 +264,9 @@ def _joined(chunks: list[Json]) -> Json:
             for key, value in (choice.get("delta") or {"text": choice.get("text")}).items():
                 if isinstance(value, str) and key != "role":
                     texts[key].append(value)
-    said = {key: "".join(parts) for key, parts in texts.items()}
-    whole = {"text": said["text"]} if "text" in said else {}
-    message = {} if whole else {"message": {"role": "assistant", "content": "", **said}}
+    joined = {key: "".join(parts) for key, parts in texts.items()}
+    whole = {"text": joined["text"]} if "text" in joined else {}
+    message = {} if whole else {"message": {"role": "assistant", "content": "", **joined}}
     return {**reply, "choices": [{"index": 0, **whole, **message, "finish_reason": finish}]}
 
 

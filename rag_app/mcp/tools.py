@@ -39,9 +39,9 @@ class Tools:
     """
 
     def __init__(
-        self, service: Service, usual: str, tokens: int, collections: Collection[str] = ()
+        self, service: Service, default: str, tokens: int, collections: Collection[str] = ()
     ) -> None:
-        self._service, self._usual = service, usual
+        self._service, self._default = service, default
         self._tokens, self._visible = tokens, collections
 
     async def search(
@@ -84,8 +84,8 @@ class Tools:
             if left < 0:
                 break
             lines.append(line)
-        said = enclose("\n".join(lines), tag, source=f"answer from {name}")
-        return f"An answer, and the documents that its numbers name. {_warning(tag)}\n{said}"
+        enclosed = enclose("\n".join(lines), tag, source=f"answer from {name}")
+        return f"An answer, and the documents that its numbers name. {_warning(tag)}\n{enclosed}"
 
     async def read_document(
         self,
@@ -110,7 +110,7 @@ class Tools:
         all_of_them = [one.name for one in await self._service.collections()]
         seen = [one for one in all_of_them if not self._visible or one in self._visible]
         if not name:
-            name = seen[0] if len(seen) == 1 else self._usual
+            name = seen[0] if len(seen) == 1 else self._default
         if name not in seen:
             raise ApplicationError(
                 f"there is no collection {name!r}",

@@ -142,12 +142,12 @@ def system(text: str) -> ChatMessage:
 
 
 def user(text: str) -> ChatMessage:
-    """A turn of the one who asks."""
+    """A user's turn."""
     return ChatMessage(role=MessageRole.USER, content=text)
 
 
 def assistant(text: str) -> ChatMessage:
-    """A turn of the model."""
+    """An assistant's turn."""
     return ChatMessage(role=MessageRole.ASSISTANT, content=text)
 
 

@@ -45,14 +45,14 @@ async def with_negatives(
     """
     options = QueryOptions(retriever=retriever, top_k=last)
     hits = (await service.search(collection, example.query, options)).hits
-    own = set(example.pos_id)
+    positives = set(example.pos_id)
     others = [
         hit
         for hit in hits
-        if unit(hit) not in own
+        if unit(hit) not in positives
         and gold.isdisjoint((unit(hit), hit.source, hit.passage_id, hit.text))
     ]
-    ceiling = max((hit.score for hit in hits if unit(hit) in own), default=float("inf"))
+    ceiling = max((hit.score for hit in hits if unit(hit) in positives), default=float("inf"))
     hard = [hit for hit in others[first:] if hit.score < MARGIN * ceiling][:keep]
     return example.model_copy(
         update={"neg": [indexed(hit) for hit in hard], "neg_id": [unit(hit) for hit in hard]}

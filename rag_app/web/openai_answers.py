@@ -31,7 +31,7 @@ class Usage(BaseModel):
     total_tokens: int
 
 
-class Said(BaseModel):
+class AssistantMessage(BaseModel):
     """What the assistant says."""
 
     role: Literal["assistant"]
@@ -43,7 +43,7 @@ class ChatChoice(BaseModel):
     """The one answer."""
 
     index: int
-    message: Said
+    message: AssistantMessage
     logprobs: None
     finish_reason: Literal["stop", "length"]
 

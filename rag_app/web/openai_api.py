@@ -66,17 +66,17 @@ class _Form:
     def choice(self, index: int, text: str, answer: Answer) -> dict[str, Any]:
         """One whole answer; `text` is its text as far as the first stop sequence."""
         more = {"citations": _citations(text, answer)}
-        said: dict[str, Any] = {"text": text, **more}
+        fields: dict[str, Any] = {"text": text, **more}
         if self.chat:
-            said = {"message": {"role": "assistant", "content": text, **more}}
-        return {"index": index, **said, "logprobs": None, "finish_reason": _reason(answer)}
+            fields = {"message": {"role": "assistant", "content": text, **more}}
+        return {"index": index, **fields, "logprobs": None, "finish_reason": _reason(answer)}
 
-    def delta(self, finish: str | None = None, **said: Any) -> list[dict[str, Any]]:
+    def delta(self, finish: str | None = None, **fields: Any) -> list[dict[str, Any]]:
         """The choices of one piece of a stream; plain completions have text alone."""
         if self.chat:
-            return [{"index": 0, "delta": said, "logprobs": None, "finish_reason": finish}]
-        said = {"text": said.pop("content", ""), **said}
-        return [{"index": 0, **said, "logprobs": None, "finish_reason": finish}]
+            return [{"index": 0, "delta": fields, "logprobs": None, "finish_reason": finish}]
+        fields = {"text": fields.pop("content", ""), **fields}
+        return [{"index": 0, **fields, "logprobs": None, "finish_reason": finish}]
 
 
 _CHAT: Final = _Form("chat.completion", "chat.completion.chunk", "chatcmpl", chat=True)

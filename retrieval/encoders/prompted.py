@@ -11,7 +11,7 @@ from retrieval.encoders.base import Encoded, Encoder, Identity, refuse_empty
 _log = logging.getLogger(__name__)
 
 OnEncoded = Callable[[int], None]
-"""Told how many more texts of a call are done."""
+"""Called with how many more texts of a call are done."""
 
 
 class PromptedEncoder(Encoder):

@@ -50,7 +50,7 @@ class CrossEncoderReranker(PointwiseReranker):
     """
 
     name: ClassVar[str] = "cross-encoder"
-    usual: ClassVar[Grading] = Grading(weight=1.0, concurrency=4)
+    default_grading: ClassVar[Grading] = Grading(weight=1.0, concurrency=4)
     _connections: httpx.AsyncClient = PrivateAttr()
     _url: str = PrivateAttr()
     _model: str = PrivateAttr()
@@ -65,7 +65,7 @@ class CrossEncoderReranker(PointwiseReranker):
         *,
         api_key: str = "",
         batch: int = 32,
-        grading: Grading = usual,
+        grading: Grading = default_grading,
     ) -> None:
         super().__init__(grading)
         at_least(1, batch=batch)

@@ -58,13 +58,15 @@ class LocalCrossEncoder(PointwiseReranker):
     """
 
     name: ClassVar[str] = "cross-encoder"
-    usual: ClassVar[Grading] = Grading(weight=1.0, concurrency=1)
+    default_grading: ClassVar[Grading] = Grading(weight=1.0, concurrency=1)
     _model: str = PrivateAttr()
     _backend: Backend = PrivateAttr()
     _scorer: "PairScorer | None" = PrivateAttr(default=None)
     _lock: threading.Lock = PrivateAttr(default_factory=threading.Lock)
 
-    def __init__(self, model: str, *, backend: Backend = "auto", grading: Grading = usual) -> None:
+    def __init__(
+        self, model: str, *, backend: Backend = "auto", grading: Grading = default_grading
+    ) -> None:
         super().__init__(grading)
         if backend not in get_args(Backend):
             raise ValueError(f"backend is {backend!r}; allowed: {', '.join(get_args(Backend))}")
@@ -188,7 +190,7 @@ class OnnxScorer(PairScorer):
         if not {"input_ids"} <= self._inputs <= {"input_ids", "attention_mask", "token_type_ids"}:
             raise _mismatch(folder, f"its graph takes {', '.join(sorted(self._inputs))}")
         config, name = config_of(folder), "tokenizer_config.json"
-        told = config_of(folder, name) if (folder / name).is_file() else {}
+        tokenizer_config = config_of(folder, name) if (folder / name).is_file() else {}
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
@@ -196,7 +198,7 @@ class OnnxScorer(PairScorer):
         positions = int(config.get("max_position_embeddings", 512))
         if config.get("model_type") in ("roberta", "xlm-roberta", "camembert"):
             positions -= self._pad + 1  # RoBERTa numbers positions from there on
-        self.longest = int(min(positions, told.get("model_max_length", positions)))
+        self.longest = int(min(positions, tokenizer_config.get("model_max_length", positions)))
 
     def scores(self, query: str, passages: Sequence[str]) -> np.ndarray:
         """See `PairScorer`."""

@@ -90,11 +90,11 @@ class PointwiseReranker(Reranker):
     ``error``.
     """
 
-    usual: ClassVar[Grading] = Grading()
+    default_grading: ClassVar[Grading] = Grading()
     _grading: Grading = PrivateAttr()
     _batch: int = PrivateAttr(default=1)
 
-    def __init__(self, grading: Grading = usual) -> None:
+    def __init__(self, grading: Grading = default_grading) -> None:
         super().__init__()
         self._grading = grading
 

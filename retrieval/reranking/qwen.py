@@ -58,12 +58,14 @@ class QwenReranker(PointwiseReranker):
     """
 
     name: ClassVar[str] = "qwen"
-    usual: ClassVar[Grading] = Grading(passage_tokens=1024)
+    default_grading: ClassVar[Grading] = Grading(passage_tokens=1024)
     _llm: LLM = PrivateAttr()
     _definition: str = PrivateAttr()
     _constrains: bool = PrivateAttr(default=True)
 
-    def __init__(self, llm: LLM, *, definition: str = "", grading: Grading = usual) -> None:
+    def __init__(
+        self, llm: LLM, *, definition: str = "", grading: Grading = default_grading
+    ) -> None:
         super().__init__(grading)
         self._llm, self._definition = llm, relevance(definition)
 

@@ -43,7 +43,7 @@ class QwenSampledReranker(PointwiseReranker):
     """
 
     name: ClassVar[str] = "qwen-sampled"
-    usual: ClassVar[Grading] = Grading(normalise="none")
+    default_grading: ClassVar[Grading] = Grading(normalise="none")
     _llm: LLM = PrivateAttr()
     _template: str = PrivateAttr()
 
@@ -53,11 +53,13 @@ class QwenSampledReranker(PointwiseReranker):
         *,
         definition: str = "",
         template: str = "",
-        grading: Grading = usual,
+        grading: Grading = default_grading,
     ) -> None:
         # Weight and whole passages are part of the published way.
         super().__init__(
-            replace(self.usual, concurrency=grading.concurrency, deadline=grading.deadline)
+            replace(
+                self.default_grading, concurrency=grading.concurrency, deadline=grading.deadline
+            )
         )
         if completions.metadata.is_chat_model:
             raise ValueError("qwen-sampled needs raw completions: a model with is_chat_model=False")

@@ -49,7 +49,7 @@ class Rank1Reranker(PointwiseReranker):
 
     name: ClassVar[str] = "rank1"
     # the weight is published, and so is a context of 16,000 tokens
-    usual: ClassVar[Grading] = Grading(weight=1.0, passage_tokens=4096, deadline=120.0)
+    default_grading: ClassVar[Grading] = Grading(weight=1.0, passage_tokens=4096, deadline=120.0)
     _llm: LLM = PrivateAttr()
     _definition: str = PrivateAttr()
     _thinking: Mapping[str, Any] = PrivateAttr()
@@ -60,7 +60,7 @@ class Rank1Reranker(PointwiseReranker):
         *,
         definition: str = "",
         thinking_tokens: int = 8192,
-        grading: Grading = usual,
+        grading: Grading = default_grading,
     ) -> None:
         super().__init__(grading)
         if completions.metadata.is_chat_model:

@@ -114,7 +114,7 @@ class RetroStarReranker(PointwiseReranker):
 
     name: ClassVar[str] = "retro-star"
     # the weight is published, and so is a prompt of 28,544 tokens in all
-    usual: ClassVar[Grading] = Grading(weight=1.0, passage_tokens=24_000, deadline=300.0)
+    default_grading: ClassVar[Grading] = Grading(weight=1.0, passage_tokens=24_000, deadline=300.0)
     _llm: LLM = PrivateAttr()
     _definition: str = PrivateAttr()
     _template: str = PrivateAttr()
@@ -129,7 +129,7 @@ class RetroStarReranker(PointwiseReranker):
         template: str = "",
         samples: int = 1,
         reasoning_tokens: int = 4096,
-        grading: Grading = usual,
+        grading: Grading = default_grading,
     ) -> None:
         super().__init__(grading)
         if not llm.metadata.is_chat_model:

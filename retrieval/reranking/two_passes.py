@@ -59,7 +59,7 @@ def retro_star(
     template: str = "",
     samples: int = 1,
     finalists: int | None = None,
-    grading: Grading = RetroStarReranker.usual,
+    grading: Grading = RetroStarReranker.default_grading,
 ) -> Reranker:
     """Retro*, in one pass; or in two, of which the first leaves the finalists `samples` each."""
     grader = partial(RetroStarReranker, llm, definition=definition, template=template)

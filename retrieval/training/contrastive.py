@@ -89,14 +89,14 @@ class ContrastiveLoss(CachedLossMixin, nn.Module):
         queries, *columns = (_exact(torch.cat(column)) for column in reps)
         passages = torch.cat([_gathered(column) for column in columns])
         count, rank = len(queries), get_rank()
-        own = torch.arange(rank * count, (rank + 1) * count, device=queries.device)
-        excluded = _excluded(labels, own)
-        losses = info_nce(queries, passages, own, self.temperature, excluded)
+        positives = torch.arange(rank * count, (rank + 1) * count, device=queries.device)
+        excluded = _excluded(labels, positives)
+        losses = info_nce(queries, passages, positives, self.temperature, excluded)
         if self._reasoned is None:
             loss = losses.mean()
         else:
             reasoned, there = _exact(self._reasoned), passages.detach()
-            against = info_nce(reasoned, there, own, self.temperature, excluded)
+            against = info_nce(reasoned, there, positives, self.temperature, excluded)
             ratios = redapter_ratios(losses, against)
             total = _gathered(ratios).sum().clamp_min(torch.finfo(ratios.dtype).tiny)
             loss = (ratios / total * losses).sum() * get_world_size()
@@ -132,13 +132,13 @@ def _exact(vectors: Tensor) -> Tensor:
     return vectors.float() if vectors.device.type == "mps" else vectors.double()
 
 
-def _excluded(labels: Tensor | None, own: Tensor) -> Tensor | None:
+def _excluded(labels: Tensor | None, positives: Tensor) -> Tensor | None:
     """Where a passage of the whole batch has the group of a query's positive without being it."""
     if labels is None:
         return None
     groups = _gathered(labels)  # [whole batch, columns]
-    excluded = groups[own, 0, None] == groups.T.reshape(1, -1)
-    excluded[torch.arange(len(own), device=own.device), own] = False
+    excluded = groups[positives, 0, None] == groups.T.reshape(1, -1)
+    excluded[torch.arange(len(positives), device=positives.device), positives] = False
     return excluded
 
 

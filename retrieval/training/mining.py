@@ -41,9 +41,9 @@ def mine(
     found = []
     for query, relevant in zip(queries, positives, strict=True):
         scores = passages @ query
-        own = [row for group in relevant for row in members.get(group, ())]
-        ceiling = margin * float(scores[own].max()) if own else np.inf
-        scores[own] = -np.inf
+        relevant_rows = [row for group in relevant for row in members.get(group, ())]
+        ceiling = margin * float(scores[relevant_rows].max()) if relevant_rows else np.inf
+        scores[relevant_rows] = -np.inf
         count = min(last, len(scores) - 1)
         nearest = np.argpartition(-scores, count)[:count]
         ranked = nearest[np.argsort(-scores[nearest], kind="stable")][first:]

@@ -24,7 +24,7 @@ class TrainingError(RetrievalError):
 
 
 OnStep = Callable[[int, int, float], None]
-"""Told of a step: its number, how many there are, and its loss."""
+"""Called after a step with its number, how many there are, and its loss."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Kind:
 
     Attributes:
         options: arguments beyond those that `fit` sets.
-        before_step: told of each step's number, from 0, before it is made.
+        before_step: called with each step's number, from 0, before it is made.
     """
 
     trainer: Any

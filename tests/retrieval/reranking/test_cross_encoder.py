@@ -18,7 +18,7 @@ def reranker(rerank_server, connections):
     def make(batch=32, **more):
         return CrossEncoderReranker(
             connections, rerank_server.url, "tiny-model", batch=batch,
-            grading=replace(CrossEncoderReranker.usual, **more),
+            grading=replace(CrossEncoderReranker.default_grading, **more),
         )  # fmt: skip
 
     return make
