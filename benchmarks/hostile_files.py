@@ -118,27 +118,12 @@ def main() -> None:
             watching.join()
             app.stop()
     slowest = sorted(made.files, reverse=True)
+    late = f"{1000 * percentile(made.health, 0.99):.0f} (worst {1000 * max(made.health):.0f})"
+    walls = max(wall for _, wall, _ in made.files)
+    most = f"{slowest[0][0]:.1f}", f"{walls:.1f}", made.most_mib
     print_table(
-        [
-            "files",
-            "text",
-            "reason",
-            "most processor s",
-            "most wall s",
-            "most MiB",
-            "healthz p99 ms",
-        ],
-        [
-            [
-                len(made.files),
-                made.read,
-                made.refused,
-                f"{slowest[0][0]:.1f}",
-                f"{max(wall for _, wall, _ in made.files):.1f}",
-                made.most_mib,
-                f"{1000 * percentile(made.health, 0.99):.0f} (worst {1000 * max(made.health):.0f})",
-            ]
-        ],
+        ["files", "text", "reason", "most processor s", "wall s", "MiB", "healthz p99 ms"],
+        [[len(made.files), made.read, made.refused, *most, late]],
     )
     print_table(
         ["the slowest", "processor s", "wall s"],

@@ -158,19 +158,14 @@ def main() -> None:
                 found = asyncio.run(play(app.address, questions()))
                 busy = processor_seconds(app.process.pid) - before
                 total = len(found.first) + len(found.errors)
-                rows.append(
-                    [
-                        number + 1,
-                        total,
-                        len(found.errors),
-                        *(f"{percentile(found.first, share):.2f}" for share in (0.5, 0.95)),
-                        f"{percentile(found.whole, 0.95):.2f}",
-                        f"{1000 * busy / total:.0f}",
-                        f"{1000 * percentile(found.health, 0.95):.0f}",
-                        f"{1000 * max(found.health):.0f}",
-                        f"{resident_mib(app.process.pid):.0f}",
-                    ]
-                )
+                health = percentile(found.health, 0.95), max(found.health)
+                rows.append([
+                    number + 1, total, len(found.errors),
+                    *(f"{percentile(found.first, share):.2f}" for share in (0.5, 0.95)),
+                    f"{percentile(found.whole, 0.95):.2f}",
+                    *(f"{1000 * seconds:.0f}" for seconds in (busy / total, *health)),
+                    f"{resident_mib(app.process.pid):.0f}",
+                ])  # fmt: skip
                 for error in found.errors[:3]:
                     print(error)
         finally:

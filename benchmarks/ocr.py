@@ -112,26 +112,10 @@ def main() -> None:
             off = changes(words, read)
             wrong, total = wrong + off, total + len(words)
             seconds, spent = seconds + took, spent + used
-            rows.append(
-                [
-                    number,
-                    columns,
-                    len(words),
-                    f"{1 - off / len(words):.2%}",
-                    f"{took:.1f}",
-                    f"{used:.1f}",
-                ]
-            )
-    rows.append(
-        [
-            "all",
-            "",
-            total,
-            f"{1 - wrong / total:.2%}",
-            f"{seconds / chosen.pages:.2f} a page",
-            f"{spent / chosen.pages:.2f} a page",
-        ]
-    )
+            share = f"{1 - off / len(words):.2%}"
+            rows.append([number, columns, len(words), share, f"{took:.1f}", f"{used:.1f}"])
+    each = [f"{taken / chosen.pages:.2f} a page" for taken in (seconds, spent)]
+    rows.append(["all", "", total, f"{1 - wrong / total:.2%}", *each])
     table(
         ["page", "columns", "words", "right (goal: 98%)", "seconds (goal: 3)", "CPU seconds"], rows
     )

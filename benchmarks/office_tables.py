@@ -121,9 +121,7 @@ def write_xlsx(table: Made, path: Path) -> None:
         for text, span in line:
             sheet.cell(depth, at, text)
             if span > 1:
-                sheet.merge_cells(
-                    start_row=depth, start_column=at, end_row=depth, end_column=at + span - 1
-                )
+                sheet.merge_cells(None, depth, at, depth, at + span - 1)
             at += span
     for row in table.rows:
         sheet.append([row[0], *map(float, row[1:])])

@@ -38,11 +38,9 @@ def page(storage: Path) -> float:
     """`rag-app ui` from nothing to a served page."""
     start = time.monotonic()
     process = subprocess.Popen(
-        [*COMMAND, "ui", "--port", str(PORT), "--no-open"],
-        env=_environment(storage),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+        [*COMMAND, "ui", "--port", str(PORT), "--no-open"], env=_environment(storage),
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
     try:
         for path in ("", "config"):
             _fetch(f"http://127.0.0.1:{PORT}/{path}")

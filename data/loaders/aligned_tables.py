@@ -202,10 +202,8 @@ def _header_lines(placed: list[Placed]) -> int:
         word.bold for words in placed[bold].values() for word in words
     ):
         bold += 1
-    if 0 < bold < len(placed) - 1 or (bold and bold == len(placed) - 1):
-        everything = all(w.bold for line in placed for words in line.values() for w in words)
-        if not everything:
-            return bold
+    if bold and not all(w.bold for line in placed for words in line.values() for w in words):
+        return bold
     kinds = [_numbers(line) for line in placed]
     first = next(
         (i for i, (numbers, texts) in enumerate(kinds) if numbers >= max(1, texts - 1)), None
@@ -359,12 +357,9 @@ def _body_rows(
         first_text = join_words(cells[0])
         others = [words for words in cells[1:] if words]
         following = lines[index + 1] if index + 1 < len(lines) else {}
-        joins = (
-            not starts[index]
-            if starts
-            else (bool(rows) and _goes_on(cells, rows[-1], first_text, others))
-        )
-        if rows and joins:
+        if rows and (
+            not starts[index] if starts else _goes_on(cells, rows[-1], first_text, others)
+        ):
             for cell, words in zip(rows[-1], cells, strict=True):
                 cell.extend(words)
             continue
@@ -373,13 +368,8 @@ def _body_rows(
                 cell[:0] = words  # a list, changed in place
             held = None
         next_text = join_words(following.get((0, 1), []))
-        if (
-            not starts
-            and first_text
-            and not others
-            and next_text[:1].islower()
-            and (len(following) > 1)
-        ):
+        alone = first_text and not others
+        if not starts and alone and next_text[:1].islower() and len(following) > 1:
             held = cells
             continue
         rows.append(cells)

@@ -181,9 +181,7 @@ class _Reader:
         beside: list[Block] = []
         above: dict[int, tuple[int, int]] = {}  # column -> row and place of the cell that goes on
         for row in _within(element, "tr"):
-            if any(
-                _tag(child) == "del" for child in row.iter() if _tag(child) == "del"
-            ) and _deleted(row):
+            if _deleted(row):
                 self._left_out["a deleted row"] += 1
                 continue
             cells: list[Cell] = []

@@ -256,22 +256,13 @@ def _split_columns(cells: list[Cell], xs: list[float]) -> tuple[list[Cell], list
             w.left < cut - 1 and w.right > cut + 1 for w in cell.words for cut in inner[1:-1]
         )
         places = {slot(inner, (word.left + word.right) / 2) for word in cell.words}
-        if (
-            cell.column in cuts
-            and cell.behind == cell.column + 1
-            and not crossed
-            and (len(places) > 1)
-        ):
+        single = cell.column in cuts and cell.behind == cell.column + 1
+        if single and not crossed and len(places) > 1:
             split += [
-                Cell(
-                    cell.row,
-                    begin + i,
-                    cell.below,
-                    begin + i + 1,
-                    [w for w in cell.words if slot(inner, (w.left + w.right) / 2) == i],
-                )
+                Cell(cell.row, begin + i, cell.below, begin + i + 1,
+                     [w for w in cell.words if slot(inner, (w.left + w.right) / 2) == i])
                 for i in range(end - begin)
-            ]
+            ]  # fmt: skip
         else:
             split.append(Cell(cell.row, begin, cell.below, end, cell.words))
     return split, levels
