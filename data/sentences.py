@@ -144,6 +144,11 @@ def split_sentences(text: str, longest: int = 500) -> list[tuple[int, int]]:
     return spans
 
 
+def sentences_of(text: str) -> list[str]:
+    """The sentences of a text, see `split_sentences`."""
+    return [text[start:end] for start, end in split_sentences(text)]
+
+
 def _ends_sentence(text: str, start: int, match: re.Match[str]) -> bool:
     """Say whether the punctuation found by ``match`` closes the sentence begun at ``start``."""
     if match["wide"]:

@@ -118,7 +118,7 @@ async def _prepared(
     seed: int,
 ) -> tuple[list[Any], list[Any], list[Any], Mapping[str, int]]:
     """Training examples, test questions, guard questions, and the examples by kind."""
-    from data.sentences import split_sentences
+    from data.sentences import sentences_of
     from eval.adaptation import questions as asking
     from eval.errors import EvalError
     from rag_app.synthesis import collection as reading
@@ -131,10 +131,7 @@ async def _prepared(
     keys = {one.gold for one in asked} or {one.id for one in passages}
     kept_out = asking.part(keys, held_out, seed)
 
-    def sentences(text: str) -> list[str]:
-        return [text[start:end] for start, end in split_sentences(text)]
-
-    made = list(pairs.make(passages, sentences))
+    made = list(pairs.make(passages, sentences_of))
     chance = random.Random(seed)  # noqa: S311 - no secret
     chance.shuffle(made)
     if questions:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
+from eval.choice.records import is_correct
 from eval.report.document import Case, Passage
 from eval.report.wording import decimal, harmless
 
@@ -54,7 +55,7 @@ def outcomes(records: Iterable[Record]) -> dict[str, dict[Key, Outcome]]:
     for record in records:
         passages = record.get("passages") or ()
         arms.setdefault(record["arm"], {})[_key(record)] = Outcome(
-            record["state"] == "ok" and record["chosen"] == record["answer"],
+            is_correct(record),
             record["state"],
             max((float(passage["score"]) for passage in passages), default=None),
         )
@@ -152,8 +153,7 @@ def _case(
 def _chosen(record: Record) -> str:
     if record["state"] != "ok":
         return str(record["state"])
-    right = record["chosen"] == record["answer"]
-    return f"{_letter(record['chosen'])}, {'right' if right else 'wrong'}"
+    return f"{_letter(record['chosen'])}, {'right' if is_correct(record) else 'wrong'}"
 
 
 def _letter(place: int | None) -> str:

@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import json
 import tempfile
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -21,6 +21,7 @@ from data.closing import ClosedOnExit
 from eval.errors import EvalError
 from eval.retrieval.ranking import by_passage, hits_wanted, ranking
 from eval.runs.collections import degraded
+from eval.runs.lifecycle import OpenService
 from rag_app.ingestion.report import IngestReport
 from rag_app.remote.opening import open_service
 from rag_app.service import Service
@@ -32,10 +33,15 @@ if TYPE_CHECKING:
     from mteb.models.model_meta import ModelMeta
 
 T = TypeVar("T")
-OpenService = Callable[[Settings], Service]
 _CORPUS: Final = "corpus.jsonl"
 _ELSEWHERE: Final = {"storage", "server", "collection", "log_level", "limits", "ingest", "ray"}
 """Sections of the settings that change no result."""
+_UNKNOWN: Final[dict[str, Any]] = dict.fromkeys((
+    "loader", "release_date", "languages", "n_parameters", "memory_usage_mb", "max_tokens",
+    "embed_dim", "license", "open_weights", "public_training_code", "public_training_data",
+    "similarity_fn_name", "use_instructions", "training_datasets",
+))  # fmt: skip
+"""What mteb wants to know of one model, and a pipeline of several cannot say."""
 
 
 class MtebModel(ClosedOnExit):
@@ -76,24 +82,11 @@ class MtebModel(ClosedOnExit):
         from mteb.models.model_meta import ModelMeta
 
         return ModelMeta(
-            loader=None,
             name=f"rag-app/{self.system.name}",
             revision=_revision(self._settings, self.system),
-            release_date=None,
-            languages=None,
-            n_parameters=None,
-            memory_usage_mb=None,
-            max_tokens=None,
-            embed_dim=None,
-            license=None,
-            open_weights=None,
-            public_training_code=None,
-            public_training_data=None,
             framework=[],
-            similarity_fn_name=None,
-            use_instructions=None,
-            training_datasets=None,
             model_type=[_kind(self.system)],
+            **_UNKNOWN,
         )
 
     def index(

@@ -291,7 +291,7 @@ async def _pairs(
     questions: list[str],
     seed: int,
 ) -> tuple[list[Any], dict[str, Any]]:
-    from data.sentences import split_sentences
+    from data.sentences import sentences_of
     from rag_app.synthesis import audit as auditing
     from rag_app.synthesis import collection as reading
     from rag_app.synthesis import filters
@@ -300,11 +300,8 @@ async def _pairs(
     found = [one async for one in reading.passages(service, name)]
     worth = {one.document for one in auditing.audit(found) if not one.reason}
 
-    def sentences(text: str) -> list[str]:
-        return [text[start:end] for start, end in split_sentences(text)]
-
     dropped: Counter[str] = Counter()
-    candidates = making.make([one for one in found if one.document in worth], sentences, kinds)
+    candidates = making.make([one for one in found if one.document in worth], sentences_of, kinds)
     kept = list(filters.uncontaminated(filters.distinct(candidates, dropped), questions, dropped))
     chosen = random.Random(seed).sample(kept, min(limit, len(kept)))  # noqa: S311 - no secret
     if negatives:

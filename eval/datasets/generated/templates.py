@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from data.sentences import split_sentences
+from data.sentences import sentences_of
 from eval.datasets.generated.questions import Kind
 
 GAP = "_____"
@@ -42,8 +42,7 @@ class Rarity:
 
 def question(text: str, headings: Sequence[str], rarity: Rarity) -> tuple[str, Kind] | None:
     """A question that the passage answers, of its most telling sentence; None without one."""
-    sentences = [text[start:end] for start, end in split_sentences(text)]
-    fitting = [s for s in sentences if _FEWEST_WORDS <= len(s.split()) <= _MOST_WORDS]
+    fitting = [s for s in sentences_of(text) if _FEWEST_WORDS <= len(s.split()) <= _MOST_WORDS]
     if not fitting:
         return None
     best = max(fitting, key=lambda sentence: _telling(sentence, rarity))
