@@ -88,7 +88,7 @@ def summarise(
             "deciles": {
                 arm: deciles
                 for arm in filter(_retrieves, run.compared())
-                if (deciles := _deciles(run.answers(arm)))
+                if (deciles := _deciles(run, arm))
             },
         }
     )
@@ -277,23 +277,31 @@ def _positions(answers: Sequence[ChoiceSample]) -> dict[str, float]:
     return {letter: chosen[i] / total for i, letter in enumerate(letters)} if total else {}
 
 
-def _deciles(answers: Sequence[ChoiceSample]) -> list[dict[str, Any]]:
-    """Accuracy by tenths of the best passage's score; none for fewer than 20, or one score."""
+def _deciles(run: _Run, arm: str) -> list[dict[str, Any]]:
+    """Accuracy by tenths of the best passage's score; none for fewer than 20, or one score.
+
+    Beside it that of the closed book over the same questions, where it answered any.
+    """
     scored = sorted(
-        ((one.passages[0].score, one.id, one.repeat), one.correct)
-        for one in answers
+        (one.passages[0].score, one.id, one.repeat, one.correct)
+        for one in run.answers(arm)
         if one.passages
     )
-    if len(scored) < 2 * DECILES or scored[0][0][0] == scored[-1][0][0]:
+    if len(scored) < 2 * DECILES or scored[0][0] == scored[-1][0]:
         return []
+    without = run.arms.get(CLOSED_BOOK, {})
     ends = [part * len(scored) // DECILES for part in range(DECILES + 1)]
-    tenths = [scored[low:high] for low, high in pairwise(ends)]
-    return [
-        {
-            "low": tenth[0][0][0],
-            "high": tenth[-1][0][0],
-            "n": len(tenth),
-            "accuracy": fmean(correct for _, correct in tenth),
-        }
-        for tenth in tenths
-    ]
+    found = []
+    for low, high in pairwise(ends):
+        tenth = scored[low:high]
+        closed = [without[name][r].correct for _, name, r, _ in tenth if r in without.get(name, {})]
+        found.append(
+            {
+                "low": tenth[0][0],
+                "high": tenth[-1][0],
+                "n": len(tenth),
+                "accuracy": fmean(correct for *_, correct in tenth),
+                CLOSED_BOOK: fmean(closed) if closed else None,
+            }
+        )
+    return found

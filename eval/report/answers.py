@@ -24,11 +24,10 @@ Key = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a question in an arm: whether it was right, and the best passage's score."""
+    """What came of a question in an arm."""
 
     correct: bool
     state: str
-    score: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,26 +38,12 @@ class Changes:
     lost: Sequence[Key]
 
 
-@dataclass(frozen=True, slots=True)
-class Slice:
-    """Questions whose best passage scores alike, and the share of each arm that is right."""
-
-    low: float
-    high: float
-    n: int
-    accuracy: Mapping[str, float]
-
-
 def outcomes(records: Iterable[Record]) -> dict[str, dict[Key, Outcome]]:
     """Arm -> question -> what came of it; the last record of a question counts."""
     arms: dict[str, dict[Key, Outcome]] = {}
     for record in records:
-        passages = record.get("passages") or ()
-        arms.setdefault(record["arm"], {})[_key(record)] = Outcome(
-            is_correct(record),
-            record["state"],
-            max((float(passage["score"]) for passage in passages), default=None),
-        )
+        outcome = Outcome(is_correct(record), record["state"])
+        arms.setdefault(record["arm"], {})[_key(record)] = outcome
     return arms
 
 
@@ -77,33 +62,6 @@ def changes(base: Mapping[Key, Outcome], arm: Mapping[Key, Outcome]) -> Changes:
         elif before.correct and not after.correct:
             lost.append(key)
     return Changes(sorted(gained, key=_draw), sorted(lost, key=_draw))
-
-
-def by_score(
-    arms: Mapping[str, Mapping[Key, Outcome]], arm: str, others: Sequence[str], parts: int = 10
-) -> list[Slice]:
-    """Questions cut into `parts` of equal number by the score of the arm's best passage.
-
-    Args:
-        parts: how many, at least 1; empty where there are fewer questions than twice as many.
-    """
-    scored = sorted(
-        (outcome.score, key)
-        for key, outcome in arms.get(arm, {}).items()
-        if outcome.score is not None and outcome.state != "error"
-    )
-    if len(scored) < 2 * parts or scored[0][0] == scored[-1][0]:
-        return []
-    slices = []
-    for part in range(parts):
-        cut = scored[part * len(scored) // parts : (part + 1) * len(scored) // parts]
-        accuracy = {}
-        for name in (arm, *others):
-            known = [arms[name][key] for _, key in cut if key in arms.get(name, {})]
-            if known:
-                accuracy[name] = sum(outcome.correct for outcome in known) / len(known)
-        slices.append(Slice(cut[0][0], cut[-1][0], len(cut), accuracy))
-    return slices
 
 
 def cases(

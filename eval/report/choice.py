@@ -48,7 +48,7 @@ def report(
             Section("By subject", _subjects(metrics, pair)),
             Section("What changed", _changes(records, arms, pair, None if private else questions)),
             Section("Contamination", _contamination(metrics)),
-            Section("By the score of the best passage", _scores(arms, pair)),
+            Section("By the score of the best passage", _scores(metrics, pair)),
             Section("What was answered, and at what cost", _answered(metrics, timings)),
             *method,
         ],
@@ -253,19 +253,17 @@ def _contamination(metrics: Metrics) -> list[Block]:
     ]
 
 
-def _scores(
-    arms: Mapping[str, Mapping[answers.Key, answers.Outcome]], pair: tuple[str, str, str] | None
-) -> list[Block]:
-    slices = answers.by_score(arms, pair[1], [pair[2]]) if pair else []
+def _scores(metrics: Metrics, pair: tuple[str, str, str] | None) -> list[Block]:
+    slices = (metrics.get("deciles") or {}).get(pair[1]) if pair else None
     if not (pair and slices):
         return []
-    names = [pair[1], pair[2]]
+    names = {pair[1]: "accuracy", pair[2]: pair[2]}  # as a slice calls them
     numbers = list(range(1, len(slices) + 1))
     drawn = plots.curves(
         [
-            plots.Series(name, numbers, [100 * one.accuracy[name] for one in slices])
-            for name in names
-            if all(name in one.accuracy for one in slices)
+            plots.Series(name, numbers, [100 * one[key] for one in slices])
+            for name, key in names.items()
+            if all(one.get(key) is not None for one in slices)
         ],
         name="scores",
         x_axis="tenth of the questions, by rising score of the best passage",
@@ -273,16 +271,15 @@ def _scores(
         log2=False,
     )
     rows = [
-        [str(number), f"{decimal(one.low)} to {decimal(one.high)}", count(one.n),
-         *(percent(one.accuracy.get(name)) for name in names)]
+        [str(number), f"{decimal(one['low'])} to {decimal(one['high'])}", count(one["n"]),
+         *(percent(one.get(key)) for key in names.values())]
         for number, one in zip(numbers, slices, strict=True)
     ]  # fmt: skip
-    first, last = slices[0].accuracy, slices[-1].accuracy
-    sentence = (
-        f"From the lowest tenth to the highest, {names[0]} goes from "
-        f"{percent(first.get(names[0]))} to {percent(last.get(names[0]))}, {names[1]} from "
-        f"{percent(first.get(names[1]))} to {percent(last.get(names[1]))}."
+    ends = ", ".join(
+        f"{name} goes from {percent(slices[0].get(key))} to {percent(slices[-1].get(key))}"
+        for name, key in names.items()
     )
+    sentence = f"From the lowest tenth to the highest, {ends}."
     return [
         Text(f"Does a better passage make a better answer? {sentence}"),
         Plot(drawn, "Accuracy by the score of the best passage", sentence),

@@ -175,7 +175,9 @@ def test_deciles_follow_the_best_passage() -> None:
         sample("rag", f"q{number:02}", number >= 20, passages=passages(-5.0, number / 10))
         for number in range(40)
     ]
+    samples += [sample("closed_book", f"q{number:02}", number % 2 == 0) for number in range(40)]
     deciles = metrics(samples)["deciles"]["rag"]
+    assert {tenth["closed_book"] for tenth in deciles} == {0.5}
     assert [tenth["n"] for tenth in deciles] == [4] * 10
     assert [tenth["accuracy"] for tenth in deciles] == [0.0] * 5 + [1.0] * 5
     assert (deciles[0]["low"], deciles[0]["high"], deciles[9]["high"]) == (0.0, 0.3, 3.9)

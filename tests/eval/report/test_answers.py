@@ -1,9 +1,7 @@
-"""Which questions changed, and what their passages scored."""
-
-from itertools import pairwise
+"""Which questions changed."""
 
 from eval.report import answers
-from eval.report.answers import Outcome, by_score, changes, outcomes
+from eval.report.answers import Outcome, changes, outcomes
 
 
 def record(arm, name, chosen=2, state="ok", **more):
@@ -29,14 +27,14 @@ def test_an_answer_is_right_only_where_it_is_one():
 
 def test_changes_go_both_ways_and_leave_errors_out():
     base = {
-        ("a", 0): Outcome(False, "ok", None), ("b", 0): Outcome(True, "ok", None),
-        ("c", 0): Outcome(True, "ok", None), ("d", 0): Outcome(False, "unparsed", None),
-        ("e", 0): Outcome(True, "ok", None),
+        ("a", 0): Outcome(False, "ok"), ("b", 0): Outcome(True, "ok"),
+        ("c", 0): Outcome(True, "ok"), ("d", 0): Outcome(False, "unparsed"),
+        ("e", 0): Outcome(True, "ok"),
     }  # fmt: skip
     arm = {
-        ("a", 0): Outcome(True, "ok", 1.0), ("b", 0): Outcome(False, "truncated", 1.0),
-        ("c", 0): Outcome(True, "ok", 1.0), ("d", 0): Outcome(True, "ok", 1.0),
-        ("e", 0): Outcome(False, "error", None),
+        ("a", 0): Outcome(True, "ok"), ("b", 0): Outcome(False, "truncated"),
+        ("c", 0): Outcome(True, "ok"), ("d", 0): Outcome(True, "ok"),
+        ("e", 0): Outcome(False, "error"),
     }  # fmt: skip
     found = changes(base, arm)
     assert {key for key, _ in found.gained} == {"a", "d"}
@@ -44,34 +42,11 @@ def test_changes_go_both_ways_and_leave_errors_out():
 
 
 def test_which_changes_come_first_does_not_depend_on_the_order_of_the_log():
-    wrong = {(str(n), 0): Outcome(False, "ok", None) for n in range(50)}
-    right = {(str(n), 0): Outcome(True, "ok", None) for n in range(50)}
+    wrong = {(str(n), 0): Outcome(False, "ok") for n in range(50)}
+    right = {(str(n), 0): Outcome(True, "ok") for n in range(50)}
     turned = dict(reversed(wrong.items()))
     assert changes(wrong, right).gained == changes(turned, right).gained
     assert changes(wrong, right).gained != sorted(wrong)
-
-
-def test_slices_hold_every_question_once_in_order_of_score():
-    arms = {
-        "rag": {(str(n), 0): Outcome(n >= 50, "ok", n / 100) for n in range(100)},
-        "closed_book": {(str(n), 0): Outcome(n % 2 == 0, "ok", None) for n in range(100)},
-    }
-    found = by_score(arms, "rag", ["closed_book"])
-    assert [one.n for one in found] == [10] * 10
-    assert [one.accuracy["rag"] for one in found] == [0.0] * 5 + [1.0] * 5
-    assert {one.accuracy["closed_book"] for one in found} == {0.5}
-    assert all(one.high < next_.low for one, next_ in pairwise(found))
-
-
-def test_too_few_questions_or_one_score_give_no_slices():
-    few = {"rag": {(str(n), 0): Outcome(True, "ok", n) for n in range(19)}}
-    level = {"rag": {(str(n), 0): Outcome(True, "ok", 0.5) for n in range(100)}}
-    assert by_score(few, "rag", []) == by_score(level, "rag", []) == by_score({}, "rag", []) == []
-
-
-def test_the_best_passage_counts_wherever_it_stands():
-    found = outcomes([record("rag", "a", passages=[passage(0.1), passage(0.7)])])
-    assert found["rag"]["a", 0].score == 0.7
 
 
 def test_a_case_shows_what_every_arm_chose_and_the_arms_passages():
