@@ -308,13 +308,13 @@ async def test_a_private_data_set_leaves_no_text_anywhere(
         return Reply("A wombat thought. The answer is (B)")
 
     openai_server.respond = answers
-    directory = changed(dataset="gpqa_diamond", data_dir=str(secret), max_errors=0.5)
+    directory = changed(dataset="gpqa_diamond", arms="rag", data_dir=str(secret), max_errors=0.5)
     with caplog.at_level(logging.DEBUG):
         outcome = await run(directory, ChoiceTask(directory), opened=opened)
         write(directory)
-    assert outcome.errors == 3
+    assert outcome.errors == 1
     assert directory.dataset["private"]
-    assert len(openai_server.requests) > 198, "they were really asked"
+    assert len(openai_server.requests) >= 198, "they were really asked"
     written = caplog.text + "".join(capfd.readouterr())
     files = [*directory.path.rglob("*"), *(tmp_path / "storage" / "evaluations").rglob("*")]
     assert len(files) > 9

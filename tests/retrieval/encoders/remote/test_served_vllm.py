@@ -90,8 +90,10 @@ def last_token_server(
         yield running, folder
 
 
-@pytest.mark.parametrize("limit", [512, 8192])
-@pytest.mark.parametrize("kind", INSTRUCTIONS)
+@pytest.mark.parametrize(
+    ("kind", "limit"),
+    [*((kind, 512) for kind in INSTRUCTIONS), ("query_math", 8192), ("document", 8192)],
+)
 def test_vectors_are_those_of_the_authors_truncated_ones_too(
     reasonir_server: VllmServer, serve: Serve, golden_reasonir: Path, texts: list[str],
     kind: str, limit: int,
