@@ -61,8 +61,9 @@ def plan(dataset: str, *systems: str, **more) -> RetrievalPlan:
     return RetrievalPlan(dataset, tuple(parse_all(systems or NAMES)), **more)
 
 
-async def finish(directory, opened=None, command=()):
-    """All of a run as its command does it; what metrics.json holds."""
+async def finish(directory, opened=None, command=(), report=False):
+    """A run to its end, and its report, which takes a second; what metrics.json holds."""
     result = await run(directory, RetrievalTask(directory), opened=opened, command=command)
-    write(directory)
+    if report:
+        write(directory)
     return result.metrics

@@ -79,7 +79,7 @@ async def test_runs_of_others_are_scored_as_ours(tmp_path, settings, opened) -> 
     expected = await finish(ours, opened=opened)
     files = [tmp_path / "ours" / f"run.{name}.trec" for name in ("bm25", "dense")]
     theirs = begin_external(tmp_path / "theirs", RetrievalPlan(dataset, ()), settings, files)
-    found = await finish(theirs, opened=opened)
+    found = await finish(theirs, opened=opened, report=True)
     for name in ("bm25", "dense"):
         for metric in ("ndcg@10", "recall@100", "mrr@10", "judged@10", "ci95"):
             assert found["systems"][name][metric] == expected["systems"][name][metric]

@@ -44,7 +44,7 @@ def without_times(metrics):
 
 async def test_a_run_leaves_all_that_can_be_made_of_it(tmp_path, settings, dataset, opened) -> None:
     directory = begin(tmp_path / "run", plan(dataset), settings)
-    metrics = await finish(directory, command=["rag-app"], opened=opened)
+    metrics = await finish(directory, opened, command=["rag-app"], report=True)
     assert metrics == json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert (metrics["dataset"], metrics["queries"]) == (dataset, len(WORDS))
     assert [*metrics["systems"]] == NAMES
