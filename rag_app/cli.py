@@ -81,12 +81,6 @@ def _settings(
 def main() -> None:
     """Entry point of the command `rag-app`."""
     telemetry.silence()
-    add_commands_above()
-    run()
-
-
-def add_commands_above() -> None:
-    """Add the commands of the packages above this one."""
     for entry in entry_points(group=GROUP):
         if entry.dist is not None and entry.dist.name == "rag-app":
             try:
@@ -94,10 +88,6 @@ def add_commands_above() -> None:
             except ImportError as error:
                 _fail(error, 1)
         entry.load()(app)
-
-
-def run() -> None:
-    """Run the command of `sys.argv`, and exit; what failed is said on stderr."""
     try:
         app()
     except SettingsError as error:

@@ -29,8 +29,11 @@ class Key:
     """A key, without what is secret of it.
 
     Attributes:
+        id: names it; 12 hexadecimal digits.
+        name: what it is for.
         rights: ``read``: search and ask; ``write``: change documents, too.
         collections: those that it reaches; none for all.
+        created: ISO 8601 in UTC.
     """
 
     id: str

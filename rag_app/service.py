@@ -98,12 +98,15 @@ class Service(Protocol):
 
     async def collections(self) -> list[CollectionInfo]:
         """All collections, by name."""
+        ...
 
     async def create_collection(self, name: str) -> None:
         """Make an empty collection; refused where there is one of that name already."""
+        ...
 
     async def drop_collection(self, name: str) -> None:
         """Delete a collection, its indexes and its original files."""
+        ...
 
     async def rebuild_collection(
         self, name: str, on_progress: OnProgress | None = None
@@ -113,11 +116,13 @@ class Service(Protocol):
         It takes the place of the encoder's other indexes, and of the active one where the encoder
         had none; those of other encoders stay.
         """
+        ...
 
     async def repair_collection(
         self, name: str, on_progress: OnProgress | None = None
     ) -> IngestReport:
         """Read all of a collection, and build what is damaged anew from the originals."""
+        ...
 
     def backup(self, collections: Sequence[str] = ()) -> AsyncGenerator[bytes | BackupReport, None]:
         """The bytes of a backup of these collections, or of all; last comes what it holds.
@@ -125,6 +130,7 @@ class Service(Protocol):
         See `rag_app.collections.backup`. Whoever searches is not disturbed; whoever wants to
         change a collection waits until that one is written.
         """
+        ...
 
     async def restore(
         self,
@@ -137,9 +143,11 @@ class Service(Protocol):
         With `replace`, they may take the place of those of the same names. Each does so in one
         step, once the whole backup has been found right; whatever fails, all stays as it was.
         """
+        ...
 
     async def indexes(self, collection: str) -> list[IndexInfo]:
         """All indexes of a collection, the one that is searched by default first."""
+        ...
 
     async def build_index(
         self,
@@ -152,18 +160,22 @@ class Service(Protocol):
         It lies beside the collection's other indexes and holds the newest content of every document
         that any of them has. None means the settings' encoder. Interrupted, it goes on from there.
         """
+        ...
 
     async def use_index(self, collection: str, index: str) -> None:
         """Point the collection's name at an index, given by its encoder or its fingerprint.
 
         Lists show it, and other programs see it, where the settings' encoder has no index.
         """
+        ...
 
     async def drop_index(self, collection: str, index: str) -> None:
         """Delete an index, given by its encoder or its fingerprint; never the active one."""
+        ...
 
     async def documents(self, collection: str) -> list[DocumentInfo]:
         """All documents of a collection that its default index knows, by source."""
+        ...
 
     async def document(
         self, collection: str, source: str, page: Annotated[int | None, Field(ge=1)] = None
@@ -172,9 +184,11 @@ class Service(Protocol):
 
         Raises DataError where there is no such document or page, or its original is gone.
         """
+        ...
 
     async def delete_document(self, collection: str, source: str) -> bool:
         """Delete a document from all indexes; False where there is none of that name."""
+        ...
 
     async def ingest(
         self,
@@ -191,6 +205,7 @@ class Service(Protocol):
         They come into the index of the encoder, None being the settings' one; `build_index` brings
         the collection's other indexes up to date.
         """
+        ...
 
     async def add_document(
         self,
@@ -203,11 +218,13 @@ class Service(Protocol):
 
         The collection is made if need be. Another one of the same name is a document of its own.
         """
+        ...
 
     async def search(
         self, collection: str, question: str, options: QueryOptions = DEFAULT_OPTIONS
     ) -> SearchResult:
         """Passages for a question."""
+        ...
 
     def ask(
         self,
@@ -217,6 +234,7 @@ class Service(Protocol):
         options: QueryOptions = DEFAULT_OPTIONS,
     ) -> AsyncGenerator[AskEvent, None]:
         """Answer a question: what was found, thoughts and answer by pieces, then the `Answer`."""
+        ...
 
     def passages(
         self, collection: str, encoder: EncoderName | None = None
@@ -225,9 +243,11 @@ class Service(Protocol):
 
         None means the settings' encoder.
         """
+        ...
 
     async def context(self, collection: str, passage_id: str) -> PassageContext:
         """A passage with its neighbours on the same page."""
+        ...
 
     async def page_picture(
         self, collection: str, passage_id: str, quotes: Sequence[str] = ()
@@ -236,9 +256,11 @@ class Service(Protocol):
 
         Refused where the format has no pages that can be shown.
         """
+        ...
 
     async def encoders(self) -> list[EncoderInfo]:
         """The encoders in use: the settings' own, and those that whole indexes were built with."""
+        ...
 
     async def embed(
         self, texts: Sequence[str], encoder: EncoderName | None = None, queries: bool = False
@@ -247,9 +269,12 @@ class Service(Protocol):
 
         Texts are encoded as passages are, with `queries` as queries are.
         """
+        ...
 
     async def rerank(self, question: str, texts: Sequence[str]) -> list[Relevance]:
         """Texts by their relevance to a question, best first, by the settings' reranker."""
+        ...
 
     async def close(self) -> None:
         """Release what is held."""
+        ...

@@ -169,7 +169,7 @@ async def _prepared(
 def _write(
     out: Path, document: Mapping[str, Any], rows: Sequence[tuple[Any, float, float]], history: Path
 ) -> None:
-    from data.files import write_text
+    from data.files import replacing
 
     scores = [{"question": q.question, "before": old, "after": new} for q, old, new in rows]
     losses = json.loads(history.read_text("utf-8"))
@@ -179,7 +179,8 @@ def _write(
         "report.md": "\n".join(_lines(document)) + "\n",
     }
     for file, text in files.items():
-        write_text(out / file, text)
+        with replacing(out / file) as stream:
+            stream.write(text.encode())
 
 
 def _lines(document: Mapping[str, Any]) -> list[str]:

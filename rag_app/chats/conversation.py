@@ -18,12 +18,22 @@ class Turn:
     """A question and what came of it.
 
     Attributes:
+        number: its place in the conversation, from 1.
+        question: as it was asked.
+        collection: where it was asked.
         text: the answer so far; `[n]` in it cites the n-th passage.
         state: running until it is done, stopped by the person, or failed.
+        hits: the passages found, best first.
         citations: the passages the finished answer rests on.
         trace: how the answer came about; None until passages are found.
+        error: why it failed, for the person.
+        thinking: what the model thought aloud, as far as it has come.
+        abstained: whether the finished answer says that the passages hold none.
+        answerability: the probability that the passages hold an answer; None where unknown.
         asked: when, as ISO 8601 in UTC; empty until it is kept.
         milliseconds: from the question to the end of the answer, or to where it was stopped.
+        rating: what the person thinks of the answer; empty where they have not said.
+        comment: the person's words about it.
     """
 
     number: int
@@ -70,7 +80,11 @@ class ConversationInfo:
 
     Attributes:
         id: its name, which cannot be guessed.
+        title: at first the beginning of its first question.
+        collection: where it was begun.
+        created: ISO 8601 in UTC.
         updated: of the last question, ISO 8601 in UTC.
+        turns: how many questions it holds.
     """
 
     id: str

@@ -25,6 +25,7 @@ class Listed(NamedTuple):
     """What `/models` tells.
 
     Attributes:
+        names: of all models.
         window: tokens that ours reads and writes; None where it is not told, as by OpenAI.
     """
 

@@ -49,12 +49,15 @@ class Collections(Protocol):
 
     def names(self) -> list[str]:
         """The collections that exist, sorted."""
+        ...
 
     def versions(self, name: str) -> list[str]:
         """Fingerprints of the versions that exist, sorted."""
+        ...
 
     def active(self, name: str) -> str:
         """Fingerprint of the version that the name points at."""
+        ...
 
     def open(self, name: str, spec: IndexSpec, fingerprint: str | None = None) -> PassageStore:
         """The version of that fingerprint, or the active one, whatever it was built with.
@@ -62,21 +65,27 @@ class Collections(Protocol):
         Raises:
             StoreError: it cannot be opened.
         """
+        ...
 
     def create(self, name: str, spec: IndexSpec) -> PassageStore:
         """An empty first version, or the active one of a collection that exists."""
+        ...
 
     def stage(self, name: str, spec: IndexSpec) -> PassageStore:
         """The version of that spec; made where there is none, and then marked as being built."""
+        ...
 
     def point(self, name: str, fingerprint: str) -> None:
         """Point the name at a version, in one step: nobody finds it pointing nowhere."""
+        ...
 
     def discard(self, name: str, fingerprint: str) -> None:
         """Delete a version, which must be closed. Raises IndexInUse for the active one."""
+        ...
 
     def drop(self, name: str) -> None:
         """Delete a collection with all its versions, which must be closed."""
+        ...
 
     def draft(self, name: str, spec: IndexSpec, edition: str) -> PassageStore:
         """An empty version of another edition, for a collection that may not exist yet.
@@ -84,6 +93,7 @@ class Collections(Protocol):
         Nobody sees it before `adopt`. `edition` is 8 hexadecimal digits, such as
         ``secrets.token_hex(4)``.
         """
+        ...
 
     def adopt(self, name: str, edition: str, fingerprint: str) -> None:
         """Let an edition take the place of all versions that there are, in one step.
@@ -91,12 +101,15 @@ class Collections(Protocol):
         The name points at its version `fingerprint`. The others, which must be closed, are deleted
         then.
         """
+        ...
 
     def abandon(self, name: str, edition: str) -> None:
         """Delete the drafts of an edition, which must be closed; not one that was adopted."""
+        ...
 
     def sweep(self) -> None:
         """Delete what killed processes have left, where no other process can be at work on it."""
+        ...
 
 
 def is_name(name: str) -> bool:

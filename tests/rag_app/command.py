@@ -1,15 +1,10 @@
-"""The command `rag-app`: as a process of its own, without any network, or within this one."""
+"""The command `rag-app` as a process of its own, without any network."""
 
-import io
 import os
 import subprocess
 import sys
-from contextlib import redirect_stderr, redirect_stdout
-from functools import cache
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 MAIN = [sys.executable, "-c", "from rag_app.cli import main; main()"]
@@ -54,41 +49,6 @@ def rag_app(
     )
     require_clean(done.returncode, done.stderr)
     return done
-
-
-def rag_app_here(
-    *arguments: str | Path, storage: Path, cwd: Path | None = None, **variables: Any
-) -> subprocess.CompletedProcess[str]:
-    """`rag_app` within this process, which spares the seconds that imports take.
-
-    For tests of what a command does; nothing guards the network, and logs are pytest's.
-    """
-    out, err, status = io.StringIO(), io.StringIO(), 0
-    command = ["rag-app", *map(str, arguments)]
-    variables = {name: value for name, value in variables.items() if name.isupper()}
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
-        for name in os.environ:
-            if name.startswith(("RAG_APP_", "OPENAI")):
-                patch.delenv(name)
-        fixed = {"RAG_APP_STORAGE__PATH": str(storage), "COLUMNS": "200"}
-        for name, value in {**fixed, "HF_HUB_DISABLE_PROGRESS_BARS": "1", **variables}.items():
-            patch.setenv(name, value)
-        if cwd:
-            patch.chdir(cwd)
-        patch.setattr(sys, "argv", command)
-        try:
-            _cli().run()
-        except SystemExit as end:
-            status = end.code if isinstance(end.code, int) else int(end.code is not None)
-    return subprocess.CompletedProcess(command, status, out.getvalue(), err.getvalue())
-
-
-@cache
-def _cli() -> Any:
-    from rag_app import cli
-
-    cli.add_commands_above()
-    return cli
 
 
 def require_clean(status: int, stderr: str) -> None:

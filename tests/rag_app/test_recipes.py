@@ -13,7 +13,7 @@ from rag_app.errors import SettingsError
 from rag_app.recipes import TASKS, for_task, load, names, parse
 from rag_app.remote.opening import open_service
 from rag_app.settings import load_settings, override, read_recipe
-from tests.rag_app.command import rag_app_here as rag_app
+from tests.rag_app.command import rag_app
 
 EVERY = pytest.mark.parametrize("name", names())
 REASONIR = {"encoder": {"name": "reasonir-8b"}}

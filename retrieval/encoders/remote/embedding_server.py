@@ -72,6 +72,8 @@ class EmbeddingServer:
 
     Args:
         url: address that ends where ``/embeddings`` follows, mostly in ``/v1``.
+        model: the name under which the server knows it.
+        api_key: sent as a bearer token; empty sends none.
         timeout: most seconds without a sign of the server.
         attempts: calls in all, at least 1.
         pause: bound of the first wait in seconds, above 0.

@@ -4,11 +4,10 @@ import json
 
 import pytest
 
-from tests.rag_app.command import rag_app_here as rag_app
+from tests.rag_app.command import rag_app
 from tests.rag_app.support import prose, write
 
 pytest.importorskip("peft", reason="optional: needs the extra `train`")
-pytestmark = pytest.mark.filterwarnings("ignore")  # those of the libraries that train
 
 
 def test_a_collection_is_trained_on_measured_and_reported(tmp_path):
@@ -19,6 +18,7 @@ def test_a_collection_is_trained_on_measured_and_reported(tmp_path):
         *("adapt", "--name", "mine", "--out", out, "--limit", "24", "--epochs", "1"),
         *("--batch-size", "8", "--switch", "--json"),
         storage=storage,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)

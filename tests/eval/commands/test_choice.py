@@ -1,4 +1,4 @@
-"""`rag-app eval choice`: what it prints, and its exit status."""
+"""`rag-app eval choice` as a process: what it prints, and its exit status."""
 
 import json
 import re
@@ -7,7 +7,7 @@ import pytest
 
 from tests.eval.choice.quiz import reads, write_documents, write_questions
 from tests.openai_server import Reply
-from tests.rag_app.command import rag_app_here as rag_app
+from tests.rag_app.command import rag_app
 
 
 @pytest.fixture
@@ -22,6 +22,7 @@ def command(tmp_path, openai_server):
         return rag_app(
             "eval", "choice", f"jsonl:{questions}", *fixed, *arguments,
             storage=tmp_path / "storage",
+            network=True,
             cwd=tmp_path,
             **{
                 "RAG_APP_READER__KIND": "llm",

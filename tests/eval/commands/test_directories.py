@@ -13,8 +13,7 @@ import time
 import pytest
 
 from tests.eval.choice.quiz import reads, write_documents, write_questions
-from tests.rag_app.command import MAIN, environment
-from tests.rag_app.command import rag_app_here as rag_app
+from tests.rag_app.command import MAIN, environment, rag_app
 
 KILLS = 20 if "RAG_APP_ADVERSITY_KILLS" in os.environ else 4
 
@@ -56,7 +55,7 @@ def test_a_run_killed_at_random_instants_ends_as_one_that_was_not(tmp_path, worl
         before = _size(log)
         process = subprocess.Popen(
             [*MAIN, *(resume if begun else begin)],
-            env=environment(storage, **variables),
+            env=environment(storage, network=True, **variables),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
         )
@@ -68,14 +67,14 @@ def test_a_run_killed_at_random_instants_ends_as_one_that_was_not(tmp_path, worl
         grown.append(_size(log) - before)
     assert sum(size > 0 for size in grown) >= KILLS / 2, "most come in the midst of answers"
     assert 0 < _lines(log) < 180
-    done = rag_app(*resume, storage=storage, **variables)
+    done = rag_app(*resume, storage=storage, network=True, **variables)
     assert done.returncode == 0, done.stderr
     assert _lines(log) == 180
     keys = [json.loads(line)["key"] for line in log.read_text().splitlines()]
     assert len(set(keys)) == 180, "what was on disk was never asked again"
 
     whole = [*arguments, "--no-cache", "--out", str(tmp_path / "whole")]
-    done = rag_app(*whole, storage=storage, **variables)
+    done = rag_app(*whole, storage=storage, network=True, **variables)
     assert done.returncode == 0, done.stderr
     for name in ("metrics.json", "questions.json"):
         assert _bytes(tmp_path / "killed" / name) == _bytes(tmp_path / "whole" / name)
@@ -111,7 +110,7 @@ def test_a_run_that_a_person_stops_tells_the_way_on(tmp_path, world):
     arguments, variables = world
     process = subprocess.Popen(
         [*MAIN, *arguments, "--out", str(tmp_path / "run")],
-        env=environment(tmp_path / "storage", **variables),
+        env=environment(tmp_path / "storage", network=True, **variables),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
@@ -131,13 +130,15 @@ def test_a_run_that_a_person_stops_tells_the_way_on(tmp_path, world):
 def test_a_run_that_is_done_is_summed_up_anew_and_asks_nothing(tmp_path, world, openai_server):
     arguments, variables = world
     storage, run = tmp_path / "storage", tmp_path / "run"
-    first = rag_app(*arguments, "--limit", "3", "--out", run, storage=storage, **variables)
+    first = rag_app(
+        *arguments, "--limit", "3", "--out", run, storage=storage, network=True, **variables
+    )
     assert first.returncode == 0, first.stderr
     metrics = _bytes(run / "metrics.json")
     (run / "metrics.json").unlink()
     openai_server.requests.clear()
     again = rag_app(
-        "eval", "resume", run, "--json", storage=tmp_path / "elsewhere",
+        "eval", "resume", run, "--json", storage=tmp_path / "elsewhere", network=True,
         cwd=tmp_path, RAG_APP_LLM__API_KEY="another",
     )  # fmt: skip
     assert again.returncode == 0, again.stderr

@@ -1,11 +1,11 @@
-"""`rag-app eval retrieval` and `rag-app eval score`, within this process."""
+"""`rag-app eval retrieval` and `rag-app eval score`, as processes of their own."""
 
 import json
 
 import pytest
 
 from tests.eval.retrieval.support import beir
-from tests.rag_app.command import rag_app_here as rag_app
+from tests.rag_app.command import rag_app
 from tests.rag_app.support import prose, write
 
 

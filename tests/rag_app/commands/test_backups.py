@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.rag_app.command import MAIN, environment, require_clean
-from tests.rag_app.command import rag_app_here as rag_app
+from tests.rag_app.command import MAIN, environment, rag_app, require_clean
 from tests.rag_app.support import prose, write
 
 

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.rag_app.command import REPOSITORY
-from tests.rag_app.command import rag_app_here as rag_app
+from tests.rag_app.command import REPOSITORY, rag_app
 from tests.tiny_models import tiny_bert
 
 PAGE = (REPOSITORY / "docs" / "cost.md").read_text("utf-8")

@@ -6,13 +6,12 @@ from typing import Any
 
 import pytest
 
-from tests.rag_app.command import rag_app, rag_app_here
+from tests.rag_app.command import rag_app
 from tests.rag_app.support import prose, write
 
 
 def document(*arguments: str | Path, storage: Path, status: int = 0, **more: Any) -> Any:
-    run = rag_app if more.get("network") else rag_app_here
-    done = run(*arguments, "--json", storage=storage, **more)
+    done = rag_app(*arguments, "--json", storage=storage, **more)
     assert done.returncode == status, done.stderr
     return json.loads(done.stdout)
 
@@ -41,9 +40,9 @@ def test_ray_takes_in_what_the_local_engine_would(tmp_path, folder):
 def test_two_encoders_are_compared_over_the_same_documents(tmp_path, folder, tiny_reasonir):
     storage, config = tmp_path / "storage", tmp_path / "config.toml"
     config.write_text(f'[encoders.reasonir-8b]\nmodel = "{tiny_reasonir}"\naccept_license = true\n')
-    rag_app_here("ingest", folder, storage=storage)
+    rag_app("ingest", folder, storage=storage)
     common = ("--config", config)
-    refused = rag_app_here(*common, "search", "x", "--encoder", "reasonir-8b", storage=storage)
+    refused = rag_app(*common, "search", "x", "--encoder", "reasonir-8b", storage=storage)
     assert refused.returncode == 1
     command = "rag-app indexes build --encoder reasonir-8b -c default"
     assert command in refused.stderr
@@ -59,7 +58,7 @@ def test_two_encoders_are_compared_over_the_same_documents(tmp_path, folder, tin
     assert list(compared["systems"]) == ["bm25", "hybrid", "dense@reasonir-8b"]
     assert len(compared["overlap"]) == 3
     assert {name for p in compared["passages"] for name in p["ranks"]} == set(compared["systems"])
-    shown = rag_app_here(*common, "compare", "harbour", "--systems", "bm25,dense", storage=storage)
+    shown = rag_app(*common, "compare", "harbour", "--systems", "bm25,dense", storage=storage)
     assert "rank-biased overlap" in shown.stdout
     document("indexes", "use", "reasonir-8b", storage=storage)
     document("indexes", "drop", "minilm", storage=storage)
@@ -68,7 +67,7 @@ def test_two_encoders_are_compared_over_the_same_documents(tmp_path, folder, tin
 
 
 def test_systems_that_cannot_be_compared_are_named(tmp_path):
-    done = rag_app_here("compare", "x", "--systems", "bm25,magic", storage=tmp_path)
+    done = rag_app("compare", "x", "--systems", "bm25,magic", storage=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert "'magic'" in done.stderr
     assert "minilm" in done.stderr

@@ -1,4 +1,4 @@
-"""The commands about encoders, within this process."""
+"""The commands about encoders, each as a process of its own, without any network."""
 
 import json
 import shlex
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from retrieval.encoders.registry import built_in
-from tests.rag_app.command import rag_app_here as rag_app
+from tests.rag_app.command import rag_app
 
 REASONIR = ("--encoder", "reasonir-8b", "--accept-license")
 

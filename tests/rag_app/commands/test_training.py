@@ -8,15 +8,14 @@ from typer.testing import CliRunner
 from rag_app.cli import app
 from rag_app.errors import SettingsError
 from retrieval.training import examples
-from tests.rag_app.command import rag_app_here as rag_app
+from tests.rag_app.command import rag_app
 from tests.rag_app.support import prose, write
 
 pytest.importorskip("peft", reason="optional: needs the extra `train`")
-pytestmark = pytest.mark.filterwarnings("ignore")  # those of the libraries that train
 
 
 def document(*arguments, storage):
-    done = rag_app(*arguments, "--json", storage=storage)
+    done = rag_app(*arguments, "--json", storage=storage, timeout=600)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
