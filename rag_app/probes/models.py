@@ -37,6 +37,8 @@ async def language_model(chosen: LLMSettings, seconds: float, *, chat: bool = Tr
     """Ask as a question is asked until the first words come, and for the list of models.
 
     Args:
+        chosen: where it is.
+        seconds: that it has to answer.
         chat: whether it is spoken to in turns, as the stage does that uses it.
 
     Raises:
@@ -125,6 +127,10 @@ async def list_models(chosen: LLMSettings, connections: httpx.AsyncClient) -> Li
 
 def encoder(settings: Settings, seconds: float) -> str:
     """Verify the encoder, then time one query.
+
+    Args:
+        settings: name the encoder.
+        seconds: that a server has to answer.
 
     Raises:
         SettingsError: it cannot be made.

@@ -120,6 +120,7 @@ class EmbeddingServer:
         """Embed texts or token ids in one request.
 
         Args:
+            inputs: at least one.
             raw: asks a vLLM server to leave vectors at the length that they have.
             stop: once it is set, nothing is tried again.
 
@@ -224,7 +225,11 @@ class EmbeddingServer:
         return answer if isinstance(answer, dict) else {}
 
     def _call(
-        self, method: str, url: httpx.URL, body: Any = None, stop: threading.Event | None = None
+        self,
+        method: str,
+        url: httpx.URL,
+        body: Any = None,
+        stop: threading.Event | None = None,
     ) -> httpx.Response:
         """The answer; HTTPStatusError if it is a refusal that more calls do not change."""
         stop = stop or threading.Event()
@@ -306,36 +311,36 @@ class EmbeddingServer:
         )
 
     def _refused(self, response: httpx.Response) -> EncoderError:
-        status, reason = response.status_code, _reason_of(response)
+        status, said = response.status_code, _said(response)
         if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
             return EncoderUnavailableError(
                 f"the encoder server at {self.address} refuses the key",
-                cause=f"{reason} ({status})" if self._api_key else f"no key was sent ({status})",
+                cause=f"{said} ({status})" if self._api_key else f"no key was sent ({status})",
                 hint="Set the right api_key in the encoder settings",
             )
         if status == HTTPStatus.NOT_FOUND:
-            return self._unknown_model(reason)
-        if status < HTTPStatus.TOO_MANY_REQUESTS and _TOO_LONG.search(reason):
+            return self._unknown_model(said)
+        if status < HTTPStatus.TOO_MANY_REQUESTS and _TOO_LONG.search(said):
             return TextTooLongError(
                 f"{self.model} at {self.address} cannot read a text whole",
-                cause=reason,
+                cause=said,
                 hint="Serve it with the row's length (--max-model-len), or set a smaller "
                 "passage_length and query_length",
             )
         if _is_transient(response):
-            return self._silent(f"{reason} ({status}), {self._attempts} times")
+            return self._silent(f"{said} ({status}), {self._attempts} times")
         return EncoderUnavailableError(
             f"the encoder server at {self.address} refused a request",
-            cause=f"{reason} ({status})",
+            cause=f"{said} ({status})",
             hint="Check the server's log, and the command of `rag-app serve-command`",
         )
 
-    def _unknown_model(self, reason: str) -> EncoderError:
+    def _unknown_model(self, said: str) -> EncoderError:
         models = self.models()
         if self.model in models:
-            return self._unusable(f"it lists {self.model}, but: {reason}")
+            return self._unusable(f"it lists {self.model}, but: {said}")
         if not models:
-            return self._unusable(reason)
+            return self._unusable(said)
         return ModelMismatchError(
             f"the encoder server at {self.address} has no model {self.model!r}",
             cause=f"it serves {', '.join(name[:100] for name in models[:_MOST_NAMED])}",
@@ -379,13 +384,13 @@ def _floats(embedding: str | list[float]) -> Vectors:
     return vector.reshape(-1)
 
 
-def _reason_of(response: httpx.Response) -> str:
+def _said(response: httpx.Response) -> str:
     """What the server gives as the reason, in at most 300 characters."""
     try:
         answer = orjson.loads(response.content)
     except orjson.JSONDecodeError:
         answer = {}
     error = answer.get("error", answer) if isinstance(answer, dict) else answer
-    reason = (error.get("message") or error.get("detail")) if isinstance(error, dict) else error
-    words = " ".join(str(reason or response.reason_phrase).split())
+    said = (error.get("message") or error.get("detail")) if isinstance(error, dict) else error
+    words = " ".join(str(said or response.reason_phrase).split())
     return words if len(words) <= 300 else f"{words[:300]}..."
