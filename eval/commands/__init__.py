@@ -2,9 +2,9 @@
 
 import typer
 
-from eval.commands import adapt, answers, choice, directories, reports, retrieval
+from eval.commands import adapt, answers, choice, reports, retrieval
 
-_MODULES = (answers, choice, directories, reports, retrieval)
+_MODULES = (answers, choice, reports, retrieval)
 """Each adds its commands with `register(group)`."""
 
 

@@ -1,21 +1,37 @@
-"""`rag-app eval report`, `rag-app eval compare` and `rag-app eval gate`."""
+"""`rag-app eval resume`, `report`, `compare` and `gate`: what is done with folders of runs."""
 
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from eval.commands import answers, choice, retrieval
+from eval.commands.running import execute
 from rag_app.commands import output
 from rag_app.commands.common import AsJson
 
+_PRINTING = {
+    "answers": answers.PRINTING,
+    "choice": choice.PRINTING,
+    "retrieval": retrieval.PRINTING,
+}
 _Run = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a run.")]
 
 
 def register(group: typer.Typer) -> None:
     """Add the commands."""
+    group.command()(resume)
     group.command()(report)
     group.command()(compare)
     group.command()(gate)
+
+
+def resume(context: typer.Context, directory: _Run, as_json: AsJson = False) -> None:
+    """Ask what a run has no answer to yet, errors included, and write its results anew."""
+    from eval.runs.directory import RunDirectory
+
+    run = RunDirectory.open(directory)
+    execute(run, context.obj, _PRINTING.get(run.kind, choice.PRINTING), as_json)
 
 
 def report(directory: _Run, as_json: AsJson = False) -> None:
