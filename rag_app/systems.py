@@ -167,9 +167,7 @@ def _system(
     ):
         if name not in known:
             raise UnknownSystem(
-                f"{what} {name!r} is unknown",
-                cause=f"there are {', '.join(known)}",
-                hint=_HINT,
+                f"{what} {name!r} is unknown", cause=f"there are {', '.join(known)}", hint=_HINT
             )
     parts = [f"{retriever}@{encoder}" if encoder else retriever]
     parts += ["rewrite"] * (rewriter != "none") + [reranker] * (reranker != "none")

@@ -24,10 +24,7 @@ Json = dict[str, Any]
 SYSTEM: Final = "system role"
 LOGPROBS: Final = "logprobs"
 STRUCTURED: Final = "structured outputs"
-_OTHER_LIMIT: Final = {
-    "max_tokens": "max_completion_tokens",
-    "max_completion_tokens": "max_tokens",
-}
+_OTHER_LIMIT: Final = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
 _GROUPS: Final = {
     "logprobs": LOGPROBS,
     "top_logprobs": LOGPROBS,

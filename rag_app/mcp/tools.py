@@ -88,11 +88,7 @@ class Tools:
         return f"An answer, and the documents that its numbers name. {_warning(tag)}\n{enclosed}"
 
     async def read_document(
-        self,
-        source: Source,
-        collection: InCollection = "",
-        page: Page = None,
-        start: Start = 0,
+        self, source: Source, collection: InCollection = "", page: Page = None, start: Start = 0
     ) -> str:
         """Read a document from its beginning, or from a character or a page of it."""
         name = await self._collection(collection)

@@ -11,24 +11,12 @@ from llama_index.core.bridge.pydantic import PrivateAttr
 from llama_index.core.schema import TextNode
 
 from retrieval.fusion import Scored
-from retrieval.index.base import (
-    EVERYWHERE,
-    PassageStore,
-    StoredPassage,
-    Vector,
-    Where,
-    point_ids,
-)
+from retrieval.index.base import EVERYWHERE, PassageStore, StoredPassage, Vector, Where, point_ids
 from retrieval.index.edge_engine import NEW_SHARD, RESERVE, Shard, engine_errors, require_room
 from retrieval.index.errors import DamagedIndex, StoreError
 from retrieval.index.filters import Group, Leaf, parse_filters
 from retrieval.index.fingerprint import IndexSpec
-from retrieval.index.records import (
-    COLLECTION_POINT,
-    CollectionRecord,
-    DocumentRecord,
-    record_point,
-)
+from retrieval.index.records import COLLECTION_POINT, CollectionRecord, DocumentRecord, record_point
 from retrieval.passages import from_stored
 from retrieval.sparse import SparseVector
 
