@@ -151,6 +151,7 @@ class ChoiceTask:
         connections = await stack.enter_async_context(
             httpx.AsyncClient(trust_env=False, limits=limits)
         )
+        # the client must not hold back what the plan lets ask at once
         together = max(plan.concurrency, settings.llm.concurrency)
         asking = override(settings, {"llm": {"concurrency": together}})
         chooser = await asyncio.to_thread(make_chooser, asking, connections, texts)

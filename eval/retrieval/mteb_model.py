@@ -207,7 +207,7 @@ def _falling(ranked: Sequence[tuple[str, float]]) -> dict[str, float]:
     found: dict[str, float] = {}
     last = np.float32(np.inf)
     for passage, score in ranked:
-        last = min(np.float32(score), np.nextafter(last, np.float32(-np.inf)))
+        last = min(np.float32(score), np.nextafter(last, np.float32(-np.inf)))  # ties fall, too
         found[passage] = float(last)
     return found
 

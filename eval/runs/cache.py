@@ -39,7 +39,7 @@ class ResponseCache(ClosedOnExit):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._database = sqlite3.connect(path, timeout=10)
             self._database.execute("PRAGMA journal_mode = WAL")
-            self._database.execute("PRAGMA synchronous = NORMAL")
+            self._database.execute("PRAGMA synchronous = NORMAL")  # a cache may lose its end
             self._database.execute(
                 "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, answer TEXT NOT NULL)"
                 " WITHOUT ROWID"

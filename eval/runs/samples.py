@@ -76,7 +76,7 @@ class SampleLog(ClosedOnExit):
             return
         with self.path.open("rb") as file:
             end, number = 0, 0
-            while (line := file.readline()).endswith(b"\n"):
+            while (line := file.readline()).endswith(b"\n"):  # else a kill tore it
                 number += 1
                 record = _parsed(line)
                 if record is None:
