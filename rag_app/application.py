@@ -35,7 +35,7 @@ from rag_app.collections.backup import Backups
 from rag_app.collections.catalogue import require_documents
 from rag_app.collections.context import PassageGone, passage_context
 from rag_app.collections.indexes import Indexes
-from rag_app.collections.pictures import PagePictures
+from rag_app.collections.pictures import PagePictures, page_of
 from rag_app.collections.repair import Repairs
 from rag_app.collections.stores import OpenStores
 from rag_app.connection import CONNECTION, KEY
@@ -155,7 +155,7 @@ class Application:
             collections, self._stores, self._indexes, encoders, storage / "files"
         )
         self.chats, self.changes = chats.Chats(storage), 0
-        self._pictures = PagePictures(storage / "files", parser)
+        self._pictures = PagePictures(parser)
         self._writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="write")
         self._closing = threading.Event()
 
@@ -386,8 +386,10 @@ class Application:
     ) -> PagePicture:
         """See `Service.page_picture`."""
         self._require_open()
+        originals = self._originals / collection
         async with self._stores.reading_all(collection, self._spec) as stores:
-            return await self._pictures.of_passage(stores, collection, passage_id, quotes)
+            page = await asyncio.to_thread(page_of, stores, originals, passage_id, quotes)
+        return await self._pictures.draw(page)  # which may wait for others
 
     # --- the models behind them --------------------------------------------------------------
 

@@ -20,15 +20,20 @@ async def answer(
     collection: str,
     options: QueryOptions,
     owner: str = "",
+    *,
+    again: bool = False,
 ) -> AsyncGenerator[Turn, None]:
     """Ask, and yield the thread's newest turn each time that it has changed.
+
+    Where the last question is asked `again`, its turn is forgotten once the new answer is whole.
 
     The last one yielded is done, stopped or failed; an expected error is in the turn, not raised.
     Question and answer are kept for `owner`, whatever becomes of whoever listens; where it is empty
     they are not.
     """
-    history, start = thread.history(), time.perf_counter()
-    turn = thread.begin(question, collection)
+    start = time.perf_counter()
+    turn = thread.begin(question, collection, again=again)
+    history = thread.history()
     try:
         if owner:
             await _begin(service, thread, turn, owner)
@@ -46,6 +51,8 @@ async def answer(
         turn.milliseconds = 1000 * (time.perf_counter() - start)
         if thread.id:
             await _finish(service, thread, turn, owner)
+        if turn.state == "done" and not thread.unkept:
+            await _forget(service, thread, owner)
     yield turn
 
 
@@ -59,6 +66,17 @@ async def _begin(service: Service, thread: Thread, turn: Turn, owner: str) -> No
 async def _finish(service: Service, thread: Thread, turn: Turn, owner: str) -> None:
     try:
         await service.chats.finish(owner, thread.id, turn)
+    except RagAppError as error:
+        thread.unkept = str(error)
+
+
+async def _forget(service: Service, thread: Thread, owner: str) -> None:
+    """Drop the turns whose place the newest one has taken."""
+    replaced, thread.replaced = thread.replaced, []
+    thread.turns = [turn for turn in thread.turns if turn.number not in replaced]
+    try:
+        for number in replaced if thread.id else ():
+            await service.chats.forget(owner, thread.id, number)
     except RagAppError as error:
         thread.unkept = str(error)
 

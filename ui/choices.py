@@ -38,20 +38,18 @@ class Choices:
             RerankerName, settings.rerank.kind, "Reranking",
             info="grades the passages found", visible=llm,
         )  # fmt: skip
-        self.sources = gr.JSON([], visible=False)  # checked among the documents; none means all
 
     @property
     def inputs(self) -> list[Any]:
         """The components whose values `query_options` takes, in its order."""
         return [
             self.retriever, self.top_k, self.fusion, self.weight, self.reader, self.rewrite,
-            self.rerank, self.sources,
+            self.rerank,
         ]  # fmt: skip
 
 
 def query_options(
     retriever: str, top_k: Any, fusion: str, weight: Any, reader: str, rewrite: str, rerank: str,
-    sources: Any,
 ) -> QueryOptions:  # fmt: skip
     """What was chosen, as a question takes it. Raises ValidationError for what was not offered."""
     chosen = {
@@ -60,10 +58,7 @@ def query_options(
     }  # fmt: skip
     # no request names a class: where the settings do, leaving the choice open chooses it
     rows = {stage: name for stage, name in chosen.items() if ":" not in name}
-    only = tuple(str(one) for one in sources) if isinstance(sources, list) else ()
-    return QueryOptions.model_validate(
-        {**rows, "top_k": int(top_k), "weight": float(weight), "sources": only}
-    )
+    return QueryOptions.model_validate({**rows, "top_k": int(top_k), "weight": float(weight)})
 
 
 def _dropdown(names: Any, chosen: str, label: str, **more: Any) -> gr.Dropdown:

@@ -7,7 +7,7 @@ from typing import Any, Final, get_args
 import gradio as gr
 
 from data.errors import RagAppError
-from rag_app.chats.conversation import Rating, Turn
+from rag_app.chats.conversation import Rating
 from rag_app.service import Service
 from rag_app.settings import Settings
 from ui import rendering
@@ -110,24 +110,30 @@ class ConversationPanel:
     async def _ask(
         self, question: str, session: Session, request: gr.Request, *choices: Any
     ) -> AsyncGenerator[Updates, None]:
-        asking = self._answer(question, session.collection, session, request, *choices)
+        asking = self._answer(question, session.collection, False, session, request, *choices)
         async with aclosing(asking) as updates:
             async for update in updates:
                 yield update
 
     async def _answer(
-        self, question: str, where: str, session: Session, request: gr.Request, *choices: Any
+        self,
+        question: str,
+        where: str,
+        again: bool,
+        session: Session,
+        request: gr.Request,
+        *choices: Any,
     ) -> AsyncGenerator[Updates, None]:
         thread, owner = session.thread, self._chats.owner(request)
         if not question.strip() or thread.running:
             yield {self.box: gr.skip()}
             return
         # no waiting up to `answer`: the button may have been pressed twice
-        options = query_options(*choices)
-        if where != session.collection:  # the documents that are checked are of another one
-            options = options.model_copy(update={"sources": ()})
+        collection, checked = session.only
+        only = checked if collection == where else ()
+        options = query_options(*choices).model_copy(update={"sources": only})
         told = had_hits = False
-        turns = answer(self._service, thread, question.strip(), where, options, owner)
+        turns = answer(self._service, thread, question.strip(), where, options, owner, again=again)
         async with aclosing(turns):
             async for turn in turns:
                 if session.thread is not thread:
@@ -154,37 +160,17 @@ class ConversationPanel:
         self, event: gr.EventData, session: Session, request: gr.Request, *choices: Any
     ) -> AsyncGenerator[Updates, None]:
         """A question that the page offers, or the last one again, in these words."""
-        where = session.collection
-        if said(event, "act") == "again":
-            dropped = await self._forget(event, session, request)
-            if dropped is None:
+        where, again = session.collection, said(event, "act") == "again"
+        if again:
+            last = session.turns[-1] if session.turns else None
+            if last is None or last.number != number(said(event, "turn")):
                 yield {self.box: gr.skip()}
                 return
-            where = dropped.collection
-        asking = self._answer(said(event, "text"), where, session, request, *choices)
+            where = last.collection
+        asking = self._answer(said(event, "text"), where, again, session, request, *choices)
         async with aclosing(asking) as updates:
             async for update in updates:
                 yield update
-
-    async def _forget(
-        self, event: gr.EventData, session: Session, request: gr.Request
-    ) -> Turn | None:
-        """Drop the last turn, if that is the one that is to be asked again, and return it."""
-        thread = session.thread
-        if (
-            not thread.turns
-            or thread.running
-            or thread.turns[-1].number != number(said(event, "turn"))
-        ):
-            return None
-        dropped = thread.turns.pop()
-        try:
-            if thread.id:
-                owner = self._chats.owner(request)
-                await self._service.chats.forget(owner, thread.id, dropped.number)
-        except RagAppError as error:
-            thread.unkept = str(error)
-        return dropped
 
     async def _rate(self, event: gr.EventData, session: Session, request: gr.Request) -> Updates:
         """A thumb, with or without words."""

@@ -1,14 +1,17 @@
 const dialog = () => element.querySelector('dialog');
-let key = ''; // typed once, and kept by the page while the dialog is made anew
+let key = '', name = ''; // typed once, and kept by the page while the dialog is made anew
 const open = () => {
   document.querySelectorAll('dialog[open]').forEach((other) => other.close());
   dialog().showModal();
   const field = dialog().querySelector('[type=password]');
   if (field) field.value = key;
+  const named = dialog().querySelector('[name=name]');
+  if (named && !named.value) named.value = name;
 };
 const send = (form, act, more = {}) => {
   const data = Object.fromEntries(new FormData(form));
   key = act === 'cancel' ? '' : data.key || '';
+  name = '';
   trigger('submit', { ...data, ...more, act });
 };
 const wait = (form) => {
@@ -24,6 +27,9 @@ element.addEventListener('click', (event) => {
   if (!button) return;
   send(button.form, button.dataset.send, { ...button.dataset });
   wait(button.form);
+});
+element.addEventListener('input', (event) => {
+  if (event.target.name === 'name') name = event.target.value;
 });
 element.addEventListener('submit', (event) => {
   const act = event.submitter?.value || '';

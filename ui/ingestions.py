@@ -7,12 +7,17 @@ import asyncio
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
+from typing import Final
 
 from data.errors import RagAppError
 from rag_app.errors import ApplicationError
 from rag_app.ingestion.report import IngestReport, Progress
 from rag_app.service import Service
+
+_KEPT: Final = 8
+"""Ingestions of a visitor that are remembered when another begins, besides those that go on."""
 
 
 @dataclass(slots=True, eq=False)
@@ -20,13 +25,15 @@ class Ingestion:
     """One upload on its way into a collection.
 
     Attributes:
+        number: no other has the same.
         collection: where to.
         news: the newest progress; None before the first.
         report: what was done, once it is.
         error: why it ended before its end, for the person.
-        shown: whether a page has shown how it ended.
+        shown: whether a page has shown how it ended; pages that are opened then do not.
     """
 
+    number: int
     collection: str
     news: Progress | None = None
     report: IngestReport | None = None
@@ -75,21 +82,24 @@ class Ingestions:
         self._service = service
         self._of: dict[str, list[Ingestion]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._numbers = count(1)
 
     def start(
         self, visitor: str, collection: str, folder: Path, files: Sequence[Path]
     ) -> Ingestion:
         """Ingest files that were uploaded; `folder` holds them and nothing else."""
-        begun = Ingestion(collection)
-        self._of[visitor] = [*self.of(visitor), begun]
+        begun = Ingestion(next(self._numbers), collection)
+        known = self.of(visitor)
+        kept = [one for one in known if one.running or one in known[-_KEPT:]]
+        self._of[visitor] = [*kept, begun]
         task = asyncio.create_task(begun.run(self._service, folder, files))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return begun
 
     def of(self, visitor: str) -> list[Ingestion]:
-        """A visitor's ingestions that go on, or whose end no page has shown yet."""
-        return [one for one in self._of.get(visitor, ()) if one.running or not one.shown]
+        """A visitor's ingestions: those that go on, and the last ones that have ended."""
+        return list(self._of.get(visitor, ()))
 
     def stop(self, visitor: str) -> None:
         """End all that a visitor has begun."""

@@ -100,8 +100,8 @@ class LibraryPanel:
         """
         self._turns, self._evidence = turns, evidence
         listed = self._listed = [
-            self.picker, self.dialog, self.documents, self.choices.sources, turns, self.status,
-            self.files, self.watch, self.cancel,
+            self.picker, self.dialog, self.documents, turns, self.status, self.files, self.watch,
+            self.cancel,
         ]  # fmt: skip
         opened = [self.remembered, session]
         loaded = blocks.load(self._open, opened, listed, js=_REMEMBERED, **AT_ONCE)
@@ -114,7 +114,7 @@ class LibraryPanel:
         self.files.upload(self._add, added, listed, js=_SENT, **EACH)
         self.cancel.click(self._cancel, session, listed, **AT_ONCE)
         self.documents.select(self._act, session, [*listed, *evidence.outputs], **EACH)
-        self.documents.input(self._limit, None, [self.choices.sources], **EACH)
+        self.documents.input(self._limit, session, None, **EACH)
         return loaded
 
     def refresh_after(self, session: gr.State, *events: Any) -> None:
@@ -125,30 +125,36 @@ class LibraryPanel:
     async def _refresh(self, session: Session) -> Updates:
         return await self._listing(session.collection, session)
 
-    async def _look(self, session: Session) -> Updates:
+    async def _look(self, session: Session, request: gr.Request) -> Updates:
         """Show what has changed elsewhere: in another window, or by a command."""
+        if self._untold(session, request):  # an upload of another tab
+            return {self.watch: gr.update(active=True)}
         if session.seen == self._service.changes:
             return {self.status: gr.skip()}
         return await self._listing(session.collection, session)
+
+    def _untold(self, session: Session, request: gr.Request) -> list[Ingestion]:
+        """This visitor's ingestions that go on, or whose end this tab has not shown."""
+        mine = self._ingestions.of(visitor_of(self._access, request))
+        return [one for one in mine if one.number not in session.told]
 
     async def _open(self, remembered: str | None, session: Session, request: gr.Request) -> Updates:
         """A page is opened: show what there is, and watch what goes on."""
         session.collection = self._settings.collection
         with suppress(RagAppError):  # the listing tells of it
             session.collection = await self._first_choice(remembered or "")
-        running = self._ingestions.of(visitor_of(self._access, request))
-        if running:
-            session.collection = running[-1].collection
+        mine = self._ingestions.of(visitor_of(self._access, request))
+        session.told = {one.number for one in mine if one.shown}
         updates = await self._listing(session.collection, session)
-        watched = bool(running) or not self._start.done()
+        watched = len(mine) > len(session.told) or not self._start.done()
         return updates | {self.watch: gr.update(active=watched)}
 
     async def _watch(self, session: Session, request: gr.Request) -> Updates:
         """Show the first start and this visitor's uploads as they go on, and what they came to."""
-        mine = self._ingestions.of(visitor_of(self._access, request))
+        mine = self._untold(session, request)
         running = any(one.running for one in mine)
         if running or not self._start.done():
-            shown = [_state(one) for one in mine]
+            shown = [_state(one, session.collection) for one in mine]
             if not mine:
                 shown = [rendering.progress(one) for one in tuple(self._start.news)]
             status = "".join(shown) or gr.skip()
@@ -156,8 +162,10 @@ class LibraryPanel:
         updates = await self._listing(session.collection, session)
         for one in mine:
             one.shown = True
+            session.told.add(one.number)
         return updates | {
-            self.status: "".join(map(_state, mine)) or _outcome(self._start),
+            self.status: "".join(_state(one, session.collection) for one in mine)
+            or _outcome(self._start),
             self.cancel: gr.update(visible=False),
             self.watch: gr.update(active=False),
         }
@@ -183,7 +191,7 @@ class LibraryPanel:
 
     async def _create(self, event: gr.EventData, session: Session, request: gr.Request) -> Updates:
         """The dialog was closed: make a collection, and give it the uploads that wait for it."""
-        waiting, act = session.waiting, said(event, "act")
+        act = said(event, "act")
         name = "-".join(said(event, "name").split())
         if act == "cancel":
             session.waiting = ()
@@ -196,9 +204,9 @@ class LibraryPanel:
                 await self._service.create_collection(name[:100])
             session.collection = name
         except RagAppError as error:
-            refused = dialogs.new_collection(len(waiting), name, str(error))
+            refused = dialogs.new_collection(len(session.waiting), name, str(error))
             return {self.dialog: refused}
-        session.waiting = ()
+        waiting, session.waiting = session.waiting, ()
         updates = {self.dialog: dialogs.new_collection(), self.status: ""}
         updates |= await self._listing(session.collection, session)
         return updates | (await self._ingest(waiting, session, request) if waiting else {})
@@ -217,8 +225,10 @@ class LibraryPanel:
             self.documents: page.documents(
                 found, collection, exists=collection in {one.name for one in known}
             ),
-            self.choices.sources: [],
         }
+        there = {one.source for one in found}
+        checked = session.only[1] if session.only[0] == collection else ()
+        session.only = collection, tuple(one for one in checked if one in there)
         if not session.turns:
             updates[self._turns] = await welcome(self._service, collection, bool(found))
         chosen = next((one for one in known if one.name == collection), None)
@@ -245,20 +255,20 @@ class LibraryPanel:
         except RagAppError as error:
             return {self.files: None, self.status: rendering.problem(error)}
         if session.collection == SAMPLES:  # a person's own files get a collection of their own
-            session.waiting = files
-            return {self.files: None, self.dialog: dialogs.new_collection(len(files))}
+            session.waiting = (*session.waiting, *files)  # others may wait already
+            return {self.files: None, self.dialog: dialogs.new_collection(len(session.waiting))}
         return await self._ingest(files, session, request)
 
     async def _ingest(
         self, uploaded: Sequence[tuple[str, str]], session: Session, request: gr.Request
     ) -> Updates:
-        visitor = visitor_of(self._access, request)
+        visitor, collection = visitor_of(self._access, request), session.collection
         ids, names = [one[0] for one in uploaded], [one[1] for one in uploaded]
         try:
             folder, files = await asyncio.to_thread(self._uploads.take, visitor, ids, names)
         except RagAppError as error:
             return {self.files: None, self.status: rendering.problem(error)}
-        self._ingestions.start(visitor, session.collection, folder, files)
+        self._ingestions.start(visitor, collection, folder, files)
         return {
             self.files: None,
             self.status: rendering.hint("Reading…"),
@@ -284,10 +294,11 @@ class LibraryPanel:
             return {self.status: rendering.problem(error)}
         return {self.status: ""} | await self._listing(session.collection, session)
 
-    async def _limit(self, event: gr.EventData) -> Updates:
+    async def _limit(self, event: gr.EventData, session: Session) -> None:
         """Documents were checked: the next question asks only them."""
         sources = event._data.get("sources") if isinstance(event._data, dict) else []
-        return {self.choices.sources: sources if isinstance(sources, list) else []}
+        if isinstance(sources, list):
+            session.only = said(event, "collection"), tuple(map(str, sources))
 
 
 def _ids_and_names(sent: Any) -> tuple[tuple[str, str], ...]:
@@ -299,13 +310,14 @@ def _ids_and_names(sent: Any) -> tuple[tuple[str, str], ...]:
     return tuple((one[0], one[1]) for one in whole)
 
 
-def _state(one: Ingestion) -> str:
-    """How far an upload is, or what it came to."""
+def _state(one: Ingestion, opened: str) -> str:
+    """How far an upload is, or what it came to; its collection where another one is open."""
+    where = "" if one.collection == opened else rendering.hint(f"In {one.collection}:")
     if one.report:
-        return rendering.report(one.report)
+        return where + rendering.report(one.report)
     if one.error:
-        return rendering.problem(one.error)
-    return rendering.progress(one.news) if one.news else rendering.hint("Reading…")
+        return where + rendering.problem(one.error)
+    return where + (rendering.progress(one.news) if one.news else rendering.hint("Reading…"))
 
 
 def _outcome(start: FirstStart) -> str:

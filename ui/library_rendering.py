@@ -47,7 +47,8 @@ def documents(found: Sequence[DocumentInfo], collection: str = "", *, exists: bo
     return (
         f"{search if len(found) >= _SEARCHED else ''}"
         '<p class="limit" aria-live="polite">Check documents to ask only them.</p>'
-        f'<ul class="documents">{rows}</ul>{drop if exists else ""}'
+        f'<ul class="documents" data-collection="{escape(collection)}">{rows}</ul>'
+        f"{drop if exists else ''}"
     )
 
 

@@ -51,9 +51,8 @@ _STAGES = {
 
 
 def conversation(thread: Thread) -> str:
-    """All turns but the running one, and what hindered keeping them."""
-    done = [one for one in thread.turns if one.state != "running"]
-    turns = "".join(turn(one, last=one is thread.turns[-1]) for one in done)
+    """The turns that have ended, and what hindered keeping them."""
+    turns = "".join(turn(one, last=one is thread.turns[-1]) for one in thread.shown())
     return turns + (problem(thread.unkept) if thread.unkept else "")
 
 

@@ -23,6 +23,7 @@ class Thread:
         turns: questions with their answers, oldest first.
         stopping: whether the running answer is not wanted any longer.
         unkept: why the conversation could not be kept; empty where it was.
+        replaced: numbers of the turns whose place the newest one takes once it is answered.
     """
 
     id: str = ""
@@ -30,6 +31,7 @@ class Thread:
     turns: list[Turn] = field(default_factory=list)
     stopping: bool = False
     unkept: str = ""
+    replaced: list[int] = field(default_factory=list)
 
     @classmethod
     def of(cls, conversation: Conversation) -> "Thread":
@@ -41,11 +43,16 @@ class Thread:
         """Whether an answer is being written."""
         return bool(self.turns) and self.turns[-1].state == "running"
 
-    def begin(self, question: str, collection: str) -> Turn:
-        """Add a turn. Raises ValueError while another one is running."""
+    def begin(self, question: str, collection: str, *, again: bool = False) -> Turn:
+        """Add a turn, which stands for the last one where that is asked `again`.
+
+        Raises ValueError while another one is running.
+        """
         if self.running:
             raise ValueError("the last answer is still being written")
         self.stopping = False
+        last = [turn.number for turn in self.turns[-1:]]
+        self.replaced = [*self.replaced, *last] if again else []
         number = self.turns[-1].number + 1 if self.turns else 1
         self.turns.append(Turn(number, question, collection))
         return self.turns[-1]
@@ -54,9 +61,18 @@ class Thread:
         """The turn of that number; None where there is none."""
         return next((turn for turn in self.turns if turn.number == number), None)
 
+    def shown(self) -> list[Turn]:
+        """The turns that have ended, but for those that are being asked again."""
+        hidden = self.replaced if self.running else ()
+        return [
+            turn for turn in self.turns if turn.state != "running" and turn.number not in hidden
+        ]
+
     def history(self) -> list[ChatMessage]:
         """The last answered turns, oldest first, as a follow-up question needs them."""
-        answered = [turn for turn in self.turns if turn.text and turn.state in {"done", "stopped"}]
+        answered = [
+            turn for turn in self.shown() if turn.text and turn.state in {"done", "stopped"}
+        ]
         return [
             message
             for turn in answered[-HISTORY_TURNS:]
@@ -80,7 +96,9 @@ class Session:
         wanted: what the list of conversations is searched for.
         collection: the one that is open.
         seen: the changes of collections that the page shows.
+        only: the open collection, and which of its documents are checked; none means all.
         waiting: id and name of the uploads that wait for a collection to be chosen.
+        told: numbers of the ingestions whose end this tab has shown.
         clicks: on citations, so far.
     """
 
@@ -88,7 +106,9 @@ class Session:
     wanted: str = ""
     collection: str = ""
     seen: int = 0
+    only: tuple[str, tuple[str, ...]] = ("", ())
     waiting: tuple[tuple[str, str], ...] = ()
+    told: set[int] = field(default_factory=set)
     clicks: int = 0
 
     @property

@@ -177,3 +177,26 @@ async def test_a_conversation_that_another_window_deleted_goes_on_as_a_new_one(
     assert [turn.number for turn in thread.turns] == [1, 2, 3]  # citations name them
     [turn] = (await service.chats.conversation("anne", thread.id)).turns
     assert turn.number == 3
+
+
+async def test_an_answer_that_is_asked_again_is_forgotten_once_the_new_one_is_whole(
+    service: Service, openai_server: OpenAIServer
+) -> None:
+    openai_server.replies = [
+        Reply("At seven [1]."), Reply(status=401, error="wrong key"), Reply("At 7 a.m. [1]."),
+    ]  # fmt: skip
+    thread = Thread()
+    for again in (False, True):
+        async for _ in answer(service, thread, "When?", "c", OPTIONS, "anne", again=again):
+            pass
+    first = ("When?", "At seven [1].", "done")
+    assert await kept(service, thread) == [first, ("When?", "", "failed")]
+    assert [turn.text for turn in thread.turns] == ["At seven [1].", ""]
+    third = answer(service, thread, "When exactly?", "c", OPTIONS, "anne", again=True)
+    await anext(third)
+    assert (await kept(service, thread))[0] == first
+    async for _ in third:
+        pass
+    assert await kept(service, thread) == [("When exactly?", "At 7 a.m. [1].", "done")]
+    assert [turn.text for turn in thread.turns] == ["At 7 a.m. [1]."]
+    assert thread.replaced == []

@@ -537,7 +537,17 @@ def test_a_second_window_shows_what_the_first_has_added(
     first.upload([tmp_path / "kettle.md"])
     first.until(lambda: first.all("#documents li.ready"))
     first.until(lambda: "Green ones" in first.text(".offer"), "no question is suggested")
+    first.click("#documents .only")
+    first.until(lambda: "asks 1 of 1" in first.text("#documents .limit"))
     second.until(lambda: "windows" in picks(second), "the second window does not see it")
+    [shown] = [one for one in second.all("#picker [role=option]") if "windows" in one.text]
+    shown.click()
+    (tmp_path / "pot.md").write_text("The pot is blue.")
+    second.until(lambda: second.all("#documents .name[data-source='kettle.md']"))
+    second.upload([tmp_path / "pot.md"])
+    first.until(lambda: len(first.all("#documents li.ready")) == 2, "it was not shown")
+    assert "asks 1 of 2" in first.text("#documents .limit")
+    assert [one.is_selected() for one in first.all("#documents .only")] == [True, False]
     right = "return document.querySelector('[data-act=theme]').getBoundingClientRect().right"
     assert second.run(right) <= NARROW[0]
 

@@ -40,7 +40,5 @@ def test_a_class_named_by_the_settings_is_among_the_choices(tmp_path):
 
 
 def test_a_class_is_chosen_by_leaving_the_settings_as_they_are():
-    options = query_options("my.package:Retriever", 5, "rrf", 0.5, "a:B", "none", "qwen", ["a.txt"])
-    assert options == QueryOptions(
-        top_k=5, fusion="rrf", weight=0.5, rewrite="none", rerank="qwen", sources=("a.txt",)
-    )
+    options = query_options("my.package:Retriever", 5, "rrf", 0.5, "a:B", "none", "qwen")
+    assert options == QueryOptions(top_k=5, fusion="rrf", weight=0.5, rewrite="none", rerank="qwen")

@@ -17,7 +17,7 @@ from ui.conversation import ConversationPanel
 from ui.evidence import EvidencePanel
 from ui.session import Session
 
-CHOICES = ("hybrid", 5, "rrf", 0.5, "quote", "none", "none", ["b.md"])
+CHOICES = ("hybrid", 5, "rrf", 0.5, "quote", "none", "none")
 NOBODY = gr.Request(Request({"type": "http", "headers": [], "query_string": b""}))
 
 
@@ -54,8 +54,9 @@ async def test_a_question_is_asked_again_where_it_was_whatever_collection_is_ope
     panel: ConversationPanel,
 ) -> None:
     session = Session(collection="a")
-    await done(panel._ask("When?", session, NOBODY, *CHOICES[:-1], []))
+    await done(panel._ask("When?", session, NOBODY, *CHOICES))
     session.collection = "b"  # chosen in the library, which goes on showing it
+    session.only = "b", ("b.md",)
     again = gr.EventData(None, {"act": "again", "turn": "1", "text": "When does it leave?"})
     await done(panel._offer(again, session, NOBODY, *CHOICES))
     [turn] = session.turns

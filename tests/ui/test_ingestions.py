@@ -49,16 +49,22 @@ async def test_uploads_are_ingested_and_deleted(application: Service, tmp_path: 
     assert not folder.exists()
 
 
-async def test_an_ingestion_is_its_visitors_until_its_end_was_shown(
+async def test_an_ingestion_is_its_visitors_and_the_last_ones_are_remembered(
     application: Service, tmp_path: Path
 ) -> None:
     ingestions = Ingestions(application)
-    one = ingestions.start(ANNA, "c", *uploaded(tmp_path / "taken", {"a.md": "Some words."}))
-    assert (ingestions.of(ANNA), ingestions.of(BO)) == ([one], [])
-    await ended(one)
-    assert ingestions.of(ANNA) == [one]
-    one.shown = True
-    assert ingestions.of(ANNA) == []
+    begun = []
+    for number in range(12):
+        (tmp_path / f"{number}").mkdir()
+        begun.append(ingestions.start(ANNA, "c", tmp_path / f"{number}", []))
+    assert (ingestions.of(ANNA), ingestions.of(BO)) == (begun, [])
+    assert len({one.number for one in begun}) == 12
+    for one in begun:
+        await ended(one)
+    assert ingestions.of(ANNA) == begun
+    last = ingestions.start(ANNA, "c", tmp_path / "gone", [])
+    assert ingestions.of(ANNA) == [*begun[-8:], last]
+    await ended(last)
 
 
 async def test_an_ingestion_that_is_stopped_keeps_whole_documents_alone(

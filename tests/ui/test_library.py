@@ -1,7 +1,9 @@
 """What the documents panel does at its edges; `test_browser.py` uses it as people do."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 import pytest
@@ -64,6 +66,78 @@ async def test_what_is_deleted_is_what_the_list_has_shown(
     await panel._act(gr.EventData(None, click), opening, request_)
     assert await service.documents("a") == []
     assert [one.source for one in await service.documents("b")] == ["notes.md"]
+
+
+def uploaded(uploads: Path, request: gr.Request, access: Access, *names: str) -> list[list[str]]:
+    """Files as a browser has sent them, and what its event says of them."""
+    assert request.request is not None
+    folder = uploads / f"visitor-{access.visitor(request.request)}"
+    folder.mkdir(exist_ok=True)
+    sent = [
+        [f"{number:032x}", name] for number, name in enumerate(names, len(list(folder.iterdir())))
+    ]
+    for one, name in sent:
+        (folder / one).write_text(f"This is {name}.")
+    return sent
+
+
+async def settled(panel: LibraryPanel, session: Session, request: gr.Request) -> Any:
+    """What a tab shows once its uploads are ingested."""
+    while any(one.running for one in panel._untold(session, request)):  # noqa: ASYNC110 - as a page
+        await asyncio.sleep(0.01)
+    return await panel._watch(session, request)
+
+
+async def test_a_second_upload_waits_with_the_first_for_a_collection(
+    panel: LibraryPanel, service: Application, request_: gr.Request, access: Access, tmp_path: Path
+) -> None:
+    session = Session(collection=SAMPLES)
+    for name in ("a.md", "b.md"):
+        sent = uploaded(tmp_path / "uploads", request_, access, name)
+        asked = await panel._add(None, sent, session, request_)
+    assert "2 files of yours" in asked[panel.dialog]
+    await panel._create(gr.EventData(None, {"act": "create", "name": "mine"}), session, request_)
+    shown = await settled(panel, session, request_)
+    assert "2 added" in shown[panel.status]
+    assert [one.source for one in await service.documents("mine")] == ["a.md", "b.md"]
+    assert session.waiting == ()
+
+
+async def test_both_tabs_of_a_browser_follow_an_upload_and_hear_of_its_end(
+    panel: LibraryPanel, request_: gr.Request, access: Access, tmp_path: Path
+) -> None:
+    sender, other = Session(collection="c"), Session(collection="d")
+    sent = uploaded(tmp_path / "uploads", request_, access, "a.md")
+    await panel._add(None, sent, sender, request_)
+    assert (await panel._look(other, request_))[panel.watch]["active"]
+    shown = [await settled(panel, tab, request_) for tab in (sender, other)]
+    assert all("1 added" in one[panel.status] for one in shown)
+    assert "In c:" not in shown[0][panel.status]
+    assert "In c:" in shown[1][panel.status]
+    for tab in (sender, other):
+        assert panel.watch not in await panel._look(tab, request_)
+    later = Session()
+    opened = await panel._open("c", later, request_)
+    assert not opened[panel.watch]["active"] or not panel._start.done()
+    assert panel._untold(later, request_) == []
+
+
+async def test_checked_documents_stay_so_until_they_are_gone_or_another_collection_is_opened(
+    panel: LibraryPanel, service: Application, request_: gr.Request, tmp_path: Path
+) -> None:
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.md").write_text(f"This is {name}.")
+    await service.ingest("c", [tmp_path / "a.md", tmp_path / "b.md"])
+    session = Session(collection="c")
+    await panel._look(session, request_)
+    checked = {"collection": "c", "sources": ["a.md", "b.md"]}
+    await panel._limit(gr.EventData(None, checked), session)
+    await service.delete_document("c", "b.md")  # in another window
+    await panel._look(session, request_)
+    assert session.only == ("c", ("a.md",))
+    await panel._pick("d", session)
+    await panel._pick("c", session)
+    assert session.only == ("c", ())
 
 
 async def test_files_that_are_put_among_the_samples_go_there(

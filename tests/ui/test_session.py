@@ -34,6 +34,23 @@ def test_a_new_question_forgets_an_earlier_wish_to_stop() -> None:
     assert not thread.stopping
 
 
+def test_what_is_asked_again_stands_aside_until_the_new_answer_has_ended() -> None:
+    thread = Thread()
+    answered(thread, "q1", "a1")
+    answered(thread, "q2", "a2")
+    again = thread.begin("q2, please", "c", again=True)
+    assert (thread.replaced, again.number) == ([2], 3)
+    assert [turn.question for turn in thread.shown()] == ["q1"]
+    assert [message.content for message in thread.history()] == ["q1", "a1"]
+    again.state = "failed"
+    assert [turn.question for turn in thread.shown()] == ["q1", "q2", "q2, please"]
+    thread.begin("q2, at last", "c", again=True)
+    assert thread.replaced == [2, 3]
+    thread.turns[-1].state = "stopped"
+    thread.begin("another", "c")
+    assert thread.replaced == []
+
+
 @given(st.integers(0, 20))
 def test_history_is_the_last_answered_turns_oldest_first(count: int) -> None:
     thread = Thread()
