@@ -3,7 +3,8 @@
     make lock                                  keeps the versions that are locked and still fit
     make lock UPGRADE="--upgrade-package lxml" moves one
 
-PyTorch and its CUDA libraries are left out: which build fits is the machine's matter.
+PyTorch and its CUDA libraries are left out: which build fits is the machine's matter. So is what
+only unused parts of a package need.
 """
 
 import re
@@ -18,7 +19,7 @@ FILES = {
     "requirements-image.txt": ["server", "report", "ocr", "mcp"],
     "requirements-dev.txt": ["dev"],  # the tests
 }
-_OF_THE_MACHINE = re.compile(r"(torch|triton|cuda-.*|nvidia-.*)")
+_LEFT_OUT = re.compile(r"(torch|triton|cuda-.*|nvidia-.*|playwright)")
 
 
 def main(arguments: list[str]) -> None:
@@ -37,7 +38,7 @@ def compiled(name: str, arguments: list[str]) -> None:
     command += ["--custom-compile-command", "make lock", *arguments]
     subprocess.run(command, cwd=ROOT, check=True)
     found = re.findall(r"(?m)^([a-z0-9-]+)==", (ROOT / name).read_text("utf-8"))
-    absent = [f"--no-emit-package={one}" for one in found if _OF_THE_MACHINE.fullmatch(one)]
+    absent = [f"--no-emit-package={one}" for one in found if _LEFT_OUT.fullmatch(one)]
     subprocess.run([*command, *absent], cwd=ROOT, check=True)
 
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from html import escape
 
 from rag_app.chats.conversation import ConversationInfo
+from ui.languages import lang
 
 
 def conversations(found: Sequence[ConversationInfo], opened: str, wanted: str = "") -> str:
@@ -30,7 +31,7 @@ def _row(one: ConversationInfo, opened: bool) -> str:
         for act, label, sign in (("rename", "Rename", "✎"), ("delete-chat", "Delete", "×"))
     )
     whole = f'class="open" title="{title}"{current}'
-    text = f"<span>{title}</span><small>{escape(about)}</small>"
+    text = f"<span dir=auto{lang(one.title)}>{title}</span><small>{escape(about)}</small>"
     return f"<li>{button.format(one.id, title, 'open', whole, text)}{acts}</li>"
 
 

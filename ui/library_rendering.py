@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from data.rendering import as_markdown
 from rag_app.results import DocumentContent, DocumentInfo
+from ui.languages import lang
 from ui.passage import render
 from ui.rendering import hint
 
@@ -88,5 +89,5 @@ def document(content: DocumentContent) -> str:
     return (
         f'<section class="passage"><header><div><h3 dir="auto">{escape(content.source)}</h3>'
         '<p class="where">as it was read</p></div></header>'
-        f'{told}<div class="page">{render(text[:_MOST], [])}</div>{cut}</section>'
+        f'{told}<div class="page"{lang(text)}>{render(text[:_MOST], [])}</div>{cut}</section>'
     )

@@ -21,6 +21,7 @@ from rag_app.chats.exporting import place
 from rag_app.ingestion.report import IngestReport, Progress
 from rag_app.results import Hit, PassageContext, Trace
 from ui.formulas import add_formulas
+from ui.languages import lang
 from ui.passage import render
 from ui.session import Thread, Turn
 
@@ -60,9 +61,9 @@ def turn(one: Turn, *, last: bool = False) -> str:
     """A question with its answer, as far as it has come; the `last` one can be asked again."""
     return (
         f'<article class="turn {one.state}" id="turn-{one.number}">'
-        f'<h3 class="question" dir="auto">{_lines(one.question)}</h3>'
-        f'{_thoughts(one)}<div class="answer" aria-live="polite">{_answer(one)}</div>'
-        f"{_foot(one, last)}</article>"
+        f'<h3 class="question" dir="auto"{lang(one.question)}>{_lines(one.question)}</h3>'
+        f'{_thoughts(one)}<div class="answer" aria-live="polite"{lang(one.text)}>'
+        f"{_answer(one)}</div>{_foot(one, last)}</article>"
     )
 
 
@@ -74,7 +75,7 @@ def _thoughts(one: Turn) -> str:
     return (
         f'<details class="thoughts" data-thoughts="{one.number}">'
         f"<summary>{'Thinking' if thinks else 'Thoughts'}</summary>"
-        f"<p>{_lines(one.thinking.strip())}</p></details>"
+        f'<p dir="auto">{_lines(one.thinking.strip())}</p></details>'
     )
 
 
@@ -158,7 +159,7 @@ def _notes(found: Trace) -> str:
     notes = []
     for stage in found.stages:
         if stand_alone := stage.get("question"):
-            notes.append(f"Searched for: {stand_alone}")
+            notes.append(f"Searched for: \u2068{stand_alone}\u2069")  # of its own direction
         if stage.get("cut"):
             notes.append("The question was too long for the encoder, and its end was not searched.")
         if stage["stage"] == "retrieve" and (fallback := stage.get("fallback")):
@@ -244,7 +245,8 @@ def welcome(examples: Sequence[str], empty: bool) -> str:
     else:
         lead = "Every answer shows the passages it rests on. Click a number to read one in place."
     offers = "".join(
-        f'<button type="button" class="offer" data-act="ask" data-text="{escape(text)}">'
+        f'<button type="button" class="offer" dir="auto" data-act="ask" '
+        f'data-text="{escape(text)}">'
         f"{escape(text)}</button>"
         for text in examples
     )
@@ -307,7 +309,7 @@ def passage(
         picture: its page, which is then shown first.
         trouble: why there is none, although there should be.
     """
-    trail = " › ".join(escape(heading) for heading in context.headings)
+    trail = " › ".join(f"<bdi>{escape(heading)}</bdi>" for heading in context.headings)
     where = escape(cited.place) if cited else ""
     begin = len(context.before)
     quotes = cited.quotes if cited else ()
@@ -317,13 +319,13 @@ def passage(
         context.before + context.text + context.after,
         marks or [(begin, begin + len(context.text))],
     )
-    body = f'<div class="page">{shown}</div>'
+    body = f'<div class="page"{lang(context.text)}>{shown}</div>'
     if picture:
         text = shown.replace(' id="marked"', "")
         body = (
             f"{_sheet(picture, context.source, bool(quotes))}"
-            f'<details class="as-text"><summary>As text</summary><div class="page">{text}</div>'
-            "</details>"
+            f'<details class="as-text"><summary>As text</summary>'
+            f'<div class="page"{lang(context.text)}>{text}</div></details>'
         )
     return (
         f'<section class="passage"><header><span class="badge">{n}</span>'
@@ -397,7 +399,8 @@ def sources(one: Turn | None) -> str:
     cited = {citation.n for citation in one.citations}
     rows = "".join(_hit(one.number, n, hit, n in cited) for n, hit in enumerate(one.hits, start=1))
     return (
-        f'<p class="about">For “{escape(_short(one.question, 90))}” in {escape(one.collection)}'
+        f'<p class="about">For “<bdi>{escape(_short(one.question, 90))}</bdi>” in '
+        f"{escape(one.collection)}"
         f'</p><ol class="hits">{rows}</ol>'
     )
 
@@ -408,14 +411,15 @@ def _hit(number: int, n: int, hit: Hit, cited: bool) -> str:
         for name, label in _RANKINGS
         if name in hit.ranks
     )
-    trail = " › ".join(escape(heading) for heading in hit.headings)
+    trail = " › ".join(f"<bdi>{escape(heading)}</bdi>" for heading in hit.headings)
     where = _where(hit.page, trail)
     return (
         f'<li class="hit{" cited" if cited else ""}"><button type="button" data-act="passage" '
         f'data-turn="{number}" data-n="{n}"><span class="badge">{n}</span>'
         f'<span class="title"><b dir="auto">{escape(hit.source)}</b>'
         f"{f'<small>{where}</small>' if where else ''}</span>"
-        f'<span class="snippet" dir="auto">{escape(_short(hit.text, _SNIPPET))}</span></button>'
+        f'<span class="snippet" dir="auto"{lang(hit.text)}>'
+        f"{escape(_short(hit.text, _SNIPPET))}</span></button>"
         f'<details class="why"><summary>Why this?</summary><dl class="ranks">{ranks}</dl>'
         "</details></li>"
     )
@@ -480,7 +484,7 @@ def progress(news: Progress) -> str:
         f'<div class="progress" role="status"><div class="track"><span style="width:'
         f'{100 * news.done:.0f}%"></span></div><p>{news.documents} of {news.total_documents} '
         f"documents · {news.passages} passages · {news.rate:.0f}/s{left}</p>"
-        f"<small>{escape(news.source)}</small></div>"
+        f'<small dir="auto">{escape(news.source)}</small></div>'
     )
 
 
@@ -497,7 +501,7 @@ def report(done: IngestReport) -> str:
 
 
 def _failure(source: str, why: str) -> str:
-    return f"<li><b>{escape(source)}</b> {reason(why)}</li>"
+    return f'<li><b dir="auto">{escape(source)}</b> {reason(why)}</li>'
 
 
 def reason(text: str) -> str:

@@ -71,15 +71,30 @@ class Browser:
         options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
         self.driver: Chrome = webdriver.Chrome(options=options, service=Service(driver))
         self.requests: list[str] = []
-        self._command(
-            "Emulation.setDeviceMetricsOverride",
-            width=size[0], height=size[1], deviceScaleFactor=1, mobile=size[0] < 600,
-        )  # fmt: skip
+        self.resize(size)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self._command("Emulation.setEmulatedMedia", features=[scheme])
 
     def close(self) -> None:
         self.driver.quit()
+
+    def resize(self, size: tuple[int, int]) -> None:
+        """Show the page in another size; below 600 pixels as on a phone."""
+        self._command(
+            "Emulation.setDeviceMetricsOverride",
+            width=size[0], height=size[1], deviceScaleFactor=1, mobile=size[0] < 600,
+        )  # fmt: skip
+
+    def still(self) -> None:
+        """Wait until nothing moves or fades any more."""
+        self.until(
+            lambda: (
+                not self.run(
+                    "return document.getAnimations().some((one) => one.playState === 'running'"
+                    " && one.effect.getTiming().iterations < 99)"
+                )
+            )
+        )
 
     def open(self, address: str) -> None:
         self.driver.get("about:blank")
