@@ -31,13 +31,13 @@ TAGS = {
     "p", "em", "strong", "code", "pre", "ul", "ol", "li", "blockquote", "hr", "br", "table",
     "thead", "tbody", "tr", "th", "td", "h1", "h2", "h3", "h4", "h5", "h6", "button",
     "article", "div", "footer", "section", "header", "span", "mark", "b", "small", "dl", "dt",
-    "dd", "i", "details", "summary", "nav", "svg", "path", "input",
+    "dd", "bdi", "i", "details", "summary", "nav", "svg", "path", "input",
     "math", "mrow", "mi", "mn", "mo", "mspace", "mtext", "msub", "msup", "msubsup", "mfrac",
     "mstyle",
 }  # fmt: skip
 ATTRIBUTES = {
     "class", "dir", "id", "type", "start", "style", "role", "tabindex", "title", "aria-label",
-    "aria-hidden", "aria-live",
+    "aria-hidden", "lang", "aria-live",
     "data-act", "data-turn", "data-n", "data-source", "data-text", "data-drawer", "data-thoughts",
     "data-view", "data-opens",
     "data-rating", "aria-pressed", "viewbox", "d", "maxlength", "placeholder", "value",
