@@ -89,5 +89,6 @@ def document(content: DocumentContent) -> str:
     return (
         f'<section class="passage"><header><div><h3 dir="auto">{escape(content.source)}</h3>'
         '<p class="where">as it was read</p></div></header>'
-        f'{told}<div class="page"{lang(text)}>{render(text[:_MOST], [])}</div>{cut}</section>'
+        f'{told}<div class="page" tabindex="0"{lang(text)}>{render(text[:_MOST], [])}</div>'
+        f"{cut}</section>"
     )

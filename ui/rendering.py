@@ -319,13 +319,13 @@ def passage(
         context.before + context.text + context.after,
         marks or [(begin, begin + len(context.text))],
     )
-    body = f'<div class="page"{lang(context.text)}>{shown}</div>'
+    body = f'<div class="page" tabindex="0"{lang(context.text)}>{shown}</div>'
     if picture:
         text = shown.replace(' id="marked"', "")
         body = (
             f"{_sheet(picture, context.source, bool(quotes))}"
             f'<details class="as-text"><summary>As text</summary>'
-            f'<div class="page"{lang(context.text)}>{text}</div></details>'
+            f'<div class="page" tabindex="0"{lang(context.text)}>{text}</div></details>'
         )
     return (
         f'<section class="passage"><header><span class="badge">{n}</span>'
@@ -359,7 +359,8 @@ def _sheet(picture: PagePicture, source: str, quoted: bool) -> str:
     elif quoted and not picture.exact:
         note = "The whole passage is boxed: the sentence itself was not found on the page."
     return (
-        f'<div class="page sheet"><figure style="aspect-ratio:{width:.1f}/{height:.1f}">'
+        '<div class="page sheet" tabindex="0">'
+        f'<figure style="aspect-ratio:{width:.1f}/{height:.1f}">'
         f'<img src="data:image/webp;base64,{escape(picture.image)}" '
         f'alt="Page {picture.page} of {escape(source)}">{boxes}</figure></div>'
         f'<button type="button" class="link" data-zoom>Enlarge</button>'
