@@ -28,6 +28,7 @@ import gradio as gr  # noqa: E402 - telemetry has to be off before this import
 
 # these import gradio
 from ui.chats import ChatsPanel  # noqa: E402
+from ui.compare import ComparePage  # noqa: E402
 from ui.conversation import ConversationPanel  # noqa: E402
 from ui.evaluation import EvaluationPage  # noqa: E402
 from ui.evidence import EvidencePanel  # noqa: E402
@@ -58,7 +59,7 @@ def mount(app: FastAPI, page: "Page", settings: Settings, access: Access) -> Non
         pwa=False,
         enable_monitoring=False,
         theme=_theme(),
-        css=shipped("theme.css"),
+        css=shipped("theme.css") + shipped("compare.css"),
     )
 
     blocks.has_launched = (
@@ -120,6 +121,7 @@ class Page:
             model = ModelPanel(connection, access)
             scripts = {name: shipped(name) for name in ("acts.js", "report.js")}
             right = partial(require_right, access)
+            compare = ComparePage(service, connection, access)
             evaluation = EvaluationPage(runs, service, settings, scripts, right)
             loaded = library.wire(self.blocks, session, conversation.turns, evidence)
             conversation.wire(session, library.choices.inputs, evidence, chats)
@@ -127,6 +129,7 @@ class Page:
             library.refresh_after(session, *chats.opening(session, loaded))
             evidence.wire(session, (conversation.turns, conversation.live))
             model.wire(self.blocks, header, conversation.banner, library.choices)
+            compare.wire(header, session)
             evaluation.wire(header, session)
 
 

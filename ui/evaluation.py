@@ -17,6 +17,7 @@ from rag_app.service import Service
 from rag_app.settings import Settings
 from ui import evaluation_rendering as page
 from ui.evaluation_runs import EvaluationRuns, Kind, Option
+from ui.panels import said
 from ui.rendering import hint, problem
 from ui.session import Session
 
@@ -110,7 +111,9 @@ class EvaluationPage:
 
     # --- what the components do --------------------------------------------------------------
 
-    async def _open(self, subject: str, session: Session) -> Updates:
+    async def _open(self, event: gr.EventData, subject: str, session: Session) -> Updates:
+        if said(event, "view") != "evaluation":
+            return {self.status: gr.skip()}
         chosen = await self._collections(subject, session.collection)
         return {self.collection: chosen, **await self._shown("")}
 

@@ -2,13 +2,13 @@ const drawer = (name) => {
   const page = document.getElementById('page');
   page.dataset.drawer = page.dataset.drawer === name ? '' : name;
 };
-const views = ['chat', 'evaluation'];
+const views = ['chat', 'compare', 'evaluation'];
 const view = (name) => {
   element.querySelectorAll('[data-view]').forEach((button) => {
     if (button.dataset.view === name) button.setAttribute('aria-current', 'page');
     else button.removeAttribute('aria-current');
   });
-  if (name === 'evaluation') trigger('select', { view: name });
+  if (name !== 'chat') trigger('select', { view: name });
 };
 const fromAddress = () => {
   const name = location.hash.slice(1);

@@ -263,7 +263,7 @@ def header(model: str) -> str:
     )
     views = "".join(
         f'<button type="button" class="view" data-act="view" data-view="{name}">{label}</button>'
-        for name, label in (("chat", "Chat"), ("evaluation", "Evaluation"))
+        for name, label in (("chat", "Chat"), ("compare", "Compare"), ("evaluation", "Evaluation"))
     )
     return (
         '<header class="top"><h1 class="brand"><i aria-hidden="true">[1]</i><b>rag-app</b></h1>'

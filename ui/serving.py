@@ -34,6 +34,7 @@ from rag_app.web.gate import LOG_IN
 from rag_app.web.protocol import SteadyProtocol, raise_open_files
 from rag_app.web.server import create_app, require_safe_host
 from ui.evaluation_runs import EvaluationRuns
+from ui.evaluation_sets import evaluation_sets
 from ui.first_start import FirstStart
 from ui.guard import BrowserGuard
 from ui.log_in import log_in_routes
@@ -135,6 +136,7 @@ def web_app(
 
     app.include_router(reports(runs))
     app.include_router(originals(service.original))
+    app.include_router(evaluation_sets(service, access))
     app.include_router(upload_route(uploads, access))
     app.include_router(log_in_routes(access))
     connection = ModelConnection(settings, service.use)

@@ -16,7 +16,7 @@ from sqlalchemy import delete as delete_from
 from sqlalchemy import insert as insert_into
 
 from data.text import well_formed
-from rag_app.chats import EVERYONE
+from rag_app.chats import EVERYONE, votes
 from rag_app.chats.conversation import (
     TITLE,
     Conversation,
@@ -25,6 +25,7 @@ from rag_app.chats.conversation import (
     Turn,
 )
 from rag_app.chats.database import CONVERSATIONS, TURNS, Database
+from rag_app.chats.votes import Vote
 from rag_app.errors import ApplicationError
 
 T = TypeVar("T")
@@ -75,6 +76,12 @@ class Chats:
         """Every answer that somebody has rated, oldest first."""
         return await self._where_kept([], partial(_rated, owner=owner))
 
+    async def votes(self, owner: str, collection: str = "") -> list[Vote]:
+        """Every vote between systems, about one collection or all, oldest first."""
+        _require(owner)
+        whose = None if owner == EVERYONE else owner
+        return await self._where_kept([], partial(votes.read, owner=whose, collection=collection))
+
     # --- changing ----------------------------------------------------------------------------
 
     async def rename_conversation(self, owner: str, conversation_id: str, title: Title) -> None:
@@ -102,6 +109,11 @@ class Chats:
         values = {"rating": rating, "comment": well_formed(comment.strip())}
         change = partial(_update_turn, owner, conversation_id, number, values)
         await self._change(conversation_id, change)
+
+    async def keep_vote(self, owner: str, vote: Vote) -> None:
+        """Keep which system answered best, in place of the owner's earlier vote on the question."""
+        _require(owner)
+        await self._write(partial(votes.keep, owner=owner, vote=vote, now=_now()))
 
     # --- while a question is answered: of this process alone -----------------------------------
 

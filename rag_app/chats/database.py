@@ -28,7 +28,7 @@ from sqlalchemy.exc import DBAPIError
 
 from rag_app.errors import ApplicationError
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Of the tables below, written to the file; a change of the tables raises it and brings older files
 up to date."""
 
@@ -66,6 +66,16 @@ TURNS: Final = Table(
     Column("rating", String, nullable=False),
     Column("comment", Text, nullable=False),
     Column("evidence", Text, nullable=False),  # JSON: all else of a turn
+)
+VOTES: Final = Table(
+    "votes",
+    _METADATA,
+    Column("owner", String, primary_key=True),
+    Column("collection", Text, primary_key=True),
+    Column("question", Text, primary_key=True),
+    Column("voted", String, nullable=False),
+    Column("winner", Text, nullable=False),
+    Column("evidence", Text, nullable=False),  # JSON: all else of a vote
 )
 KEYS: Final = Table(
     "keys",

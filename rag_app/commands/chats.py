@@ -83,16 +83,29 @@ def export_chats(
             help="Write the answers that were found good, as questions for adapt and eval."
         ),
     ] = None,
+    votes: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write a folder in BEIR's form of what people voted for between systems: "
+            "`rag-app eval retrieval beir:FOLDER` measures on it."
+        ),
+    ] = None,
     collection: Annotated[
-        str | None, typer.Option("--collection", "-c", help="Feedback about this one only.")
+        str | None,
+        typer.Option(
+            "--collection", "-c", help="Feedback about this one only; votes about this one."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write a conversation to a file, or the answers that people found good."""
-    if bool(conversation) == bool(feedback):
-        raise SettingsError("give the ID of a conversation, or --feedback FILE")
+    """Write a conversation to a file, or what people thought of answers."""
+    if [bool(conversation), bool(feedback), bool(votes)].count(True) != 1:
+        raise SettingsError("give the ID of a conversation, --feedback FILE or --votes FOLDER")
     if feedback:
         _export_feedback(context, feedback, collection, as_json)
+        return
+    if votes:
+        _export_votes(context, votes, collection, as_json)
         return
     found = _conversation(context, conversation)
     whole = output.plain(found)
@@ -121,6 +134,21 @@ def _export_feedback(
         )
     _write(path, "\n".join(lines))
     output.show({"file": str(path), "questions": len(lines)}, as_json, output.written)
+
+
+def _export_votes(
+    context: typer.Context, folder: Path, collection: str | None, as_json: bool
+) -> None:
+    from rag_app.chats import evaluation_set
+
+    name = collection or context.obj.collection
+
+    async def write(service: Any) -> evaluation_set.Written:
+        votes = await service.chats.votes(EVERYONE, name)
+        return await evaluation_set.write(folder, votes, service.passages(name))
+
+    done = with_service(context.obj, write)
+    output.show({"folder": str(folder), **output.plain(done)}, as_json, output.evaluation_set)
 
 
 def _conversation(context: typer.Context, name: str) -> Any:

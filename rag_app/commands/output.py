@@ -249,6 +249,15 @@ def written(result: Document) -> None:
     _out(f"written: {result['file']}")
 
 
+def evaluation_set(result: Document) -> None:
+    """What of the votes became an evaluation set."""
+    written, left_out = result["questions"], result["left_out"]
+    _out(
+        f"written: {result['folder']}, with {written} of {written + left_out} questions voted on"
+        + (" (of the others, no passage that answers is in the collection)" if left_out else "")
+    )
+
+
 def copied(report: Document) -> None:
     """What a backup holds, collection by collection."""
     _out("\n".join(copied_lines(report)))

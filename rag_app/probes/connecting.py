@@ -65,6 +65,11 @@ class ModelConnection:
         self.changed = False
 
     @property
+    def settings(self) -> Settings:
+        """All settings that questions go by now."""
+        return self._settings
+
+    @property
     def current(self) -> LLMSettings:
         """Where the model is that reads."""
         return self._settings.llm

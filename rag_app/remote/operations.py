@@ -171,5 +171,6 @@ CHAT_OPERATIONS = (
         of=Chats,
     ),
     Operation("rated_answers", "GET", "/feedback", of=Chats),
+    Operation("votes", "GET", "/votes", of=Chats),
 )  # fmt: skip
 """What of the conversations is offered, each to its owner."""

@@ -1,11 +1,14 @@
-"""The evaluation page in a real browser, with real runs."""
+"""The pages that compare and evaluate in a real browser, with real runs."""
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
+from eval.datasets import beir
 from tests.openai_server import OpenAIServer, Reply
 from tests.ui.browser import NARROW, WIDE, Browser, require_chromium
 from tests.ui.running import RunningApp
@@ -82,6 +85,57 @@ def write(page: Browser, field: str, text: str) -> None:
 
 def ended(page: Browser, state: str) -> None:
     page.until(lambda: page.all(f"#past .run.{state}"), f"no run is {state}", 120)
+
+
+@pytest.mark.parametrize("size", [(1440, 900), (390, 844)], ids=str)
+def test_systems_are_compared_side_by_side_and_votes_become_an_evaluation_set(
+    browse: Callable[..., Browser],
+    app: RunningApp,
+    model: OpenAIServer,
+    size: tuple[int, int],
+    tmp_path: Path,
+) -> None:
+    model.replies = [Reply("It stands in the passage [1].")]
+    page = browse(size, dark=size[0] < 600)
+    page.click("[data-view=compare]")
+    page.until(lambda: page.all(".compare-form fieldset"), "there is no form")
+    page.until(lambda: page.one("#compare-form textarea").is_displayed())
+    disabled = page.run(
+        "return [...document.querySelectorAll('#compare-form option:disabled')]"
+        ".map((one) => one.textContent)"
+    )
+    assert "cross-encoder – needs rerank.model or rerank.url" in disabled
+    page.click("[data-act=add]")
+    page.one("#compare-form textarea").send_keys("How salty is the sea?")
+    page.screenshot(f"compare-form-{size[0]}")
+    page.click("#compare-form .go")
+    page.until(lambda: page.all("#compared .found tr"), "nothing was found")
+    names = [one.text for one in page.all("#compared .contender h4")]
+    assert names == ["bm25", "hybrid", "dense"]
+    assert all("in all" in one.text for one in page.all("#compared .contender .where"))
+    assert len(page.all("#compared .wide-table tbody tr")) > 3
+    page.click("#compared .cite")
+    page.until(lambda: page.all("#compared tr.shown"), "the citation leads nowhere")
+    page.screenshot(f"compare-{size[0]}")
+
+    page.run("document.querySelector('#compared .found input').click()")
+    page.click("#compared [data-system=hybrid]")
+    page.until(lambda: page.all("#compared .contender.chosen"), "the vote was not kept")
+    page.until(lambda: "hybrid 1" in page.text("#votes"))
+    page.run("document.querySelector('#votes').scrollIntoView()")
+    page.screenshot(f"compare-vote-{size[0]}")
+    assert page.run("return document.documentElement.scrollWidth <= window.innerWidth")
+    assert page.complaints() == []
+    with app.browser() as client:  # another visitor has not voted
+        assert client.get("/votes/samples").status_code == 404
+    cookies = {one["name"]: one["value"] for one in page.driver.get_cookies()}
+    address = page.one("#votes a").get_attribute("href")
+    exported = tmp_path / "votes.zip"
+    exported.write_bytes(httpx.get(str(address), cookies=cookies, trust_env=False).content)
+    shutil.unpack_archive(exported, tmp_path / "set")
+    dataset = beir.load(tmp_path / "set")
+    assert list(dataset.queries.values()) == ["How salty is the sea?"]
+    assert [len(one) for one in dataset.qrels.values()] == [1]
 
 
 def test_retrievers_are_compared_on_ones_own_documents_and_the_report_is_read(

@@ -71,6 +71,13 @@ def hub_folder(model_id: str, revision: str, *, weights: bool = True) -> Path:
     return folder
 
 
+def is_cached(model_id: str, revision: str) -> bool:
+    """Whether all files of a model of the hub are in its cache; no network is used."""
+    revision = "main" if _is_digest(revision) else revision
+    found = _cached(model_id, revision, [*_FILES, *_WEIGHTS], "*/*")
+    return found is not None and not _lacking(found, weights=True)
+
+
 def _is_digest(revision: str) -> bool:
     return revision.startswith("sha256:")
 
@@ -98,20 +105,17 @@ def hub_snapshot(
         ModelMissingError: they are neither cached nor to be had; names the command to get them.
     """
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
 
-    get = partial(
-        snapshot_download, model_id, revision=revision, allow_patterns=list(files),
-        ignore_patterns=ignored,
-    )  # fmt: skip
+    cached = _cached(model_id, revision, files, ignored)
+    if cached is not None and not lacking(cached):
+        return cached
+    _log.info("%s is not in the cache and is looked up on the hub", model_id)
     try:
-        cached = Path(get(local_files_only=True))
-        if not lacking(cached):
-            return cached
-    except LocalEntryNotFoundError:
-        _log.info("%s is not in the cache and is looked up on the hub", model_id)
-    try:
-        found = Path(get())
+        found = Path(
+            snapshot_download(
+                model_id, revision=revision, allow_patterns=list(files), ignore_patterns=ignored
+            )
+        )
     except (OSError, ValueError) as error:
         raise ModelMissingError(
             f"the files of {model_id} at {revision} are not on this machine",
@@ -122,6 +126,22 @@ def hub_snapshot(
     if missing := lacking(found):
         raise incomplete(found, missing)
     return found
+
+
+def _cached(model_id: str, revision: str, files: Sequence[str], ignored: str | None) -> Path | None:
+    """The folder of what the hub's cache has of a model; None where that is nothing."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        return Path(
+            snapshot_download(
+                model_id, revision=revision, allow_patterns=list(files), ignore_patterns=ignored,
+                local_files_only=True,
+            )
+        )  # fmt: skip
+    except LocalEntryNotFoundError:
+        return None
 
 
 def require_files(folder: Path, *, weights: bool = True) -> Path:

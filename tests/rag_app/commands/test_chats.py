@@ -6,14 +6,18 @@ import stat
 from pathlib import Path
 
 import pytest
+from pydantic import TypeAdapter
 from typer.testing import CliRunner
 
 from eval.adaptation.questions import read
+from eval.datasets import beir
 from eval.datasets.answers_jsonl import load_asked
 from eval.datasets.asked import Asked
 from rag_app.chats.chats import Chats
+from rag_app.chats.votes import Vote
 from rag_app.cli import app
 from rag_app.errors import ApplicationError, SettingsError
+from rag_app.results import Hit
 from retrieval.training.pairs import Passage
 from tests.rag_app.chats.talk import a_turn
 
@@ -91,3 +95,19 @@ def test_feedback_is_what_adapt_and_eval_read(kept, tmp_path):
 @pytest.mark.parametrize("arguments", [(), ("x", "--feedback", "y")])
 def test_an_export_is_of_one_thing(storage, arguments):
     assert "--feedback" in run("chats", "export", *arguments, error=SettingsError)
+
+
+def test_votes_are_exported_as_a_set_of_their_collection(storage, tmp_path):
+    document, folder = tmp_path / "birds.md", tmp_path / "set"
+    document.write_text("Herons nest in alders.")
+    run("ingest", document, "-c", "birds")
+    export = ("chats", "export", "--votes", folder, "-c", "birds")
+    assert "nothing to write" in run(*export, error=ApplicationError)
+    [hit] = json.loads(run("search", "herons", "-c", "birds", "--json"))["hits"]
+    vote = Vote("Where?", "birds", ["bm25"], "bm25", [TypeAdapter(Hit).validate_python(hit)])
+    asyncio.run(Chats(storage).keep_vote("a" * 32, vote))
+    done = json.loads(run(*export, "--json"))
+    assert (done["questions"], done["passages"], done["left_out"]) == (1, 1, 0)
+    assert beir.load(folder).qrels == {"q1": {hit["passage_id"]: 1}}
+    assert stat.S_IMODE((folder / "queries.jsonl").stat().st_mode) == 0o600
+    assert "1 of 1 questions" in run(*export)

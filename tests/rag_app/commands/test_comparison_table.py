@@ -1,7 +1,7 @@
 """A comparison as people read it."""
 
 from rag_app.commands import comparison_table
-from rag_app.commands.comparison import compare
+from rag_app.comparison import compare
 from rag_app.results import Hit, SearchResult, Trace
 
 WORDS = {1: "first [red]words", 2: "second \x1b[31mwords", 3: "third words", 4: "fourth words"}

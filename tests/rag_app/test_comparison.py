@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_app.commands.comparison import compare, rank_biased_overlap
+from rag_app.comparison import compare, rank_biased_overlap
 from rag_app.results import Hit, SearchResult, Trace
 
 PLACES = st.lists(st.integers(0, 14), unique=True, max_size=12)

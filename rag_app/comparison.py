@@ -15,7 +15,7 @@ PERSISTENCE = 0.9
 """p of rank-biased overlap: the first ten ranks have 86 % of the weight (Webber et al. 2010)."""
 
 Key = tuple[str | int | None, ...]
-"""What a passage is in every index of the same documents, unlike its passage id."""
+"""What tells a passage from others in every index of the same documents, as its id does not."""
 _Ranking = Mapping[Key, tuple[int, Hit]]
 """Rank, from 1, and hit of each passage, best first."""
 
@@ -126,7 +126,8 @@ def rank_biased_overlap(
     return min(1.0, (1 - p) / p * agreement + tail * p**l)
 
 
-def _key(hit: Hit) -> Key:
+def passage_key(hit: Hit) -> Key:
+    """The key of a passage: its document and its place there, or the id it was pre-cut under."""
     if hit.record_id is not None:
         return (hit.source, hit.record_id)
     return (hit.source, hit.page, hit.char_start, hit.char_end)
@@ -136,7 +137,7 @@ def _ranking(hits: Sequence[Hit]) -> _Ranking:
     """The hits by passage; one that is found twice keeps its better rank."""
     ranking: dict[Key, tuple[int, Hit]] = {}
     for rank, hit in enumerate(hits, start=1):
-        ranking.setdefault(_key(hit), (rank, hit))
+        ranking.setdefault(passage_key(hit), (rank, hit))
     return ranking
 
 
