@@ -119,10 +119,9 @@ class Page:
                 with gr.Column(elem_id="evidence", min_width=0):
                     evidence = EvidencePanel(service)
             model = ModelPanel(connection, access)
-            scripts = {name: shipped(name) for name in ("acts.js", "report.js")}
             right = partial(require_right, access)
             compare = ComparePage(service, connection, access)
-            evaluation = EvaluationPage(runs, service, settings, scripts, right)
+            evaluation = EvaluationPage(runs, service, connection, right)
             loaded = library.wire(self.blocks, session, conversation.turns, evidence)
             conversation.wire(session, library.choices.inputs, evidence, chats)
             chats.wire(session, conversation.outputs, conversation.show, conversation.show_none)

@@ -1,4 +1,4 @@
-// The form: systems are named as the command line names them, RETRIEVER[@ENCODER][+rewrite][+RERANKER].
+// The form: systems are named as the command line names them.
 const lexical = ['bm25', 'rank_bm25'];
 const fieldsets = () => [...element.querySelectorAll('fieldset')];
 const system = (fieldset) => {
@@ -18,11 +18,25 @@ const show = (fieldset, shown) => {
   fieldset.disabled = !shown;
   element.querySelector('[data-act=add]').hidden = fieldsets().every((one) => !one.hidden);
 };
+// What a person has typed and chosen stays when the form is made anew.
+let kept = null;
+const fields = () => [...element.querySelectorAll('fieldset select, [name=question]')];
+const keep = () => {
+  kept = { values: fields().map((one) => one.value), hidden: fieldsets().map((one) => one.hidden) };
+};
+const restore = () => {
+  if (!kept) return;
+  fields().forEach((one, at) => {
+    const options = one.options ? [...one.options].filter((o) => !o.disabled).map((o) => o.value) : null;
+    if (!options || options.includes(kept.values[at])) one.value = kept.values[at];
+  });
+  fieldsets().forEach((one, at) => show(one, !kept.hidden[at]));
+};
+element.addEventListener('input', (event) => {
+  if (event.target.form) keep();
+});
 element.addEventListener('change', (event) => {
-  if (event.target.name === 'collection') {
-    const question = element.querySelector('[name=question]').value;
-    trigger('input', { collection: event.target.value, question });
-  }
+  if (event.target.name === 'collection') trigger('input', { collection: event.target.value });
   if (event.target.name === 'retriever') encoders();
 });
 element.addEventListener('submit', (event) => {
@@ -37,16 +51,21 @@ element.addEventListener('keydown', (event) => {
   event.preventDefault();
   event.target.form.requestSubmit();
 });
-watch('value', () => { if (fieldsets().length) encoders(); });
+watch('value', () => {
+  if (!fieldsets().length) return;
+  restore();
+  encoders();
+});
 
 // The results: votes, and citations that lead to the passage in the table.
 element.addEventListener('click', (event) => {
   const button = event.target.closest('[data-act]');
   if (!button || !element.contains(button)) return;
   const { act } = button.dataset;
-  if (act === 'add') show(fieldsets().find((one) => one.hidden), true);
-  else if (act === 'less') show(button.closest('fieldset'), false);
-  else if (act === 'passage') {
+  if (act === 'add' || act === 'less') {
+    show(button.closest('fieldset') || fieldsets().find((one) => one.hidden), act === 'add');
+    keep();
+  } else if (act === 'passage') {
     const row = element.querySelector(`[data-hits~="${button.dataset.turn}:${button.dataset.n}"]`);
     if (!row) return;
     element.querySelectorAll('tr.shown').forEach((one) => one.classList.remove('shown'));

@@ -115,13 +115,13 @@ class ComparePage:
         if said(event, "view") != "compare" or state.seen == now:
             return {self.form: gr.skip()}
         state.seen = now
-        return await self._form(state.collection or session.collection, state.question, request)
+        return await self._form(state.collection or session.collection, request)
 
     async def _choose(self, event: gr.EventData, request: gr.Request) -> Updates:
         """Another collection was chosen, which has other indexes."""
-        return await self._form(said(event, "collection"), said(event, "question"), request)
+        return await self._form(said(event, "collection"), request)
 
-    async def _form(self, collection: str, question: str, request: gr.Request) -> Updates:
+    async def _form(self, collection: str, request: gr.Request) -> Updates:
         try:
             names = [one.name for one in await self._service.collections() if one.passages]
             if not names:
@@ -132,7 +132,7 @@ class ComparePage:
             return {self.form: problem(error)}
         parts = parts_of(self._connection.settings, indexes)
         return {
-            self.form: page.form(names, chosen, parts, question, MOST),
+            self.form: page.form(names, chosen, parts, MOST),
             self.votes: await self._tally(chosen, request),
         }
 

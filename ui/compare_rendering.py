@@ -31,7 +31,7 @@ def no_documents() -> str:
     return hint("Add documents in the chat first; then retrievers can be compared on them.")
 
 
-def form(collections: Sequence[str], chosen: str, parts: Parts, question: str, most: int) -> str:
+def form(collections: Sequence[str], chosen: str, parts: Parts, most: int) -> str:
     """The question, and the systems that it is put to; at first two of `most` are shown."""
     options = "".join(
         f"<option{' selected' if name == chosen else ''}>{escape(name)}</option>"
@@ -41,7 +41,7 @@ def form(collections: Sequence[str], chosen: str, parts: Parts, question: str, m
     return (
         '<form class="compare-form"><h2>Compare</h2><div class="asked">'
         f'<label class="wide">Question<textarea name="question" rows="2" maxlength="4000" required '
-        f'dir="auto" placeholder="Ask all of them">{escape(question)}</textarea></label>'
+        f'dir="auto" placeholder="Ask all of them"></textarea></label>'
         f'<label>Collection<select name="collection">{options}</select></label></div>'
         f'<div class="systems">{systems}</div><div class="buttons">'
         '<button type="submit" class="go">Compare</button>'

@@ -13,7 +13,10 @@ from ui.rendering import hint, problem
 
 REPORTS: Final = "/evaluations/"
 """Where reports are served: a run's name and the file's follow."""
-_KINDS: Final = {"retrieval": "Retrieval", "choice": "Multiple choice"}
+_KINDS: Final = {
+    "retrieval": "Retrieval", "choice": "Multiple choice", "answers": "Answers",
+    "external": "Scored run", "score": "Scored run", "compare": "Two runs", "gate": "Two runs",
+}  # fmt: skip
 _MEASURES: Final = {"accuracy": "accuracy", "ndcg@10": "nDCG@10"}
 _MOST_ROWS: Final = 6
 
@@ -32,12 +35,15 @@ def finished(runs: Sequence[EvaluationRun]) -> str:
 
 
 def frame(name: str) -> str:
-    """A report, closed in: no scripts, no forms, and nothing of this page in its reach."""
+    """A report, closed in: no scripts, no forms, and nothing of this page in its reach.
+
+    `ui/report.js` opens it in the page's theme.
+    """
     address = f"{REPORTS}{escape(name)}/{REPORT}"
     return (
         f'<div class="report-frame"><p><b>{escape(name)}</b><a class="link" href="{address}" '
         f'target="_blank" rel="noopener noreferrer">Open in a new tab</a></p>'
-        f'<iframe sandbox src="{address}" title="Report of {escape(name)}" '
+        f'<iframe sandbox data-report="{address}" title="Report of {escape(name)}" '
         'referrerpolicy="no-referrer"></iframe></div>'
     )
 
@@ -69,6 +75,7 @@ def _finished(run: EvaluationRun) -> str:
         buttons.append(_button("resume", run.name, "Resume"))
     buttons.append(_button("remove", run.name, "Delete"))
     message = problem(run.message) if run.message else ""
+    verdict = f'<p class="verdict">{escape(run.verdict)}.</p>' if run.verdict else ""
     done = run.progress.get("done"), run.progress.get("total")
     reached = ""
     if run.state == "interrupted" and _number(done[1]):
@@ -76,7 +83,7 @@ def _finished(run: EvaluationRun) -> str:
     return (
         f'<li class="run {run.state}" data-run="{escape(run.name)}"><header>{_title(run)}'
         f'<span class="acts">{"".join(buttons)}</span></header>'
-        f"{_scores(run.measure, run.headline)}{reached}{message}</li>"
+        f"{verdict}{_scores(run.measure, run.headline)}{reached}{message}</li>"
     )
 
 

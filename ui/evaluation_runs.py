@@ -24,11 +24,12 @@ from data.secrets import secret_values
 from rag_app.errors import ApplicationError
 from rag_app.settings import PREFIX, Settings, describe
 
-Kind = Literal["retrieval", "choice"]
+Kind = Literal["retrieval", "choice", "answers", "score", "compare", "gate"]
 State = Literal["running", "done", "failed", "interrupted"]
-Option = str | int | Sequence[str] | None
+Option = str | float | bool | Sequence[str] | None
 
 REPORT: Final = "report.html"
+_VERDICT: Final = "verdict.json"
 _COMMAND: Final = (sys.executable, "-P", "-c", "from rag_app.cli import main; main()")
 _LAUNCH, _SETTINGS, _LOG = "launch.json", "launch.toml", "log.txt"
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
@@ -40,7 +41,11 @@ _FRESH: Final = 15.0
 one writes it every second."""
 _PATIENCE: Final = 5.0
 """Seconds that a run gets to end by itself."""
+_OF_TWO: Final = {"compare", "gate"}
+"""Commands over two finished runs, which leave no metrics."""
 _MEASURES: Final = (("arms", "accuracy"), ("systems", "ndcg@10"))
+_GATE: Final = "failed: the new run is worse"
+"""What `eval gate` says last where it fails, with exit status 1."""
 _LONGEST_MESSAGE: Final = 500
 _LOG_TAIL: Final = 8192
 
@@ -51,13 +56,14 @@ class EvaluationRun:
 
     Attributes:
         name: of its folder.
-        kind: ``retrieval`` or ``choice``; empty where its files do not tell.
+        kind: the command behind `eval`; empty where its files do not tell.
         dataset: what it measures on.
         state: ``interrupted`` and ``failed`` runs can be resumed.
         begun: when it was last started or taken up, in seconds since 1970.
         progress: the content of `progress.json`; empty where there is none yet.
         measure: what `headline` holds: ``accuracy`` or ``ndcg@10``.
         headline: by arm or system; empty before the run is done.
+        verdict: what it came to, in a sentence; empty before the run is done.
         message: why it failed, for the person.
         has_report: whether there is a report to show.
     """
@@ -70,6 +76,7 @@ class EvaluationRun:
     progress: Mapping[str, Any] = field(default_factory=dict)
     measure: str = ""
     headline: Mapping[str, float] = field(default_factory=dict)
+    verdict: str = ""
     message: str = ""
     has_report: bool = False
 
@@ -103,6 +110,10 @@ class EvaluationRuns:
             self._reap()
             return self._running
 
+    def use(self, settings: Settings) -> None:
+        """Let runs that are started from now on go by other settings."""
+        self._settings = settings
+
     def start(self, kind: Kind, dataset: str, options: Mapping[str, Option] | None = None) -> str:
         """Begin a run; returns its name.
 
@@ -110,19 +121,23 @@ class EvaluationRuns:
             kind: the command behind `eval`.
             dataset: what it is given, such as ``own`` or ``beir:FOLDER``.
             options: its flags without their dashes; lists are joined by commas, and what is empty
-                or None is left away.
+                or None is left away. Of ``compare`` and ``gate``, `first` and `second` are runs.
 
         Raises:
-            ApplicationError: another run is under way, no data set is named, or the folder cannot
-                be written.
+            ApplicationError: another run is under way, no data set is named, a run to compare is
+                not there, or the folder cannot be written.
         """
         if not dataset.strip():
             raise ApplicationError("no data set is named", hint="Name one, or its folder")
         with self._lock:
             self._require_idle()
-            name = self._new_name(kind, dataset)
-            flags = [part for key, value in (options or {}).items() for part in _flag(key, value)]
+            name, given = self._new_name(kind, dataset), dict(options or {})
             target = ["--out", str(self._folder / name), "--", dataset.strip()]
+            if kind in _OF_TWO:
+                pair = [str(self._path(str(given.pop(key)))) for key in ("first", "second")]
+                out = ["--out", str(self._folder / name / REPORT)] if kind == "compare" else []
+                target = [*out, "--", *pair]
+            flags = [part for key, value in given.items() for part in _flag(key, value)]
             launch = {
                 "kind": kind,
                 "dataset": dataset.strip(),
@@ -278,6 +293,7 @@ class EvaluationRuns:
             progress=progress,
             measure=measure,
             headline=headline,
+            verdict=_verdict(path, launch) if state == "done" else "",
             message=_reason(path, progress) if state == "failed" else "",
             has_report=self.report(path.name) is not None,
         )
@@ -285,6 +301,9 @@ class EvaluationRuns:
     def _state(self, path: Path, launch: Mapping[str, Any], progress: Mapping[str, Any]) -> State:
         if path.name == self._running:
             return "running"
+        if launch.get("kind") in _OF_TWO:
+            worse = launch["kind"] == "gate" and _last_line(path).startswith(_GATE)
+            return "done" if launch.get("status") == 0 or worse else "failed"
         status, state = launch.get("status"), progress.get("state")
         noted, written = _modified(path / _LAUNCH), _modified(path / "progress.json")
         if status is None or noted < written:  # another process works or has worked on it
@@ -302,7 +321,10 @@ class EvaluationRuns:
 def _flag(key: str, value: Option) -> list[str]:
     if isinstance(value, list | tuple):
         value = ",".join(value)
-    return [] if value in {None, ""} else [f"--{key.replace('_', '-')}", str(value)]
+    name = key.replace("_", "-")
+    if isinstance(value, bool):
+        return [f"--{name}" if value else f"--no-{name}"]
+    return [] if value in {None, ""} else [f"--{name}", str(value)]
 
 
 def _headline(metrics: Mapping[str, Any]) -> tuple[str, dict[str, float]]:
@@ -312,25 +334,41 @@ def _headline(metrics: Mapping[str, Any]) -> tuple[str, dict[str, float]]:
                 name: row.get(measure) for name, row in found.items() if isinstance(row, dict)
             }
             numbers = {n: float(v) for n, v in values.items() if isinstance(v, int | float)}
-            return measure, numbers
+            return (measure, numbers) if numbers else ("", {})
     return "", {}
+
+
+def _verdict(path: Path, launch: Mapping[str, Any]) -> str:
+    """What a run came to, as its report says; of a gate, what the command said."""
+    if launch.get("kind") == "gate":
+        return _last_line(path)
+    return str(_read(path / _VERDICT).get("sentence") or "")
+
+
+def _last_line(path: Path) -> str:
+    return next(iter(reversed(_said(path))), "")
 
 
 def _reason(path: Path, progress: Mapping[str, Any]) -> str:
     """Why a run failed: what the command said last, or else what it noted."""
-    try:
-        with (path / _LOG).open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - _LOG_TAIL))
-            said = file.read().decode("utf-8", "replace")
-    except OSError:
-        said = ""
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    lines = _said(path)
     messages = [line.removeprefix("rag-app: ") for line in lines if line.startswith("rag-app: ")]
     others = [str(progress.get("message") or ""), *lines[-1:]]
     reason = next(
         (text for text in [*messages[-1:], *others] if text), "it ended without saying why"
     )
     return reason[:_LONGEST_MESSAGE]
+
+
+def _said(path: Path) -> list[str]:
+    """The last lines that the command wrote."""
+    try:
+        with (path / _LOG).open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _LOG_TAIL))
+            said = file.read().decode("utf-8", "replace")
+    except OSError:
+        return []
+    return [line.strip() for line in said.splitlines() if line.strip()]
 
 
 def _modified(path: Path) -> float:

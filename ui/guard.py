@@ -32,7 +32,7 @@ HEADERS: Final = {
 REPORT_HEADERS: Final = {
     **HEADERS,
     "Content-Security-Policy": (
-        "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox;"
+        "default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; sandbox;"
         " frame-ancestors 'self'"
     ),
     "X-Frame-Options": "SAMEORIGIN",

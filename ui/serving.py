@@ -139,7 +139,12 @@ def web_app(
     app.include_router(evaluation_sets(service, access))
     app.include_router(upload_route(uploads, access))
     app.include_router(log_in_routes(access))
-    connection = ModelConnection(settings, service.use)
+
+    def use(changed: Settings) -> None:
+        service.use(changed)
+        runs.use(changed)
+
+    connection = ModelConnection(settings, use)
     page = Page(service, settings, start, runs, uploads, access, connection)
     mount(app, page, settings, access)
     return app

@@ -1,9 +1,10 @@
 """Makes the reports of a run directory, from nothing but what lies in it."""
 
 import csv
+import json
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from data.files import write_text
@@ -12,7 +13,7 @@ from eval.report import choice, free_answers, method, rendering, retrieval
 from eval.report.document import Report
 from eval.runs.directory import RunDirectory
 
-PAGE, MARKDOWN = "report.html", "report.md"
+PAGE, MARKDOWN, VERDICT = "report.html", "report.md", "verdict.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class Records:
 
 
 def write(directory: RunDirectory) -> None:
-    """Write ``report.html`` and ``report.md`` of a finished run.
+    """Write ``report.html``, ``report.md`` and ``verdict.json`` of a finished run.
 
     Texts of questions are taken from ``questions.json`` (id -> ``{"question", "choices"}``, or the
     text of a query); without that file, and for private data sets always, only ids are shown.
@@ -35,6 +36,7 @@ def write(directory: RunDirectory) -> None:
         EvalError: there are no metrics yet, or matplotlib or jinja2 is not installed.
     """
     made = report(directory)
+    write_text(directory.path / VERDICT, json.dumps(asdict(made.verdict), ensure_ascii=False))
     for name, text in ((PAGE, rendering.html(made)), (MARKDOWN, rendering.markdown(made))):
         write_text(directory.path / name, text)
 

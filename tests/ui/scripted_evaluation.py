@@ -19,6 +19,12 @@ def write(path: Path, data: object) -> None:
 
 
 def main(arguments: list[str]) -> None:
+    if "compare" in arguments:
+        Path(arguments[arguments.index("--out") + 1]).write_text("<!doctype html>")
+        return
+    if "gate" in arguments:
+        sys.stdout.write("worse  rag, accuracy\nfailed: the new run is worse\n")
+        sys.exit(1)
     if "resume" in arguments:
         folder = Path(arguments[-1])
         dataset = json.loads((folder / "run.json").read_text())["dataset"]["name"]
@@ -57,6 +63,7 @@ def finish(folder: Path, dataset: str) -> None:
     systems = {"bm25": {"ndcg@10": 0.31}, "hybrid": {"ndcg@10": 0.42}}
     choice = json.loads((folder / "run.json").read_text())["kind"] == "choice"
     write(folder / "metrics.json", {"arms": arms} if choice else {"systems": systems})
+    write(folder / "verdict.json", {"sentence": "Retrieval gains"})
     text = "<h1 style='color:teal'>Scripted report</h1><script>document.body.id = 'ran'</script>"
     (folder / "report.html").write_text(f"<!doctype html><title>Report</title>{text}")
     write(folder / "progress.json", {**last, "message": ""})

@@ -18,7 +18,7 @@ def index(encoder: str, *, usable: bool = True, behind: int = 0) -> IndexInfo:
 
 def test_what_cannot_work_is_offered_with_its_reason_and_cannot_be_chosen():
     parts = parts_of(Settings(), [index("mine", behind=3), index("old", usable=False)])
-    shown = page.form(["c", HOSTILE], "c", parts, HOSTILE, 4)
+    shown = page.form(["c", HOSTILE], "c", parts, 4)
     assert HOSTILE not in shown
     assert shown.count("<fieldset") == 4
     assert shown.count("<fieldset hidden disabled>") == 2

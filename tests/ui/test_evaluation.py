@@ -144,7 +144,7 @@ def test_retrievers_are_compared_on_ones_own_documents_and_the_report_is_read(
     model.replies = [Reply('{"question": "Which pump runs dry?"}')]
     page = browse()
     assert "No runs yet" in page.text("#past")
-    write(page, "limit", "5")
+    write(page, "option-limit", "5")
     page.click("#start")
     page.until(lambda: page.all("#now .run"), "nothing is under way")
     ended(page, "done")

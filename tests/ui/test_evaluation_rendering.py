@@ -33,7 +33,11 @@ def test_a_run_that_has_only_begun_says_so():
 
 
 def test_a_finished_run_shows_its_numbers_and_its_report():
-    html = finished([run(measure="ndcg@10", headline={"bm25": 0.31}, has_report=True)])
+    numbers = {"bm25": 0.31}
+    html = finished(
+        [run(measure="ndcg@10", headline=numbers, has_report=True, verdict="bm25 finds <best>")]
+    )
+    assert html.index("bm25 finds &lt;best&gt;.") < html.index("0.310")
     assert "0.310" in html
     assert "nDCG@10" in html
     assert 'data-act="report"' in html
@@ -75,7 +79,7 @@ def test_nothing_that_a_file_says_becomes_html():
 
 def test_a_report_is_closed_in():
     html = frame("a-run")
-    assert '<iframe sandbox src="/evaluations/a-run/report.html"' in html
+    assert '<iframe sandbox data-report="/evaluations/a-run/report.html"' in html
     assert "allow" not in html
 
 

@@ -62,6 +62,32 @@ def test_a_retrieval_run_shows_its_systems(runs):
     assert (run.measure, run.headline) == ("ndcg@10", {"bm25": 0.31, "hybrid": 0.42})
 
 
+def test_two_runs_are_compared_or_held_to_one_another(runs, tmp_path):
+    for kind in ("compare", "gate"):
+        with pytest.raises(ApplicationError, match="no run"):
+            runs.start(kind, "a / b", {"first": "../a", "second": "b"})
+    first, second = (until(runs, runs.start("choice", "mmlu"), "done").name for _ in range(2))
+    pair = {"first": first, "second": second}
+    run = until(runs, runs.start("compare", "a / b", pair), "done")
+    assert run.has_report
+    assert not run.measure
+    folders = [str(tmp_path / "evaluations" / name) for name in (first, second)]
+    name = runs.start("gate", "a / b", {**pair, "tolerance": 1.5})
+    run = until(runs, name, "done")
+    assert run.verdict == "failed: the new run is worse"
+    told = arguments(tmp_path / "evaluations" / name)
+    assert told == ["eval", "gate", "--tolerance", "1.5", "--", *folders]
+
+
+def test_a_run_says_what_it_came_to_and_goes_by_the_settings_in_force(runs, tmp_path, settings):
+    runs.use(override(settings, {"llm": {"model": "connected"}}))
+    name = runs.start("choice", "mmlu", {"cache": False, "fresh": True})
+    folder = tmp_path / "evaluations" / name
+    assert arguments(folder)[2:4] == ["--no-cache", "--fresh"]
+    assert "connected" in (folder / "launch.toml").read_text()
+    assert until(runs, name, "done").verdict == "Retrieval gains"
+
+
 def test_only_one_run_is_under_way(runs):
     name = runs.start("choice", "slow")
     with pytest.raises(ApplicationError, match=f"run {name} is under way"):

@@ -17,7 +17,7 @@ def storage(tmp_path_factory: pytest.TempPathFactory) -> Path:
     storage = tmp_path_factory.mktemp("storage")
     folder = storage / "evaluations" / "a-run"
     folder.mkdir(parents=True)
-    (folder / "report.html").write_text("<!doctype html><p>The report</p>")
+    (folder / "report.html").write_text("<!doctype html><head></head><p>The report</p>")
     (folder / "launch.toml").write_text("")
     return storage
 
@@ -76,6 +76,17 @@ def test_a_report_may_do_nothing_and_only_our_page_may_frame_it(client: httpx.Cl
         client.get("/healthz").headers["Content-Security-Policy"]
         == (HEADERS["Content-Security-Policy"])
     )
+
+
+def test_a_report_comes_in_the_pages_type_and_theme(client: httpx.Client) -> None:
+    def shown(query: str) -> httpx.Response:
+        return client.get(REPORT + query, auth=("admin", "the-password"))
+
+    dark = shown("?theme=dark").text
+    assert dark.count("@font-face") == 2
+    assert ":root{color-scheme:dark}" in dark
+    assert "color-scheme" not in shown("").text
+    assert shown("?theme=red}body{display:none").status_code == 422
 
 
 @pytest.mark.parametrize(
