@@ -1,6 +1,7 @@
 """The compare page: one question, two to four systems side by side, and a vote between them."""
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -14,19 +15,23 @@ from rag_app.chats.votes import Vote
 from rag_app.comparison import Comparison, compare
 from rag_app.errors import ApplicationError
 from rag_app.probes.connecting import ModelConnection
-from rag_app.results import SearchResult
+from rag_app.results import IndexInfo, SearchResult
 from rag_app.service import Service
 from rag_app.systems import System, compared
 from rag_app.web.access import Access
 from ui import compare_rendering as page
 from ui.answering import answer
-from ui.panels import AT_ONCE, STREAMED, Updates, said, shipped, visitor_of
+from ui.panels import AT_ONCE, EACH, STREAMED, Updates, require_right, said, shipped, visitor_of
 from ui.parts import parts_of
 from ui.rendering import problem
 from ui.session import Session, Thread
+from ui.shelf import Shelf
+from ui.shelf_rendering import shelf
 
 MOST: Final = 4
 """Systems side by side."""
+_PAUSE: Final = 0.5
+"""Seconds between looks at what is brought."""
 _DEEPEST: Final = 20
 """Passages of each that are compared."""
 
@@ -43,6 +48,7 @@ class Comparing:
         running: whether there are more to come.
         stopping: whether those are not wanted any longer.
         vote: the one that was given.
+        shown: the collection that the form and the shelf are for.
         seen: what the form was made for: the changes of collections, and the language model.
     """
 
@@ -53,6 +59,7 @@ class Comparing:
     running: bool = False
     stopping: bool = False
     vote: Vote | None = None
+    shown: str = ""
     seen: tuple[int, str] = (-1, "")
 
     @property
@@ -95,12 +102,19 @@ class ComparePage:
             self.form = gr.HTML(js_on_load=script, elem_id="compare-form")
             self.results = gr.HTML(page.nothing(), js_on_load=script, elem_id="compared")
             self.votes = gr.HTML(elem_id="votes")
+            self._shelf = Shelf(service, lambda: connection.settings)
+            self.watch = gr.Timer(_PAUSE, active=False)
+            self.shelf = gr.HTML(js_on_load=shipped("acts.js"), elem_id="shelf")
+            self.told = gr.HTML(elem_id="shelf-status")
 
     def wire(self, header: gr.HTML, session: gr.State) -> None:
         """Connect the components; `header` says when the page is looked at."""
-        shown = [self.form, self.votes]
+        bringing = [self.shelf, self.watch]
+        shown = [self.form, self.votes, *bringing]
         header.select(self._open, [session, self._state], shown, **AT_ONCE)
-        self.form.input(self._choose, None, shown, **AT_ONCE)
+        self.form.input(self._choose, [self._state], shown, **AT_ONCE)
+        self.watch.tick(self._look, [self._state], shown, **AT_ONCE)
+        self.shelf.select(self._bring, [self._state], [*bringing, self.told], **EACH)
         asking = {**STREAMED, "trigger_mode": "multiple"}
         self.form.submit(self._run, [self._state], [self.results, self.votes], **asking)
         self.results.select(self._act, [self._state], [self.results, self.votes], **AT_ONCE)
@@ -115,26 +129,60 @@ class ComparePage:
         if said(event, "view") != "compare" or state.seen == now:
             return {self.form: gr.skip()}
         state.seen = now
-        return await self._form(state.collection or session.collection, request)
+        return await self._form(state.shown or session.collection, state, request)
 
-    async def _choose(self, event: gr.EventData, request: gr.Request) -> Updates:
+    async def _choose(self, event: gr.EventData, state: Comparing, request: gr.Request) -> Updates:
         """Another collection was chosen, which has other indexes."""
-        return await self._form(said(event, "collection"), request)
+        return await self._form(said(event, "collection"), state, request)
 
-    async def _form(self, collection: str, request: gr.Request) -> Updates:
+    async def _form(self, collection: str, state: Comparing, request: gr.Request) -> Updates:
         try:
             names = [one.name for one in await self._service.collections() if one.passages]
             if not names:
                 return {self.form: page.no_documents()}
-            chosen = collection if collection in names else names[0]
+            chosen = state.shown = collection if collection in names else names[0]
             indexes = await self._service.indexes(chosen)
+            shelved = await self._shelved(chosen, indexes)
         except RagAppError as error:
             return {self.form: problem(error)}
         parts = parts_of(self._connection.settings, indexes)
         return {
             self.form: page.form(names, chosen, parts, MOST),
             self.votes: await self._tally(chosen, request),
+            **shelved,
         }
+
+    async def _shelved(self, collection: str, indexes: Sequence[IndexInfo]) -> Updates:
+        """What a collection has of the encoders, looked at again while something is brought."""
+        encoders = await asyncio.to_thread(self._shelf.encoders, collection, indexes)
+        rerankers = await asyncio.to_thread(self._shelf.rerankers)
+        return {
+            self.shelf: shelf(encoders, rerankers, collection),
+            self.watch: gr.update(active=self._shelf.running),
+        }
+
+    async def _look(self, state: Comparing, request: gr.Request) -> Updates:
+        """Something is being brought: show how far it is, and at its end what it changes."""
+        if not self._shelf.running:
+            return await self._form(state.shown, state, request)
+        try:
+            return await self._shelved(state.shown, await self._service.indexes(state.shown))
+        except RagAppError as error:
+            return {self.shelf: problem(error)}
+
+    async def _bring(self, event: gr.EventData, state: Comparing, request: gr.Request) -> Updates:
+        """A button of the shelf: download, build an index, or end that."""
+        act, name, collection = (said(event, one) for one in ("act", "name", "collection"))
+        try:
+            require_right(self._access, request)
+            if act == "stop":
+                self._shelf.stop(name, collection)
+            elif act in {"download", "build"}:
+                self._shelf.start(act, name, collection)
+            indexes = await self._service.indexes(state.shown)
+            return {self.told: "", **await self._shelved(state.shown, indexes)}
+        except RagAppError as error:
+            return {self.told: problem(error)}
 
     async def _run(
         self, event: gr.EventData, state: Comparing, request: gr.Request

@@ -8,6 +8,8 @@ from rag_app.assembly.clients import llm_of
 from rag_app.assembly.encoders import EncoderChoice, choose
 from rag_app.settings import Settings
 
+NOT_DOWNLOADED: Final = "is not downloaded"
+"""The obstacle that a download removes."""
 _NO_MODEL: Final = "needs a language model"
 
 
@@ -38,7 +40,7 @@ def _weights_obstacle(choice: EncoderChoice) -> str:
         cached = local_folder(model) or is_cached(model, choice.run.revision or choice.row.revision)
     except RagAppError as error:
         return error.message
-    return "" if cached else "is not downloaded"
+    return "" if cached else NOT_DOWNLOADED
 
 
 def rewriter_obstacle(settings: Settings, name: str) -> str:

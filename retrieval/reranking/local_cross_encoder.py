@@ -16,6 +16,7 @@ from llama_index.core.schema import NodeWithScore
 from retrieval.encoders.errors import ModelMismatchError, ModelMissingError
 from retrieval.encoders.local.checkpoint import (
     Dtype,
+    cached_snapshot,
     config_of,
     hub_snapshot,
     incomplete,
@@ -23,6 +24,7 @@ from retrieval.encoders.local.checkpoint import (
     pick_device,
     pick_dtype,
 )
+from retrieval.encoders.local.downloading import OnBytes, download
 from retrieval.reranking.base import Reranked
 from retrieval.reranking.cross_encoder import sigmoid
 from retrieval.reranking.cross_encoder_models import CROSS_ENCODERS
@@ -244,7 +246,7 @@ def load_scorer(model: str, backend: Backend = "auto") -> PairScorer:
         ModelMismatchError: they do not make a cross-encoder with one score.
     """
     able = importlib.util.find_spec("sentence_transformers") is not None
-    chosen = ("transformers" if able else "onnx") if backend == "auto" else backend
+    chosen = _chosen(backend)
     if chosen == "transformers" and not able:
         raise ModelMissingError(
             f"the cross-encoder {model} cannot be run",
@@ -257,6 +259,24 @@ def load_scorer(model: str, backend: Backend = "auto") -> PairScorer:
     if lacking := _lacking(folder, chosen):
         raise incomplete(folder, lacking)
     return TorchScorer(folder) if chosen == "transformers" else OnnxScorer(folder)
+
+
+def is_cached(model: str, backend: Backend = "auto") -> bool:
+    """Whether a cross-encoder of the hub is in its cache; no network is used."""
+    chosen = _chosen(backend)
+    found = cached_snapshot(model, "main", _FILES[chosen])
+    return found is not None and not _lacking(found, chosen)
+
+
+def download_cross_encoder(model: str, on_bytes: OnBytes, backend: Backend = "auto") -> None:
+    """Get the files of a cross-encoder into the hub's cache; raises as `download`."""
+    download(model, "main", _FILES[_chosen(backend)], on_bytes)
+
+
+def _chosen(backend: Backend) -> str:
+    if backend != "auto":
+        return backend
+    return "transformers" if importlib.util.find_spec("sentence_transformers") else "onnx"
 
 
 def _lacking(folder: Path, backend: str) -> str:

@@ -9,8 +9,10 @@ import httpx
 import pytest
 
 from eval.datasets import beir
+from retrieval.encoders.registry import built_in
+from tests.hub_server import hub
 from tests.openai_server import OpenAIServer, Reply
-from tests.ui.browser import NARROW, WIDE, Browser, require_chromium
+from tests.ui.browser import WIDE, Browser, require_chromium
 from tests.ui.running import RunningApp
 
 pytestmark = pytest.mark.browser
@@ -31,10 +33,22 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def hub_address() -> Iterator[str]:
+    files = {"config.json": b"{}", "tokenizer.json": b"{}", "model.safetensors": bytes(2_000_000)}
+    with hub({"cross-encoder/ettin-reranker-17m-v1": files}) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
 def app(
-    tmp_path_factory: pytest.TempPathFactory, model: OpenAIServer, data_dir: Path
+    tmp_path_factory: pytest.TempPathFactory,
+    model: OpenAIServer,
+    data_dir: Path,
+    hub_address: str,
 ) -> Iterator[RunningApp]:
+    """With a model to ask, a hub on this machine, and a second encoder that is here."""
     require_chromium()
+    row = built_in()["minilm"].model_dump(exclude={"name", "bright", "bright_source"})
     running = RunningApp(
         tmp_path_factory.mktemp("storage"),
         ["ui", "--no-open", "--port", "0"],
@@ -42,6 +56,11 @@ def app(
         RAG_APP_LLM__MODEL=model.model,
         RAG_APP_READER__KIND="llm",
         RAG_APP_SERVER__DATA_DIR=str(data_dir),
+        RAG_APP_ENCODERS__SHORT__ROW=json.dumps(row, default=list),
+        RAG_APP_ENCODERS__SHORT__PASSAGE_LENGTH="64",
+        HF_ENDPOINT=hub_address,
+        HF_HOME=str(tmp_path_factory.mktemp("hub")),
+        HF_HUB_OFFLINE="0",
     )
     yield running
     running.stop()
@@ -138,12 +157,49 @@ def test_systems_are_compared_side_by_side_and_votes_become_an_evaluation_set(
     assert [len(one) for one in dataset.qrels.values()] == [1]
 
 
+def test_encoders_are_indexed_and_rerankers_downloaded_from_the_shelf(
+    browse: Callable[..., Browser],
+) -> None:
+    page = browse((1440, 900))
+    page.click("[data-view=compare]")
+    reranker, encoder = '[data-item="ettin-reranker-17m"]', '[data-item="short"]'
+    page.until(lambda: "is not downloaded" in page.text(reranker), "there is no shelf")
+    page.click(f"{reranker} [data-act=download]")
+    page.until(lambda: "downloaded: set" in page.text(reranker), "it was not downloaded")
+    page.one("#compare-form textarea").send_keys("Typed before")
+    page.click(f"{encoder} [data-act=build]")
+    page.until(lambda: "indexed" in page.text(encoder), "no index was built", 60)
+    page.until(
+        lambda: page.run(
+            "return [...document.querySelectorAll('#compare-form [name=encoder] option')]"
+            ".some((one) => one.value === 'short' && !one.disabled)"
+        ),
+        "the new index cannot be chosen",
+    )
+    assert page.one("#compare-form textarea").get_attribute("value") == "Typed before"
+    page.run("document.querySelector('#shelf').scrollIntoView()")
+    page.screenshot("shelf")
+    assert page.complaints() == []
+
+    narrow = browse((390, 844), dark=True)
+    narrow.click("[data-view=compare]")
+    narrow.until(lambda: "indexed" in narrow.text(encoder))
+    narrow.run("document.querySelector('#shelf').scrollIntoView()")
+    narrow.screenshot("shelf-phone-dark")
+    assert narrow.run("return document.documentElement.scrollWidth <= window.innerWidth")
+
+
 def test_retrievers_are_compared_on_ones_own_documents_and_the_report_is_read(
     browse: Callable[..., Browser], app: RunningApp, model: OpenAIServer
 ) -> None:
     model.replies = [Reply('{"question": "Which pump runs dry?"}')]
-    page = browse()
+    page = browse((1440, 900))
     assert "No runs yet" in page.text("#past")
+    assert "needs rerank.model or rerank.url" in page.text("#parts")
+    page.click("#more-options > button")
+    page.until(lambda: page.one("#option-depth input").is_displayed())
+    page.screenshot("evaluation-form")
+    page.click("#more-options > button")
     write(page, "option-limit", "5")
     page.click("#start")
     page.until(lambda: page.all("#now .run"), "nothing is under way")
@@ -155,12 +211,23 @@ def test_retrievers_are_compared_on_ones_own_documents_and_the_report_is_read(
     frame = page.one("iframe")
     page.driver.switch_to.frame(frame)
     page.until(lambda: "hybrid" in page.text("body"))
+    look = "const one = getComputedStyle(document.querySelector('main'));"
+    assert page.run(f"{look} return document.fonts.check('16px \\'IBM Plex Sans\\'')")
+    light = page.run(f"{look} return one.color")
+    page.driver.switch_to.default_content()
+    page.click("[data-act=theme]")
+    page.driver.switch_to.frame(page.one("iframe"))
+    page.until(lambda: page.run(f"{look} return one.color") != light, "the report stays light")
+    page.driver.switch_to.default_content()
+    page.click("[data-act=theme]")
+    card = page.text("#past .run.done")
+    assert card.index(page.text("#past .verdict")) < card.index("hybrid\n")
     page.driver.switch_to.default_content()
     page.screenshot("evaluation")
     assert page.complaints() == []
     assert not [url for url in page.requested() if not url.startswith((app.address, "data:"))]
 
-    narrow = browse(NARROW, dark=True)
+    narrow = browse((390, 844), dark=True)
     narrow.screenshot("phone-dark-evaluation")
     narrow.click("#past [data-act=report]")
     narrow.until(lambda: narrow.all("iframe"))

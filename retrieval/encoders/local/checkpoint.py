@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from retrieval.encoders.errors import EncoderUnavailableError, ModelMismatchError, ModelMissingError
+from retrieval.encoders.local.downloading import OnBytes, download
 from retrieval.encoders.local.forward import PACKED, packable, register_packed
 from retrieval.encoders.local.network import Network
 from retrieval.encoders.local.tokenising import Tokeniser
@@ -74,8 +75,14 @@ def hub_folder(model_id: str, revision: str, *, weights: bool = True) -> Path:
 def is_cached(model_id: str, revision: str) -> bool:
     """Whether all files of a model of the hub are in its cache; no network is used."""
     revision = "main" if _is_digest(revision) else revision
-    found = _cached(model_id, revision, [*_FILES, *_WEIGHTS], "*/*")
+    found = cached_snapshot(model_id, revision, [*_FILES, *_WEIGHTS], "*/*")
     return found is not None and not _lacking(found, weights=True)
+
+
+def download_model(model_id: str, revision: str, on_bytes: OnBytes) -> None:
+    """Get all files of a model of the hub into its cache; raises as `download`."""
+    revision = "main" if _is_digest(revision) else revision
+    download(model_id, revision, [*_FILES, *_WEIGHTS], on_bytes, "*/*")
 
 
 def _is_digest(revision: str) -> bool:
@@ -106,7 +113,7 @@ def hub_snapshot(
     """
     from huggingface_hub import snapshot_download
 
-    cached = _cached(model_id, revision, files, ignored)
+    cached = cached_snapshot(model_id, revision, files, ignored)
     if cached is not None and not lacking(cached):
         return cached
     _log.info("%s is not in the cache and is looked up on the hub", model_id)
@@ -128,7 +135,9 @@ def hub_snapshot(
     return found
 
 
-def _cached(model_id: str, revision: str, files: Sequence[str], ignored: str | None) -> Path | None:
+def cached_snapshot(
+    model_id: str, revision: str, files: Sequence[str], ignored: str | None = None
+) -> Path | None:
     """The folder of what the hub's cache has of a model; None where that is nothing."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
