@@ -224,7 +224,7 @@ class ComparePage:
             raise ApplicationError(f"two to {MOST} systems can be compared")
         settings = self._connection.settings
         usual, known = settings.encoder.name, [row.name for row in rows(settings)]
-        systems = compared(",".join(map(str, names)), known, usual)
+        systems = compared(",".join(map(str, names)), known, usual)[:MOST]
         indexed = [one.encoder for one in await self._service.indexes(collection) if one.usable]
         if not indexed or usual in indexed:
             return systems
