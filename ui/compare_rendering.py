@@ -179,12 +179,20 @@ def _agreement(comparison: Comparison) -> str:
         return ""
     rows = "".join(_pair(pair) for pair in comparison.overlap)
     return (
-        '<h4>How much they agree</h4><div class="wide-table"><table><thead><tr>'
+        f"<h4>How much they agree</h4>{wide_table('Agreement')}<thead><tr>"
         f'<th scope="col">Systems</th><th scope="col">Same passages of {comparison.depth}</th>'
         '<th scope="col" title="Jaccard">Share of all found</th>'
         '<th scope="col" title="Rank-biased overlap, p = 0.9">Same order, 0 to 1</th>'
         '<th scope="col">Mean rank move</th></tr></thead>'
         f"<tbody>{rows}</tbody></table></div>"
+    )
+
+
+def wide_table(label: str, kind: str = "") -> str:
+    """The beginning of a table that may be wider than the page, and is then scrolled by itself."""
+    return (
+        f'<div class="wide-table" role="region" aria-label="{escape(label)}" tabindex="0">'
+        f'<table class="{kind}">'
     )
 
 
@@ -208,7 +216,7 @@ def _passages(comparison: Comparison, vote: Vote | None) -> str:
         for number, one in enumerate(comparison.passages)
     )
     return (
-        '<h4>What they found</h4><div class="wide-table"><table class="found"><thead><tr>'
+        f"<h4>What they found</h4>{wide_table('Passages', 'found')}<thead><tr>"
         f'<th scope="col">Answers it</th>{head}<th scope="col">Passage</th></tr></thead>'
         f"<tbody>{rows}</tbody></table></div>"
     )

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from html import escape
 
+from ui.compare_rendering import wide_table
 from ui.shelf import Item, Job
 
 _LABELS = {"download": "Download", "build": "Build index"}
@@ -22,7 +23,7 @@ def shelf(encoders: Sequence[Item], rerankers: Sequence[Item], collection: str) 
 def _table(kind: str, items: Sequence[Item], collection: str) -> str:
     rows = "".join(_row(one, collection) for one in items)
     return (
-        f'<div class="wide-table"><table><thead><tr><th scope="col">{kind}</th>'
+        f'{wide_table(f"{kind}s")}<thead><tr><th scope="col">{kind}</th>'
         '<th scope="col">Here</th><th scope="col">Parameters</th><th scope="col">Licence</th>'
         f'<th scope="col">BRIGHT</th></tr></thead><tbody>{rows}</tbody></table></div>'
     )
