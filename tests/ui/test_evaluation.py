@@ -144,6 +144,10 @@ def test_systems_are_compared_side_by_side_and_votes_become_an_evaluation_set(
     page.run("document.querySelector('#votes').scrollIntoView()")
     page.screenshot(f"compare-vote-{size[0]}")
     assert page.run("return document.documentElement.scrollWidth <= window.innerWidth")
+    page.click("[data-view=chat]")
+    end = "return document.querySelector('.top [data-act=theme]').getBoundingClientRect().right"
+    assert page.run(end) <= size[0], "the theme button is cut off"
+    page.screenshot(f"compare-header-{size[0]}")
     assert page.complaints() == []
     with app.browser() as client:  # another visitor has not voted
         assert client.get("/votes/samples").status_code == 404
