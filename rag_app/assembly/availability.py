@@ -6,7 +6,7 @@ from typing import Final
 from data.errors import RagAppError
 from rag_app.assembly.clients import llm_of
 from rag_app.assembly.encoders import EncoderChoice, choose
-from rag_app.settings import Settings
+from rag_app.settings import Rerank, Settings
 
 NOT_DOWNLOADED: Final = "is not downloaded"
 """The obstacle that a download removes."""
@@ -53,7 +53,8 @@ def reranker_obstacle(settings: Settings, name: str) -> str:
     """Why a reranker cannot work; empty where nothing is known to hinder it."""
     chosen = settings.rerank
     if name == "cross-encoder":
-        if not (chosen.model or chosen.url):
+        usual = Rerank()
+        if not chosen.model and (chosen.kind, chosen.url) == (usual.kind, usual.url):
             return "needs rerank.model or rerank.url"
         torch = chosen.model and chosen.backend == "transformers"
         return "needs rag-app[rerank]" if torch and not find_spec("sentence_transformers") else ""

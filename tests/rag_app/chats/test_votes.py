@@ -60,7 +60,8 @@ async def test_votes_become_a_set_that_eval_retrieval_reads(tmp_path):
     dataset = beir.load(tmp_path / "set")
     assert dict(dataset.queries) == {"q1": "Where?"}
     assert dict(dataset.qrels) == {"q1": {"p1": 1, "p2": 1}}
-    corpus = [json.loads(line) for line in (tmp_path / "set" / "corpus.jsonl").open()]
+    lines = (tmp_path / "set" / "corpus.jsonl").read_text().splitlines()
+    corpus = [json.loads(line) for line in lines]
     assert corpus[0] == {"_id": "p1", "title": "Herons", "text": "Text 1."}
     assert len(corpus) == 3
 
