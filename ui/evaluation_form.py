@@ -102,7 +102,7 @@ class Field:
     label: str
     subjects: frozenset[str] | set[str]
     kind: Literal["text", "number", "check"] = "text"
-    value: str | float | bool | None = ""
+    value: Any = ""
     info: str = ""
     more: bool = True
 
@@ -300,7 +300,7 @@ def _whole(value: Any) -> Any:
 
 
 def _component(field: Field) -> Any:
-    usual = {
+    usual: dict[str, Any] = {
         "label": field.label,
         "elem_id": f"option-{field.name}",
         "visible": OWN in field.subjects,

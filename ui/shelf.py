@@ -207,7 +207,8 @@ class Shelf:
         from retrieval.reranking.local_cross_encoder import is_cached
 
         row, chosen = CROSS_ENCODERS[name], self._settings().rerank
-        state, act = "downloaded: set rerank.model to use it", ""
+        act: Act = ""
+        state = "downloaded: set rerank.model to use it"
         if not is_cached(row.model_id, chosen.backend):
             state, act = NOT_DOWNLOADED, "download"
         elif chosen.kind == "cross-encoder" and chosen.model in {name, row.model_id}:

@@ -32,16 +32,16 @@ def download(
         ModelMissingError: they cannot be had.
     """
     from huggingface_hub import snapshot_download
-    from tqdm import tqdm
+    from tqdm import tqdm  # type: ignore[import-untyped]
 
     with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
 
-        class Bar(tqdm):  # type: ignore[type-arg]  # the hub tells its progress to these alone
+        class Bar(tqdm):  # type: ignore[misc]  # the hub tells its progress to these alone
             def __init__(self, *arguments: object, **named: object) -> None:
-                super().__init__(*arguments, **{**named, "file": nowhere})  # type: ignore[call-overload]
+                super().__init__(*arguments, **{**named, "file": nowhere})
 
             def update(self, n: float | None = 1) -> bool | None:
-                shown = super().update(n)
+                shown: bool | None = super().update(n)
                 if self.unit == "B":
                     on_bytes(int(self.n), int(self.total or 0))
                 return shown
