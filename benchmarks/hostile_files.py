@@ -5,7 +5,8 @@
 Writes files from a seed: endless lines, cells, headings and lists, deep nesting, tables of huge
 spans, unclosed quotes and fences, cut and flipped containers. Each is ingested by the served
 application; prints how many gave text, how many a reason, the most that one took of processor and
-wall time and of memory in a process, and how late `/healthz` answered meanwhile.
+wall time and of memory in a process, and how late `/healthz` answered meanwhile. Each
+file's line is printed when it ends.
 """
 
 import argparse
@@ -148,7 +149,9 @@ def ingest(client: httpx.Client, pid: int, path: Path, made: Outcome, kind: int)
     answer = client.post("/api/collections/hostile/ingest", json={"paths": [str(path)]})
     report = json.loads(answer.text.splitlines()[-1])["data"]
     wall = time.monotonic() - began
-    made.files.append((processor_seconds(pid) - before, wall, f"{kind} {path.name}"))
+    busy, name = processor_seconds(pid) - before, f"{kind} {path.name}"
+    made.files.append((busy, wall, name))
+    print(f"{name}: {busy:.1f} s of processor time, {wall:.1f} s", flush=True)
     made.read += report["added"] + report["updated"]
     made.refused += len(report["failures"])
 
