@@ -16,7 +16,7 @@ from data.text import well_formed
 from retrieval.encoders.errors import EncoderUnavailableError
 from retrieval.encoders.stock import as_encoder
 from retrieval.fusion import Fusion, Scored
-from retrieval.index.base import EVERYWHERE, PassageStore, Where
+from retrieval.index.base import EVERYWHERE, Found, PassageStore, Where
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,8 @@ class Retrieval:
     Attributes:
         hits: passages, best first; scores are those of the last step (fusion, or the one engine).
         rankings: per step (``dense``, ``bm25``, ``fused``), passage ids with scores, best first.
-        milliseconds: per step (``encode``, ``dense``, ``bm25``, ``fuse``, ``fetch``).
+        milliseconds: per step (``encode``, ``dense``, ``bm25``, ``fuse``, ``fetch``; a store
+            on a server answers both searches as one ``search``).
         query_tokens: tokens the encoder read; 0 where there is none.
         query_cut: whether the query was too long for the encoder, which read its beginning alone.
         fallback: why a part of the search was left out; empty where nothing was.
@@ -82,11 +83,10 @@ class DenseRetriever(PassageRetriever):
         clock = _Clock()
         with clock("encode"):
             encoded = self._encoder.encode_queries([query])
-        with clock("dense"):
-            ranking = self._store.dense(encoded.vectors[0], self._top_k, self._where)
-        hits = _fetch(self._store, ranking, clock)
+        found = self._store.search(encoded.vectors[0], None, self._top_k, self._where)
+        hits = _fetch(self._store, found, found.dense, clock)
         cut = encoded.truncated > 0
-        return Retrieval(hits, {"dense": ranking}, clock.milliseconds, encoded.tokens[0], cut)
+        return Retrieval(hits, {"dense": found.dense}, clock.milliseconds, encoded.tokens[0], cut)
 
 
 class BM25Retriever(PassageRetriever):
@@ -100,10 +100,10 @@ class BM25Retriever(PassageRetriever):
     def find(self, query: str) -> Retrieval:
         """See `PassageRetriever.find`."""
         clock = _Clock()
-        with clock("bm25"):
-            terms = self._store.spec.bm25.encode_query(query)
-            ranking = self._store.sparse(terms, self._top_k, self._where)
-        return Retrieval(_fetch(self._store, ranking, clock), {"bm25": ranking}, clock.milliseconds)
+        terms = self._store.spec.bm25.encode_query(query)
+        found = self._store.search(None, terms, self._top_k, self._where)
+        hits = _fetch(self._store, found, found.sparse, clock)
+        return Retrieval(hits, {"bm25": found.sparse}, clock.milliseconds)
 
 
 class HybridRetriever(PassageRetriever):
@@ -137,17 +137,14 @@ class HybridRetriever(PassageRetriever):
             with clock("encode"):
                 encoded = self._encoder.encode_queries([query])
         except EncoderUnavailableError as error:
-            found = BM25Retriever(self._store, self._top_k, self._where).find(query)
-            return replace(found, fallback=f"BM25 alone searched: {_first_line(error)}")
-        with clock("dense"):
-            dense = self._store.dense(encoded.vectors[0], self._candidates, self._where)
-        with clock("bm25"):
-            terms = self._store.spec.bm25.encode_query(query)
-            sparse = self._store.sparse(terms, self._candidates, self._where)
+            alone = BM25Retriever(self._store, self._top_k, self._where).find(query)
+            return replace(alone, fallback=f"BM25 alone searched: {_first_line(error)}")
+        terms = self._store.spec.bm25.encode_query(query)
+        found = self._store.search(encoded.vectors[0], terms, self._candidates, self._where)
         with clock("fuse"):
-            fused = self._fusion.fuse(dense, sparse)
-        hits = _fetch(self._store, fused[: self._top_k], clock)
-        rankings = {"dense": dense, "bm25": sparse, "fused": fused}
+            fused = self._fusion.fuse(found.dense, found.sparse)
+        hits = _fetch(self._store, found, fused[: self._top_k], clock)
+        rankings = {"dense": found.dense, "bm25": found.sparse, "fused": fused}
         cut = encoded.truncated > 0
         return Retrieval(hits, rankings, clock.milliseconds, encoded.tokens[0], cut)
 
@@ -197,10 +194,13 @@ class _Clock:
         self.milliseconds[step] = (time.perf_counter() - start) * 1000
 
 
-def _fetch(store: PassageStore, ranking: Sequence[Scored], clock: _Clock) -> list[NodeWithScore]:
+def _fetch(
+    store: PassageStore, found: Found, ranking: Sequence[Scored], clock: _Clock
+) -> list[NodeWithScore]:
+    clock.milliseconds.update(found.milliseconds)
     with clock("fetch"):
         scores = dict(ranking)
-        nodes = store.fetch(list(scores))
+        nodes = store.fetch_found(found, list(scores))
         return [NodeWithScore(node=node, score=scores[node.node_id]) for node in nodes]
 
 

@@ -1,9 +1,10 @@
 """What every store offers, whichever Qdrant stands behind it."""
 
 import re
+import time
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,14 @@ from retrieval.bm25 import average
 from retrieval.fusion import MinMaxFusion, Scored
 from retrieval.index.fingerprint import IndexSpec
 from retrieval.index.records import CollectionRecord, DocumentRecord
-from retrieval.passages import is_passage, title, to_stored, unknown_content, version_id
+from retrieval.passages import (
+    from_stored,
+    is_passage,
+    title,
+    to_stored,
+    unknown_content,
+    version_id,
+)
 from retrieval.sparse import SparseVector
 
 Vector = NDArray[np.float32]
@@ -67,6 +75,23 @@ class StoredPassage:
     sparse: SparseVector
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a store found for one question.
+
+    Attributes:
+        dense: the ranking of `PassageStore.dense`, empty where it was not asked for.
+        sparse: that of `PassageStore.sparse`, likewise.
+        milliseconds: by step.
+        payloads: what is stored of every passage of both, by id, where it came in the same answer.
+    """
+
+    dense: list[Scored]
+    sparse: list[Scored]
+    milliseconds: Mapping[str, float]
+    payloads: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
 class PassageStore(BasePydanticVectorStore):
     """A LlamaIndex vector store that also keeps document records and finds by BM25.
 
@@ -93,6 +118,11 @@ class PassageStore(BasePydanticVectorStore):
         """Where it lies, for a person."""
         return Path()
 
+    @property
+    def gone(self) -> bool:
+        """Whether another process was found to have deleted it; its name may mean another now."""
+        return False
+
     def follow(self, spec: IndexSpec) -> None:
         """Go on with the spec that the index was built with, where it was opened with another."""
         self._spec = spec
@@ -113,6 +143,35 @@ class PassageStore(BasePydanticVectorStore):
     @abstractmethod
     def sparse(self, vector: SparseVector, limit: int, where: Where = EVERYWHERE) -> list[Scored]:
         """The passages with the highest BM25 score above zero; none for an empty vector."""
+
+    def search(
+        self,
+        vector: Vector | None,
+        terms: SparseVector | None,
+        limit: int,
+        where: Where = EVERYWHERE,
+    ) -> Found:
+        """Both searches of a question, or the one that something is given for.
+
+        Args:
+            vector: for `dense`.
+            terms: for `sparse`.
+            limit: passages that each gives.
+            where: which passages to search.
+        """
+        start = time.perf_counter()
+        dense = [] if vector is None else self.dense(vector, limit, where)
+        between = time.perf_counter()
+        sparse = [] if terms is None else self.sparse(terms, limit, where)
+        spent = {"dense": between - start, "bm25": time.perf_counter() - between}
+        asked = {"dense": vector is not None, "bm25": terms is not None}
+        return Found(dense, sparse, {step: 1000 * spent[step] for step in spent if asked[step]})
+
+    def fetch_found(self, found: Found, ids: Sequence[str]) -> list[TextNode]:
+        """As `fetch`, of passages in `found`; without another request where they came with it."""
+        if not found.payloads:
+            return self.fetch(ids)
+        return [from_stored(one, found.payloads[one]) for one in ids]
 
     @abstractmethod
     def fetch(self, ids: Sequence[str]) -> list[TextNode]:
@@ -302,21 +361,21 @@ class PassageStore(BasePydanticVectorStore):
     def query(self, query: VectorStoreQuery, **_: Any) -> VectorStoreQueryResult:
         """LlamaIndex's query in its modes default (dense), sparse and hybrid (min-max, alpha)."""
         where, limit = Where(filters=query.filters), query.similarity_top_k
-        dense: list[Scored] = []
-        sparse: list[Scored] = []
+        vector: Vector | None = None
+        terms: SparseVector | None = None
         if query.mode in (VectorStoreQueryMode.DEFAULT, VectorStoreQueryMode.HYBRID):
-            dense = self.dense(_vector(query), limit, where)
+            vector = _vector(query)
         if query.mode in (VectorStoreQueryMode.SPARSE, VectorStoreQueryMode.HYBRID):
-            sparse = self.sparse(self._spec.bm25.encode_query(query.query_str or ""), limit, where)
+            terms = self._spec.bm25.encode_query(query.query_str or "")
+        if vector is None and terms is None:
+            raise ValueError(f"query mode {query.mode} is not one of default, sparse, hybrid")
+        found = self.search(vector, terms, limit, where)
+        hits = found.dense or found.sparse
         if query.mode == VectorStoreQueryMode.HYBRID:
             weight = 0.5 if query.alpha is None else query.alpha
-            hits = MinMaxFusion(weight).fuse(dense, sparse)[:limit]
-        elif query.mode in (VectorStoreQueryMode.DEFAULT, VectorStoreQueryMode.SPARSE):
-            hits = dense or sparse
-        else:
-            raise ValueError(f"query mode {query.mode} is not one of default, sparse, hybrid")
+            hits = MinMaxFusion(weight).fuse(found.dense, found.sparse)[:limit]
         scores = dict(hits)
-        nodes = self.fetch([passage for passage, _ in hits])
+        nodes = self.fetch_found(found, list(scores))
         return VectorStoreQueryResult(
             nodes=nodes,
             similarities=[scores[node.node_id] for node in nodes],

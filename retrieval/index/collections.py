@@ -45,7 +45,12 @@ class Collections(Protocol):
 
     Calls about a collection raise BadCollectionName, UnknownCollection where there is none of that
     name, and UnknownIndex where it has no version of that fingerprint.
+
+    Attributes:
+        shared: whether other processes may be at work on them.
     """
+
+    shared: bool
 
     def names(self) -> list[str]:
         """The collections that exist, sorted."""

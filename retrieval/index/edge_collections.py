@@ -28,6 +28,8 @@ class EdgeCollections:
         reserve: bytes of the disk that writes leave free; DiskFull is raised instead.
     """
 
+    shared = False
+
     def __init__(self, root: Path, reserve: int = RESERVE) -> None:
         self.root, self._reserve = root, reserve
 

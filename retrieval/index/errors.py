@@ -35,6 +35,17 @@ class DiskFull(StoreError):
         )
 
 
+class IndexGone(StoreError):
+    """Another process has deleted or replaced an index that this one has open."""
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(
+            "the index is not there any longer",
+            cause=cause,
+            hint="Another process has deleted or replaced it: ask again",
+        )
+
+
 class UnknownCollection(StoreError):
     """No collection has that name."""
 

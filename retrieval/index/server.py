@@ -18,12 +18,14 @@ from retrieval.bm25 import BM25
 from retrieval.fusion import Scored
 from retrieval.index.base import (
     EVERYWHERE,
+    Found,
     PassageStore,
     StoredPassage,
     Vector,
     Where,
     point_ids,
 )
+from retrieval.index.errors import IndexGone
 from retrieval.index.filters import Group, Leaf, parse_filters
 from retrieval.index.fingerprint import IndexSpec
 from retrieval.index.records import (
@@ -49,7 +51,9 @@ TERMS = "term_ids"
 _REQUEST_BYTES = 4_000_000  # Qdrant advises requests well under its 32 MB; DESIGN asks for < 5 MB
 _REQUEST_POINTS = 256
 _PAGE = 512
-_COUNTING = 8  # terms of a query that are counted at once
+_COUNTING = 16  # terms of a query that are counted at once
+_MOST_COUNTED = 128
+"""Terms of a query that are counted, each by a request of its own."""
 
 
 class WeighedNode(TextNode):
@@ -128,7 +132,8 @@ class ServerStore(PassageStore):
 
     _client: QdrantClient = PrivateAttr()
     _collection: str = PrivateAttr()
-    _calls: Calls = PrivateAttr()
+    _repeat: Calls = PrivateAttr()
+    _gone: bool = PrivateAttr(default=False)
     _consistency: models.ReadConsistencyType | None = PrivateAttr()
     _ordering: models.WriteOrdering | None = PrivateAttr()
     _closely: models.SearchParams = PrivateAttr()
@@ -149,7 +154,7 @@ class ServerStore(PassageStore):
     ) -> None:
         super().__init__(spec)
         self._client, self._collection = client, collection
-        self._calls = calls or Calls(client)
+        self._repeat = calls or Calls(client)
         read, write = access.read_consistency, access.write_ordering
         self._consistency = models.ReadConsistencyType(read) if read else None
         self._ordering = models.WriteOrdering(write) if write else None
@@ -172,22 +177,48 @@ class ServerStore(PassageStore):
         """LlamaIndex's own store over this collection; its searches see hidden versions too."""
         return self._vector_store
 
+    @property
+    def gone(self) -> bool:
+        """See `PassageStore.gone`."""
+        return self._gone
+
     # --- searching ---------------------------------------------------------------------------
 
     def dense(self, vector: Vector, limit: int, where: Where = EVERYWHERE) -> list[Scored]:
         """See `PassageStore.dense`; approximate (HNSW) where the server has built its graph."""
-        return self._search(vector.tolist(), DENSE, limit, where, self._closely)
+        (points,) = self._query([self._nearest(vector, limit, where)])
+        return _scored(points)
 
     def sparse(self, vector: SparseVector, limit: int, where: Where = EVERYWHERE) -> list[Scored]:
         """See `PassageStore.sparse`."""
         if not vector.indices:
             return []
-        if self._counts_terms:
-            vector, population = self._weighed(vector), None
-        else:
-            population = self._population()
-        hits = self._search(_sparse(vector), SPARSE, limit, where, population)
-        return [(passage, score) for passage, score in hits if score > 0]
+        (points,) = self._query([self._matching(vector, limit, where)])
+        return _above_zero(points)
+
+    def search(
+        self,
+        vector: Vector | None,
+        terms: SparseVector | None,
+        limit: int,
+        where: Where = EVERYWHERE,
+    ) -> Found:
+        """See `PassageStore.search`; one request asks for both rankings and their texts."""
+        start = time.perf_counter()
+        asked: dict[str, models.QueryRequest] = {}
+        if vector is not None:
+            asked[DENSE] = self._nearest(vector, limit, where)
+        if terms and terms.indices:
+            asked[SPARSE] = self._matching(terms, limit, where)
+        for request in asked.values():
+            request.with_payload = self._payload
+        answers = dict(zip(asked, self._query(list(asked.values())), strict=True))
+        return Found(
+            _scored(answers.get(DENSE, [])),
+            _above_zero(answers.get(SPARSE, [])),
+            {"search": 1000 * (time.perf_counter() - start)},
+            {str(one.id): one.payload or {} for points in answers.values() for one in points},
+        )
 
     def fetch(self, ids: Sequence[str]) -> list[TextNode]:
         """See `PassageStore.fetch`."""
@@ -324,23 +355,42 @@ class ServerStore(PassageStore):
 
     # --- helpers -----------------------------------------------------------------------------
 
-    def _search(
-        self, query: Any, using: str, limit: int, where: Where, params: models.SearchParams | None
-    ) -> list[Scored]:
-        filters = self._filter(where)
-        answer = self._calls(
-            lambda: self._client.query_points(
-                self._collection,
-                query=query,
-                using=using,
-                limit=limit,
-                query_filter=filters,
-                search_params=params,
-                with_payload=False,
-                consistency=self._consistency,
+    def _calls(self, call: Callable[[], T]) -> T:
+        try:
+            return self._repeat(call)
+        except IndexGone:
+            self._gone = True
+            raise
+
+    def _nearest(self, vector: Vector, limit: int, where: Where) -> models.QueryRequest:
+        return models.QueryRequest(
+            query=vector.tolist(),
+            using=DENSE,
+            limit=limit,
+            filter=self._filter(where),
+            params=self._closely,
+        )
+
+    def _matching(self, terms: SparseVector, limit: int, where: Where) -> models.QueryRequest:
+        weighed = self._weighed(terms) if self._counts_terms else terms
+        return models.QueryRequest(
+            query=_sparse(weighed),
+            using=SPARSE,
+            limit=limit,
+            filter=self._filter(where),
+            params=None if self._counts_terms else self._population(),
+        )
+
+    def _query(self, asked: Sequence[models.QueryRequest]) -> list[list[models.ScoredPoint]]:
+        """The points that each request finds, in one round trip; none for no requests."""
+        if not asked:
+            return []
+        answers = self._calls(
+            lambda: self._client.query_batch_points(
+                self._collection, asked, consistency=self._consistency
             )
         )
-        return [(str(point.id), point.score) for point in answer.points]
+        return [answer.points for answer in answers]
 
     def _population(self) -> models.SearchParams:
         """Over which passages the engine counts N and n(t).
@@ -355,8 +405,10 @@ class ServerStore(PassageStore):
         """A query's weights times idf, counted over all shards; the engine's own formula of it.
 
         An engine that weighs by idf counts in each shard by itself, and a word that is rare in one
-        would weigh more there.
+        would weigh more there. Of a query longer than `_MOST_COUNTED` terms those are left out that
+        it repeats least, the last first: which are rare is known only when they are counted.
         """
+        query = _heaviest(query, _MOST_COUNTED)
         hidden = self._not_hidden()
         none = models.IsEmptyCondition(is_empty=models.PayloadField(key=TERMS))
         with_terms = models.Filter(must=[_is("kind", PASSAGE)], must_not=[none, *hidden])
@@ -509,6 +561,19 @@ def _is(key: str, value: str | int) -> models.FieldCondition:
 
 def _any(key: str, values: Iterable[str]) -> models.FieldCondition:
     return models.FieldCondition(key=key, match=models.MatchAny(any=list(values)))
+
+
+def _heaviest(query: SparseVector, most: int) -> SparseVector:
+    kept = sorted(range(len(query.indices)), key=lambda term: -query.values[term])[:most]
+    return SparseVector([query.indices[i] for i in kept], [query.values[i] for i in kept])
+
+
+def _scored(points: Iterable[models.ScoredPoint]) -> list[Scored]:
+    return [(str(point.id), point.score) for point in points]
+
+
+def _above_zero(points: Iterable[models.ScoredPoint]) -> list[Scored]:
+    return [(passage, score) for passage, score in _scored(points) if score > 0]
 
 
 def _sparse(vector: SparseVector) -> models.SparseVector:

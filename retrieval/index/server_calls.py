@@ -19,13 +19,13 @@ from tenacity import (
 )
 
 from data.arguments import above_zero, at_least
-from retrieval.index.errors import StoreError
+from retrieval.index.errors import IndexGone, StoreError
 
 T = TypeVar("T")
 
 _SILENT = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.ABORTED}
 _BUSY = _SILENT | {grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.INTERNAL}
-_TOO_MANY_REQUESTS, _SERVER_ERROR = 429, 500
+_NOT_FOUND, _TOO_MANY_REQUESTS, _SERVER_ERROR = 404, 429, 500
 _LONGEST_REASON = 300
 _LONGEST_PAUSE = 60.0
 """Seconds: as long as a server's own wish is followed."""
@@ -62,6 +62,7 @@ class Calls:
         """What `call` returns.
 
         Raises:
+            IndexGone: what it is about is not there.
             StoreError: it failed for good; names the address, the reason and a hint.
         """
         with self._explained():
@@ -72,6 +73,8 @@ class Calls:
         try:
             yield
         except UnexpectedResponse as error:
+            if error.status_code == _NOT_FOUND:
+                raise IndexGone(_status(error)) from error
             raise self._refused(_status(error)) from error
         except ResponseHandlingException as error:
             raise self._silent(str(error) or type(error.source).__name__) from error
@@ -79,6 +82,8 @@ class Calls:
             raise self._refused(str(error)) from error
         except grpc.RpcError as error:
             code, details = _code(error), getattr(error, "details", lambda: None)() or str(error)
+            if code == grpc.StatusCode.NOT_FOUND:
+                raise IndexGone(details) from error
             raise (self._silent if code in _SILENT else self._refused)(details) from error
 
     def _silent(self, cause: str) -> StoreError:

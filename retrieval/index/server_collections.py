@@ -88,6 +88,8 @@ class ServerCollections:
         StoreError: the optional packages are not installed.
     """
 
+    shared = True
+
     def __init__(
         self,
         client: "QdrantClient",

@@ -445,8 +445,8 @@ def _refuse_unknown(message: Message) -> None:
 
 
 class _Called(grpc.GenericRpcHandler):
-    def __init__(self, shards: Shards) -> None:
-        self._shards = shards
+    def __init__(self, shards: Shards, asked: list[str]) -> None:
+        self._shards, self._asked = shards, asked
 
     def service(self, details: Any) -> Any:
         method = details.method.removeprefix("/qdrant.")
@@ -454,6 +454,7 @@ class _Called(grpc.GenericRpcHandler):
             return None  # which the client sees as UNIMPLEMENTED
 
         def answer(request: bytes, context: grpc.ServicerContext) -> bytes:
+            self._asked.append(method)
             try:
                 found = _CALLS[method](self._shards, parsed(method, request))
             except Missing as error:
@@ -474,18 +475,20 @@ class QdrantServer:
     Attributes:
         url: of REST.
         grpc_port: on the same host.
+        asked: methods and paths of all requests, in the order in which they came.
     """
 
     def __init__(self) -> None:
+        self.asked: list[str] = []
         self._shards = Shards()
         self._threads = ThreadPoolExecutor(8)
         self._grpc = grpc.server(self._threads)
-        self._grpc.add_generic_rpc_handlers([_Called(self._shards)])
+        self._grpc.add_generic_rpc_handlers([_Called(self._shards, self.asked)])
         self.grpc_port = self._grpc.add_insecure_port("127.0.0.1:0")
         self._grpc.start()
 
         class Handler(_Handler):
-            shards = self._shards
+            shards, asked = self._shards, self.asked
 
         self._rest = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(
@@ -507,8 +510,10 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     shards: Shards
+    asked: list[str]
 
     def answer(self) -> None:
+        self.asked.append(self.path)
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         try:
             result = answer_rest(self.shards, self.command, self.path, body)

@@ -47,6 +47,7 @@ ANSWERS: dict[str, Any] = {
     "Points/UpdateVectors": _DONE,
     "Points/Delete": _DONE,
     "Points/CreateFieldIndex": _DONE,
+    "Points/QueryBatch": qdrant.QueryBatchResponse(result=[qdrant.BatchResult()]),
     "Points/Count": qdrant.CountResponse(result=qdrant.CountResult(count=3)),
     "Collections/CollectionExists": qdrant.CollectionExistsResponse(
         result=qdrant.CollectionExists(exists=True)

@@ -37,7 +37,7 @@ ANSWERS: dict[str, Any] = {
     "/exists": {"exists": True},
     "/aliases": {"aliases": []},
     "/points/scroll": {"points": [], "next_page_offset": None},
-    "/points/query": {"points": []},
+    "/points/query/batch": [{"points": []}],
 }
 
 

@@ -17,6 +17,7 @@ from retrieval.index.server_collections import connect
 from retrieval.index.server_options import Access
 from retrieval.sparse import SparseVector
 from tests.retrieval.index.places import (
+    PLACES,
     SPEC,
     TEXTS,
     LocalServerPlace,
@@ -28,6 +29,8 @@ from tests.retrieval.index.places import (
     vector,
 )
 from tests.retrieval.index.scripted_server import scripted_server
+
+BATCH = "/collections/docs__0/points/query/batch"
 
 
 @pytest.fixture
@@ -189,7 +192,8 @@ def test_what_is_dumped_is_what_the_server_scrolls(server):
 def test_idf_counts_the_passages_that_are_there_whoever_deleted_the_others(server):
     store = scripted_store(server)
     store.sparse(SPEC.bm25.encode_query("mice"), 5)
-    ((_, asked),) = server.bodies("POST", "/collections/docs__0/points/query")
+    ((_, asked),) = server.bodies("POST", BATCH)
+    (asked,) = asked["searches"]
     assert asked["params"]["idf"]["corpus"]["must"] == [
         {"key": "kind", "match": {"value": "passage"}}
     ]
@@ -207,9 +211,60 @@ def test_a_cluster_is_read_and_written_as_the_settings_say(server):
     store.delete_version("v")
     store.delete_record("a.txt")
     asked = {(how, path): query for how, path, query in server.queries}
-    for path in ("points/query", "points", "points/scroll"):
+    for path in ("points/query/batch", "points", "points/scroll"):
         assert asked["POST", f"/collections/docs__0/{path}"]["consistency"] == ["majority"]
     for how, path in (("PUT", "points"), ("PUT", "points/vectors"), ("POST", "points/delete")):
         assert asked[how, f"/collections/docs__0/{path}"]["ordering"] == ["strong"]
-    ((_, body),) = server.bodies("POST", "/collections/docs__0/points/query")
-    assert body["params"]["hnsw_ef"] == 300
+    ((_, body),) = server.bodies("POST", BATCH)
+    assert body["searches"][0]["params"]["hnsw_ef"] == 300
+
+
+@pytest.mark.parametrize("kind", ["server-grpc-shards", "server-rest"])
+def test_a_question_is_one_request_for_both_rankings_and_their_texts(kind, tmp_path):
+    place = PLACES[kind](tmp_path / "server")
+    try:
+        store = place.collections.create("docs", SPEC)
+        ingest(store)
+        terms = SPEC.bm25.encode_query("mice at night")
+        apart = store.dense(vector(TEXTS[1]), 3), store.sparse(terms, 3)
+        store._hidden_until = math.inf  # else it asks for what is hidden once a second
+        del place.server.asked[:]
+        found = store.search(vector(TEXTS[1]), terms, 3)
+        nodes = store.fetch_found(found, [key for key, _ in found.dense])
+        asked = [one for one in place.server.asked if not one.endswith(("Count", "points/count"))]
+        for together, one in zip((found.dense, found.sparse), apart, strict=True):
+            assert [key for key, _ in together] == [key for key, _ in one]
+            assert [score for _, score in together] == pytest.approx([s for _, s in one])
+        assert nodes == store.fetch([key for key, _ in found.dense])
+        assert nodes[0].text == TEXTS[1]
+    finally:
+        place.stop()
+    assert len(asked) == 1
+    assert "uery" in asked[0]
+
+
+def test_a_question_without_terms_or_anything_asks_for_no_ranking_by_terms(server):
+    store = scripted_store(server)
+    assert store.search(None, SparseVector([], []), 5).sparse == []
+    assert server.bodies("POST", BATCH) == []
+    store.search(vector("x"), SparseVector([], []), 5)
+    ((_, body),) = server.bodies("POST", BATCH)
+    assert [one["using"] for one in body["searches"]] == ["dense"]
+
+
+def test_of_a_very_long_question_the_terms_that_it_repeats_most_are_counted(tmp_path):
+    place = PLACES["server-grpc-shards"](tmp_path / "server")
+    try:
+        store = place.collections.create("docs", SPEC)
+        ingest(store)
+        (mice,) = SPEC.bm25.encode_query("mice").indices
+        others = [term for term in range(1, 501) if term != mice]
+        long = SparseVector([*others, mice], [1.0] * len(others) + [2.0])
+        del place.server.asked[:]
+        hits = store.sparse(long, 8)
+        counts = [one for one in place.server.asked if one.endswith("Count")]
+        alone = store.sparse(SparseVector([mice], [2.0]), 8)
+    finally:
+        place.stop()
+    assert dict(hits) == pytest.approx(dict(alone))
+    assert len(counts) == 1 + 128

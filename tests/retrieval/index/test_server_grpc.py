@@ -66,14 +66,14 @@ def test_every_call_of_a_store_goes_over_grpc(server, store):
     assert (store.count("v"), store.size()) == (3, 3)
     assert list(store.passages()) == list(store.dump()) == store.fetch(ids(nodes)) == []
     called = {method.partition("/")[2] for method, _ in server.requests}
-    assert called == {"Upsert", "UpdateVectors", "Query", "Scroll", "Get", "Count", "Delete"}
+    assert called == {"Upsert", "UpdateVectors", "QueryBatch", "Scroll", "Get", "Count", "Delete"}
 
 
 def test_the_population_of_idf_is_named_over_grpc_too(server, store):
     store.delete_version("gone")
     store.sparse(SPEC.bm25.encode_query("mice"), 5)
-    (body,) = server.bodies("Points/Query")
-    asked = qdrant.QueryPoints.FromString(body)
+    (body,) = server.bodies("Points/QueryBatch")
+    (asked,) = qdrant.QueryBatchPoints.FromString(body).query_points
     assert asked.params.idf.corpus.must[0].field.match.keyword == "passage"
 
 
