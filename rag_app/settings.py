@@ -204,8 +204,8 @@ class EncoderRun(_Section):
     )
     url: str = Field(
         "",
-        description="vllm, openai: base address, ending in /v1; empty is port 8001 of this machine"
-        " for vllm, and OpenAI itself for openai.",
+        description="vllm, openai: base address, ending in /v1, or several of one model, apart by"
+        " blanks; empty is port 8001 of this machine for vllm, and OpenAI itself for openai.",
     )
     api_key: SecretStr = Field(SecretStr("none"), description="vllm, openai: the server's key.")
     served_name: str = Field("", description="vllm, openai: the model's name at the server.")

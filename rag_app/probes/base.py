@@ -110,7 +110,11 @@ async def in_thread(work: Callable[[], T]) -> T:
 
 
 def shown(url: str) -> str:
-    """An address without the credentials that it may hold."""
+    """An address, or several apart by blanks, without the credentials that they may hold."""
+    return " ".join(map(_bare, url.split()))
+
+
+def _bare(url: str) -> str:
     try:
         parts = urlsplit(url)
     except ValueError:

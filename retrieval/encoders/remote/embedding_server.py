@@ -30,6 +30,7 @@ from retrieval.encoders.errors import (
     ModelMismatchError,
     TextTooLongError,
 )
+from retrieval.encoders.remote.balancing import Balancer
 from retrieval.replies import PLAIN, ReplyError, pieces
 
 Inputs = Sequence[str | list[int]]
@@ -71,11 +72,12 @@ class EmbeddingServer:
     by threads; connections are opened at the first call. Proxies of the environment are not used.
 
     Args:
-        url: address that ends where ``/embeddings`` follows, mostly in ``/v1``.
+        url: address that ends where ``/embeddings`` follows, mostly in ``/v1``; several, apart by
+            blanks, share the work, and one that fails is left alone while another answers.
         model: the name under which the server knows it.
         api_key: sent as a bearer token; empty sends none.
         timeout: most seconds without a sign of the server.
-        attempts: calls in all, at least 1.
+        attempts: calls in all, at least 1; one more for each address after the first.
         pause: bound of the first wait in seconds, above 0.
 
     Attributes:
@@ -95,14 +97,16 @@ class EmbeddingServer:
         attempts: int = 5,
         pause: float = 0.5,
     ) -> None:
-        self._url = _checked_url(url)
+        self.urls = [_checked_url(one) for one in url.split() or [url]]
+        self._balancer = Balancer(self.urls)
         at_least(1, attempts=attempts)
         if not timeout > 0 or not pause > 0:
             raise ValueError(f"timeout is {timeout} and pause {pause}; both must be above 0")
         if not re.fullmatch(r"[!-~]*", api_key):
             raise ValueError("api_key holds characters that no key has, such as a line feed")
         self.model = model
-        self._api_key, self._timeout, self._attempts = api_key, timeout, attempts
+        self._api_key, self._timeout = api_key, timeout
+        self._attempts = attempts + len(self.urls) - 1
         self._wait = wait_random_exponential(multiplier=pause, max=10)
         self._lock = threading.Lock()
         self._client: httpx.Client | None = None
@@ -112,7 +116,7 @@ class EmbeddingServer:
     @property
     def address(self) -> str:
         """Where it is, without credentials."""
-        return str(self._url.copy_with(userinfo=b"", query=None))
+        return " ".join(str(one.copy_with(userinfo=b"", query=None)) for one in self.urls)
 
     def embed(
         self, inputs: Inputs, *, raw: bool = False, stop: threading.Event | None = None
@@ -134,7 +138,7 @@ class EmbeddingServer:
         if raw:
             body["use_activation"] = False
         try:
-            answer = orjson.loads(self._call("POST", self._below("embeddings"), body, stop).content)
+            answer = orjson.loads(self._call("POST", "embeddings", body, stop).content)
             places = [each["index"] for each in answer["data"]]
             vectors = [_floats(each["embedding"]) for each in answer["data"]]
             tokens = _count((answer.get("usage") or {}).get("prompt_tokens"))
@@ -163,7 +167,7 @@ class EmbeddingServer:
         if self._tokenizes is False:
             return None
         body = {"model": self.model, "prompt": well_formed(text)}
-        answer = self._optional("POST", self._beside("tokenize"), body, stop)
+        answer = self._optional("POST", "../tokenize", body, stop)
         ids = answer.get("tokens")
         known = (
             isinstance(ids, list)
@@ -187,13 +191,13 @@ class EmbeddingServer:
 
         vLLM serves it with ``--enable-tokenizer-info-endpoint``.
         """
-        token = self._optional("GET", self._beside("tokenizer_info")).get("eos_token")
+        token = self._optional("GET", "../tokenizer_info").get("eos_token")
         token = token.get("content") if isinstance(token, dict) else token
         return token if isinstance(token, str) else None
 
     def models(self) -> list[str]:
         """The models that the server lists; none where it does not list them."""
-        listed = self._optional("GET", self._below("models")).get("data")
+        listed = self._optional("GET", "models").get("data")
         return [str(each["id"]) for each in listed or [] if isinstance(each, dict) and "id" in each]
 
     def close(self) -> None:
@@ -203,19 +207,12 @@ class EmbeddingServer:
         if client is not None:
             client.close()
 
-    def _below(self, path: str) -> httpx.URL:
-        return self._url.copy_with(path=f"{self._url.path.rstrip('/')}/{path}")
-
-    def _beside(self, path: str) -> httpx.URL:
-        root = self._url.path.rstrip("/").removesuffix("/v1")
-        return self._url.copy_with(path=f"{root}/{path}")
-
     def _optional(
-        self, method: str, url: httpx.URL, body: Any = None, stop: threading.Event | None = None
+        self, method: str, path: str, body: Any = None, stop: threading.Event | None = None
     ) -> dict[str, Any]:
         """The answer of an address that not every server has; empty where there is none."""
         try:
-            answer = orjson.loads(self._call(method, url, body, stop).content)
+            answer = orjson.loads(self._call(method, path, body, stop).content)
         except httpx.HTTPStatusError as error:
             if _is_transient(error):  # it may well have the address, and tell later
                 raise self._refused(error.response) from error
@@ -227,11 +224,14 @@ class EmbeddingServer:
     def _call(
         self,
         method: str,
-        url: httpx.URL,
+        path: str,
         body: Any = None,
         stop: threading.Event | None = None,
     ) -> httpx.Response:
-        """The answer; HTTPStatusError if it is a refusal that more calls do not change."""
+        """The answer; HTTPStatusError if it is a refusal that more calls do not change.
+
+        A path that begins with ``../`` lies beside ``/v1``, others below it.
+        """
         stop = stop or threading.Event()
         retrying = Retrying(
             stop=stop_after_attempt(self._attempts) | stop_when_event_set(stop),
@@ -242,24 +242,26 @@ class EmbeddingServer:
         )
         content = None if body is None else orjson.dumps(body)
         try:
-            return retrying(self._send, method, url, content)
+            return retrying(self._send, method, path, content)
         except httpx.TransportError as error:
             raise self._silent(str(error) or type(error).__name__) from error
 
-    def _send(self, method: str, url: httpx.URL, content: bytes | None) -> httpx.Response:
+    def _send(self, method: str, path: str, content: bytes | None) -> httpx.Response:
         headers = {"content-type": "application/json"} if content else {}
-        with self._open().stream(method, url, content=content, headers=headers) as response:
-            try:
-                held = b"".join(self._timely(pieces(response, _LARGEST_ANSWER)))
-            except ReplyError as error:
-                raise self._unusable(str(error)) from error
-        whole = httpx.Response(
-            response.status_code,
-            headers={k: v for k, v in response.headers.items() if k in _KEPT},
-            content=held,
-            request=response.request,
-        )
-        return whole.raise_for_status()
+        with self._balancer.chosen(_is_transient) as base:
+            url = _address(base, path)
+            with self._open().stream(method, url, content=content, headers=headers) as response:
+                try:
+                    held = b"".join(self._timely(pieces(response, _LARGEST_ANSWER)))
+                except ReplyError as error:
+                    raise self._unusable(str(error)) from error
+            whole = httpx.Response(
+                response.status_code,
+                headers={k: v for k, v in response.headers.items() if k in _KEPT},
+                content=held,
+                request=response.request,
+            )
+            return whole.raise_for_status()
 
     def _timely(self, answer: Iterator[bytes]) -> Iterator[bytes]:
         """Its pieces; each has a limit of its own, but there may be any number of them."""
@@ -279,6 +281,8 @@ class EmbeddingServer:
             return self._client
 
     def _patience(self, state: RetryCallState) -> float:
+        if self._balancer.others_left:
+            return 0.0
         error = state.outcome.exception() if state.outcome else None
         asked = ""
         if isinstance(error, httpx.HTTPStatusError):
@@ -356,6 +360,13 @@ def _checked_url(url: str) -> httpx.URL:
     if parsed.scheme not in {"http", "https"} or not parsed.host:
         raise ValueError(f"url is {url!r}; it must begin with http:// or https://")
     return parsed
+
+
+def _address(base: httpx.URL, path: str) -> httpx.URL:
+    root = base.path.rstrip("/")
+    if path.startswith("../"):
+        root, path = root.removesuffix("/v1"), path.removeprefix("../")
+    return base.copy_with(path=f"{root}/{path}")
 
 
 def _is_transient(failure: BaseException | httpx.Response) -> bool:

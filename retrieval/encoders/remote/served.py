@@ -52,7 +52,7 @@ class ServedEncoder(PromptedEncoder):
 
     Args:
         row: the model.
-        url: base address, mostly ending in ``/v1``.
+        url: base address, mostly ending in ``/v1``, or several, apart by blanks.
         api_key: the server's key; empty sends none.
         model: name of the model at the server; `row.model_id` if empty.
         revision: what the weights are called in the identity, instead of the row's revision.
@@ -121,7 +121,7 @@ class ServedEncoder(PromptedEncoder):
         )
         self._server = server
         self._remake = partial(
-            type(self), row, url, api_key=api_key, model=model, revision=revision,
+            type(self), row, url=url, api_key=api_key, model=model, revision=revision,
             instruction=instruction, passage_length=passage_length, query_length=query_length,
             batch_texts=batch_texts, concurrency=concurrency, timeout=timeout, attempts=attempts,
             golden=golden,
@@ -166,6 +166,8 @@ class ServedEncoder(PromptedEncoder):
             TextTooLongError: it reads less of a text than the lengths of this encoder.
             EncoderError: it does not answer.
         """
+        if len(self._server.urls) > 1:
+            return "; ".join(self._verify_at(str(url)) for url in self._server.urls)
         probing.probe(self)
         if self._server.tokenizes:
             self._refuse_short_server()
@@ -178,6 +180,13 @@ class ServedEncoder(PromptedEncoder):
             )
         lowest = golden_vectors.check(self, golden_vectors.load(self.golden))
         return f"{found}, golden vectors agree (lowest cosine {lowest:.5f})"
+
+    def _verify_at(self, url: str) -> str:
+        alone: ServedEncoder = self._remake(url=url)
+        try:
+            return alone.verify()
+        finally:
+            alone.close()
 
     def close(self) -> None:
         """Close the connections; a later call opens new ones."""

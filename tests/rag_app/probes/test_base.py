@@ -106,6 +106,7 @@ def test_a_thread_that_outlives_its_loop_ends_quietly():
     [
         ("http://host:8000/v1", "http://host:8000/v1"),
         ("https://user:secret@host/v1?key=secret#secret", "https://host/v1"),
+        ("http://a/v1 http://user:secret@b/v1", "http://a/v1 http://b/v1"),
         ("http://[::1", "an address that cannot be read"),
         ("", ""),
     ],
