@@ -49,8 +49,10 @@ from rag_app.ingestion.encoders import Encoders
 from rag_app.ingestion.identity import UPLOAD, origin
 from rag_app.ingestion.reading import Originals
 from rag_app.ingestion.report import IngestReport, OnProgress, Progress
+from rag_app.metrics import Observer
 from rag_app.pipeline import Pipeline, rerank
 from rag_app.results import (
+    Answer,
     AskEvent,
     BackupReport,
     CollectionInfo,
@@ -155,6 +157,7 @@ class Application:
             collections, self._stores, self._indexes, encoders, storage / "files"
         )
         self.chats, self.changes = chats.Chats(storage), 0
+        self.observer = Observer()
         self._pictures = PagePictures(parser)
         self._writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="write")
         self._closing = threading.Event()
@@ -309,7 +312,9 @@ class Application:
     ) -> IngestReport:
         """See `Service.ingest`."""
         work = partial(self._discover_and_ingest, collection, paths, encoder, sync)
-        return await self._change(work, on_progress)
+        report = await self._change(work, on_progress)
+        self.observer.ingested(report)
+        return report
 
     async def add_document(
         self,
@@ -333,8 +338,11 @@ class Application:
         self, collection: str, question: str, options: QueryOptions = DEFAULT_OPTIONS
     ) -> SearchResult:
         """See `Service.search`."""
-        async with self._pipeline(collection, options) as pipeline:
-            return await pipeline.search(_asked(question))
+        with self.observer.question("search") as traces:
+            async with self._pipeline(collection, options) as pipeline:
+                result = await pipeline.search(_asked(question))
+                traces.append(result.trace)
+                return result
 
     async def ask(
         self,
@@ -344,13 +352,16 @@ class Application:
         options: QueryOptions = DEFAULT_OPTIONS,
     ) -> AsyncGenerator[AskEvent, None]:
         """See `Service.ask`."""
-        async with AsyncExitStack() as using:
-            pipeline = await using.enter_async_context(self._pipeline(collection, options))
-            async with aclosing(pipeline.ask(_asked(question), history)) as events:
-                async for event in events:
-                    if isinstance(event, SearchResult):
-                        await using.aclose()  # reading needs the passages alone
-                    yield event
+        with self.observer.question("ask") as traces:
+            async with AsyncExitStack() as using:
+                pipeline = await using.enter_async_context(self._pipeline(collection, options))
+                async with aclosing(pipeline.ask(_asked(question), history)) as events:
+                    async for event in events:
+                        if isinstance(event, SearchResult):
+                            await using.aclose()  # reading needs the passages alone
+                        if isinstance(event, SearchResult | Answer):
+                            traces.append(event.trace)
+                        yield event
 
     async def passages(
         self, collection: str, encoder: str | None = None
@@ -517,7 +528,8 @@ class Application:
                 on_progress(progress)
 
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._writers, work, tell)
+            with self.observer.change():
+                return await asyncio.get_running_loop().run_in_executor(self._writers, work, tell)
         except asyncio.CancelledError:
             stop.set()
             raise

@@ -3,11 +3,13 @@
 import asyncio
 import logging
 import os
+import secrets
 import shutil
 import signal
 import socket
 import sys
 import threading
+import time
 import webbrowser
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import closing, contextmanager
@@ -21,11 +23,12 @@ import uvicorn
 from data.limits import MIB
 from rag_app.application import Application
 from rag_app.assembly import application as assembly
-from rag_app.collections.leftovers import sweep_old
+from rag_app.collections.leftovers import PROCESS, UPLOADS, sweep_old
 from rag_app.collections.ownership import Ownership
 from rag_app.errors import SettingsError
 from rag_app.keys import Keys
 from rag_app.mcp.server import ToolsOverHttp, make_server
+from rag_app.metrics import Metrics
 from rag_app.probes.connecting import ModelConnection
 from rag_app.probes.readiness import readiness
 from rag_app.settings import Server, Settings
@@ -46,9 +49,13 @@ _GRACE: Final = 0.5
 """Seconds that open connections get when the server stops."""
 _SWEEP: Final = 600.0
 """Seconds between looks for what is left over."""
+_PAUSE: Final = 0.02
 _LOGGER = logging.getLogger(__name__)
+_DRAIN: Final = 20.0
+"""Seconds that answers under way get after SIGTERM, from whoever has several processes: less than
+compose's `stop_grace_period`. Ctrl-C, and a second signal, end them at once."""
 _PATIENCE: Final = 1.5
-"""Seconds from the signal after which the process ends, whatever still works."""
+"""Seconds after that, when the process ends, whatever still works."""
 
 
 def serve(settings: Settings, *, samples: bool = False, browser: bool = False) -> None:
@@ -72,7 +79,9 @@ def serve(settings: Settings, *, samples: bool = False, browser: bool = False) -
         address = address_of(server.host, listener.getsockname()[1])
         access = _access(settings, ownership.announce(address) if ownership else "")
         start = FirstStart(application, samples)
-        folder = settings.storage.path / "uploads"
+        folder = settings.storage.path / UPLOADS
+        if not ownership:  # other processes have theirs beside it
+            folder /= f"{PROCESS}{secrets.token_hex(8)}"
         runs = EvaluationRuns(settings.storage.path / "evaluations", settings)
         with _emptied(folder), closing(runs):
             uploads = Uploads(folder, server.upload_mb * MIB)
@@ -80,6 +89,7 @@ def serve(settings: Settings, *, samples: bool = False, browser: bool = False) -
             uvicorn_server = _Server(
                 _config(app),
                 ready=lambda: _ready(address, access.key, browser),
+                answering=lambda: application.observer.answering > 0,
                 leaving=runs.close,
                 overdue=lambda: _give_up(folder, ownership),
             )
@@ -130,7 +140,8 @@ def web_app(
     """API, probes and pages as one ASGI application."""
     ready = readiness(settings, service.verify, service.collections)
     tools = ToolsOverHttp(lambda: make_server(service, settings))
-    app = create_app(service, access, settings.server, ready, tools)
+    service.observer = metrics = Metrics()
+    app = create_app(service, access, settings.server, ready, tools, metrics.registry)
     app.add_middleware(BrowserGuard)
     from ui.app import Page, mount
 
@@ -166,19 +177,35 @@ class _Server(uvicorn.Server):
         self,
         config: uvicorn.Config,
         ready: Callable[[], None],
+        answering: Callable[[], bool],
         leaving: Callable[[], None],
         overdue: Callable[[], None],
     ) -> None:
         super().__init__(config)
         self._ready, self._leaving, self._overdue = ready, leaving, overdue
+        self._answering, self._drains = answering, False
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if not self.should_exit:
             self._leaving()
-            alarm = threading.Timer(_PATIENCE, self._overdue)
-            alarm.daemon = True
-            alarm.start()
+        self._drains = sig == signal.SIGTERM and not self.should_exit
+        self._end_in(_PATIENCE + (_DRAIN if self._drains else 0))
         super().handle_exit(sig, frame)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no new connections, let answers under way end, then close what is open."""
+        for server in self.servers:
+            server.close()
+        deadline = time.monotonic() + _DRAIN
+        while self._drains and self._answering() and time.monotonic() < deadline:  # noqa: ASYNC110
+            await asyncio.sleep(_PAUSE)
+        self._end_in(_PATIENCE)
+        await super().shutdown(sockets)
+
+    def _end_in(self, seconds: float) -> None:
+        alarm = threading.Timer(seconds, self._overdue)
+        alarm.daemon = True
+        alarm.start()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

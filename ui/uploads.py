@@ -5,6 +5,7 @@ next event; only the browser that sent a file can name it.
 """
 
 import asyncio
+import os
 import re
 import secrets
 import shutil
@@ -90,6 +91,7 @@ class Uploads:
     def sweep(self, age: float = _KEPT) -> None:
         """Delete what no event has named in time, and what was read long ago."""
         now = time.time()
+        os.utime(self._folder)  # a sign that its process lives
         for path in self._folder.glob("visitor-*/*"):
             if path.lstat().st_mtime < now - age:
                 path.unlink(missing_ok=True)

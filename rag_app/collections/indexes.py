@@ -12,6 +12,8 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from data.discovery import Found
 from data.errors import RagAppError
 from rag_app.collections.catalogue import write_catalogue
@@ -42,6 +44,8 @@ from retrieval.index.records import DocumentRecord
 
 WRITERS_PATIENCE = 3600.0
 """Seconds that a change waits for another of the same collection: an ingestion may take long."""
+_PAUSE = 0.05
+_BUSY = "somebody else is changing or backing it up"
 
 
 class Indexes:
@@ -241,7 +245,25 @@ class Indexes:
         """
         lock = self._writing.setdefault(name, threading.Lock())
         if not lock.acquire(timeout=WRITERS_PATIENCE):
-            raise CollectionBusy(name, "somebody else is changing or backing it up")
+            raise CollectionBusy(name, _BUSY)
+        try:
+            with self._kept_from_others(name):
+                yield
+        finally:
+            lock.release()
+
+    @contextmanager
+    def _kept_from_others(self, name: str) -> Iterator[None]:
+        """As `writing_to`, among the processes that share a server and the original files."""
+        if not self._collections.shared:
+            yield
+            return
+        self._originals.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self._originals / f".{name}.lock", WRITERS_PATIENCE, thread_local=False)
+        try:
+            lock.acquire(poll_interval=_PAUSE)
+        except Timeout:
+            raise CollectionBusy(name, _BUSY) from None
         try:
             yield
         finally:

@@ -9,9 +9,12 @@ from pathlib import Path
 from rag_app.collections.catalogue import catalogue_path
 from retrieval.index.collections import Collections
 
+UPLOADS, PROCESS = "uploads", "process-"
+"""Folder of what browsers send, and how the folder in it of one of several processes begins."""
 _MARK = ".provisional"
 _AGE = 3600.0
 """Seconds after which what nobody has written to is left over, though a process may be at work."""
+_DAY = 86_400.0
 
 
 def mark_provisional(originals: Path) -> None:
@@ -55,8 +58,13 @@ def sweep(storage: Path, collections: Collections) -> None:
 
 
 def sweep_old(storage: Path, age: float = _AGE) -> None:
-    """Delete scratch files that nobody has written to for so many seconds, while others work."""
+    """Delete scratch files that nobody has written to for so many seconds, while others work.
+
+    So go the uploads of other processes, a day after the last sign of life.
+    """
     for path in _old(_scratch(storage), age):
+        _delete(path)
+    for path in _old(storage.glob(f"{UPLOADS}/{PROCESS}*"), _DAY):
         _delete(path)
 
 

@@ -86,7 +86,7 @@ class OpenStores:
     def stage(self, name: str, spec: IndexSpec) -> PassageStore:
         """The index of that spec, made if need be, whole or not. Raises as `open`."""
         with self._opening:
-            if (name, spec.fingerprint) in self._stores:
+            if self._current((name, spec.fingerprint)):
                 return self._load(name, spec, spec.fingerprint)
             return self._keep(name, self._collections.stage(name, spec))
 
@@ -185,6 +185,7 @@ class OpenStores:
     def _has(self, name: str, spec: IndexSpec) -> bool:
         """Whether the collection has a whole index for the spec, which is open then."""
         key = name, spec.fingerprint
+        self._current(key)
         if key not in self._whole:
             if spec.fingerprint not in self._collections.versions(name):
                 return False
@@ -194,7 +195,7 @@ class OpenStores:
         return True
 
     def _load(self, name: str, spec: IndexSpec, fingerprint: str) -> PassageStore:
-        store = self._stores.get((name, fingerprint))
+        store = self._current((name, fingerprint))
         if store is None:
             store = self._collections.open(name, spec, fingerprint)
             if len(self._collections.versions(name)) == 1:
@@ -203,6 +204,17 @@ class OpenStores:
         if spec.fingerprint == fingerprint != store.spec.fingerprint:
             store.follow(spec)
         return store
+
+    def _current(self, key: _Key) -> PassageStore | None:
+        """The open index; not one that another process has deleted, which is forgotten."""
+        with self._noting:
+            store = self._stores.get(key)
+            if store is None or not store.gone:
+                return store
+            del self._stores[key]
+            self._whole.discard(key)
+        store.close()
+        return None
 
     def _require(self, name: str, store: PassageStore) -> None:
         try:
@@ -222,6 +234,8 @@ class OpenStores:
         with self._noting:
             for key in keys:
                 if self._closing & {key, (key[0], None)} or key not in self._stores:
+                    return []
+                if self._stores[key].gone:
                     return []
             for key in keys:
                 self._readers[key].add(reader)

@@ -206,10 +206,13 @@ def stored_secret(folder: Path) -> bytes:
 
     It is kept so that browsers stay known when the application starts again.
     """
+    import fcntl  # which not every system has
+
     path = folder / "browser.key"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
     with os.fdopen(os.open(path, flags, 0o600), "r+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # another process may start at this moment, too
         os.fchmod(file.fileno(), 0o600)
         secret = file.read(32)
         if len(secret) < 32:

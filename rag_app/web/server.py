@@ -58,6 +58,7 @@ def create_app(
     server: Server,
     readiness: Readiness | None = None,
     tools: ToolsOverHttp | None = None,
+    counted: prometheus_client.CollectorRegistry | None = None,
 ) -> FastAPI:
     """The web application around a service; closing it closes the service.
 
@@ -67,6 +68,7 @@ def create_app(
         server: where it listens.
         readiness: what `/readyz` goes by; None asks the service for its collections alone.
         tools: for assistants, if any.
+        counted: what `/metrics` tells, besides what it knows of the process.
     """
 
     @asynccontextmanager
@@ -91,7 +93,7 @@ def create_app(
     app.add_exception_handler(RagAppError, explain)
     app.add_exception_handler(HTTPException, refuse)
     app.add_exception_handler(RequestValidationError, correct)
-    app.include_router(_probes(readiness or _listing(service), access))
+    app.include_router(_probes(readiness or _listing(service), access, counted))
     app.include_router(api(service, access), prefix="/api", tags=["documents and questions"])
     openai = openai_api(service, access)
     app.mount("/v1", openai)
@@ -117,7 +119,9 @@ class _Ready(BaseModel):
     probes: list[Probe] = []
 
 
-def _probes(readiness: Readiness, access: Access) -> APIRouter:
+def _probes(
+    readiness: Readiness, access: Access, counted: prometheus_client.CollectorRegistry | None
+) -> APIRouter:
     router = APIRouter(tags=["probes"])
 
     @router.get("/healthz", summary="Whether the process lives.")
@@ -154,8 +158,10 @@ def _probes(readiness: Readiness, access: Access) -> APIRouter:
     )
     async def metrics() -> Response:
         """In Prometheus's text format."""
+        told = [prometheus_client.REGISTRY, *([counted] if counted else [])]
         return Response(
-            prometheus_client.generate_latest(), media_type=prometheus_client.CONTENT_TYPE_LATEST
+            b"".join(map(prometheus_client.generate_latest, told)),
+            media_type=prometheus_client.CONTENT_TYPE_LATEST,
         )
 
     return router

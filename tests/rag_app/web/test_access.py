@@ -1,5 +1,6 @@
 import logging
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,12 @@ def test_the_wait_grows_to_its_limit_and_no_further() -> None:
     for _ in range(5000):
         throttle.blame("a")
     assert throttle.wait("a") == 60
+
+
+def test_all_who_start_at_once_have_the_same_secret(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        found = set(threads.map(stored_secret, [tmp_path / "storage"] * 8))
+    assert len(found) == 1
 
 
 def test_the_secret_is_kept_and_belongs_to_its_user(tmp_path: Path) -> None:
