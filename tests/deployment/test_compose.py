@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 from rag_app.commands.environment_file import variables
@@ -20,10 +21,11 @@ from tests.tiny_models import tiny_qwen
 from tools.env_example import renewed
 from tools.new_env import SECRETS, main
 
-ENGINES = ("encoder", "reader", "reranker")
+ENGINES = ("encoder", "encoder-2", "reader", "reranker")
+NODES = ("qdrant-1", "qdrant-2", "qdrant-3")
 
 
-@pytest.mark.parametrize("profiles", ["cpu", "gpu", "gpu,reranker"])
+@pytest.mark.parametrize("profiles", ["cpu", "gpu", "gpu,reranker", "cluster"])
 def test_compose_accepts_the_file_with_every_profile(profiles, tmp_path):
     for name in ("docker-compose.yml", "Dockerfile"):
         shutil.copy(ROOT / name, tmp_path)
@@ -35,11 +37,11 @@ def test_compose_accepts_the_file_with_every_profile(profiles, tmp_path):
         command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
     assert (said.returncode, said.stderr) == (0, "")
-    app = "app" if profiles == "cpu" else "app-gpu"
-    assert {app, "qdrant"} <= json.loads(said.stdout)["services"].keys()
+    apps = {"cpu": {"app", "qdrant"}, "cluster": {"app-cluster", *NODES}}
+    assert apps.get(profiles, {"app-gpu", "qdrant"}) <= json.loads(said.stdout)["services"].keys()
 
 
-@pytest.mark.parametrize("name", ["qdrant", *ENGINES])
+@pytest.mark.parametrize("name", ["qdrant", "qdrant-2", *ENGINES])
 @pytest.mark.parametrize("held", ["", None, "a key with 'signs'"])
 def test_a_server_starts_with_its_secret_or_not_at_all(name, held, tmp_path):
     """Its entry point is run as it stands, with other places for the secret and the server."""
@@ -69,7 +71,7 @@ def test_the_file_follows_the_compose_specification():
 
 def test_only_the_page_is_published_and_only_to_this_machine():
     published = {name: one["ports"] for name, one in services().items() if "ports" in one}
-    assert set(published) == {"app", "app-gpu"}
+    assert set(published) == {"app", "app-gpu", "app-cluster"}
     assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports), (
         published
     )
@@ -93,9 +95,9 @@ def test_every_service_is_confined():
 def test_each_service_gets_the_secrets_that_it_needs_and_no_other():
     found = services()
     assert {name: sorted(one["secrets"]) for name, one in found.items()} == {
-        "qdrant": ["qdrant_key"],
+        **{name: ["qdrant_key"] for name in ("qdrant", *NODES)},
         "app": ["password", "qdrant_key"],
-        "app-gpu": ["engine_key", "password", "qdrant_key"],
+        **{name: ["engine_key", "password", "qdrant_key"] for name in ("app-gpu", "app-cluster")},
         "models": ["hf_token"],
         **{name: ["engine_key"] for name in ENGINES},
     }
@@ -118,7 +120,12 @@ def test_engines_cannot_reach_the_outside_and_read_models_from_a_volume():
 def test_engines_start_one_after_the_other():
     found = services()
     assert found["encoder"]["depends_on"]["models"]["condition"] == "service_completed_successfully"
-    for name, before in [("reader", "encoder"), ("reranker", "reader"), ("app-gpu", "reader")]:
+    for name, before in [
+        ("reader", "encoder"),
+        ("reranker", "reader"),
+        ("app-gpu", "reader"),
+        ("encoder-2", "reader"),
+    ]:
         assert found[name]["depends_on"][before]["condition"] == "service_healthy"
     assert not re.search(
         "s", found["encoder"]["healthcheck"]["start_period"]
@@ -157,7 +164,7 @@ def test_every_variable_of_the_application_is_a_setting_and_every_setting_is_in_
     assert renewed(text) == text, "run tools/env_example.py"
 
 
-@pytest.mark.parametrize("service", ["app", "app-gpu"])
+@pytest.mark.parametrize("service", ["app", "app-gpu", "app-cluster"])
 def test_the_applications_environment_makes_valid_settings(service, monkeypatch, tmp_path):
     for name in services()[service]["secrets"]:
         (tmp_path / name).write_text(f"of {name}\n")
@@ -168,10 +175,29 @@ def test_the_applications_environment_makes_valid_settings(service, monkeypatch,
     assert settings.server.password.get_secret_value() == "of password"
     assert settings.storage.api_key.get_secret_value() == "of qdrant_key"
     engines = {one.api_key.get_secret_value() for one in (settings.encoder, settings.llm)}
-    assert engines == {"of engine_key" if service == "app-gpu" else "none"}
+    assert engines == {"none" if service == "app" else "of engine_key"}
     assert settings.storage.url == "http://qdrant:6333"
-    assert settings.reader.kind == ("llm" if service == "app-gpu" else "quote")
-    assert settings.encoder.name == ("reasonir-8b" if service == "app-gpu" else "minilm")
+    assert settings.reader.kind == ("quote" if service == "app" else "llm")
+    assert settings.encoder.name == ("minilm" if service == "app" else "reasonir-8b")
+
+
+def test_the_cluster_has_a_place_for_every_copy_and_is_asked_by_one_name():
+    found = services()
+    app = found["app-cluster"]["environment"]
+    addresses = [name for name in found if name in NODES]
+    assert int(app["RAG_APP_STORAGE__REPLICAS"]) == len(addresses)
+    assert 2 * int(app["RAG_APP_STORAGE__WRITE_CONSISTENCY"]) > len(addresses)
+    assert app["RAG_APP_STORAGE__READ_CONSISTENCY"] == "majority"
+    for name in NODES:
+        node = found[name]
+        assert node["networks"]["inside"]["aliases"] == ["qdrant"]
+        uri, *bootstrap = node["command"]
+        assert uri == f"--uri=http://{name}:6335"
+        assert bootstrap == ([] if name == NODES[0] else [f"--bootstrap=http://{NODES[0]}:6335"])
+        assert not {*node["volumes"]} & {*found["qdrant"]["volumes"]}
+    hosts = [httpx.URL(one).host for one in app["RAG_APP_ENCODER__URL"].split()]
+    assert hosts == ["encoder", "encoder-2"]
+    assert found["encoder"]["command"] == found["encoder-2"]["command"]
 
 
 def test_the_encoder_runs_as_its_row_says():
