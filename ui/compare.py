@@ -136,13 +136,14 @@ class ComparePage:
         return await self._form(said(event, "collection"), state, request)
 
     async def _form(self, collection: str, state: Comparing, request: gr.Request) -> Updates:
+        running = self._shelf.running  # before anything is looked up, so that its end is seen
         try:
             names = [one.name for one in await self._service.collections() if one.passages]
             if not names:
                 return {self.form: page.no_documents()}
             chosen = state.shown = collection if collection in names else names[0]
             indexes = await self._service.indexes(chosen)
-            shelved = await self._shelved(chosen, indexes)
+            shelved = await self._shelved(chosen, indexes, running=running)
         except RagAppError as error:
             return {self.form: problem(error)}
         parts = parts_of(self._connection.settings, indexes)
@@ -152,13 +153,15 @@ class ComparePage:
             **shelved,
         }
 
-    async def _shelved(self, collection: str, indexes: Sequence[IndexInfo]) -> Updates:
+    async def _shelved(
+        self, collection: str, indexes: Sequence[IndexInfo], *, running: bool
+    ) -> Updates:
         """What a collection has of the encoders, looked at again while something is brought."""
         encoders = await asyncio.to_thread(self._shelf.encoders, collection, indexes)
         rerankers = await asyncio.to_thread(self._shelf.rerankers)
         return {
             self.shelf: shelf(encoders, rerankers, collection),
-            self.watch: gr.update(active=self._shelf.running),
+            self.watch: gr.update(active=running),
         }
 
     async def _look(self, state: Comparing, request: gr.Request) -> Updates:
@@ -166,7 +169,8 @@ class ComparePage:
         if not self._shelf.running:
             return await self._form(state.shown, state, request)
         try:
-            return await self._shelved(state.shown, await self._service.indexes(state.shown))
+            indexes = await self._service.indexes(state.shown)
+            return await self._shelved(state.shown, indexes, running=True)
         except RagAppError as error:
             return {self.shelf: problem(error)}
 
@@ -180,7 +184,7 @@ class ComparePage:
             elif act in {"download", "build"}:
                 self._shelf.start(act, name, collection)
             indexes = await self._service.indexes(state.shown)
-            return {self.told: "", **await self._shelved(state.shown, indexes)}
+            return {self.told: "", **await self._shelved(state.shown, indexes, running=True)}
         except RagAppError as error:
             return {self.told: problem(error)}
 
