@@ -92,7 +92,7 @@ class Field:
         name: of the flag, without its dashes.
         label: for a person.
         subjects: those that know it.
-        kind: how it is asked for.
+        kind: how it is asked for; a number that is ``optional`` may be left empty.
         value: what it begins with; what is left so is not handed on, but for the limit.
         info: a hint.
         more: whether it is folded away at first.
@@ -101,7 +101,7 @@ class Field:
     name: str
     label: str
     subjects: frozenset[str] | set[str]
-    kind: Literal["text", "number", "check"] = "text"
+    kind: Literal["text", "number", "optional", "check"] = "text"
     value: Any = ""
     info: str = ""
     more: bool = True
@@ -111,7 +111,7 @@ _ASKING: Final = {OWN, FOLDER, CHOICE, ANSWERS}
 FIELDS: Final = (
     Field("run_file", "Run file", {SCORE}, info="of the data folder: TREC's form, or BRIGHT's",
           more=False),
-    Field("tolerance", "Points that B may lose", {RUNS}, "number", None,
+    Field("tolerance", "Points that B may lose", {RUNS}, "optional", "",
           "fails where B is worse than that; empty compares only", more=False),
     Field("limit", "Questions at most", _ASKING | {SCORE}, "number", 100, more=False),
     Field("systems", "Further systems", SEARCHES, info="such as dense@minilm+qwen, with commas"),
@@ -125,9 +125,9 @@ FIELDS: Final = (
     Field("subjects", "Subjects", {CHOICE}, info="only these, with commas"),
     Field("repeats", "Repeats", {CHOICE}, "number", 1, "with the choices shifted each time"),
     Field("seed", "Seed", {CHOICE}, "number", 0),
-    Field("passages", "Passages of a search", {CHOICE}, "number", None),
+    Field("passages", "Passages of a search", {CHOICE}, "optional"),
     Field("cache", "Take answers of earlier runs", {CHOICE}, "check", value=True),
-    Field("concurrency", "Questions at a time", _ASKING, "number", None),
+    Field("concurrency", "Questions at a time", _ASKING, "optional"),
     Field("max_errors", "Share of errors that stops it", _ASKING, "number", 0.02),
 )  # fmt: skip
 
@@ -245,12 +245,12 @@ def launch(settings: Settings, parts: Parts, values: Sequence[Any]) -> Launch:
     if subject not in SUBJECTS:
         raise ApplicationError("nothing is chosen to measure")
     chosen, folder = SUBJECTS[subject], settings.server.data_dir
-    given = {one.name: value for one, value in zip(FIELDS, rest, strict=True)}
+    given = {one.name: _given(one, value) for one, value in zip(FIELDS, rest, strict=True)}
     if subject == RUNS:
         return _pair(first, second, given["tolerance"])
     named = _named(chosen, (dataset or "").strip(), folder) if subject in _WITH_DATA else OWN
     options: dict[str, Option] = {
-        one.name: _whole(given[one.name])
+        one.name: given[one.name]
         for one in FIELDS
         if subject in one.subjects and (one.name == "limit" or given[one.name] != one.value)
     }
@@ -285,18 +285,24 @@ def _require_systems(subject: str, options: Mapping[str, Option]) -> None:
         raise ApplicationError("nothing is chosen to compare")
 
 
-def _pair(first: Any, second: Any, tolerance: float | None) -> Launch:
+def _pair(first: Any, second: Any, tolerance: Any) -> Launch:
     if not (isinstance(first, str) and isinstance(second, str)) or first == second:
         raise ApplicationError("two different runs are needed", hint="Choose Run A and Run B")
     options: dict[str, Option] = {"first": first, "second": second}
-    if tolerance is None:
+    if tolerance == "":
         return Launch("compare", f"{first} / {second}", options)
-    return Launch("gate", f"{first} / {second}", {**options, "tolerance": _whole(tolerance)})
+    return Launch("gate", f"{first} / {second}", {**options, "tolerance": tolerance})
 
 
-def _whole(value: Any) -> Any:
-    """A number as commands take it: Gradio's are floats."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+def _given(field: Field, value: Any) -> Any:
+    """A value as commands take it. Raises ApplicationError for a number that is none."""
+    if field.kind in {"text", "check"} or value in {None, ""}:
+        return value
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise ApplicationError(f"{field.label}: {value!r} is no number") from None
+    return int(number) if number.is_integer() else number
 
 
 def _component(field: Field) -> Any:
@@ -308,7 +314,7 @@ def _component(field: Field) -> Any:
     info = field.info or None
     if field.kind == "check":
         return gr.Checkbox(value=bool(field.value), info=info, **usual)
-    if field.kind == "text":
+    if field.kind in {"text", "optional"}:
         return gr.Textbox(max_lines=1, max_length=1000, info=info, **usual)
     return gr.Number(field.value, minimum=0, info=info, **usual)
 

@@ -60,7 +60,8 @@ def test_each_subject_is_its_command(settings, tmp_path):
     assert asked.options["arms"] == ["rag", "rag:bm25"]
     assert asked.options["cache"] is False
 
-    asked = launch(settings, PARTS, values(ANSWERS, "asked.jsonl"))
+    asked = launch(settings, PARTS, values(ANSWERS, "asked.jsonl", concurrency="4"))
+    assert asked.options["concurrency"] == 4
     assert (asked.kind, asked.dataset) == ("answers", f"jsonl:{tmp_path / 'asked.jsonl'}")
 
     asked = launch(settings, PARTS, values(SCORE, "bright:biology", run_file="asked.jsonl"))
@@ -69,7 +70,7 @@ def test_each_subject_is_its_command(settings, tmp_path):
 
     asked = launch(settings, PARTS, values(RUNS, first="a", second="b"))
     assert (asked.kind, asked.options) == ("compare", {"first": "a", "second": "b"})
-    asked = launch(settings, PARTS, values(RUNS, first="a", second="b", tolerance=1.5))
+    asked = launch(settings, PARTS, values(RUNS, first="a", second="b", tolerance="1.5"))
     assert (asked.kind, asked.options["tolerance"]) == ("gate", 1.5)
 
 
@@ -85,6 +86,7 @@ def test_each_subject_is_its_command(settings, tmp_path):
         values(SCORE, "bright:biology", run_file="/etc/passwd"),
         values(RUNS, first="a", second="a"),
         values(RUNS, first="a", second=["b"]),
+        values(OWN, concurrency="many"),
         values(OWN, checked={"encoders": ["far"]}),
         values(OWN, checked={"rerankers": []}),
         values(OWN, checked={"rewriters": [{}]}),
