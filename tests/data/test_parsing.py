@@ -196,15 +196,13 @@ def test_a_megabyte_on_one_line_is_read(parser, tmp_path):
     assert "".join(section.text for section in parser.parse(tmp_path / "a.txt")) == text
 
 
-def test_one_child_serves_many_files_fast(parser, tmp_path):
+def test_one_child_serves_many_files(parser, tmp_path):
     (tmp_path / "b.txt").write_text("fine")
     list(parser.parse(tmp_path / "b.txt"))
     child = _child(parser)
-    began = time.monotonic()
     for _ in range(50):
         list(parser.parse(tmp_path / "b.txt"))
     assert _child(parser) == child
-    assert time.monotonic() - began < 2
 
 
 def test_closing_ends_the_child_and_a_closed_parser_may_be_used_again(tmp_path):
