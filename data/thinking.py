@@ -29,7 +29,10 @@ _SOLITARY: Final = (
 )  # fmt: skip
 """Marks that begin or end a message, and say nothing."""
 _OPENING: Final = frozenset(pair[0] for pair in _PAIRS)
-_CLOSING: Final = frozenset(pair[1] for pair in _PAIRS) | {"<|end|>"}
+_ENDING: Final = frozenset({"<|end|>"})
+"""What ends a message of any kind, an answer as well as a thought."""
+_CLOSING: Final = frozenset(pair[1] for pair in _PAIRS) | _ENDING
+_PARTING: Final = (_OPENING | _CLOSING) - _ENDING
 _MARKS: Final = (*_OPENING, *_CLOSING, *_SOLITARY)
 _HELD: Final = (*_MARKS, "<|start|>", "<|channel|>")
 _LONGEST_MARK: Final = max(map(len, _MARKS))
@@ -51,20 +54,30 @@ _FIRST_CHARACTER: Final = re.compile(r"[<\[◁]")
 class ThinkingFilter:
     """Incremental filter that removes reasoning blocks from streamed text.
 
-    An unclosed block runs to the end; a closing mark without an opening one is removed. White space
-    at the beginning of the answer and after a block at its beginning is dropped. What stands in the
-    blocks is kept for `thought`. Where the stream is split does not change the result.
+    An unclosed block runs to the end. White space at the beginning of the answer and after a block
+    at its beginning is dropped. What stands in the blocks is kept for `thought`. Where the stream
+    is split does not change the result.
+
+    Some chat templates write the opening mark themselves (DeepSeek-R1, QwQ), and a server without a
+    parser for the model then hands on the closing one alone. All text before it was a thought;
+    `retracted` tells that some of it has been returned.
 
     Args:
-        opened: Whether the stream begins inside a block, as with models whose chat template writes
-            the opening mark itself (DeepSeek-R1, QwQ).
+        opened: Whether the stream is known to begin inside a block.
+
+    Attributes:
+        began_inside: Whether it began inside a block, as known or found out.
+        marked: Whether there has been a mark that parts thoughts from the answer.
     """
 
     def __init__(self, *, opened: bool = False) -> None:
+        self.began_inside = opened
+        self.marked = False
         self._inside = opened
         self._held = ""
-        self._started = False
+        self._started = self._retracted = False
         self._thought: list[str] = []
+        self._unmarked: list[str] = []
 
     def feed(self, delta: str) -> str:
         """Take the next piece and return the answer's text that is certain by now."""
@@ -84,6 +97,14 @@ class ThinkingFilter:
         self._thought.clear()
         return text
 
+    def retracted(self) -> bool:
+        """Whether all that was returned before the last piece was thought; True only once.
+
+        `thought` returns it again.
+        """
+        found, self._retracted = self._retracted, False
+        return found
+
     def _parted(self, text: str, marks: re.Pattern[str]) -> str:
         """Keep the thoughts of a text and return the rest."""
         shown: list[str] = []
@@ -91,15 +112,31 @@ class ThinkingFilter:
         for match in marks.finditer(text):
             self._side(shown).append(text[position : match.start()])
             position = match.end()
-            mark = match[0].lower()
-            if (channel := match["channel"]) is not None:
-                self._inside = channel.strip().lower() != "final"
+            mark, channel = match[0].lower(), match["channel"]
+            final = channel is not None and channel.strip().lower() == "final"
+            if (final or mark in _PARTING - _OPENING) and not (self.marked or self._inside):
+                self._take_back(shown)
+            if channel is not None:
+                self._inside = not final
             elif mark in _OPENING:
                 self._inside = True
             elif mark in _CLOSING:
                 self._inside = False
+            self.marked |= channel is not None or mark in _PARTING
         self._side(shown).append(text[position:])
-        return self._strip_start("".join(shown))
+        said = self._strip_start("".join(shown))
+        if not self.marked:
+            self._unmarked.append(said)
+        return said
+
+    def _take_back(self, shown: list[str]) -> None:
+        """Make a thought of all text up to the first mark, which closes what nothing opened."""
+        text = "".join([*self._unmarked, *shown]).lstrip()
+        if text:
+            self._thought.append(text)
+            self._retracted = any(self._unmarked)
+            self._started, self.began_inside = False, True
+            shown.clear()
 
     def _side(self, shown: list[str]) -> list[str]:
         """Where text belongs now: to the thoughts, or to what is shown."""
@@ -113,20 +150,8 @@ class ThinkingFilter:
 
 
 def part_thoughts(text: str) -> tuple[str, str]:
-    """The thoughts of a whole text, and the rest, both without white space around them.
-
-    What stands before a closing mark that nothing opened is taken for thoughts as well, since some
-    chat templates write the opening mark themselves.
-    """
-    opened = False
-    for match in _MARK.finditer(text):
-        mark = match[0].lower()
-        if mark in _OPENING or match["channel"] is not None:
-            break
-        if mark in _CLOSING and mark != "<|end|>":
-            opened = True
-            break
-    thinking = ThinkingFilter(opened=opened)
+    """The thoughts of a whole text, and the rest, both without white space around them."""
+    thinking = ThinkingFilter()
     rest = thinking.feed(text) + thinking.finish()
     return thinking.thought().strip(), rest.strip()
 

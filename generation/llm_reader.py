@@ -88,7 +88,9 @@ class LLMReader:
     after the last turns of the conversation, which help to understand the question. The answer is
     streamed, and its citations are resolved against the passages that were sent. What the model
     thinks aloud, inside ``<think>`` or in the server's field for it, comes beside the answer. Where
-    the model finds no answer in the passages, it says so in a line that is recognised and not
+    the chat template opens that block itself, the first answer shows it: what was streamed up to
+    the closing mark is taken back (``ThinkingDelta.retracts``), and the reader knows from then on.
+    Where the model finds no answer in the passages, it says so in a line that is recognised and not
     shown.
 
     The connection is read in a task of its own. When the returned generator is closed, or the
@@ -102,8 +104,6 @@ class LLMReader:
             holds over them.
         budget: The model's context window and the answer's share of it.
         deadline: Seconds that the whole answer may take, above 0.
-        starts_thinking: Whether the model's text begins inside a reasoning block (see
-            ``ThinkingFilter``).
         finder: Estimates whether the passages hold an answer, and finds the sentences that the
             answer rests on; without one, citations mark whole passages.
         call_arguments: Passed to every ``astream_chat``. By default an OpenAI-style model is asked
@@ -123,7 +123,6 @@ class LLMReader:
         budget: TokenBudget,
         *,
         deadline: float = 120.0,
-        starts_thinking: bool = False,
         finder: EvidenceFinder | None = None,
         call_arguments: Mapping[str, Any] | None = None,
     ) -> None:
@@ -137,7 +136,7 @@ class LLMReader:
         self._llm = llm
         self._budget = budget
         self._deadline = deadline
-        self._starts_thinking = starts_thinking
+        self._starts_thinking = False
         self._finder = finder
         if call_arguments is None:
             call_arguments = _default_arguments(llm, budget)
@@ -173,8 +172,9 @@ class LLMReader:
             await connection
         finally:
             await _cancel(connection)
-        for event in parser.finish():
+        for event in parser.finish(truncated=facts.truncated):
             yield event
+        self._starts_thinking = parser.began_inside
         if not parser.text.strip():
             raise self._no_answer(facts)
         reading = self._reading(messages, used, len(passages), facts, parser)
@@ -306,10 +306,21 @@ class _Parser:
     """
 
     def __init__(self, used: Numbered, *, thinks: bool) -> None:
-        self.text = self.thoughts = ""
+        self.thoughts = self._unclosed = ""
         self._thinking = ThinkingFilter(opened=thinks)
-        self._abstention = AbstentionFilter() if used else None
-        self._citations = CitationResolver(used)
+        self._used = used
+        self._begin()
+
+    def _begin(self) -> None:
+        """Nothing has been said yet."""
+        self.text = ""
+        self._abstention = AbstentionFilter() if self._used else None
+        self._citations = CitationResolver(self._used)
+
+    @property
+    def began_inside(self) -> bool:
+        """Whether the text began with thoughts that it does not open itself."""
+        return self._thinking.began_inside
 
     @property
     def cited(self) -> Sequence[int]:
@@ -329,25 +340,42 @@ class _Parser:
     def feed(self, piece: _Piece) -> Iterator[ReadingEvent]:
         """Yield what is certain by now."""
         text = self._thinking.feed(piece.text)
+        yield from self._thought(piece.thought)
         if self._abstention is not None:
             text = self._abstention.feed(text)
-        yield from self._shown(piece.thought + self._thinking.thought(), self._citations.feed(text))
+        yield from self._said(self._citations.feed(text))
 
-    def finish(self) -> Iterator[ReadingEvent]:
-        """Yield what was held back, and a sentence of ours for a model that said no more."""
+    def finish(self, *, truncated: bool) -> Iterator[ReadingEvent]:
+        """Yield what was held back, and a sentence of ours for a model that said no more.
+
+        A model that was taken to begin with thoughts, and came to its end without closing them,
+        had none: all that it wrote is the answer.
+        """
         text = self._thinking.finish()
+        if self.began_inside and not self._thinking.marked and not truncated:
+            text = self._unclosed + self._thinking.thought()
+            self._thinking.began_inside = False
+        yield from self._thought()
         if self._abstention is not None:
             text = self._abstention.feed(text) + self._abstention.finish()
         text = self._citations.feed(text) + self._citations.finish()
         if self.abstained and not (self.text + text).strip():
             text = ABSTAINED
-        yield from self._shown(self._thinking.thought(), text)
+        yield from self._said(text)
 
-    def _shown(self, thought: str, text: str) -> Iterator[ReadingEvent]:
+    def _thought(self, thought: str = "") -> Iterator[ReadingEvent]:
+        """Thoughts, among them what was said before it turned out to be one."""
+        marked = self._thinking.thought()
+        self._unclosed += marked
+        thought += marked
         self.thoughts += thought
-        self.text += text
+        if retracts := self._thinking.retracted():
+            self._begin()
         if thought:
-            yield ThinkingDelta(thought)
+            yield ThinkingDelta(thought, retracts)
+
+    def _said(self, text: str) -> Iterator[ReadingEvent]:
+        self.text += text
         if text:
             yield TextDelta(text)
 

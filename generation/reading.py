@@ -19,9 +19,15 @@ class TextDelta:
 
 @dataclass(frozen=True, slots=True)
 class ThinkingDelta:
-    """The next piece of what the model thinks aloud: plain text, and no part of the answer."""
+    """The next piece of what the model thinks aloud: plain text, and no part of the answer.
+
+    Attributes:
+        retracts: Whether all text so far was thought as well, which ``text`` repeats: a model's
+            template may open the thought, so that its end alone tells. The answer begins anew.
+    """
 
     text: str
+    retracts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +35,8 @@ class Reading:
     """A finished answer.
 
     Attributes:
-        text: The whole answer; equals the concatenated deltas. Every ``[n]`` in it is a citation.
+        text: The whole answer; equals the concatenated deltas since the last that retracts. Every
+            ``[n]`` in it is a citation.
         citations: The cited passages in the order of their first use.
         passages_used: How many passages the reader looked at.
         passages_given: How many it was given; the rest did not fit.
@@ -91,7 +98,8 @@ class Reader(Protocol):
 
         Yields:
             Any number of ``TextDelta`` and ``ThinkingDelta``, and then exactly one ``Reading``,
-            whose text is the concatenation of the ``TextDelta``.
+            whose text is the concatenation of the ``TextDelta`` since the last ``ThinkingDelta``
+            that retracts.
 
         Raises:
             GenerationError: The answer could not be written or finished.

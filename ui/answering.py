@@ -88,6 +88,7 @@ def _apply(turn: Turn, events: Iterable[AskEvent]) -> None:
                 turn.hits, turn.trace = event.hits, event.trace
             case ThinkingDelta():
                 turn.thinking += event.text
+                turn.text = "" if event.retracts else turn.text
             case TextDelta():
                 turn.text += event.text
             case Answer():

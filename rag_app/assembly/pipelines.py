@@ -41,7 +41,8 @@ class Pipelines:
         self._settings = settings
         self._choose = lru_cache(256)(partial(_with_options, settings))
         self._clients = Clients()
-        # Rewriters and finders remember answers and vectors, rerankers what their server refuses.
+        # Rewriters and finders remember answers and vectors, rerankers what their server refuses,
+        # readers how their model begins.
         self._kept: dict[tuple[str, str], Any] = {}
         self._stock: tuple[object, BaseRetriever] | None = None
 
@@ -63,7 +64,11 @@ class Pipelines:
             retriever_name=settings.retrieval.retriever,
             reranker=self._reranker(settings),
             reranker_name=reranking.kind,
-            reader=make.reader(settings, self._clients, partial(self._finder, settings)),
+            reader=self._keep(
+                "read",
+                f"{reading.kind} {reading.passages}",
+                lambda: make.reader(settings, self._clients, partial(self._finder, settings)),
+            ),
             combine=rewriting.combine,
             found=make.found(settings),
             kept=settings.retrieval.top_k,
@@ -92,7 +97,7 @@ class Pipelines:
         await self._clients.close()
 
     def _keep(self, stage: str, kind: str, make: Callable[[], T]) -> T:
-        """A question chooses nothing of a stage but its kind: one of each is enough."""
+        """One stage for all questions that choose it alike; `kind` says all that they choose."""
         if (stage, kind) not in self._kept:
             self._kept[stage, kind] = make()
         made: T = self._kept[stage, kind]

@@ -54,11 +54,15 @@ def text(shown: str) -> None:
 
 def stream(event: "AskEvent", as_json: bool) -> None:
     """Print the answer as it comes, for people; not what the model thinks before it."""
-    from generation.reading import TextDelta
+    from generation.reading import TextDelta, ThinkingDelta
 
-    if isinstance(event, TextDelta) and not as_json:
+    if as_json:
+        return
+    if isinstance(event, TextDelta):
         sys.stdout.write(harmless(event.text))
-        sys.stdout.flush()
+    elif isinstance(event, ThinkingDelta) and event.retracts:
+        sys.stdout.write("\n\n(So far the model was thinking. Its answer:)\n\n")
+    sys.stdout.flush()
 
 
 @contextmanager

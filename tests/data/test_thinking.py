@@ -1,3 +1,5 @@
+from collections.abc import Iterable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -6,8 +8,16 @@ from data.thinking import ThinkingFilter, part_thoughts
 
 
 def answer(text: str, *, opened: bool = False) -> str:
-    thinking = ThinkingFilter(opened=opened)
-    return thinking.feed(text) + thinking.finish()
+    return streamed([text], ThinkingFilter(opened=opened))
+
+
+def streamed(pieces: Iterable[str], thinking: ThinkingFilter) -> str:
+    """What a reader shows in the end."""
+    shown = ""
+    for piece in pieces:
+        text = thinking.feed(piece)
+        shown = text if thinking.retracted() else shown + text
+    return shown + thinking.finish()
 
 
 @pytest.mark.parametrize(
@@ -18,7 +28,16 @@ def answer(text: str, *, opened: bool = False) -> str:
         ("<THINK>hm</Think>Yes", "Yes"),
         ("<thinking>hm</thinking>Yes", "Yes"),
         ("<think>never closed", ""),
-        ("stray</think>Yes", "strayYes"),
+        ("hm</think>\n\nYes.", "Yes."),
+        ("\n</think>Yes", "Yes"),
+        ("hm[/THINK]Yes", "Yes"),
+        ("hm</thought>Yes", "Yes"),
+        ("hm<|END_THINKING|><|START_RESPONSE|>Yes<|END_RESPONSE|>", "Yes"),
+        ("hm◁/think▷Yes", "Yes"),
+        ("hm<channel|>Yes", "Yes"),
+        ("hm<|end|><|start|>assistant<|channel|>final<|message|>Yes<|return|>", "Yes"),
+        ("<think>hm</think>It is closed by </think>, once", "It is closed by , once"),
+        ("Yes.<|end|>", "Yes."),
         ("a <thin line < b", "a <thin line < b"),
         ("ends with <thi", "ends with <thi"),
         ("[THINK]hm[/THINK]Yes [1].", "Yes [1]."),
@@ -64,12 +83,22 @@ def test_where_the_stream_is_split_does_not_matter(text, data):
     cut = data.draw(st.integers(0, len(text)))
     second = data.draw(st.integers(cut, len(text)))
     thinking = ThinkingFilter()
-    parts = [text[:cut], text[cut:second], text[second:]]
-    assert "".join(map(thinking.feed, parts)) + thinking.finish() == answer(text)
+    assert streamed([text[:cut], text[cut:second], text[second:]], thinking) == answer(text)
     whole = ThinkingFilter()
-    whole.feed(text)
-    whole.finish()
+    streamed([text], whole)
     assert thinking.thought() == whole.thought()
+    assert thinking.began_inside == whole.began_inside
+
+
+def test_what_was_shown_and_turns_out_to_be_a_thought_is_handed_out_as_one():
+    thinking = ThinkingFilter()
+    assert thinking.feed(" I should look. ") == "I should look. "
+    assert thinking.feed("So</thi") == "So"
+    assert not thinking.retracted()
+    assert thinking.feed("nk>\n\nYes") == "Yes"
+    assert (thinking.retracted(), thinking.retracted()) == (True, False)
+    assert thinking.thought() == "I should look. So"
+    assert thinking.began_inside
 
 
 def test_what_was_thought_is_handed_out_once():

@@ -13,12 +13,16 @@ def passage(text: str, source: str = "notes.txt", page: int | None = 1) -> NodeW
 
 
 async def read_all(stream: AsyncIterator[ReadingEvent]) -> tuple[list[str], Reading]:
-    """Read to the end; check that the one reading comes last and repeats the deltas."""
-    events = [event async for event in stream]
-    events = [event for event in events if not isinstance(event, ThinkingDelta)]
-    deltas = [event.text for event in events[:-1] if isinstance(event, TextDelta)]
-    assert len(deltas) == len(events) - 1
-    reading = events[-1]
+    """Read to the end; check that the one reading comes last and repeats the deltas that hold."""
+    *events, reading = [event async for event in stream]
+    deltas: list[str] = []
+    for event in events:
+        if isinstance(event, TextDelta):
+            deltas.append(event.text)
+        else:
+            assert isinstance(event, ThinkingDelta)
+            if event.retracts:
+                deltas.clear()
     assert isinstance(reading, Reading)
     assert reading.text == "".join(deltas)
     return deltas, reading

@@ -183,11 +183,36 @@ async def test_the_share_of_cited_sentences_is_told(
     assert (reading.coverage, reading.abstained) == (coverage, False)
 
 
-async def test_reasoning_that_the_template_opens_is_kept_out_too(openai_server, model):
-    openai_server.replies = [Reply("hm</think>Yes.")]
-    budget = TokenBudget(4000, 200)
-    answering = LLMReader(model(openai_server.url), budget, starts_thinking=True)
-    assert (await read_all(answering.read("How hot?", PASSAGES)))[1].text == "Yes."
+async def test_thoughts_that_the_template_opens_are_taken_back_once_and_known_then(
+    openai_server, reader
+):
+    answering = reader()
+    for retracts in ([True], []):
+        openai_server.replies = [Reply("So [2], hm.\n</think>\n\nAt 230 degrees [1].", piece=4)]
+        events = [event async for event in answering.read("How hot?", PASSAGES)]
+        reading = events[-1]
+        assert reading.text == "At 230 degrees [1]."
+        assert [citation.n for citation in reading.citations] == [1]
+        assert [e.retracts for e in events if isinstance(e, ThinkingDelta) and e.retracts] == (
+            retracts
+        )
+        shown = thought = ""
+        for event in events[:-1]:
+            if isinstance(event, ThinkingDelta):
+                thought = event.text if event.retracts else thought + event.text
+                shown = "" if event.retracts else shown
+            else:
+                shown += event.text
+        assert (shown, thought.strip()) == (reading.text, "So [2], hm.")
+        assert 0 < reading.thinking_tokens < reading.completion_tokens
+
+
+async def test_a_model_that_thought_before_may_answer_at_once(openai_server, reader):
+    answering = reader()
+    openai_server.replies = [Reply("Hm.</think>Yes.", piece=2)]
+    await read_all(answering.read("How hot?", PASSAGES))
+    openai_server.replies = [Reply("At 230 degrees [1].", piece=2)]
+    assert (await read_all(answering.read("How hot?", PASSAGES)))[1].text == "At 230 degrees [1]."
 
 
 async def test_passages_that_do_not_fit_are_left_out_and_counted(openai_server, reader):
