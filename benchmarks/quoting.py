@@ -1,12 +1,13 @@
 """What the answers without a language model are worth, and the fit of their weights.
 
-    .venv/bin/python -m benchmarks.quoting [--fit] [--storage DIR]
+    .venv/bin/python -m benchmarks.quoting [--fit | --samples] [--storage DIR]
 
 Data: XQuAD's 1,190 English questions over 240 paragraphs, parted in two by paragraph; SciFact and
 Cranfield (their questions with a relevant document among the first five found, parted in two by
 question); the 20 questions of the samples; 400 of OpenStax's questions. ``--fit`` fits on the
 first halves and the samples, and every figure is of the second halves. Everything is searched with
-the application's defaults. The shipped weights were made so.
+the application's defaults. The shipped weights were made so. ``--samples`` asks the samples' own
+questions alone, and for the rows of their tables by the codes that name them.
 
 Quoting: conditional logit over the sentences of the passages found for a question, the right ones
 being those of its paragraph that hold the answer. Abstention: logistic regression; answerable are
@@ -25,7 +26,8 @@ import re
 import statistics
 import tempfile
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -36,11 +38,13 @@ import numpy.typing as npt
 from llama_index.core.schema import NodeWithScore, TextNode
 
 from benchmarks.common import application, arguments, heading, percentile, table
+from data.tables import cells
 from generation.answerability import SIGNS, describe
 from generation.evidence import FEATURES, Evidence, EvidenceFinder
 from generation.fitted_weights import ANSWERABILITY, BIAS, THRESHOLD
+from generation.passage_units import header_rows, parse_blocks
 from generation.quoting import QuotingReader
-from generation.reading import Reading
+from generation.reading import Reading, TextDelta
 from generation.vector_memory import VectorMemory
 from rag_app.application import Application
 from rag_app.assembly.components import encoder
@@ -95,6 +99,19 @@ def _node(hit: Hit) -> NodeWithScore:
     return NodeWithScore(node=TextNode(text=hit.text, metadata=metadata), score=hit.score)
 
 
+def _of_rows(text: str) -> Iterator[tuple[str, str]]:
+    for block in parse_blocks(text):
+        lines = text[block.start : block.end].splitlines()
+        if block.kind != "table" or not (top := header_rows(lines)):
+            continue
+        names = cells(lines[top - 2])
+        for code, *values in map(cells, lines[top:]):
+            if re.fullmatch(r"[A-Z]{1,3}-?\d+", code):
+                for name, value in zip(names[1:], values, strict=False):
+                    if name and value:
+                        yield f"What is the {name.lower()} of {code}?", code
+
+
 def _lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
@@ -119,18 +136,37 @@ class Questions:
         await self._app.ingest("xquad", [beir / "xquad_en" / "corpus.jsonl"])
         for name in ("scifact", "cranfield"):
             await self._app.ingest(name, [beir / name / "corpus.jsonl"])
+        await self.prepare_samples()
+
+    async def prepare_samples(self) -> None:
+        """Ingest the samples alone."""
         samples = resources.files("data") / "samples" / "documents"
         await self._app.ingest("samples", [Path(str(samples))])
+
+    async def find(self, question: str, collection: str) -> list[NodeWithScore]:
+        """The passages that a reader would be given."""
+        found = await self._app.search(collection, question, QueryOptions(top_k=PASSAGES))
+        return [_node(hit) for hit in found.hits]
+
+    async def tables(self) -> list[tuple[str, str]]:
+        """A question for each value of the samples' tables whose row has a code, and the code."""
+        asked = []
+        async with aclosing(self._app.passages("samples")) as batches:
+            async for batch in batches:
+                for hit in batch.passages:
+                    asked += list(_of_rows(hit.text))
+        return list(dict.fromkeys(asked))
 
     async def ask(self, name: str, collection: str) -> list[Asked]:
         """The questions of a data set put to a collection."""
         asked = []
         gold = self._gold(name) if name == collection else None
-        for row in self._rows(name):
+        for row in self.rows(name):
             text = row.get("text") or row["question"]
-            found = await self._app.search(collection, text, QueryOptions(top_k=PASSAGES))
+            found = await self.find(text, collection)
             if gold is not None and not any(
-                hit.record_id in gold.get(str(row["_id"]), ()) for hit in found.hits[:5]
+                one.node.metadata["passage_id"] in gold.get(str(row["_id"]), ())
+                for one in found[:5]
             ):
                 continue
             home = row.get("paragraph", "")
@@ -140,13 +176,14 @@ class Questions:
                     row.get("answers", ()),
                     home,
                     part(f"half:{home}") if home else part(f"q:{text}"),
-                    [_node(hit) for hit in found.hits],
+                    found,
                     name == collection or (collection == "rest" and home not in self.removed),
                 )
             )
         return asked
 
-    def _rows(self, name: str) -> list[dict[str, Any]]:
+    def rows(self, name: str) -> list[dict[str, Any]]:
+        """The questions of a data set as its file has them."""
         if name == "samples":
             return _lines(Path(str(resources.files("data") / "samples" / "questions.jsonl")))
         if name == "openstax":
@@ -342,6 +379,47 @@ async def report_quotes(
     )
 
 
+async def report_samples(questions: Questions, reader: QuotingReader) -> None:
+    """Whether the first quotation answers each of the samples' questions, by its own words."""
+    await questions.prepare_samples()
+    rows, right = [], 0
+    for row in questions.rows("samples"):
+        first, reading = await _first(
+            reader, row["question"], await questions.find(row["question"], "samples")
+        )
+        some = [quote.text for citation in reading.citations for quote in citation.quotes]
+        here, there = holds(first, row["quotes"]), any(holds(q, row["quotes"]) for q in some)
+        right += here and not reading.abstained
+        verdict = "first" if here else "another" if there else "none"
+        rows.append([row["id"], verdict, "abstained" if reading.abstained else "", _short(first)])
+    table(["question", "quotation that answers", "", "first quotation"], rows)
+    print(f"first quotation answers: {right} of {len(rows)}\n")
+    asked = await questions.tables()
+    found = 0
+    for question, code in asked:
+        first, _ = await _first(reader, question, await questions.find(question, "samples"))
+        found += f"| {code} |" in first
+    print(f"the row of the code that is asked about comes first: {found} of {len(asked)}\n")
+
+
+async def _first(
+    reader: QuotingReader, question: str, passages: Sequence[NodeWithScore]
+) -> tuple[str, Reading]:
+    """The first quotation as it is shown, and the whole."""
+    pieces, reading = [], None
+    async for event in reader.read(question, passages):
+        if isinstance(event, TextDelta):
+            pieces.append(event.text)
+        elif isinstance(event, Reading):
+            reading = event
+    assert reading is not None
+    return pieces[1 if reading.abstained and len(pieces) > 1 else 0], reading
+
+
+def _short(text: str) -> str:
+    return " ".join(text.replace("|", "/").split())[:160]
+
+
 def _rounded(names: Sequence[str], values: Array) -> dict[str, float]:
     return {name: round(float(value), 3) for name, value in zip(names, values, strict=True)}
 
@@ -350,6 +428,7 @@ def main() -> None:
     """Print the tables."""
     parser = arguments("What answers without a language model are worth")
     parser.add_argument("--fit", action="store_true", help="print the weights anew")
+    parser.add_argument("--samples", action="store_true", help="the samples' questions alone")
     chosen = parser.parse_args()
     heading("Quoting and abstention")
     model = encoder(load_settings(overrides={"encoder": {"workers": 1}}))
@@ -362,6 +441,12 @@ def main() -> None:
     def new_finder() -> EvidenceFinder:
         return EvidenceFinder("english", VectorMemory(embed, 50_000), model.encode_query)
 
+    if chosen.samples:
+        with application(chosen.storage) as app:
+            questions = Questions(app, chosen.data)
+            asyncio.run(report_samples(questions, QuotingReader(finder=new_finder())))
+        model.close()
+        return
     measure = Measure(new_finder())
     with application(chosen.storage) as app:
         asyncio.run(measure.collect(Questions(app, chosen.data)))

@@ -20,7 +20,7 @@ from llama_index.core.schema import MetadataMode, NodeWithScore
 
 from data.text import QUESTION_STOP_WORDS, Stems
 from generation.passage_units import Unit, find_units
-from generation.question_type import has_answer, question_type
+from generation.question_type import asking_part, has_answer, question_type
 
 Array = npt.NDArray[np.float64]
 Vectors = npt.NDArray[np.float32]
@@ -35,8 +35,12 @@ FEATURES: Final = (
 _IDEOGRAPH: Final = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
 _TOKEN: Final = re.compile(rf"[{_IDEOGRAPH}]+|[^\W{_IDEOGRAPH}_]+(?:[.,]\d+)*")
 _KANA: Final = re.compile(r"[\u3040-\u309f]")
+_CODE: Final = re.compile(r"(?<![\w-])[^\W\d_]{1,6}[-./]\d[\w/-]*")
+"""A code of several tokens: "V-16" is neither 16 nor V-17."""
 _NAME: Final = re.compile(r"(?<!^)(?<![.!?]\s)\b(?:[A-ZÀ-ÞА-Я][\w'’-]*|\w*\d[\w.,/-]*)")
 _PASSAGES_REMEMBERED: Final = 2_048
+_STORY: Final = 0.5
+"""What a word counts that only the sentences before the one that asks have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,7 @@ class Terms:
         self._stems = Stems(language, QUESTION_STOP_WORDS)
 
     def __call__(self, text: str) -> list[str]:
-        """The terms in their order."""
+        """The terms in their order, and then the codes as wholes."""
         found: list[str] = []
         for token in _TOKEN.findall(text.lower()):
             if ord(token[0]) < 0x3040 or not re.match(f"[{_IDEOGRAPH}]", token):
@@ -89,7 +93,7 @@ class Terms:
                 # pairs of kana are endings and particles more often than words
                 pairs = (a + b for a, b in pairwise(token)) if len(token) > 1 else iter((token,))
                 found.extend(pair for pair in pairs if not all(map(_KANA.match, pair)))
-        return [term for term in found if term]
+        return [term for term in [*found, *_CODE.findall(text.lower())] if term]
 
 
 class EvidenceFinder:
@@ -132,13 +136,13 @@ class EvidenceFinder:
                     seen.add(one.unit.text)
                     candidates.append(Candidate(n, one.unit))
                     parts.append(one)
-        wanted = self._idf(question, parts)
+        asked_for = asking_part(question)
+        wanted = self._idf(question, asked_for, parts)
         coverage = [_share(wanted, one.terms) for one in parts]
         held = [_share(wanted, passage.terms | passage.headings) for passage in analysed]
-        cosine, vectors = self._cosines(question, candidates, coverage)
-        ordered = self.terms(question)
-        pairs = set(pairwise(ordered))
-        kind, asked = question_type(question), frozenset(re.findall(r"\w+", question.lower()))
+        cosine, vectors = self._cosines(question, asked_for, candidates, coverage)
+        pairs = set(pairwise(self.terms(asked_for)))
+        kind, asked = question_type(asked_for), frozenset(re.findall(r"\w+", question.lower()))
         names = {name.lower() for name in _NAME.findall(question)}
         rows = []
         for i, (candidate, one) in enumerate(zip(candidates, parts, strict=True)):
@@ -182,25 +186,35 @@ class EvidenceFinder:
         titles = frozenset(term for title in headings for term in self.terms(title))
         return _Analysed(found, frozenset(self.terms(text)), titles)
 
-    def _idf(self, question: str, parts: "Sequence[_Part]") -> dict[str, float]:
+    def _idf(self, question: str, asked_for: str, parts: "Sequence[_Part]") -> dict[str, float]:
+        """The weight of each term of a question, of which ``asked_for`` is what asks."""
+        asked = frozenset(self.terms(asked_for))
         counts = Counter(term for one in parts for term in one.terms)
         total = len(parts) or 1
         return {
             term: math.log1p((total - counts[term] + 0.5) / (counts[term] + 0.5))
+            * (1.0 if term in asked else _STORY)
             for term in dict.fromkeys(self.terms(question))
         }
 
     def _cosines(
-        self, question: str, candidates: Sequence[Candidate], coverage: Sequence[float]
+        self,
+        question: str,
+        asked_for: str,
+        candidates: Sequence[Candidate],
+        coverage: Sequence[float],
     ) -> tuple[Array, Vectors | None]:
-        """Cosine of each candidate with the question; 0 for those that are not encoded."""
+        """Cosine of each candidate with the question; 0 for those that are not encoded.
+
+        A question that has a story before it is half that, and half what asks.
+        """
         cosine = np.zeros(len(candidates))
         if self._embed is None or self._embed_query is None or not candidates:
             return cosine, None
         order = sorted(range(len(candidates)), key=lambda i: -coverage[i] - 0.3 / candidates[i].n)[
             : self._encoded
         ]
-        query = np.asarray(self._embed_query(question), dtype=np.float32).reshape(-1)
+        query = self._query_vector(question, asked_for)
         encoded = np.asarray(
             self._embed([candidates[i].unit.context for i in order]), dtype=np.float32
         )
@@ -208,6 +222,13 @@ class EvidenceFinder:
         vectors[order] = encoded
         cosine[order] = encoded @ query
         return cosine, vectors
+
+    def _query_vector(self, question: str, asked_for: str) -> Vectors:
+        assert self._embed_query is not None  # noqa: S101 - the caller has looked
+        texts = dict.fromkeys((question, asked_for))
+        both = [np.asarray(self._embed_query(text), dtype=np.float32).reshape(-1) for text in texts]
+        total: Vectors = np.sum(both, axis=0)
+        return total if len(both) == 1 else total / np.linalg.norm(total)
 
 
 @dataclass(frozen=True, slots=True)

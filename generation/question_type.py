@@ -1,9 +1,10 @@
-"""What kind of answer a question wants, and whether a sentence has one."""
+"""What a question asks, what kind of answer it wants, and whether a sentence has one."""
 
 import re
 from collections.abc import Collection
 from typing import Final
 
+from data.sentences import split_sentences
 from data.text import QUESTION_STOP_WORDS
 
 _MONTH: Final = (
@@ -77,6 +78,16 @@ _TYPES: Final = (
     ("reason", r"why\b|warum\b|weshalb\b|wieso\b|pourquoi\b|por qu[eé]\b|hvorfor\b|为什么|なぜ"),
 )
 _PATTERNS: Final = tuple((name, re.compile(words, re.IGNORECASE)) for name, words in _TYPES)
+
+
+def asking_part(question: str) -> str:
+    """The sentences of a question that end in a question mark; all of it where none does.
+
+    What a person tells beforehand, so that they are understood, is not what they want to know.
+    """
+    sentences = [question[start:end] for start, end in split_sentences(question)]
+    asking = [one for one in sentences if one.rstrip("\"'”’»)]】」 ").endswith(("?", "？", "؟"))]
+    return " ".join(asking) or question
 
 
 def question_type(question: str) -> str:

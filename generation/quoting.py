@@ -33,9 +33,6 @@ _SHARE_OF_BEST: Final = 0.005
 _REPEATS: Final = 0.9
 """Cosine or share of common terms from which a sentence says the same as one that is quoted."""
 _LONGEST_TERMS: Final = 8
-_NAMED: Final = 1.0
-"""Log-odds added to what names the very code that is asked about: "V-16" is neither 16 nor V-17."""
-_CODE: Final = re.compile(r"(?<![\w-])[^\W\d_]{1,6}[-./]?\d[\w/-]*")
 _NUMBER: Final = re.compile(r"^(\d{1,9})(?=[.)] )")
 """What Markdown would take for the mark of a list: a number that a quotation begins with."""
 
@@ -135,7 +132,7 @@ class QuotingReader:
     ) -> tuple[list[Quotation], float | None, str]:
         """What to quote, best first; the probability that it answers; what was looked for."""
         evidence = self._finder.find(question, passages)
-        scores = evidence.features @ weights_of(QUOTING) + _NAMED * _named(question, evidence)
+        scores = evidence.features @ weights_of(QUOTING)
         relevant = evidence.features[:, :2].max(axis=1, initial=0) > 0
         chosen = pick(evidence, np.where(relevant, scores, -np.inf), self._sentences)
         rarest = sorted(evidence.wanted, key=lambda term: -evidence.wanted[term])
@@ -146,13 +143,6 @@ class QuotingReader:
 def weights_of(weights: Mapping[str, float]) -> Array:
     """Weights by name as an array in the order of ``FEATURES``."""
     return np.array([weights[name] for name in FEATURES])
-
-
-def _named(question: str, evidence: Evidence) -> Array:
-    """1 for each candidate that has a code of the question in it, else 0."""
-    codes = {code.lower() for code in _CODE.findall(question)}
-    texts = (candidate.unit.text.lower() for candidate in evidence.candidates)
-    return np.array([float(not codes.isdisjoint(_CODE.findall(text))) for text in texts])
 
 
 def pick(evidence: Evidence, scores: Array, count: int) -> list[int]:

@@ -1,6 +1,6 @@
 import pytest
 
-from generation.question_type import has_answer, question_type
+from generation.question_type import asking_part, has_answer, question_type
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,22 @@ from generation.question_type import has_answer, question_type
 )
 def test_the_kind_of_answer_is_read_from_the_question(question, kind):
     assert question_type(question) == kind
+
+
+@pytest.mark.parametrize(
+    ("question", "asking"),
+    [
+        ("Why does it rattle?", "Why does it rattle?"),
+        ("We cleaned it when it was new. Why does it rattle?", "Why does it rattle?"),
+        ("What is it? It rattles. Why does it?", "What is it? Why does it?"),
+        ("It rattles. Tell me why.", "It rattles. Tell me why."),
+        ("La pompe a 40 ans. Est-elle usée ?", "Est-elle usée ?"),
+        ("泵很旧。为什么？", "为什么？"),
+        ("", ""),
+    ],
+)
+def test_what_a_person_tells_beforehand_is_not_what_they_ask(question, asking):
+    assert asking_part(question) == asking
 
 
 @pytest.mark.parametrize(
