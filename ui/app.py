@@ -27,6 +27,7 @@ silence_telemetry()
 import gradio as gr  # noqa: E402 - telemetry has to be off before this import
 
 # these import gradio
+from ui.adaptation import AdaptationPanel  # noqa: E402
 from ui.chats import ChatsPanel  # noqa: E402
 from ui.compare import ComparePage  # noqa: E402
 from ui.conversation import ConversationPanel  # noqa: E402
@@ -116,6 +117,7 @@ class Page:
                 with gr.Column(elem_id="library", min_width=0):
                     chats = ChatsPanel(service, access)
                     library = LibraryPanel(service, settings, start, uploads, access)
+                    adaptation = AdaptationPanel(runs, access)
                 with gr.Column(elem_id="evidence", min_width=0):
                     evidence = EvidencePanel(service)
             model = ModelPanel(connection, access)
@@ -130,6 +132,7 @@ class Page:
             model.wire(self.blocks, header, conversation.banner, library.choices)
             compare.wire(header, session)
             evaluation.wire(header, session)
+            adaptation.wire(self.blocks, library.picker)
 
 
 def _header(settings: Settings) -> str:

@@ -16,6 +16,7 @@ REPORTS: Final = "/evaluations/"
 _KINDS: Final = {
     "retrieval": "Retrieval", "choice": "Multiple choice", "answers": "Answers",
     "external": "Scored run", "score": "Scored run", "compare": "Two runs", "gate": "Two runs",
+    "adapt": "Adaptation",
 }  # fmt: skip
 _MEASURES: Final = {"accuracy": "accuracy", "ndcg@10": "nDCG@10"}
 _MOST_ROWS: Final = 6
@@ -26,12 +27,12 @@ def under_way(runs: Sequence[EvaluationRun]) -> str:
     return "".join(_under_way(run) for run in runs if run.state == "running")
 
 
-def finished(runs: Sequence[EvaluationRun]) -> str:
-    """All other runs, each with what can be done with it."""
+def finished(runs: Sequence[EvaluationRun], *, reports: bool = True) -> str:
+    """All other runs, each with what can be done with it; `reports` are opened beside the list."""
     ended = [run for run in runs if run.state != "running"]
     if not ended:
         return hint("No runs yet.")
-    return f'<ul class="runs">{"".join(_finished(run) for run in ended)}</ul>'
+    return f'<ul class="runs">{"".join(_finished(run, reports) for run in ended)}</ul>'
 
 
 def frame(name: str) -> str:
@@ -39,13 +40,24 @@ def frame(name: str) -> str:
 
     `ui/report.js` opens it in the page's theme.
     """
-    address = f"{REPORTS}{escape(name)}/{REPORT}"
     return (
-        f'<div class="report-frame"><p><b>{escape(name)}</b><a class="link" href="{address}" '
-        f'target="_blank" rel="noopener noreferrer">Open in a new tab</a></p>'
-        f'<iframe sandbox data-report="{address}" title="Report of {escape(name)}" '
+        f'<div class="report-frame"><p><b>{escape(name)}</b>'
+        f"{report_link(name, 'Open in a new tab')}</p>"
+        f'<iframe sandbox data-report="{_address(name)}" title="Report of {escape(name)}" '
         'referrerpolicy="no-referrer"></iframe></div>'
     )
+
+
+def report_link(name: str, label: str) -> str:
+    """A link to a report as a page of its own."""
+    return (
+        f'<a class="link" href="{_address(name)}" target="_blank" rel="noopener noreferrer">'
+        f"{escape(label)}</a>"
+    )
+
+
+def _address(name: str) -> str:
+    return f"{REPORTS}{escape(name)}/{REPORT}"
 
 
 def _under_way(run: EvaluationRun) -> str:
@@ -69,8 +81,8 @@ def _under_way(run: EvaluationRun) -> str:
     )
 
 
-def _finished(run: EvaluationRun) -> str:
-    buttons = [_button("report", run.name, "Report")] if run.has_report else []
+def _finished(run: EvaluationRun, reports: bool) -> str:
+    buttons = [_button("report", run.name, "Report")] if run.has_report and reports else []
     if run.state in {"failed", "interrupted"}:
         buttons.append(_button("resume", run.name, "Resume"))
     buttons.append(_button("remove", run.name, "Delete"))

@@ -24,7 +24,7 @@ from data.secrets import secret_values
 from rag_app.errors import ApplicationError
 from rag_app.settings import PREFIX, Settings, describe
 
-Kind = Literal["retrieval", "choice", "answers", "score", "compare", "gate"]
+Kind = Literal["retrieval", "choice", "answers", "score", "compare", "gate", "adapt"]
 State = Literal["running", "done", "failed", "interrupted"]
 Option = str | float | bool | Sequence[str] | None
 
@@ -56,8 +56,8 @@ class EvaluationRun:
 
     Attributes:
         name: of its folder.
-        kind: the command behind `eval`; empty where its files do not tell.
-        dataset: what it measures on.
+        kind: the command behind `eval`, or ``adapt``; empty where its files do not tell.
+        dataset: what it measures on; the collection that is adapted to.
         state: ``interrupted`` and ``failed`` runs can be resumed.
         begun: when it was last started or taken up, in seconds since 1970.
         progress: the content of `progress.json`; empty where there is none yet.
@@ -118,8 +118,9 @@ class EvaluationRuns:
         """Begin a run; returns its name.
 
         Args:
-            kind: the command behind `eval`.
-            dataset: what it is given, such as ``own`` or ``beir:FOLDER``.
+            kind: the command behind `eval`, or `adapt`.
+            dataset: what it is given, such as ``own`` or ``beir:FOLDER``; for `adapt`, the
+                collection.
             options: its flags without their dashes; lists are joined by commas, and what is empty
                 or None is left away. Of ``compare`` and ``gate``, `first` and `second` are runs.
 
@@ -132,8 +133,11 @@ class EvaluationRuns:
         with self._lock:
             self._require_idle()
             name, given = self._new_name(kind, dataset), dict(options or {})
-            target = ["--out", str(self._folder / name), "--", dataset.strip()]
-            if kind in _OF_TWO:
+            command, out = ["eval", kind], ["--out", str(self._folder / name)]
+            target = [*out, "--", dataset.strip()]
+            if kind == "adapt":
+                command, target = ["adapt"], ["--collection", dataset.strip(), *out]
+            elif kind in _OF_TWO:
                 pair = [str(self._path(str(given.pop(key)))) for key in ("first", "second")]
                 out = ["--out", str(self._folder / name / REPORT)] if kind == "compare" else []
                 target = [*out, "--", *pair]
@@ -141,7 +145,7 @@ class EvaluationRuns:
             launch = {
                 "kind": kind,
                 "dataset": dataset.strip(),
-                "arguments": ["eval", kind, *flags, *target],
+                "arguments": [*command, *flags, *target],
             }
             self._launch(name, launch, launch["arguments"])
             return name

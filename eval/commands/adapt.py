@@ -4,7 +4,7 @@ import json
 import random
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -44,7 +44,8 @@ def adapt(  # noqa: PLR0913, PLR0917 - one parameter a flag
     as_json: AsJson = False,
 ) -> None:
     """Train on one part of the documents, measure on the other, and report either way."""
-    from eval.adaptation import measuring
+    from eval.adaptation import measuring, reporting
+    from eval.adaptation.progress import Progress
     from rag_app.assembly import trained
     from rag_app.assembly.encoders import choose
     from rag_app.commands.training import on_step, start_of
@@ -55,55 +56,65 @@ def adapt(  # noqa: PLR0913, PLR0917 - one parameter a flag
     settings: Settings = context.obj
     where, before = collection or settings.collection, settings.encoder.name
     folder = trained.folder(settings, name)
-    if trained.is_one(settings, name):
+    is_trained = trained.is_one(settings, name)
+    if is_trained and not (out / examples.TRAIN_FILE).is_file():
         raise SettingsError(f"there is an encoder {name} already", hint="Choose another name")
+    out.mkdir(parents=True, exist_ok=True)
+    plan = replace(
+        training.PRESETS["laptop"], method=method, epochs=epochs, batch_size=batch_size,
+        keep=keep, seed=seed,
+    )  # fmt: skip
+    choice = choose(settings, before)
 
     async def prepare(service: Any) -> Any:
         return await _prepared(
             service, where, questions, guard, held_out=held_out, limit=limit, seed=seed
         )
 
-    data, test, guards, counts = with_service(settings, prepare)
-    out.mkdir(parents=True, exist_ok=True)
-    examples.write(out / examples.TRAIN_FILE, data)
-    plan = replace(
-        training.PRESETS["laptop"], method=method, epochs=epochs, batch_size=batch_size,
-        keep=keep, seed=seed,
-    )  # fmt: skip
-    choice = choose(settings, before)
-    training.train(choice.row, start_of(choice), data, plan, folder, name, on_step)
-
     async def measure(service: Any) -> dict[str, list[list[float]]]:
+        progress.tell("building the new index")
         await service.build_index(where, name)
+        progress.tell(f"comparing both on {len(test) + len(guards)} questions")
         return {
             kind: [await measuring.ndcg(service, where, asked, one) for one in (before, name)]
             for kind, asked in (("test", test), ("guard", guards))
         }
 
-    scores = with_service(settings, measure)
-    old, new = scores["test"]
-    delta = measuring.compared(old, new)
-    held = measuring.compared(*scores["guard"]) if guards else None
-    better = delta["points"] > 0 and delta["p"] < _LEVEL
-    safe = held is None or held["points"] >= -_GUARD_DROP
-    if switch and better and safe:
-        with_service(settings, lambda service: service.use_index(where, name))
-    document = {
-        "name": name,
-        "collection": where,
-        "questions": "given" if questions else "made of the documents' titles and sentences",
-        "train": {"examples": len(data), **counts},
-        "test": len(test),
-        "before": {"encoder": before, "ndcg@10": sum(old) / len(old)},
-        "after": {"encoder": name, "ndcg@10": sum(new) / len(new)},
-        "delta": delta,
-        "guard": held,
-        "better": better,
-        "switched": switch and better and safe,
-        "lost": measuring.lost(test, old, new),
-        "plan": asdict(plan),
-    }
-    _write(out, document, list(zip(test, old, new, strict=True)), folder / HISTORY_FILE)
+    def count_step(step: int, steps: int, loss: float) -> None:
+        on_step(step, steps, loss)
+        progress.tell(f"training, loss {loss:.3f}", step, steps)
+
+    with Progress(out) as progress:
+        data, test, guards, counts = with_service(settings, prepare)
+        if not is_trained:  # else an earlier call got as far
+            examples.write(out / examples.TRAIN_FILE, data)
+            progress.tell(f"training on {len(data)} examples")
+            training.train(choice.row, start_of(choice), data, plan, folder, name, count_step)
+        scores = with_service(settings, measure)
+        old, new = scores["test"]
+        delta = measuring.compared(old, new)
+        held = measuring.compared(*scores["guard"]) if guards else None
+        better = delta["points"] > 0 and delta["p"] < _LEVEL
+        safe = held is None or held["points"] >= -_GUARD_DROP
+        if switch and better and safe:
+            with_service(settings, lambda service: service.use_index(where, name))
+        document = {
+            "name": name,
+            "collection": where,
+            "questions": "given" if questions else "made of the documents' titles and sentences",
+            "train": {"examples": len(data), **counts},
+            "test": len(test),
+            "before": {"encoder": before, "ndcg@10": sum(old) / len(old)},
+            "after": {"encoder": name, "ndcg@10": sum(new) / len(new)},
+            "delta": delta,
+            "guard": held,
+            "better": better,
+            "switched": switch and better and safe,
+            "lost": measuring.lost(test, old, new),
+            "plan": asdict(plan),
+        }
+        losses = json.loads((folder / HISTORY_FILE).read_text("utf-8"))
+        reporting.write(out, document, list(zip(test, old, new, strict=True)), losses)
     output.show(document, as_json, _print)
 
 
@@ -166,53 +177,9 @@ async def _prepared(
     return data, test, guards, dict(Counter(one.kind for one in data) + dropped)
 
 
-def _write(
-    out: Path, document: Mapping[str, Any], rows: Sequence[tuple[Any, float, float]], history: Path
-) -> None:
-    from data.files import replacing
-
-    scores = [{"question": q.question, "before": old, "after": new} for q, old, new in rows]
-    losses = json.loads(history.read_text("utf-8"))
-    files = {
-        "adapt.json": json.dumps({**document, "losses": losses}, ensure_ascii=False, indent=1),
-        "samples.jsonl": "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in scores),
-        "report.md": "\n".join(_lines(document)) + "\n",
-    }
-    for file, text in files.items():
-        with replacing(out / file) as stream:
-            stream.write(text.encode())
-
-
-def _lines(document: Mapping[str, Any]) -> list[str]:
-    delta, guard = document["delta"], document["guard"]
-    low, high = delta["ci95"]
-    lines = [
-        f"# {document['name']}: trained on collection {document['collection']}",
-        "",
-        f"Questions: {document['questions']}; {document['test']} held out, "
-        f"{document['train']['examples']} examples trained on.",
-        f"nDCG@10 {document['before']['ndcg@10']:.4f} -> {document['after']['ndcg@10']:.4f}: "
-        f"{delta['points']:+.2f} points (95 % {low:+.2f} to {high:+.2f}, p {delta['p']:.2g}); "
-        f"{delta['wins']} better, {delta['losses']} worse, {delta['ties']} alike.",
-        f"Guard: {guard['points']:+.2f} points, p {guard['p']:.2g}." if guard else "No guard set.",
-        "It is better beyond chance." if document["better"] else "It is not better beyond chance.",
-        "",
-    ]
-    if document["lost"]:
-        lines += ["## What got worse", ""]
-        lines += [
-            f"- {one['before']:.2f} -> {one['after']:.2f}: {one['question']}"
-            for one in document["lost"]
-        ]
-    return lines
-
-
 def _print(document: Mapping[str, Any]) -> None:
-    for line in _lines({**document, "lost": []}):
-        if line:
-            sys.stdout.write(output.harmless(line) + "\n")
-    use = f"RAG_APP_ENCODER__NAME={document['name']}"
-    sys.stdout.write(
-        f"Use it with {use}; without that setting, or by `rag-app indexes use "
-        f"{document['before']['encoder']}`, the old index serves as before.\n"
-    )
+    from eval.adaptation import reporting
+
+    verdict = reporting.report(document, ()).verdict
+    for line in (f"{verdict.sentence}.", f"{verdict.evidence}.", *verdict.reasons):
+        sys.stdout.write(output.harmless(line) + "\n")

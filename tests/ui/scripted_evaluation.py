@@ -1,4 +1,4 @@
-"""Stands in for `rag-app eval`: a run of a few samples that ends as its data set's name says.
+"""Stands in for `rag-app eval` and `adapt`: a few samples that end as the data set's name says.
 
 A program of its own, since a run is a child process; it writes what a run's folder has to hold.
 """
@@ -30,12 +30,13 @@ def main(arguments: list[str]) -> None:
         dataset = json.loads((folder / "run.json").read_text())["dataset"]["name"]
     else:
         folder = Path(arguments[arguments.index("--out") + 1])
-        dataset = arguments[-1]
+        adapts = "adapt" in arguments
+        dataset = arguments[arguments.index("--collection") + 1] if adapts else arguments[-1]
     if dataset == "missing" and not (folder.parent / "found").exists():
         sys.stderr.write("reading\nrag-app: data set missing is not there. Get it\n")
         sys.exit(1)
-    kind = "retrieval" if "retrieval" in arguments else "choice"
-    if not (folder / "run.json").exists():
+    kind = next((name for name in ("retrieval", "adapt") if name in arguments), "choice")
+    if kind != "adapt" and not (folder / "run.json").exists():
         write(folder / "run.json", {"kind": kind, "plan": {}, "dataset": {"name": dataset}})
     run(folder, dataset)
 
@@ -61,7 +62,8 @@ def finish(folder: Path, dataset: str) -> None:
         sys.exit(1)
     arms = {"closed_book": {"accuracy": 0.5, "n": 10}, "rag": {"accuracy": 0.7, "n": 10}}
     systems = {"bm25": {"ndcg@10": 0.31}, "hybrid": {"ndcg@10": 0.42}}
-    choice = json.loads((folder / "run.json").read_text())["kind"] == "choice"
+    noted = folder / "run.json"
+    choice = noted.exists() and json.loads(noted.read_text())["kind"] == "choice"
     write(folder / "metrics.json", {"arms": arms} if choice else {"systems": systems})
     write(folder / "verdict.json", {"sentence": "Retrieval gains"})
     text = "<h1 style='color:teal'>Scripted report</h1><script>document.body.id = 'ran'</script>"

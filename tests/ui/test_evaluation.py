@@ -289,3 +289,22 @@ def test_what_cannot_be_measured_is_explained(
     page.click("#past .failed [data-act=remove]")
     page.driver.switch_to.alert.accept()
     page.until(lambda: not page.all("#past .run.failed"), "the run is still there")
+
+
+def test_the_shown_documents_are_adapted_to_and_the_page_may_be_left_meanwhile(
+    browse: Callable[..., Browser],
+) -> None:
+    pytest.importorskip("peft", reason="optional: needs the extra `train`")
+    page = browse()
+    page.click("[data-view=chat]")
+    page.click("#adapt")
+    page.until(lambda: page.all("#adapted .run.running"), "nothing is under way")
+    page.driver.refresh()
+    page.until(lambda: page.all("#adapted .run.running"), "it is not shown after a reload", 60)
+    page.until(lambda: not page.one("#adapt").is_enabled())
+    page.click("#adapted [data-act=stop]")
+    page.until(lambda: page.all("#adapted .run.interrupted [data-act=resume]"), "it goes on", 60)
+    page.click("#adapted [data-act=remove]")
+    page.driver.switch_to.alert.accept()
+    page.until(lambda: not page.all("#adapted .run"), "the run is still there")
+    assert page.complaints() == []

@@ -62,6 +62,17 @@ def test_a_retrieval_run_shows_its_systems(runs):
     assert (run.measure, run.headline) == ("ndcg@10", {"bm25": 0.31, "hybrid": 0.42})
 
 
+def test_an_adaptation_is_the_command_of_that_name(runs, tmp_path):
+    name = runs.start("adapt", "island", {"name": "island-1", "switch": True})
+    run = until(runs, name, "done")
+    assert (run.kind, run.dataset, run.measure) == ("adapt", "island", "ndcg@10")
+    folder = tmp_path / "evaluations" / name
+    assert arguments(folder) == [
+        *("adapt", "--name", "island-1", "--switch", "--collection", "island"),
+        *("--out", str(folder)),
+    ]
+
+
 def test_two_runs_are_compared_or_held_to_one_another(runs, tmp_path):
     for kind in ("compare", "gate"):
         with pytest.raises(ApplicationError, match="no run"):
