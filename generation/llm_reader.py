@@ -353,7 +353,7 @@ class _Parser:
         """
         text = self._thinking.finish()
         if self.began_inside and not self._thinking.marked and not truncated:
-            text = self._unclosed + self._thinking.thought()
+            text, self.thoughts = self._unclosed + self._thinking.thought(), ""
             self._thinking.began_inside = False
         yield from self._thought()
         if self._abstention is not None:
