@@ -49,19 +49,25 @@ _MEASURED: Final = (
     r"height|length|width|depth|weight|distance|area|limit|dose|capacity|voltage|score|ratio|share|"
     r"fraction|flow"
 )
+_ASKING: Final = (
+    # what a question has behind "when"; behind that of "when the flow grows" there is none
+    r"(?:is|are|was|were|do|does|did|will|would|can|could|shall|should|may|might|must|has|have|had)"
+    r"(?:n['’]t)?\b"
+)
 _TYPES: Final = (
     (
         "number",
         r"how (?:many|much|long|far|old|often|large|big|high|tall|deep|fast|wide|heavy|hot|cold|"
         r"thick|late|soon|strong|loud)\b"
-        r"|(?:what|which) (?:(?:is|was|are|were) the )?(?:\w+ ){0,2}?"
+        r"|(?:what|which) (?:(?:is|was|are|were) the (?:\w+ ){0,2}?|(?:\w+ )?)"
         rf"(?:{_MEASURED})\b"
         r"|wie ?viele?\b|wie (?:hoch|lang|groß|alt|weit|schwer|tief|teuer|oft)\b|combien\b|"
         r"cu[aá]nt[oa]s?\b|hvor (?:mange|meget|langt?|højt?|stor)\b|多少|几|幾|いくつ|いくら",
     ),
     (
         "time",
-        r"when\b|(?:what|which) (?:\w+ )?(?:year|date|day|time|month|century|decade|season)\b|"
+        rf"when(?: exactly)? {_ASKING}|when *[?]"
+        r"|(?:what|which) (?:\w+ )?(?:year|date|day|time|month|century|decade|season)\b|"
         r"wann\b|quand\b|cu[aá]ndo\b|hvornår\b|什么时候|何时|いつ|何時",
     ),
     (
@@ -77,7 +83,11 @@ _TYPES: Final = (
     ),
     ("reason", r"why\b|warum\b|weshalb\b|wieso\b|pourquoi\b|por qu[eé]\b|hvorfor\b|为什么|なぜ"),
 )
-_PATTERNS: Final = tuple((name, re.compile(words, re.IGNORECASE)) for name, words in _TYPES)
+_PATTERNS: Final = tuple(
+    # at the beginning of a word: there is no German "wer" in "lower"
+    (name, re.compile(rf"(?<![0-9A-Za-zÀ-ÿ])(?:{words})", re.IGNORECASE))
+    for name, words in _TYPES
+)
 
 
 def asking_part(question: str) -> str:

@@ -48,7 +48,7 @@ def panel_of(runs: EvaluationRuns, access: Access) -> AdaptationPanel:
 
 
 @pytest.fixture
-def panel(runs: EvaluationRuns, access: Access, monkeypatch: pytest.MonkeyPatch) -> AdaptationPanel:
+async def panel(runs: EvaluationRuns, access: Access, monkeypatch: pytest.MonkeyPatch) -> AdaptationPanel:
     monkeypatch.setattr(adaptation, "find_spec", lambda _: True)
     return panel_of(runs, access)
 
@@ -111,7 +111,7 @@ async def test_who_may_only_look_begins_and_ends_nothing(
     assert runs.overview() == []
 
 
-def test_without_the_extra_the_button_is_off_and_says_why(
+async def test_without_the_extra_the_button_is_off_and_says_why(
     runs: EvaluationRuns, access: Access, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(adaptation, "find_spec", lambda name: None if name == "peft" else True)
