@@ -48,7 +48,9 @@ def panel_of(runs: EvaluationRuns, access: Access) -> AdaptationPanel:
 
 
 @pytest.fixture
-async def panel(runs: EvaluationRuns, access: Access, monkeypatch: pytest.MonkeyPatch) -> AdaptationPanel:
+async def panel(
+    runs: EvaluationRuns, access: Access, monkeypatch: pytest.MonkeyPatch
+) -> AdaptationPanel:
     monkeypatch.setattr(adaptation, "find_spec", lambda _: True)
     return panel_of(runs, access)
 
