@@ -17,7 +17,7 @@ from data.errors import RagAppError
 from rag_app.errors import ApplicationError
 from rag_app.web.access import Access
 from ui import evaluation_rendering as page
-from ui.evaluation_runs import EvaluationRun, EvaluationRuns
+from ui.evaluation_runs import EvaluationRun, EvaluationRuns, Option
 from ui.panels import AT_ONCE, Updates, require_right, said, shipped
 from ui.rendering import hint, problem
 
@@ -78,7 +78,11 @@ class AdaptationPanel:
                 raise ApplicationError("the extra `train` is not installed")
             if not collection:
                 raise ApplicationError("there are no documents", hint="Add some first")
-            options = {"name": _name(collection), "batch_size": _BATCH, "switch": True}
+            options: dict[str, Option] = {
+                "name": _name(collection),
+                "batch_size": _BATCH,
+                "switch": True,
+            }
             await asyncio.to_thread(self._runs.start, "adapt", collection, options)
         except RagAppError as error:
             return await self._shown(collection or "", problem(error))
