@@ -44,8 +44,9 @@ def adapt(  # noqa: PLR0913, PLR0917 - one parameter a flag
     as_json: AsJson = False,
 ) -> None:
     """Train on one part of the documents, measure on the other, and report either way."""
-    from eval.adaptation import measuring, reporting
+    from eval.adaptation import measuring
     from eval.adaptation.progress import Progress
+    from eval.report import adaptation as reporting
     from rag_app.assembly import trained
     from rag_app.assembly.encoders import choose
     from rag_app.commands.training import on_step, start_of
@@ -114,7 +115,11 @@ def adapt(  # noqa: PLR0913, PLR0917 - one parameter a flag
             "plan": asdict(plan),
         }
         losses = json.loads((folder / HISTORY_FILE).read_text("utf-8"))
-        reporting.write(out, document, list(zip(test, old, new, strict=True)), losses)
+        samples = [
+            {"question": one.question, "before": first, "after": second}
+            for one, first, second in zip(test, old, new, strict=True)
+        ]
+        reporting.write(out, document, samples, losses)
     output.show(document, as_json, _print)
 
 
@@ -178,7 +183,7 @@ async def _prepared(
 
 
 def _print(document: Mapping[str, Any]) -> None:
-    from eval.adaptation import reporting
+    from eval.report import adaptation as reporting
 
     verdict = reporting.report(document, ()).verdict
     for line in (f"{verdict.sentence}.", f"{verdict.evidence}.", *verdict.reasons):

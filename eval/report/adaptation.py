@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from data.files import write_text
-from eval.adaptation.questions import Question
 from eval.errors import EvalError
 from eval.report import plots, rendering
 from eval.report.document import Block, Plot, Report, Section, Table, Text, Verdict
@@ -22,7 +21,7 @@ _POINTS: Final = 10
 def write(
     out: Path,
     document: Mapping[str, Any],
-    rows: Sequence[tuple[Question, float, float]],
+    samples: Sequence[Mapping[str, Any]],
     losses: Losses,
 ) -> None:
     """Write `adapt.json`, `metrics.json`, `samples.jsonl`, `report.md` and `report.html`.
@@ -30,16 +29,15 @@ def write(
     Args:
         out: the folder.
         document: the result of `rag-app adapt`.
-        rows: each question of the test with its nDCG@10 before and after.
+        samples: each question of the test with its nDCG@10 before and after.
         losses: of the training.
     """
-    scores = [{"question": q.question, "before": old, "after": new} for q, old, new in rows]
     shown = report(document, losses)
     systems = {one["encoder"]: {"ndcg@10": one["ndcg@10"]}
                for one in (document["before"], document["after"])}  # fmt: skip
     files = {
         "adapt.json": json.dumps({**document, "losses": losses}, ensure_ascii=False, indent=1),
-        "samples.jsonl": "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in scores),
+        "samples.jsonl": "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in samples),
         "report.md": rendering.markdown(shown),
         "report.html": rendering.html(shown),
         "metrics.json": json.dumps({"systems": systems}, indent=1),

@@ -2,8 +2,7 @@ import json
 
 import pytest
 
-from eval.adaptation.questions import Question
-from eval.adaptation.reporting import report, write
+from eval.report.adaptation import report, write
 
 pytest.importorskip("matplotlib", reason="optional: needs the extra `eval`")
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -24,7 +23,10 @@ def document(**changed):
 
 
 def test_the_files_say_the_same_and_hold_no_html_of_a_question(tmp_path):
-    rows = [(Question(HOSTILE, "d"), 1.0, 0.5), (Question("b", "d"), 0.0, 1.0)]
+    rows = [
+        {"question": HOSTILE, "before": 1.0, "after": 0.5},
+        {"question": "b", "before": 0.0, "after": 1.0},
+    ]
     losses = [{"step": step, "loss": 1 / step, "rate": 0.1} for step in range(1, 26)]
     write(tmp_path, document(), rows, losses)
     systems = json.loads((tmp_path / "metrics.json").read_text())["systems"]
