@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ from eval.errors import EvalError
 from eval.report import plots, rendering
 from eval.report.document import Block, Plot, Report, Section, Table, Text, Verdict
 from eval.report.wording import count, decimal, interval, is_probability, signed
+from eval.report.writing import MARKDOWN, PAGE, VERDICT
 
 Losses = Sequence[Mapping[str, float]]
 """Step, loss and rate of each step."""
@@ -24,7 +26,7 @@ def write(
     samples: Sequence[Mapping[str, Any]],
     losses: Losses,
 ) -> None:
-    """Write `adapt.json`, `metrics.json`, `samples.jsonl`, `report.md` and `report.html`.
+    """Write `adapt.json`, `metrics.json`, `samples.jsonl` and the reports with their verdict.
 
     Args:
         out: the folder.
@@ -38,8 +40,9 @@ def write(
     files = {
         "adapt.json": json.dumps({**document, "losses": losses}, ensure_ascii=False, indent=1),
         "samples.jsonl": "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in samples),
-        "report.md": rendering.markdown(shown),
-        "report.html": rendering.html(shown),
+        MARKDOWN: rendering.markdown(shown),
+        PAGE: rendering.html(shown),
+        VERDICT: json.dumps(asdict(shown.verdict), ensure_ascii=False),
         "metrics.json": json.dumps({"systems": systems}, indent=1),
     }
     for file, text in files.items():
