@@ -63,7 +63,7 @@ def test_an_interrupted_training_goes_on_where_it_was(tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         training.train(start, EXAMPLES, plan, tmp_path / "out", "one", stop)
-    for data, other in ((EXAMPLES[1:], plan), (EXAMPLES, replace(plan, rate=1e-4))):
+    for data, other in ((EXAMPLES[::-1], plan), (EXAMPLES, replace(plan, rate=1e-4))):
         with pytest.raises(TrainingError, match="other data or settings"):
             training.train(start, data, other, tmp_path / "out", "one")
     training.train(
