@@ -296,7 +296,9 @@ def _pair(first: Any, second: Any, tolerance: Any) -> Launch:
 
 def _given(field: Field, value: Any) -> Any:
     """A value as commands take it. Raises ApplicationError for a number that is none."""
-    if field.kind in {"text", "check"} or value in {None, ""}:
+    if field.kind == "check" or value in {None, ""}:
+        return "" if field.kind in {"text", "optional"} else value  # an untouched field sends None
+    if field.kind == "text":
         return value
     try:
         number = float(value)

@@ -22,7 +22,8 @@ def values(subject: str, dataset: str = "", **changed: object) -> list[object]:
     usual: dict[str, object] = {
         "collection": "c", "dataset": dataset, "first": None, "second": None,
         "retrievers": ["bm25", "dense"], "checked": {}, "arms": ["rag"],
-        **{one.name: one.value for one in FIELDS},
+        # what nobody has typed into is sent as None
+        **{one.name: one.value or (None if one.kind != "check" else False) for one in FIELDS},
     }  # fmt: skip
     return [subject, *(usual | changed).values()]
 
