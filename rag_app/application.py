@@ -69,6 +69,7 @@ from rag_app.results import (
 )
 from rag_app.service import DEFAULT_OPTIONS, QueryOptions
 from rag_app.settings import Settings
+from rag_app.users import users
 from retrieval.index.base import PassageStore
 from retrieval.index.collections import Collections
 from retrieval.index.errors import DamagedIndex, UnknownCollection
@@ -81,7 +82,7 @@ _STORAGE_FOLDERS = (
     "files", "collections", "models", "encoders", "rerankers", "evaluations",
     "owner.json", "lock", "browser.key",
     CONNECTION, KEY,
-    *chats.FILES,
+    *chats.FILES, *users.FILES,
 )  # fmt: skip
 """What the application keeps in the storage folder: never ingested with a folder above it."""
 STALL = 60.0

@@ -30,6 +30,7 @@ from rag_app.commands import (
     recipes,
     synthesize,
     training,
+    users,
 )
 from rag_app.commands.common import Accept, Interrupted
 from rag_app.errors import SettingsError
@@ -58,6 +59,7 @@ for subject in (
     mcp,
     synthesize,
     training,
+    users,
 ):
     subject.register(app)
 

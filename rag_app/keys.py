@@ -34,6 +34,7 @@ class Key:
         rights: ``read``: search and ask; ``write``: change documents, too.
         collections: those that it reaches; none for all.
         created: ISO 8601 in UTC.
+        owner: id of the user whose key it is, and whose role it never exceeds; empty for none.
     """
 
     id: str
@@ -41,10 +42,7 @@ class Key:
     rights: Rights
     collections: tuple[str, ...]
     created: str
-
-    def reaches(self, collection: str) -> bool:
-        """Whether it may be used for a collection."""
-        return not self.collections or collection in self.collections
+    owner: str = ""
 
 
 class Keys:
@@ -60,7 +58,11 @@ class Keys:
         self._database = Database(storage / FILES[0])
 
     def create(
-        self, name: str, rights: Rights = "read", collections: Sequence[str] = ()
+        self,
+        name: str,
+        rights: Rights = "read",
+        collections: Sequence[str] = (),
+        owner: str = "",
     ) -> tuple[Key, str]:
         """Make a key; returns it and its text, which is not kept.
 
@@ -76,11 +78,12 @@ class Keys:
         for collection in collections:
             checked_name(collection)
         created = datetime.now(UTC).isoformat(timespec="seconds")
-        key = Key(secrets.token_hex(6), name.strip(), rights, tuple(collections), created)
+        key = Key(secrets.token_hex(6), name.strip(), rights, tuple(collections), created, owner)
         text = f"{PREFIX}{key.id}-{secrets.token_urlsafe(32)}"
         row = {
             "id": key.id, "name": key.name, "hash": _hash(text), "rights": rights,
             "collections": json.dumps(key.collections), "created": created,
+            "owner": owner,
         }  # fmt: skip
         with self._database.transaction() as connection:
             connection.execute(insert(KEYS).values(row))
@@ -114,10 +117,15 @@ class Keys:
         return _key(found)
 
 
+def is_key(text: str) -> bool:
+    """Whether a text has the form of a key."""
+    return _FORM.fullmatch(text) is not None
+
+
 def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _key(row: Any) -> Key:
     collections = tuple(json.loads(row["collections"]))
-    return Key(row["id"], row["name"], row["rights"], collections, row["created"])
+    return Key(row["id"], row["name"], row["rights"], collections, row["created"], row["owner"])

@@ -449,7 +449,8 @@ class Server(_Section):
     user: str = Field("admin", description="Name for the log-in where a password is set.")
     password: SecretStr | None = Field(
         None,
-        description="Password of 8 characters or more; required on any address but loopback.",
+        description="An admin's password, of 8 characters or more; addresses but loopback need it"
+        " or users.",
     )
     upload_mb: int = Field(200, gt=0, description="Largest file of an upload, in megabytes.")
     concurrent: int = Field(64, ge=1, description="Requests that one user may have under way.")

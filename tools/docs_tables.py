@@ -16,6 +16,7 @@ from data.components import LOADERS
 from rag_app import recipes
 from rag_app.commands.recipe_listing import number
 from rag_app.remote.operations import CHAT_OPERATIONS, OPERATIONS
+from rag_app.users.rights import right_of
 from retrieval.encoders.registry import EncoderRow, built_in
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -70,7 +71,7 @@ def operations(_: Mapping[str, Mapping[str, str]]) -> list[str]:
         [
             f"`{row.method} /api{row.path}`",
             row.help.split("\n\n")[0].replace("\n", " "),
-            "change" if row.changes else "read",
+            right_of(row.name),
         ]
         for row in (*OPERATIONS, *CHAT_OPERATIONS)
     ]

@@ -73,7 +73,8 @@ class AdaptationPanel:
 
     async def _start(self, collection: str | None, request: gr.Request) -> Updates:
         try:
-            require_right(self._access, request)
+            # the command works as the owner of the storage, whose every collection it reaches
+            require_right(self._access, request, "administer")
             if not self._able:
                 raise ApplicationError("the extra `train` is not installed")
             if not collection:

@@ -15,6 +15,7 @@ from rag_app.assembly.application import silence_telemetry
 from rag_app.probes.connecting import ModelConnection
 from rag_app.service import Service
 from rag_app.settings import Settings
+from rag_app.users.rights import CURRENT, NOBODY
 from rag_app.web.access import Access
 from ui import rendering
 from ui.evaluation_runs import EvaluationRuns
@@ -27,6 +28,7 @@ silence_telemetry()
 import gradio as gr  # noqa: E402 - telemetry has to be off before this import
 
 # these import gradio
+from ui.account import AccountPanel  # noqa: E402
 from ui.adaptation import AdaptationPanel  # noqa: E402
 from ui.chats import ChatsPanel  # noqa: E402
 from ui.compare import ComparePage  # noqa: E402
@@ -72,7 +74,15 @@ def mount(app: FastAPI, page: "Page", settings: Settings, access: Access) -> Non
 
 
 class _Blocks(gr.Blocks):
-    """Blocks that tell values that do not fit from faults of an event."""
+    """Blocks that know who sends an event, and tell values that do not fit from its faults."""
+
+    access: Access
+
+    async def process_api(self, *arguments: Any, **named: Any) -> Any:
+        # events of the queue are worked at by tasks of Gradio's own, one for each event
+        request = named.get("request")
+        CURRENT.set(self.access.person(request.request) if request else NOBODY)
+        return await super().process_api(*arguments, **named)
 
     async def preprocess_data(self, *arguments: Any, **named: Any) -> Any:
         try:
@@ -108,6 +118,7 @@ class Page:
         with _Blocks(
             title="rag-app", analytics_enabled=False, fill_width=True, fill_height=True
         ) as self.blocks:
+            self.blocks.access = access
             session = gr.State(Session())
             header = gr.HTML(_header(settings), js_on_load=shipped("header.js"), elem_id="top")
             with gr.Row(elem_id="page", equal_height=False):
@@ -115,6 +126,7 @@ class Page:
                 with gr.Column(elem_id="chat", min_width=0):
                     conversation = ConversationPanel(service, settings)
                 with gr.Column(elem_id="library", min_width=0):
+                    account = AccountPanel(access)
                     chats = ChatsPanel(service, access)
                     library = LibraryPanel(service, settings, start, uploads, access)
                     adaptation = AdaptationPanel(runs, access)
@@ -133,6 +145,7 @@ class Page:
             compare.wire(header, session)
             evaluation.wire(header, session)
             adaptation.wire(self.blocks, library.picker)
+            account.wire(self.blocks)
 
 
 def _header(settings: Settings) -> str:

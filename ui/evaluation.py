@@ -141,6 +141,8 @@ class EvaluationPage:
             self._require_right(request)
             parts = await self._parts(values[0], values[1])
             asked = launch(self._connection.settings, parts, values)
+            if collection := asked.options.get("collection"):  # the run asks as the storage's owner
+                await self._service.documents(str(collection))
             await asyncio.to_thread(self._runs.start, asked.kind, asked.dataset, asked.options)
         except RagAppError as error:
             return await self._shown(problem(error))

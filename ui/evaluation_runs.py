@@ -23,6 +23,7 @@ from data.files import write_text
 from data.secrets import secret_values
 from rag_app.errors import ApplicationError
 from rag_app.settings import PREFIX, Settings, describe
+from rag_app.users.rights import CURRENT
 
 Kind = Literal["retrieval", "choice", "answers", "score", "compare", "gate", "adapt"]
 State = Literal["running", "done", "failed", "interrupted"]
@@ -142,7 +143,9 @@ class EvaluationRuns:
                 out = ["--out", str(self._folder / name / REPORT)] if kind == "compare" else []
                 target = [*out, "--", *pair]
             flags = [part for key, value in given.items() for part in _flag(key, value)]
+            person = CURRENT.get()
             launch = {
+                "owner": person.id if person.name else "",
                 "kind": kind,
                 "dataset": dataset.strip(),
                 "arguments": [*command, *flags, *target],
@@ -171,7 +174,7 @@ class EvaluationRuns:
     def stop(self, name: str) -> None:
         """End a run that is under way here, if it is; it can be resumed. Waits until it is gone."""
         with self._lock:
-            if self._child is None or self._running != name:
+            if self._child is None or self._running != name or not _may_see(self._folder / name):
                 return
             self._child.send_signal(signal.SIGINT)
             try:
@@ -206,9 +209,9 @@ class EvaluationRuns:
 
     def report(self, name: str) -> Path | None:
         """The report of a run; None where there is none, whatever the name."""
-        if not _NAME.fullmatch(name):
-            return None
         path = self._folder / name / REPORT
+        if not _NAME.fullmatch(name) or not _may_see(path.parent):
+            return None
         return path if path.is_file() and not path.is_symlink() else None
 
     # --- children ----------------------------------------------------------------------------
@@ -216,8 +219,10 @@ class EvaluationRuns:
     def _require_idle(self) -> None:
         self._reap()
         if self._running:
+            mine = _may_see(self._folder / self._running)
             raise ApplicationError(
-                f"run {self._running} is under way", hint="Wait until it is done, or stop it"
+                f"run {self._running} is under way" if mine else "another user's run is under way",
+                hint="Wait until it is done, or stop it" if mine else "Wait until it is done",
             )
 
     def _launch(self, name: str, launch: Mapping[str, Any], arguments: Sequence[str]) -> None:
@@ -263,7 +268,9 @@ class EvaluationRuns:
         return [
             path
             for path in self._folder.iterdir()
-            if _NAME.fullmatch(path.name) and any((path / mark).is_file() for mark in marks)
+            if _NAME.fullmatch(path.name)
+            and any((path / mark).is_file() for mark in marks)
+            and _may_see(path)
         ]
 
     def _path(self, name: str) -> Path:
@@ -320,6 +327,12 @@ class EvaluationRuns:
             return "failed"
         whole = state == "done" and (path / "metrics.json").is_file()
         return "done" if whole else "interrupted"
+
+
+def _may_see(path: Path) -> bool:
+    """Whether the person who asks may see a run: users their own, admins those of nobody, too."""
+    person, owner = CURRENT.get(), _read(path / _LAUNCH).get("owner", "")
+    return not person.name or owner == person.id or (not owner and person.role == "admin")
 
 
 def _flag(key: str, value: Option) -> list[str]:

@@ -6,8 +6,8 @@ from typing import Any, Final
 import gradio as gr
 from starlette.requests import HTTPConnection
 
-from rag_app.errors import ApplicationError
 from rag_app.service import Service
+from rag_app.users.rights import Right, forbidden
 from rag_app.web.access import Access
 from ui import rendering
 from ui.suggestions import suggestions
@@ -37,13 +37,11 @@ def visitor_of(access: Access, request: gr.Request) -> str:
     return access.visitor(connection(request))
 
 
-def require_right(access: Access, request: gr.Request) -> None:
-    """Raise ApplicationError for a browser that may look but not change."""
-    if not access.may_change(connection(request)):
-        raise ApplicationError(
-            "this browser may read, but not change anything",
-            hint="Open the whole address that rag-app printed at its start",
-        )
+def require_right(access: Access, request: gr.Request, right: Right = "write") -> None:
+    """Raise ApplicationError for whoever has a right nowhere; where, the service asks then."""
+    person = access.person(connection(request))
+    if not person.could(right):
+        raise forbidden(person, right)
 
 
 async def welcome(service: Service, collection: str, filled: bool) -> str:

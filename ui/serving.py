@@ -32,8 +32,10 @@ from rag_app.metrics import Metrics
 from rag_app.probes.connecting import ModelConnection
 from rag_app.probes.readiness import readiness
 from rag_app.settings import Server, Settings
+from rag_app.users.guarded import guard
+from rag_app.users.users import Users
 from rag_app.web.access import Access, stored_secret
-from rag_app.web.gate import LOG_IN
+from rag_app.web.gate import LOG_IN, LOOPBACK
 from rag_app.web.protocol import SteadyProtocol, raise_open_files
 from rag_app.web.server import create_app, require_safe_host
 from ui.evaluation_runs import EvaluationRuns
@@ -71,13 +73,14 @@ def serve(settings: Settings, *, samples: bool = False, browser: bool = False) -
         StorageInUse: another process owns the storage folder.
     """
     server = settings.server
-    require_safe_host(server)
+    users = Users(settings.storage.path)
+    require_safe_host(server, users.exist())
     os.umask(0o077)  # what is stored is for this user alone
     application, ownership = assembly.open_application(settings)
     try:
         listener = bind(server)
         address = address_of(server.host, listener.getsockname()[1])
-        access = _access(settings, ownership.announce(address) if ownership else "")
+        access = _access(settings, users, ownership.announce(address) if ownership else "")
         start = FirstStart(application, samples)
         folder = settings.storage.path / UPLOADS
         if not ownership:  # other processes have theirs beside it
@@ -139,15 +142,16 @@ def web_app(
 ) -> Any:
     """API, probes and pages as one ASGI application."""
     ready = readiness(settings, service.verify, service.collections)
-    tools = ToolsOverHttp(lambda: make_server(service, settings))
+    guarded = guard(service, access.users)
+    tools = ToolsOverHttp(lambda: make_server(guarded, settings))
     service.observer = metrics = Metrics()
-    app = create_app(service, access, settings.server, ready, tools, metrics.registry)
+    app = create_app(guarded, access, settings.server, ready, tools, metrics.registry)
     app.add_middleware(BrowserGuard)
     from ui.app import Page, mount
 
     app.include_router(reports(runs))
-    app.include_router(originals(service.original))
-    app.include_router(evaluation_sets(service, access))
+    app.include_router(originals(guarded.original))
+    app.include_router(evaluation_sets(guarded, access))
     app.include_router(upload_route(uploads, access))
     app.include_router(log_in_routes(access))
 
@@ -156,7 +160,7 @@ def web_app(
         runs.use(changed)
 
     connection = ModelConnection(settings, use)
-    page = Page(service, settings, start, runs, uploads, access, connection)
+    page = Page(guarded, settings, start, runs, uploads, access, connection)
     mount(app, page, settings, access)
     return app
 
@@ -258,11 +262,14 @@ def _run(
     asyncio.new_event_loop().run_until_complete(both())
 
 
-def _access(settings: Settings, token: str) -> Access:
+def _access(settings: Settings, users: Users, token: str) -> Access:
     server = settings.server
     password = server.password.get_secret_value() if server.password else ""
     storage = settings.storage.path
-    return Access(token, server.user, password, stored_secret(storage), keys=Keys(storage))
+    return Access(
+        token, server.user, password, stored_secret(storage), keys=Keys(storage), users=users,
+        must_log_in=server.host not in LOOPBACK,
+    )  # fmt: skip
 
 
 async def _sweeping(storage: Path, uploads: Uploads) -> None:

@@ -1,9 +1,10 @@
-"""The SQLite file that conversations lie in: its tables, its version, and how it is opened."""
+"""SQLite files: how they are opened and brought up to date; and the tables of conversations."""
 
 import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from sqlite3 import Connection as SQLite
 from typing import Any, Final
@@ -25,12 +26,26 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import URL, Engine
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.schema import CreateColumn
 
 from rag_app.errors import ApplicationError
 
-VERSION: Final = 3
-"""Of the tables below, written to the file; a change of the tables raises it and brings older files
-up to date."""
+
+@dataclass(frozen=True)
+class Schema:
+    """The tables of a file.
+
+    Attributes:
+        content: what they hold, for messages.
+        metadata: the tables.
+        version: of them, written to the file. A change of the tables raises it: new tables and
+            columns are then added to older files, columns with their `server_default`.
+    """
+
+    content: str
+    metadata: MetaData
+    version: int
+
 
 _METADATA = MetaData()
 
@@ -86,7 +101,9 @@ KEYS: Final = Table(
     Column("rights", String, nullable=False),
     Column("collections", Text, nullable=False),  # JSON: their names; none for all
     Column("created", String, nullable=False),
+    Column("owner", String, nullable=False, server_default=""),  # a user's id; empty for none
 )
+CHATS: Final = Schema("conversations", _METADATA, version=4)
 
 
 class Database:
@@ -96,10 +113,11 @@ class Database:
 
     Args:
         path: of the file; only its owner may read it.
+        schema: its tables.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path, self._lock = path, threading.Lock()
+    def __init__(self, path: Path, schema: Schema = CHATS) -> None:
+        self._path, self._schema, self._lock = path, schema, threading.Lock()
         self._engine: Engine | None = None
 
     @property
@@ -120,7 +138,7 @@ class Database:
         except (DBAPIError, OSError) as error:
             cause = error.orig if isinstance(error, DBAPIError) else error.strerror
             raise ApplicationError(
-                f"conversations in {self._path} cannot be read or kept",
+                f"{self._schema.content} in {self._path} cannot be read or kept",
                 cause=str(cause),
                 hint="Free space or mend the file; moved away, a new one is begun",
             ) from error
@@ -147,14 +165,28 @@ class Database:
         with engine.begin() as connection:
             connection.exec_driver_sql("BEGIN IMMEDIATE")  # or two would make the tables at once
             found = int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
-            if found > VERSION:
+            schema, known = self._schema, self._schema.version
+            if found > known:
                 raise ApplicationError(
-                    f"conversations in {self._path} cannot be read",
-                    cause=f"a newer rag-app has written them (version {found}, known: {VERSION})",
+                    f"{schema.content} in {self._path} cannot be read",
+                    cause=f"a newer rag-app has written them (version {found}, known: {known})",
                     hint="Update rag-app, or move the file away",
                 )
-            _METADATA.create_all(connection)
-            connection.exec_driver_sql(f"PRAGMA user_version = {VERSION}")
+            schema.metadata.create_all(connection)
+            if 0 < found < known:
+                _add_columns(connection, schema.metadata)
+            connection.exec_driver_sql(f"PRAGMA user_version = {known}")
+
+
+def _add_columns(connection: Connection, metadata: MetaData) -> None:
+    """Add the columns that older files lack."""
+    for table in metadata.sorted_tables:
+        present = connection.exec_driver_sql(f"PRAGMA table_info({table.name})").mappings()
+        names = {row["name"] for row in present}
+        for column in table.columns:
+            if column.name not in names:
+                definition = CreateColumn(column).compile(connection)
+                connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {definition}")
 
 
 def _prepare(connection: SQLite, _: Any) -> None:

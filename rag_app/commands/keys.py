@@ -7,7 +7,7 @@ import typer
 
 from rag_app.commands import output
 from rag_app.commands.common import AsJson
-from rag_app.errors import ApplicationError
+from rag_app.errors import ApplicationError, SettingsError
 from rag_app.settings import Settings
 
 
@@ -36,24 +36,38 @@ def create_key(
     collection: Annotated[
         list[str] | None, typer.Option("--collection", "-c", help="Reaches this one alone; repeat.")
     ] = None,
+    user: Annotated[
+        str | None, typer.Option(help="Whose it is; it never does more than that user may.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a key and show it, this once."""
+    """Make a key and show it, this once. Where there are users, it belongs to one."""
     from rag_app.keys import Keys
+    from rag_app.users.users import Users
 
     settings: Settings = context.obj
-    key, text = Keys(settings.storage.path).create(name, rights.value, collection or [])
-    output.show({**output.plain(key), "key": text}, as_json, lambda _: output.text(text))
+    users = Users(settings.storage.path)
+    if user is None and users.exist():
+        raise SettingsError("a key belongs to a user", hint="Say whose it is with --user NAME")
+    owner = users.named(user).id if user else ""
+    key, text = Keys(settings.storage.path).create(name, rights.value, collection or [], owner)
+    shown = {**output.plain(key), "user": user or "", "key": text}
+    output.show(shown, as_json, lambda _: output.text(text))
 
 
 @_keys.command("list")
 def list_keys(context: typer.Context, as_json: AsJson = False) -> None:
     """List the keys there are, without what is secret of them."""
     from rag_app.keys import Keys
+    from rag_app.users.users import Users
 
     settings: Settings = context.obj
-    found = Keys(settings.storage.path).all()
-    output.show({"keys": [output.plain(key) for key in found]}, as_json, output.keys)
+    names = {user.id: user.name for user in Users(settings.storage.path).all()}
+    found = [
+        output.plain(key) | {"user": names.get(key.owner, "")}
+        for key in Keys(settings.storage.path).all()
+    ]
+    output.show({"keys": found}, as_json, output.keys)
 
 
 @_keys.command("revoke")

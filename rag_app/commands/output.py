@@ -296,11 +296,26 @@ def deleted(result: Document) -> None:
 def keys(listing: Document) -> None:
     """A table of API keys."""
     _table(
-        ["id", "name", "rights", "collections", "created"],
+        ["id", "name", "user", "rights", "collections", "created"],
         [
-            [k["id"], k["name"], k["rights"], ", ".join(k["collections"]) or "all", k["created"]]
+            [
+                k["id"],
+                k["name"],
+                k["user"],
+                k["rights"],
+                ", ".join(k["collections"]) or "all",
+                k["created"],
+            ]
             for k in listing["keys"]
         ],
+    )
+
+
+def users(listing: Document) -> None:
+    """A table of users."""
+    _table(
+        ["name", "role", "private collections", "created"],
+        [[u["name"], u["role"], ", ".join(u["private"]), u["created"]] for u in listing["users"]],
     )
 
 

@@ -7,6 +7,7 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from data.errors import RagAppError
@@ -84,6 +85,9 @@ class ToolsOverHttp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request. Raises what went wrong when the server was made."""
+        if scope["method"] != "POST":  # a stream of nothing, and a session to end, are not here
+            await Response(status_code=405, headers={"Allow": "POST"})(scope, receive, send)
+            return
         if self._app is None:
             self._app = asyncio.get_running_loop().create_future()
             self._running = asyncio.create_task(self._run(self._app))

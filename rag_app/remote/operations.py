@@ -48,7 +48,6 @@ class Operation:
         name: of the method.
         method: of HTTP.
         path: below /api, with the names of arguments in braces.
-        changes: whether it needs the right to change.
         done: what the answer calls that it was done, for methods that return no more than that.
         upload: the argument that is sent as the raw body; the others then go into the query.
         last: what a stream ends with; one that ends otherwise is not whole. `stream=false` in the
@@ -59,7 +58,6 @@ class Operation:
     name: str
     method: Literal["GET", "POST", "PUT", "DELETE"]
     path: str
-    changes: bool = False
     done: str = ""
     upload: str = ""
     last: type | None = None
@@ -143,18 +141,18 @@ OPERATIONS = (
     Operation("encoders", "GET", "/encoders"),
     Operation("embed", "POST", "/embeddings"),
     Operation("rerank", "POST", "/rerank"),
-    Operation("create_collection", "POST", "/collections", changes=True, done="created"),
-    Operation("drop_collection", "DELETE", "/collections/{name}", changes=True, done="deleted"),
-    Operation("delete_document", "DELETE", _ONE + "/documents", changes=True, done="deleted"),
-    Operation("add_document", "POST", _ONE + "/documents", changes=True, upload="content"),
-    Operation("ingest", "POST", _ONE + "/ingest", changes=True),
-    Operation("rebuild_collection", "POST", "/collections/{name}/rebuild", changes=True),
-    Operation("repair_collection", "POST", "/collections/{name}/repair", changes=True),
-    Operation("build_index", "POST", _ONE + "/indexes", changes=True),
-    Operation("use_index", "PUT", _ONE + "/active", changes=True, done="used"),
-    Operation("drop_index", "DELETE", _ONE + "/indexes", changes=True, done="deleted"),
-    Operation("backup", "POST", "/backup", changes=True, last=BackupReport),
-    Operation("restore", "POST", "/restore", changes=True, upload="backup"),
+    Operation("create_collection", "POST", "/collections", done="created"),
+    Operation("drop_collection", "DELETE", "/collections/{name}", done="deleted"),
+    Operation("delete_document", "DELETE", _ONE + "/documents", done="deleted"),
+    Operation("add_document", "POST", _ONE + "/documents", upload="content"),
+    Operation("ingest", "POST", _ONE + "/ingest"),
+    Operation("rebuild_collection", "POST", "/collections/{name}/rebuild"),
+    Operation("repair_collection", "POST", "/collections/{name}/repair"),
+    Operation("build_index", "POST", _ONE + "/indexes"),
+    Operation("use_index", "PUT", _ONE + "/active", done="used"),
+    Operation("drop_index", "DELETE", _ONE + "/indexes", done="deleted"),
+    Operation("backup", "POST", "/backup", last=BackupReport),
+    Operation("restore", "POST", "/restore", upload="backup"),
 )
 
 _CHAT = "/conversations/{conversation_id}"
@@ -163,11 +161,11 @@ CHAT_OPERATIONS = (
     Operation("conversations", "GET", "/conversations", of=Chats),
     Operation("conversation", "GET", _CHAT, of=Chats),
     Operation(
-        "rename_conversation", "PUT", f"{_CHAT}/title", changes=True, done="renamed", of=Chats
+        "rename_conversation", "PUT", f"{_CHAT}/title", done="renamed", of=Chats
     ),
-    Operation("delete_conversation", "DELETE", _CHAT, changes=True, done="deleted", of=Chats),
+    Operation("delete_conversation", "DELETE", _CHAT, done="deleted", of=Chats),
     Operation(
-        "rate_answer", "PUT", f"{_CHAT}/turns/{{number}}/rating", changes=True, done="rated",
+        "rate_answer", "PUT", f"{_CHAT}/turns/{{number}}/rating", done="rated",
         of=Chats,
     ),
     Operation("rated_answers", "GET", "/feedback", of=Chats),

@@ -17,6 +17,7 @@ from rag_app.ingestion.report import IngestReport, Progress
 from rag_app.remote import wire
 from rag_app.remote.operations import CHAT_OPERATIONS, OPERATIONS, Operation
 from rag_app.service import Service
+from rag_app.users.rights import NOBODY, Person, Right, forbidden, right_of
 from rag_app.web.access import Access
 from rag_app.web.gate import UNKNOWN
 from rag_app.web.streams import ClosingStream
@@ -25,34 +26,35 @@ _STREAM: Final = Annotated[bool, Query(description="Whether lines come as they a
 
 
 def api(service: Service, access: Access) -> APIRouter:
-    """All routes. `rag_app.web.gate` asks for the right to read; changing anything, and taking all
-    of it away in a backup, needs the right to change, always.
+    """All routes. `rag_app.web.gate` asks for the right to read; a guarded service
+    (`rag_app.users.guarded`) for each right that a call needs.
     """
 
     class Changing(APIRoute):
-        """Asks for the right before it reads a body."""
+        """Asks for the right before it reads a body; where, the service asks then."""
 
         def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
             handler = super().get_route_handler()
 
             async def handle(request: Request) -> Response:
-                if not access.may_change(request):
-                    raise HTTPException(401, UNKNOWN, headers={"WWW-Authenticate": "Basic"})
+                person, right = access.person(request), right_of(str(self.operation_id))
+                if not person.could(right):
+                    raise _refused(person, right)
                 return await handler(request)
 
             return handle
 
     def owner(request: Request) -> str:
-        if name := access.owner(request):
+        if name := access.person(request).id:
             return name
-        raise HTTPException(401, UNKNOWN, headers={"WWW-Authenticate": "Basic"})
+        raise _refused(NOBODY, "read")
 
     router, changing = APIRouter(), APIRouter(route_class=Changing)
     for operation in (*OPERATIONS, *CHAT_OPERATIONS):
         call = getattr(service if operation.of is Service else service.chats, operation.name)
-        (changing if operation.changes else router).add_api_route(
+        (router if right_of(operation.name) == "read" else changing).add_api_route(
             operation.path,
-            _endpoint(operation, call, owner, access.may_use),
+            _endpoint(operation, call, owner),
             methods=[operation.method],
             **_description(operation),
         )
@@ -60,11 +62,14 @@ def api(service: Service, access: Access) -> APIRouter:
     return router
 
 
+def _refused(person: Person, right: Right) -> HTTPException:
+    if person.name:
+        return HTTPException(403, str(forbidden(person, right)))
+    return HTTPException(401, UNKNOWN, headers={"WWW-Authenticate": "Basic"})
+
+
 def _endpoint(
-    operation: Operation,
-    call: Callable[..., Any],
-    owner: Callable[[Request], str],
-    may_use: Callable[[Request, str], bool],
+    operation: Operation, call: Callable[..., Any], owner: Callable[[Request], str]
 ) -> Callable[..., Any]:
     """What answers a request, with the signature that FastAPI reads its parameters from."""
 
@@ -81,8 +86,6 @@ def _endpoint(
             events = _progressing(work) if operation.reports_progress else work()
             return await _last(operation, events) if alone else _streamed(events)
         result = await work()
-        if operation.name == "collections":
-            result = [one for one in result if may_use(request, one.name)]
         if operation.done:
             return {operation.done: True if result is None else result}
         return _json(operation.signature.return_annotation, result)

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from data.errors import RagAppError
 from rag_app.errors import UnknownDocument
 from rag_app.remote import wire
+from rag_app.users.rights import Forbidden
 from retrieval.index.errors import DiskFull, UnknownCollection
 
 
@@ -36,6 +37,7 @@ ERRORS: Final[dict[int | str, dict[str, Any]]] = {
 }
 """For the description of a route."""
 _STATUS: Final[Mapping[type[Exception], HTTPStatus]] = {
+    Forbidden: HTTPStatus.FORBIDDEN,
     DiskFull: HTTPStatus.INSUFFICIENT_STORAGE,
     UnknownCollection: HTTPStatus.NOT_FOUND,
     UnknownDocument: HTTPStatus.NOT_FOUND,

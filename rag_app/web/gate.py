@@ -1,6 +1,7 @@
 """What every request has to pass before anything of it is read, and the limits it works within."""
 
 import asyncio
+import logging
 import math
 import re
 from collections import Counter
@@ -13,8 +14,10 @@ from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from data.errors import RagAppError
 from data.limits import MIB
 from rag_app.settings import Server
+from rag_app.users.rights import CURRENT, NOBODY, OPERATOR, Person
 from rag_app.web.access import Access
 
 LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
@@ -27,7 +30,8 @@ _INGEST: Final = re.compile(r"/api/collections/[^/]+/ingest")
 _INSIDE: Final = re.compile(r"/api/collections/([^/]+)(?=/|$)")
 _ABOUT: Final = frozenset({"/api/collections", "/openapi.json", "/healthz", "/readyz"})
 """Paths that tell an API key no more than of what it reaches."""
-_OPEN: Final = frozenset({"/healthz", "/readyz", LOG_IN})
+HEALTH: Final = "/healthz"
+_OPEN: Final = frozenset({HEALTH, "/readyz", LOG_IN})
 """Paths that everybody may read; they say nothing of what is stored."""
 _BODY: Final = 8 * MIB
 """Largest body that is no upload: it is held in memory."""
@@ -35,6 +39,7 @@ _UPLOADS: Final = 10
 """Largest uploads that one request may carry."""
 _WORKING: Final = ("/api/", "/v1/", "/mcp")
 """Where requests stand for work of their own, which ends when their client leaves."""
+_LOGGER: Final = logging.getLogger(__name__)
 
 
 class Gate:
@@ -42,7 +47,7 @@ class Gate:
 
     Args:
         app: what is behind it.
-        access: who may read.
+        access: who sends requests.
         server: where it listens, and its limits.
     """
 
@@ -57,13 +62,31 @@ class Gate:
             return
         connection = HTTPConnection(scope)
         limit = self._limit(scope["path"])
-        if refusal := self._refusal(connection, limit):
+        person, refusal = NOBODY, self._misdirected(connection)
+        if not refusal and scope["path"] != HEALTH:
+            try:
+                person = await self._access.identify(connection)
+                refusal = self._refusal(connection, person, limit)
+            except RagAppError as error:  # without the list of users, everybody is a stranger
+                _LOGGER.warning("who sends requests cannot be told: %s", error)
+                refusal = refuse(scope, 503, "who you are cannot be told: the log says why")
+        if refusal:
             await refusal(scope, receive, send)
             return
+        current = CURRENT.set(person)
+        try:
+            await self._pass_on(person, limit, scope, receive, send)
+        finally:
+            CURRENT.reset(current)
+
+    async def _pass_on(
+        self, person: Person, limit: float, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         if not scope["path"].startswith(_WORKING):
             await _Exchange(self._app, scope, receive, send, limit).run(ends_with_client=False)
             return
-        user = self._access.visitor(connection) or (scope.get("client") or ["unknown"])[0]
+        browser = person.id if person.id not in {"", OPERATOR.id} else ""
+        user = browser or (scope.get("client") or ["unknown"])[0]
         if self._under_way[user] >= self._server.concurrent:
             message = f"more than {self._server.concurrent} requests of yours are under way"
             await refuse(scope, 429, message, {"Retry-After": "1"})(scope, receive, send)
@@ -87,7 +110,8 @@ class Gate:
             return self._server.upload_mb * MIB
         return self._server.upload_mb * MIB * _UPLOADS if path == UPLOAD else _BODY
 
-    def _refusal(self, connection: HTTPConnection, limit: float) -> Response | None:
+    def _misdirected(self, connection: HTTPConnection) -> Response | None:
+        """The refusal of what nobody may send."""
         scope, headers = connection.scope, connection.headers
         if not _named_right(headers.get("host", ""), self._server.host):
             return refuse(scope, 400, "the request names another host than this one")
@@ -97,26 +121,18 @@ class Gate:
             return refuse(scope, 400, message, {"Connection": "close"})
         if _from_elsewhere(connection):
             return refuse(scope, 403, "requests from other sites are refused")
-        if scope["path"] not in _OPEN and not self._access.may_read(connection):
-            return self._unknown(connection)
-        if not self._reaches(connection):
-            return refuse(scope, 403, "this API key is not for that")
-        length = headers.get("content-length", "0")  # a number, or the protocol had refused it
-        return too_large(scope, limit) if int(length) > limit else None
+        return None
 
-    def _reaches(self, connection: HTTPConnection) -> bool:
-        """Whether an API key, if it carries one, may be used for this path."""
-        key = self._access.api_key(connection)
-        if key is None:
-            return True
-        path, method = connection.scope["path"], connection.scope["method"]
-        if _INGEST.fullmatch(path):
-            return False  # it would read whatever file of this machine the request names
-        if not key.collections:
-            return True
-        if inside := _INSIDE.match(path):
-            return key.reaches(inside[1])
-        return path.startswith("/v1/") or (method == "GET" and path in _ABOUT)
+    def _refusal(self, connection: HTTPConnection, person: Person, limit: float) -> Response | None:
+        scope = connection.scope
+        if scope["path"] not in _OPEN and not person.may("read"):
+            return self._unknown(connection)
+        if not _reaches(person, scope["method"], scope["path"]):
+            who = "this API key is not for that" if person.by_key else "only an admin may do that"
+            return refuse(scope, 403, who)
+        # a number, or the protocol had refused it
+        length = connection.headers.get("content-length", "0")
+        return too_large(scope, limit) if int(length) > limit else None
 
     def _unknown(self, connection: HTTPConnection) -> Response:
         scope = connection.scope
@@ -142,6 +158,17 @@ def refuse(
         kind = "invalid_request_error"
         body = {"error": {"message": message, "type": kind, "param": None, "code": code}}
     return JSONResponse(body, status, headers)
+
+
+def _reaches(person: Person, method: str, path: str) -> bool:
+    """Whether a known person may use a path at all; others are told how to become known."""
+    if _INGEST.fullmatch(path) and person.id:
+        return person.may("administer")  # it reads whatever file of this machine is named
+    if not person.collections:
+        return True
+    if inside := _INSIDE.match(path):
+        return person.reaches(inside[1])
+    return path.startswith("/v1/") or (method == "GET" and path in _ABOUT)
 
 
 def too_large(scope: Scope, limit: float) -> Response:

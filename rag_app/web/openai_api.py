@@ -28,7 +28,7 @@ from rag_app.errors import RerankerUnavailable, UnknownModel
 from rag_app.remote import wire
 from rag_app.results import Answer, AskEvent, Trace
 from rag_app.service import Service
-from rag_app.web.access import Access
+from rag_app.users.rights import Forbidden
 from rag_app.web.errors import ERRORS, printable
 from rag_app.web.model_api import model_api
 from rag_app.web.openai_answers import ChatCompletion, Completion, Model, Models, OpenAIError
@@ -83,7 +83,7 @@ _CHAT: Final = _Form("chat.completion", "chat.completion.chunk", "chatcmpl", cha
 _COMPLETION: Final = _Form("text_completion", "text_completion", "cmpl", chat=False)
 
 
-def openai_api(service: Service, access: Access) -> FastAPI:
+def openai_api(service: Service) -> FastAPI:
     """The routes below `/v1`, with errors in OpenAI's form.
 
     `rag_app.web.gate` asks for the password where one is set: as the API key, or as basic
@@ -94,60 +94,50 @@ def openai_api(service: Service, access: Access) -> FastAPI:
     app.add_exception_handler(RagAppError, _explain)
     app.add_exception_handler(StarletteHTTPException, _refuse)
     app.add_exception_handler(RequestValidationError, _correct)
-    for router in (_models(service, access), _answers(service, access), model_api(service)):
+    for router in (_models(service), _answers(service), model_api(service)):
         app.include_router(router, tags=tags)
     return app
 
 
-def _models(service: Service, access: Access) -> APIRouter:
+def _models(service: Service) -> APIRouter:
     router = APIRouter()
 
-    async def names(request: Request) -> list[str]:
-        usable = [
-            found.name
-            for found in await service.collections()
-            if found.usable and access.may_use(request, found.name)
-        ]
+    async def names() -> list[str]:
+        usable = [found.name for found in await service.collections() if found.usable]
         encoders = [encoder.name for encoder in await service.encoders()]
         return [*(PREFIX + name for name in usable), CLOSED_BOOK, *encoders]
 
     @router.get("/models", response_model=Models, summary="The models there are.")
-    async def models(request: Request) -> dict[str, Any]:
+    async def models() -> dict[str, Any]:
         """One for each collection, the language model alone, and the encoders in use."""
-        return {"object": "list", "data": [_model(name) for name in await names(request)]}
+        return {"object": "list", "data": [_model(name) for name in await names()]}
 
     @router.get("/models/{name:path}", response_model=Model, summary="One of the models.")
-    async def model(name: str, request: Request) -> dict[str, Any]:
+    async def model(name: str) -> dict[str, Any]:
         """An error of status 404 where there is none of that name."""
-        if name not in await names(request):
+        if name not in await names():
             raise _unknown(name)
         return _model(name)
 
     return router
 
 
-def _answers(service: Service, access: Access) -> APIRouter:
+def _answers(service: Service) -> APIRouter:
     router = APIRouter()
-
-    def require_reach(request: Request, model: str) -> None:
-        if not access.may_use(request, model.removeprefix(PREFIX)) and model != CLOSED_BOOK:
-            raise _unknown(model)
 
     @router.post(
         "/chat/completions", **_described(ChatCompletion), summary="Answer a conversation."
     )
-    async def chat(body: ChatRequest, request: Request) -> Response:
+    async def chat(body: ChatRequest) -> Response:
         """The last message is the question; the model names what is searched."""
-        require_reach(request, body.model)
         question, history = body.question()
         if body.stream:
             return await _streamed(_CHAT, body, _ask(service, body, question, history))
         return _whole(_CHAT, body, [await _read(_ask(service, body, question, history))])
 
     @router.post("/completions", **_described(Completion), summary="Answer prompts.")
-    async def complete(body: CompletionRequest, request: Request) -> Response:
+    async def complete(body: CompletionRequest) -> Response:
         """Each prompt is a question of its own."""
-        require_reach(request, body.model)
         questions = body.questions()
         if body.stream:
             return await _streamed(_COMPLETION, body, _ask(service, body, questions[0]))
@@ -295,6 +285,7 @@ def _unknown(name: str) -> UnknownModel:
 
 _MEANINGS: Final[tuple[tuple[tuple[type[Exception], ...], int, str | None], ...]] = (
     ((UnknownModel,), HTTPStatus.NOT_FOUND, "model_not_found"),
+    ((Forbidden,), HTTPStatus.FORBIDDEN, None),
     ((QuestionTooLong,), HTTPStatus.BAD_REQUEST, "context_length_exceeded"),
     (
         (ReaderUnavailable, EncoderUnavailableError, RerankerUnavailable),

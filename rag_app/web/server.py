@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from importlib.metadata import version
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import prometheus_client
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -21,33 +21,38 @@ from rag_app.probes.base import Check, Probe
 from rag_app.probes.readiness import Readiness
 from rag_app.service import Service
 from rag_app.settings import Server
+from rag_app.users.guarded import guard
+from rag_app.users.users import SHORTEST
 from rag_app.web.access import Access
 from rag_app.web.api import api
 from rag_app.web.documentation import add_documentation
 from rag_app.web.errors import ERRORS, correct, explain, refuse
-from rag_app.web.gate import LOOPBACK, Gate
+from rag_app.web.gate import HEALTH, LOOPBACK, Gate
 from rag_app.web.openai_api import openai_api
 
-_SHORTEST: Final = 8
-"""Characters of a password."""
 
+def require_safe_host(server: Server, users: bool = False) -> None:
+    """Refuse to listen on other addresses than loopback where nobody has to log in, and weak
+    passwords.
 
-def require_safe_host(server: Server) -> None:
-    """Refuse to listen on other addresses than loopback without a password, and weak passwords.
+    Args:
+        server: where to listen, and its password.
+        users: whether there are users.
 
     Raises:
         SettingsError: naming the settings.
     """
-    if server.host not in LOOPBACK and not server.password:
+    if server.host not in LOOPBACK and not (server.password or users):
         raise SettingsError(
             f"server.host = {server.host} would open the application to others",
-            cause="no password is set",
-            hint="Set RAG_APP_SERVER__PASSWORD, or listen on 127.0.0.1",
+            cause="there are no users, and no password is set",
+            hint="`rag-app users add NAME --role admin` makes an admin who logs in; or set"
+            " RAG_APP_SERVER__PASSWORD, or listen on 127.0.0.1",
         )
-    if server.password and len(server.password.get_secret_value()) < _SHORTEST:
+    if server.password and len(server.password.get_secret_value()) < SHORTEST:
         raise SettingsError(
             "server.password is too short",
-            cause=f"it has fewer than {_SHORTEST} characters",
+            cause=f"it has fewer than {SHORTEST} characters",
             hint="Set a longer RAG_APP_SERVER__PASSWORD",
         )
 
@@ -94,8 +99,9 @@ def create_app(
     app.add_exception_handler(HTTPException, refuse)
     app.add_exception_handler(RequestValidationError, correct)
     app.include_router(_probes(readiness or _listing(service), access, counted))
-    app.include_router(api(service, access), prefix="/api", tags=["documents and questions"])
-    openai = openai_api(service, access)
+    guarded = guard(service, access.users)
+    app.include_router(api(guarded, access), prefix="/api", tags=["documents and questions"])
+    openai = openai_api(guarded)
     app.mount("/v1", openai)
     add_documentation(app, openai, "/v1")
     if tools:
@@ -124,7 +130,7 @@ def _probes(
 ) -> APIRouter:
     router = APIRouter(tags=["probes"])
 
-    @router.get("/healthz", summary="Whether the process lives.")
+    @router.get(HEALTH, summary="Whether the process lives.")
     async def alive() -> dict[str, str]:
         """For everybody."""
         return {"status": "alive"}

@@ -1,0 +1,157 @@
+"""The service as far as the person may use it who sent the request at hand."""
+
+import asyncio
+import inspect
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import aclosing, contextmanager
+from functools import partial, wraps
+from typing import Any, Final, TypeVar, cast
+
+from rag_app.users.rights import CURRENT, Forbidden, Right, forbidden, right_of
+from rag_app.users.users import Users
+from retrieval.index.collections import checked_name
+from retrieval.index.errors import UnknownCollection
+
+S = TypeVar("S")
+_MAKERS: Final = frozenset({"create_collection", "ingest", "add_document"})
+"""Methods that make the collection they name, where there is none."""
+
+
+def guard(service: S, users: Users | None) -> S:
+    """The service, each method of which first asks `rag_app.users.rights`.
+
+    What a person may not see is not there for them: lists leave it out, and asking for it fails as
+    asking for nothing would. A collection that a user makes is private to them.
+
+    Args:
+        service: a `rag_app.service.Service`.
+        users: know whose collections are; None where there are no users.
+    """
+    if isinstance(service, _Guarded):
+        return service  # one alone knows which collections are being made
+    return cast("S", _Guarded(service, users))
+
+
+class _Guarded:
+    def __init__(self, service: Any, users: Users | None) -> None:
+        self._service, self._users = service, users
+        self._changing: set[str] = set()
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._service, name)
+        if not callable(found):
+            return found
+        return (self._stream if inspect.isasyncgenfunction(found) else self._call)(name, found)
+
+    async def close(self) -> None:
+        """The process ends, whoever asked last."""
+        await self._service.close()
+
+    async def collections(self) -> Any:
+        """Those that the person may see."""
+        person, owners = CURRENT.get(), await self._owners()
+        return [
+            one
+            for one in await self._service.collections()
+            if person.may("read", one.name, owners.get(one.name, ""))
+        ]
+
+    def _call(self, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(method)
+        async def call(*arguments: Any, **named: Any) -> Any:
+            collection = _collection(method, arguments, named)
+            makes = name in _MAKERS and await self._is_new(collection)
+            await self._require("make" if makes else right_of(name), collection, new=makes)
+            try:
+                if makes:
+                    return await self._make(collection, partial(method, *arguments, **named))
+                if name == "drop_collection":
+                    return await self._drop(collection, partial(method, *arguments, **named))
+                return await method(*arguments, **named)
+            except UnknownCollection:
+                raise await self._unknown(collection) from None
+
+        return call
+
+    def _stream(self, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(method)
+        async def stream(*arguments: Any, **named: Any) -> AsyncGenerator[Any, None]:
+            collection = _collection(method, arguments, named)
+            await self._require(right_of(name), collection)
+            try:
+                async with aclosing(method(*arguments, **named)) as events:
+                    async for event in events:
+                        yield event
+            except UnknownCollection:
+                raise await self._unknown(collection) from None
+
+        return stream
+
+    async def _require(self, right: Right, collection: str, *, new: bool = False) -> None:
+        """Raise Forbidden, or UnknownCollection for what the person may not even see."""
+        person = CURRENT.get()
+        owner = "" if new or not collection else (await self._owners()).get(collection, "")
+        if right != "make" and not person.may("read", collection, owner):
+            raise await self._unknown(collection) if collection else forbidden(person, right)
+        if not person.may(right, collection, owner):
+            raise forbidden(person, right, collection)
+
+    async def _is_new(self, collection: str) -> bool:
+        """Whether a collection is to be made, as far as that matters: where there are users."""
+        if not (self._users and self._users.begun):
+            return False
+        return collection not in {one.name for one in await self._service.collections()}
+
+    async def _make(self, collection: str, work: Callable[[], Awaitable[Any]]) -> Any:
+        """Let a method make a collection, which is a user's own, or else shared."""
+        person = CURRENT.get()
+        with self._alone(checked_name(collection)):
+            if not await self._is_new(collection):
+                raise _busy(collection)
+            await self._set_owner(collection, person.id if person.name else "")
+            return await work()
+
+    async def _drop(self, collection: str, work: Callable[[], Awaitable[Any]]) -> Any:
+        """Let a method delete a collection, whose name then is anyone's."""
+        with self._alone(collection):
+            result = await work()
+            await self._set_owner(collection, "")
+            return result
+
+    @contextmanager
+    def _alone(self, collection: str) -> Iterator[None]:
+        """A collection and its owner change together."""
+        if collection in self._changing:
+            raise _busy(collection)
+        self._changing.add(collection)
+        try:
+            yield
+        finally:
+            self._changing.discard(collection)
+
+    async def _set_owner(self, collection: str, user_id: str) -> None:
+        if self._users:
+            await asyncio.to_thread(self._users.set_owner, collection, user_id)
+
+    async def _owners(self) -> dict[str, str]:
+        if not (self._users and self._users.begun):
+            return {}
+        return await asyncio.to_thread(self._users.owners)
+
+    async def _unknown(self, collection: str) -> UnknownCollection:
+        return UnknownCollection(collection, [one.name for one in await self.collections()])
+
+
+def _collection(method: Callable[..., Any], arguments: Any, named: Any) -> str:
+    """The collection that a call is about; empty where it is about none."""
+    given = inspect.signature(method).bind(*arguments, **named).arguments
+    if getattr(given.get("options"), "retriever", None) == "none":
+        return ""  # a model is asked alone
+    return str(given.get("collection", given.get("name", "")))
+
+
+def _busy(collection: str) -> Forbidden:
+    return Forbidden(
+        f"collection {collection!r} is being made or deleted",
+        hint="Try again, or take another name",
+    )

@@ -1,0 +1,157 @@
+"""The service as each person may use it."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from argon2 import PasswordHasher
+
+from data.errors import RagAppError
+from rag_app.service import QueryOptions
+from rag_app.users.guarded import guard
+from rag_app.users.rights import CURRENT, NOBODY, OPERATOR, Forbidden, Person
+from rag_app.users.users import Users
+from retrieval.index.errors import UnknownCollection
+from tests.rag_app.support import prose, write
+
+
+@contextmanager
+def asking(person: Person) -> Iterator[None]:
+    token = CURRENT.set(person)
+    try:
+        yield
+    finally:
+        CURRENT.reset(token)
+
+
+@pytest.fixture
+def users(settings) -> Users:
+    users = Users(settings.storage.path, PasswordHasher(1, 8, 1))
+    users.add("boss", "admin", "a lamp at dusk")
+    return users
+
+
+@pytest.fixture
+def people(users) -> dict[str, Person]:
+    roles = {"alice": "writer", "bob": "writer", "eve": "reader"}
+    made = [users.add(name, role, "a lamp at dusk") for name, role in roles.items()]
+    return {one.name: Person(one.id, one.role, one.name) for one in (*made, users.named("boss"))}
+
+
+@pytest.fixture
+def service(application, users):
+    return guard(application, users)
+
+
+async def ingest(service, collection: str, folder) -> None:
+    await service.ingest(collection, [write(folder / collection, {"a.txt": prose("a", 40)})])
+
+
+async def names(service) -> list[str]:
+    return [one.name for one in await service.collections()]
+
+
+async def test_what_a_user_makes_is_private_until_it_is_given_away(
+    service, people, users, tmp_path
+):
+    with asking(OPERATOR):
+        await ingest(service, "shared", tmp_path)
+    with asking(people["alice"]):
+        await ingest(service, "alices", tmp_path)
+        assert await names(service) == ["alices", "shared"]
+    for name in ("bob", "eve"):
+        with asking(people[name]):
+            assert await names(service) == ["shared"]
+            with pytest.raises(UnknownCollection) as refused:
+                await service.search("alices", "lantern")
+            assert "known: shared." in str(refused.value), "no list of others' names"
+            with pytest.raises(UnknownCollection) as unknown:
+                await service.search("nothing", "lantern")
+            assert str(unknown.value) == str(refused.value).replace("alices", "nothing")
+            with pytest.raises(UnknownCollection):
+                async for _ in service.ask("alices", "lantern"):
+                    pass
+    with asking(people["boss"]):
+        assert await names(service) == ["alices", "shared"]
+    users.set_owner("alices")
+    with asking(people["eve"]):
+        assert (await service.search("alices", "lantern")).hits
+        with pytest.raises(Forbidden, match="a reader may not write collection 'alices'"):
+            await service.delete_document("alices", "a.txt")
+
+
+async def test_each_role_does_what_it_is_for(service, people, tmp_path):
+    with asking(OPERATOR):
+        await ingest(service, "shared", tmp_path)
+    with asking(people["eve"]):
+        for work in (
+            lambda: ingest(service, "shared", tmp_path), lambda: service.create_collection("new"),
+            lambda: ingest(service, "new", tmp_path), lambda: service.drop_collection("shared"),
+        ):  # fmt: skip
+            with pytest.raises(Forbidden):
+                await work()
+    with asking(people["bob"]):
+        assert await service.delete_document("shared", "a.txt")
+        for work in (
+            lambda: service.drop_collection("shared"),
+            lambda: service.rebuild_collection("shared"),
+            lambda: anext(service.backup(["shared"])),
+        ):
+            with pytest.raises(Forbidden):
+                await work()
+        await service.create_collection("bobs")
+        await service.drop_collection("bobs")
+    with asking(people["alice"]):
+        await service.create_collection("bobs")
+        await service.drop_collection("bobs")
+    with asking(people["boss"]):
+        await service.drop_collection("shared")
+        assert await names(service) == []
+
+
+async def test_a_name_is_made_by_one_alone(service, people, users):
+    async def make(name: str) -> str:
+        with asking(people[name]):
+            try:
+                await service.create_collection("new")
+            except RagAppError:
+                return ""
+        return name
+
+    (made,) = {one for one in await asyncio.gather(*map(make, ("alice", "bob"))) if one}
+    assert users.owners() == {"new": people[made].id}
+
+
+async def test_whoever_is_not_known_gets_nothing(service, tmp_path):
+    with asking(OPERATOR):
+        await ingest(service, "shared", tmp_path)
+    with asking(NOBODY):
+        assert await names(service) == []
+        with pytest.raises(UnknownCollection):
+            await service.documents("shared")
+        with pytest.raises(Forbidden):
+            await service.embed(["a"])
+
+
+async def test_a_model_alone_needs_no_collection(service, people, users):
+    users.set_owner("default", people["alice"].id)
+    with asking(people["eve"]):
+        alone = QueryOptions(retriever="none")
+        assert [one async for one in service.ask("default", "q", (), alone)]
+        with pytest.raises(UnknownCollection):
+            await service.search("default", "q")
+
+
+async def test_where_there_are_no_users_nothing_is_anyones(application, tmp_path):
+    for service in (
+        guard(application, None),
+        guard(application, Users(tmp_path / "none")),
+    ):
+        with asking(Person("b" * 32, "admin")):
+            await ingest(service, "c", tmp_path)
+        with asking(Person("", "reader", reads_only=True)):
+            assert await names(service) == ["c"]
+            with pytest.raises(Forbidden, match="printed at its start"):
+                await service.drop_collection("c")
+        assert not (tmp_path / "none").exists()

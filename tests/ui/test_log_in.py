@@ -1,0 +1,128 @@
+"""The log-in page and log-out: what they send, and how a person meets them in a browser."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from argon2 import PasswordHasher
+from fastapi import FastAPI
+
+from rag_app.users.users import Users
+from rag_app.web.access import Access, Throttle
+from tests.ui.browser import NARROW, WIDE, Browser, require_chromium
+from tests.ui.running import RunningApp
+from ui.account import account
+from ui.log_in import log_in_routes
+
+PASSWORD = "a lamp at dusk"
+RIGHT = {"username": "anna", "password": PASSWORD}
+WRONG = {"username": "anna", "password": "a guess"}
+
+
+@pytest.fixture
+def users(tmp_path: Path) -> Users:
+    users = Users(tmp_path, PasswordHasher(1, 8, 1))
+    users.add("anna", "admin", PASSWORD)
+    return users
+
+
+@pytest.fixture
+async def client(users: Users) -> httpx.AsyncClient:
+    app = FastAPI()
+    app.include_router(log_in_routes(Access(users=users, throttle=Throttle(free=3))))
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://rag.example")
+
+
+async def test_the_cookie_is_for_this_site_and_no_script(client: httpx.AsyncClient) -> None:
+    async with client:
+        sent = (await client.post("/login", data=RIGHT)).headers["set-cookie"]
+        assert "HttpOnly" in sent
+        assert "SameSite=lax" in sent
+        assert "Secure" not in sent, "a browser would not send it back over http"
+        origin = {"Origin": "https://rag.example"}
+        sent = (await client.post("/login", data=RIGHT, headers=origin)).headers["set-cookie"]
+        assert "Secure" in sent
+
+
+async def test_log_out_ends_the_session_and_not_the_cookie_alone(
+    client: httpx.AsyncClient, users: Users
+) -> None:
+    async with client:
+        await client.post("/login", data=RIGHT)
+        (token,) = client.cookies.values()
+        assert users.of_session(token) == users.named("anna")
+        assert (await client.get("/login")).headers["location"] == "/"
+        left = await client.post("/logout")
+        assert left.headers["location"] == "/login"
+        assert not client.cookies
+        assert users.of_session(token) is None
+
+
+async def test_the_page_says_what_is_wrong_and_keeps_the_name(client: httpx.AsyncClient) -> None:
+    async with client:
+        fresh = (await client.get("/login")).text
+        assert "autofocus" in fresh
+        assert "aria-invalid" not in fresh
+        hostile = {"username": '"><script>alert(1)</script>', "password": "a guess"}
+        answer = await client.post("/login", data=hostile)
+        assert answer.status_code == 401
+        assert "<script>alert" not in answer.text
+        answer = await client.post("/login", data=WRONG)
+        assert "User or password is not right." in answer.text
+        assert 'value="anna"' in answer.text
+        assert "a guess" not in answer.text
+        await client.post("/login", data=WRONG)
+        answer = await client.post("/login", data=RIGHT)
+        assert answer.status_code == 429
+        assert int(answer.headers["retry-after"]) >= 1
+        for odd in (b"", b"\xff\xfe=%ff", b"username=anna"):
+            assert (await client.post("/login", content=odd)).status_code < 500
+
+
+def test_names_are_other_peoples_words() -> None:
+    assert "<b>" not in account("<b>", "reader")
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(("size", "dark"), [(WIDE, False), (NARROW, True)])
+def test_a_person_logs_in_and_out(
+    closed: RunningApp, tmp_path: Path, size: tuple[int, int], dark: bool
+) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    page = Browser(tmp_path / "profile", size, dark=dark)
+    try:
+        page.driver.get(closed.address)
+        assert page.driver.current_url == f"{closed.address}/login"
+        assert page.run("return document.activeElement.name") == "username"
+        assert page.run("return document.documentElement.scrollWidth <= innerWidth")
+        page.screenshot(f"log-in-{size[0]}")
+        page.driver.switch_to.active_element.send_keys("anna", Keys.TAB, "a guess", Keys.ENTER)
+        alert = page.until(lambda: page.text("[role=alert]"))
+        assert alert == "User or password is not right."
+        assert page.run("return document.activeElement.name") == "password"
+        page.screenshot(f"log-in-wrong-{size[0]}")
+        page.driver.switch_to.active_element.send_keys(PASSWORD, Keys.ENTER)
+        page.one("#box textarea")
+        if size == NARROW:
+            page.click(".drawer-button[data-drawer=library]")
+        page.until(lambda: page.text("#account span") == "anna")
+        page.screenshot(f"account-{size[0]}")
+        page.click("#account button")
+        page.until(lambda: page.driver.current_url == f"{closed.address}/login")
+        page.driver.get(closed.address)
+        assert page.driver.current_url == f"{closed.address}/login"
+        assert all(one.startswith((closed.address, "data:")) for one in page.requested())
+    finally:
+        page.close()
+
+
+@pytest.fixture(scope="module")
+def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
+    """An application that got its first user while it was running."""
+    require_chromium()
+    running = RunningApp(tmp_path_factory.mktemp("storage"), ["serve", "--port", "0"])
+    Users(running.storage).add("anna", "admin", PASSWORD)
+    yield running
+    running.stop()
