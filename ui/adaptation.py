@@ -23,6 +23,7 @@ from ui.rendering import hint, problem
 
 _PAUSE: Final = 1.0
 """Seconds between looks at a run that goes on."""
+_NAMED: Final = "(name) => name || ''"
 _NEEDED: Final = ("torch", "sentence_transformers", "peft")
 _BATCH: Final = 16
 """Examples of a step; a small collection gives few."""
@@ -48,6 +49,7 @@ class AdaptationPanel:
         self._runs, self._access = runs, access
         self._able = all(map(find_spec, _NEEDED))
         self.watch = gr.Timer(_PAUSE, active=False)
+        self.collection = gr.Textbox(visible=False)
         with gr.Column(elem_id="adaptation", min_width=0):
             self.go = gr.Button(
                 "Adapt to these documents", size="sm", interactive=self._able, elem_id="adapt"
@@ -56,14 +58,17 @@ class AdaptationPanel:
             self.state = gr.HTML(js_on_load=shipped("acts.js"), elem_id="adapted")
             self.status = gr.HTML(elem_id="adaptation-status")
 
-    def wire(self, blocks: gr.Blocks, picker: gr.Dropdown) -> None:
-        """Connect the components; `picker` holds the collection that is shown."""
+    def wire(self, picker: gr.Dropdown) -> None:
+        """Connect the components; `picker` shows the collection, once the page has been loaded.
+
+        Its value is taken over in the browser: the server refuses one that is not yet a choice.
+        """
         shown = [self.state, self.watch, self.status, self.go]
-        blocks.load(self._look, picker, shown, **AT_ONCE)
-        picker.change(self._look, picker, shown, **AT_ONCE)
-        self.watch.tick(self._tick, picker, shown, **AT_ONCE)
-        self.go.click(self._start, picker, shown, **AT_ONCE)
-        self.state.select(self._act, picker, shown, **AT_ONCE)
+        named = picker.change(None, picker, self.collection, js=_NAMED)
+        named.then(self._look, self.collection, shown, **AT_ONCE)
+        self.watch.tick(self._tick, self.collection, shown, **AT_ONCE)
+        self.go.click(self._start, self.collection, shown, **AT_ONCE)
+        self.state.select(self._act, self.collection, shown, **AT_ONCE)
 
     async def _look(self, collection: str | None) -> Updates:
         return await self._shown(collection or "")

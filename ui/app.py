@@ -144,7 +144,7 @@ class Page:
             model.wire(self.blocks, header, conversation.banner, library.choices)
             compare.wire(header, session)
             evaluation.wire(header, session)
-            adaptation.wire(self.blocks, library.picker)
+            adaptation.wire(library.picker)
             account.wire(self.blocks)
 
 

@@ -41,9 +41,9 @@ def request_(access: Access) -> gr.Request:
 
 
 def panel_of(runs: EvaluationRuns, access: Access) -> AdaptationPanel:
-    with gr.Blocks() as blocks:
+    with gr.Blocks():
         panel = AdaptationPanel(runs, access)
-        panel.wire(blocks, gr.Dropdown(["Island & sea", "other"]))
+        panel.wire(gr.Dropdown(["Island & sea", "other"]))
     return panel
 
 
