@@ -46,6 +46,7 @@ class Citation:
             id of a record; empty where the document has no such parts.
         boxes: Where it stands on its pages, as page, left, top, right, bottom in points.
         quotes: What the answer rests on, the best first; none where that is the whole passage.
+        collection: Which of several collections it stands in; empty where one alone was asked.
     """
 
     n: int
@@ -59,6 +60,7 @@ class Citation:
     place: str = ""
     boxes: tuple[tuple[float, ...], ...] = ()
     quotes: tuple[Quote, ...] = ()
+    collection: str = ""
 
     @classmethod
     def of(cls, n: int, node: NodeWithScore, spans: Sequence[tuple[int, int]] = ()) -> "Citation":
@@ -95,6 +97,7 @@ class Citation:
             place=describe_place(source, page, title, metadata.get("passage_id")),
             boxes=tuple(map(tuple, metadata.get("boxes") or ())),
             quotes=tuple(Quote(text[a:b], a, b) for a, b in spans),
+            collection=str(metadata.get("collection") or ""),
         )
 
 

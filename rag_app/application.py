@@ -11,6 +11,7 @@ from collections.abc import (
     Awaitable,
     Callable,
     Iterator,
+    Mapping,
     Sequence,
 )
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -26,6 +27,7 @@ from llama_index.core.schema import NodeWithScore, TextNode
 
 from data.blocks import Block
 from data.discovery import Found, discover
+from data.limits import Limits
 from data.names import safe_name
 from data.page_picture import PagePicture
 from data.parsing import Parser
@@ -46,6 +48,7 @@ from rag_app.errors import (
     UnknownModel,
 )
 from rag_app.ingestion.encoders import Encoders
+from rag_app.ingestion.fetching import Fetcher
 from rag_app.ingestion.identity import UPLOAD, origin
 from rag_app.ingestion.reading import Originals
 from rag_app.ingestion.report import IngestReport, OnProgress, Progress
@@ -99,8 +102,13 @@ _WRITERS = 32
 class Pipelines(Protocol):
     """Makes the pipeline for one question."""
 
-    def __call__(self, options: QueryOptions, store: PassageStore | None) -> Pipeline:
-        """The one that its options ask for, over the store that it needs."""
+    def __call__(
+        self,
+        options: QueryOptions,
+        store: PassageStore | None,
+        others: Mapping[str, PassageStore] = ...,
+    ) -> Pipeline:
+        """The one that its options ask for, over the store, or stores, that it needs."""
         ...
 
     def needs_store(self, options: QueryOptions) -> bool:
@@ -128,6 +136,7 @@ class Application:
         graph_above: passages from which an ingestion ends with building a search graph, which may
             stop the whole process meanwhile; None never does.
         parser: makes what reads an original again.
+        fetcher: gets documents from their addresses.
     """
 
     def __init__(
@@ -139,8 +148,9 @@ class Application:
         release: Callable[[], Awaitable[None]],
         graph_above: int | None = None,
         parser: Callable[[], Parser] = Parser,
+        fetcher: Fetcher = Fetcher((), Limits()),  # noqa: B008 - it holds nothing
     ) -> None:
-        self._parser = parser
+        self._parser, self._fetcher = parser, fetcher
         self._collections, self._encoders, self._pipelines = collections, encoders, pipelines
         self._encoder = encoders.get()
         self._spec = encoders.spec(self._encoder)
@@ -185,6 +195,11 @@ class Application:
     async def drop_collection(self, name: str) -> None:
         """See `Service.drop_collection`."""
         await self._change(lambda _: self._indexes.drop_collection(name))
+
+    async def rename_collection(self, name: str, to: str) -> None:
+        """See `Service.rename_collection`."""
+        await self._change(lambda _: self._indexes.rename_collection(name, to))
+        await self.chats.rename_collection(name, to)
 
     async def rebuild_collection(
         self, name: str, on_progress: OnProgress | None = None
@@ -293,10 +308,7 @@ class Application:
         async with self._stores.reading(collection, self._spec) as store:
             record = await asyncio.to_thread(store.record, source)
         if record is None or record.live is None:
-            raise UnknownDocument(
-                f"collection {collection!r} holds no document {source!r}",
-                hint="`rag-app documents list` shows their names",
-            )
+            raise UnknownDocument.of(collection, source)
         return Originals(self._originals / collection).path(record.live, record.suffix)
 
     async def delete_document(self, collection: str, source: str) -> bool:
@@ -332,6 +344,38 @@ class Application:
             return await self.ingest(collection, [path], encoder=encoder)
         finally:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+    async def add_address(
+        self,
+        collection: str,
+        address: str,
+        on_progress: OnProgress | None = None,
+        encoder: str | None = None,
+    ) -> IngestReport:
+        """See `Service.add_address`."""
+        folder = self._uploads / f"taken-{secrets.token_hex(16)}"
+        try:
+            found = await self._fetcher.fetch(address, folder)
+            return await self._change(
+                lambda tell: self._indexes.ingest(collection, encoder, [found], tell), on_progress
+            )
+        finally:
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+    async def reingest(
+        self,
+        collection: str,
+        sources: Sequence[str] = (),
+        on_progress: OnProgress | None = None,
+    ) -> IngestReport:
+        """See `Service.reingest`."""
+
+        def check(found: Found) -> None:
+            self._read(found.path, found.source, None)
+
+        return await self._change(
+            lambda tell: self._indexes.reingest(collection, sources, check, tell), on_progress
+        )
 
     # --- questions ---------------------------------------------------------------------------
 
@@ -492,12 +536,17 @@ class Application:
 
     @asynccontextmanager
     async def _pipeline(self, name: str, options: QueryOptions) -> AsyncIterator[Pipeline]:
-        """The pipeline for one question; its collection stays open for as long as the context."""
+        """The pipeline for one question; its collections stay open for as long as the context."""
         if not self._pipelines.needs_store(options):
             yield self._pipelines(options, None)
             return
-        async with self._index(name, options.encoder) as store:
-            yield self._pipelines(options, store)
+        async with AsyncExitStack() as using:
+            stores = {
+                one: await using.enter_async_context(self._index(one, options.encoder))
+                for one in dict.fromkeys((name, *options.also))
+            }
+            others = stores if len(stores) > 1 else {}
+            yield self._pipelines(options, stores[name], others)
 
     @asynccontextmanager
     async def _index(self, name: str, encoder: str | None) -> AsyncIterator[PassageStore]:

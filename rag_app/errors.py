@@ -14,6 +14,14 @@ class SettingsError(ApplicationError):
 class UnknownDocument(ApplicationError):
     """A collection holds no document of that name, or it has no such page."""
 
+    @classmethod
+    def of(cls, collection: str, source: str) -> "UnknownDocument":
+        """There is none of that name."""
+        return cls(
+            f"collection {collection!r} holds no document {source!r}",
+            hint="`rag-app documents list` shows their names",
+        )
+
 
 class UnknownModel(ApplicationError):
     """There is no model of that name, or none that is in use."""

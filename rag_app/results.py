@@ -33,6 +33,7 @@ class Hit:
         boxes: where it stands, as page, left, top, right, bottom in points from the page's upper
             left corner; none where the format has no pages.
         grade: the reranker's own, mostly from 0 to 1; None where it gave none.
+        collection: which of several collections it was found in; empty where one alone was asked.
     """
 
     passage_id: str
@@ -48,6 +49,7 @@ class Hit:
     record_id: str | None = None
     boxes: tuple[tuple[float, ...], ...] = ()
     grade: float | None = None
+    collection: str = ""
 
     @classmethod
     def of(
@@ -74,6 +76,7 @@ class Hit:
             record_id=metadata.get("passage_id"),
             boxes=tuple(map(tuple, metadata.get("boxes") or ())),
             grade=grade,
+            collection=place.collection,
         )
 
 

@@ -44,6 +44,9 @@ EncoderName = Annotated[str, AfterValidator(_row_of_registry)]
 """A row of the encoder registry; never the path of a class, which would run anyone's code."""
 
 
+CollectionName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+
+
 class QueryOptions(BaseModel):
     """What a person may choose for one question; None leaves it as the settings have it."""
 
@@ -60,7 +63,10 @@ class QueryOptions(BaseModel):
     rerank: RerankerName | None = None
     reader: ReaderName | None = None
     passages: int | None = Field(None, ge=0, le=100)
-    sources: tuple[str, ...] = ()
+    sources: tuple[str, ...] = Field((), description="Documents of the collection; none: all.")
+    also: tuple[CollectionName, ...] = Field(
+        (), max_length=15, description="Other collections that are asked with this one."
+    )
 
     def overrides(self) -> dict[str, Any]:
         """As a settings tree; keys that were not chosen are None."""
@@ -106,6 +112,13 @@ class Service(Protocol):
 
     async def drop_collection(self, name: str) -> None:
         """Delete a collection, its indexes and its original files."""
+        ...
+
+    async def rename_collection(self, name: str, to: str) -> None:
+        """Call a collection by another name; refused where there is one of that name already.
+
+        Conversations about it stay so; API keys and settings that name it do not follow.
+        """
         ...
 
     async def rebuild_collection(
@@ -204,6 +217,33 @@ class Service(Protocol):
 
         They come into the index of the encoder, None being the settings' one; `build_index` brings
         the collection's other indexes up to date.
+        """
+        ...
+
+    async def add_address(
+        self,
+        collection: str,
+        address: Annotated[str, Field(min_length=1, max_length=2000)],
+        on_progress: OnProgress | None = None,
+        encoder: EncoderName | None = None,
+    ) -> IngestReport:
+        """Ingest the document that an address of http or https gives.
+
+        The collection is made if need be. The same address again is the same document. Private
+        networks are not asked, but for the hosts that `ingest.hosts` names.
+        """
+        ...
+
+    async def reingest(
+        self,
+        collection: str,
+        sources: Annotated[Sequence[str], Field(max_length=10_000)] = (),
+        on_progress: OnProgress | None = None,
+    ) -> IngestReport:
+        """Read documents anew from the originals that are kept; none named means all.
+
+        For what another version of the program, or another reader of scans, reads better. A
+        document that cannot be read now stays as it is.
         """
         ...
 

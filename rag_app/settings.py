@@ -239,6 +239,16 @@ class Ingest(_Section):
     engine: Literal["local", "ray"] = Field(
         "local", description="In this process, or on a cluster with Ray."
     )
+    hosts: tuple[str, ...] = Field(
+        (),
+        description="The only hosts that documents are fetched from by their address, of private "
+        "networks too; `*.example.org` takes those below it, `*` every public one, as does none.",
+    )
+    folders: tuple[Path, ...] = Field(
+        (),
+        description="Folders, with all below, that the page may ingest from; without any, every "
+        "one where the application listens on this machine alone, and none elsewhere.",
+    )
 
 
 class Ray(_Section):

@@ -13,6 +13,7 @@ from rag_app.assembly.pipelines import Pipelines
 from rag_app.collections.leftovers import sweep
 from rag_app.collections.ownership import Ownership
 from rag_app.ingestion.encoders import Encoders
+from rag_app.ingestion.fetching import Fetcher
 from rag_app.settings import Settings, Storage
 from retrieval.index.collections import Collections
 from retrieval.index.edge_collections import EdgeCollections
@@ -62,6 +63,7 @@ def _application(settings: Settings, ownership: Ownership | None, may_block: boo
         release,
         settings.storage.hnsw_above if may_block else None,
         partial(Parser, components.limits(settings)),
+        Fetcher(settings.ingest.hosts, components.limits(settings)),
     )
 
 

@@ -1,7 +1,8 @@
 """The pipeline of a question: the stages that its options ask for, each made once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from llama_index.core.base.base_retriever import BaseRetriever
@@ -16,8 +17,9 @@ from rag_app.service import QueryOptions
 from rag_app.settings import Settings, override
 from retrieval.components import RETRIEVERS
 from retrieval.encoders.base import Encoder
-from retrieval.index.base import PassageStore, Where
+from retrieval.index.base import EVERYWHERE, PassageStore, Where
 from retrieval.retriever import PassageRetriever, StockRetriever
+from retrieval.several import SeveralRetriever
 
 T = TypeVar("T")
 _SENTENCES = 50_000
@@ -46,8 +48,18 @@ class Pipelines:
         self._kept: dict[tuple[str, str], Any] = {}
         self._stock: tuple[object, BaseRetriever] | None = None
 
-    def __call__(self, options: QueryOptions, store: PassageStore | None) -> Pipeline:
+    def __call__(
+        self,
+        options: QueryOptions,
+        store: PassageStore | None,
+        others: Mapping[str, PassageStore] = MappingProxyType({}),
+    ) -> Pipeline:
         """The pipeline over a store; None where `needs_store` says that it needs none.
+
+        Args:
+            options: of the question.
+            store: of the collection that is asked.
+            others: of all that are asked, by name, where there are several.
 
         Raises:
             SettingsError: a stage cannot be made.
@@ -60,7 +72,7 @@ class Pipelines:
             rewriter=self._keep(
                 "rewrite", rewriting.kind, lambda: make.rewriter(settings, self._clients)
             ),
-            retriever=self._retriever(settings, store, Where(options.sources)),
+            retriever=self._several(settings, store, Where(options.sources), others),
             retriever_name=settings.retrieval.retriever,
             reranker=self._reranker(settings),
             reranker_name=reranking.kind,
@@ -106,6 +118,22 @@ class Pipelines:
     def _reranker(self, settings: Settings) -> BaseNodePostprocessor:
         make = partial(components.reranker, settings, self._clients)
         return self._keep("rerank", settings.rerank.kind, make)
+
+    def _several(
+        self,
+        settings: Settings,
+        store: PassageStore | None,
+        where: Where,
+        others: Mapping[str, PassageStore],
+    ) -> PassageRetriever:
+        """Documents are chosen in the first collection alone."""
+        if not others:
+            return self._retriever(settings, store, where)
+        retrievers = {
+            name: self._retriever(settings, one, where if one is store else EVERYWHERE)
+            for name, one in others.items()
+        }
+        return SeveralRetriever(retrievers, components.found(settings))
 
     def _retriever(
         self, settings: Settings, store: PassageStore | None, where: Where

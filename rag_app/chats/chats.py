@@ -165,6 +165,16 @@ class Chats:
 
         await self._write(work)
 
+    async def rename_collection(self, name: str, to: str) -> None:
+        """Let what was asked of a collection be known by its other name."""
+
+        def work(connection: Connection) -> None:
+            for table in (CONVERSATIONS, TURNS):
+                change = update(table).where(table.c.collection == name)
+                connection.execute(change.values(collection=to))
+
+        await self._where_kept(None, work)
+
     # --- how -----------------------------------------------------------------------------------
 
     async def _where_kept(self, otherwise: T, work: Callable[[Connection], T]) -> T:

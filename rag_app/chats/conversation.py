@@ -34,6 +34,7 @@ class Turn:
         milliseconds: from the question to the end of the answer, or to where it was stopped.
         rating: what the person thinks of the answer; empty where they have not said.
         comment: the person's words about it.
+        also: other collections that were asked with it.
     """
 
     number: int
@@ -52,6 +53,7 @@ class Turn:
     milliseconds: float = 0.0
     rating: Rating = ""
     comment: str = ""
+    also: tuple[str, ...] = ()
 
     @property
     def cited(self) -> set[int]:
@@ -72,6 +74,12 @@ class Turn:
             if citation.n == n:
                 return citation.passage_id
         return self.hits[n - 1].passage_id if 1 <= n <= len(self.hits) else None
+
+    def collection_of(self, n: int) -> str:
+        """The collection that holds the passage of citation (or hit) `n`."""
+        cited = [citation.collection for citation in self.citations if citation.n == n]
+        found = [hit.collection for hit in self.hits[n - 1 : n] if n > 0]
+        return next(iter(cited or found), "") or self.collection
 
 
 @dataclass(frozen=True, slots=True)

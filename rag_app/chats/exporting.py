@@ -53,14 +53,15 @@ def _turn(turn: Turn) -> str:
     said = [_inert(turn.text), *(f"*{_inert_line(note)}*" for note in notes if note)]
     lines.append("\n\n".join(part for part in said if part))
     for citation in turn.citations:
-        source = _inert_line(place(citation.source, citation.page))
+        source = _inert_line(place(citation.source, citation.page, citation.collection))
         lines += ["", f"> [{citation.n}] **{source}**: {_inert_line(citation.text)}"]
     return "\n".join(lines)
 
 
-def place(source: str, page: int | None) -> str:
-    """Where a passage is from, for a person."""
-    return f"{source}, page {page}" if page else source
+def place(source: str, page: int | None, collection: str = "") -> str:
+    """Where a passage is from, for a person; its collection where there are several."""
+    where = f"{source}, page {page}" if page else source
+    return f"{where} ({collection})" if collection else where
 
 
 def _inert(text: str) -> str:

@@ -7,23 +7,29 @@ before it is whole (`CollectionRecord.building`).
 """
 
 import threading
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from data.discovery import Found
-from data.errors import RagAppError
+from data.errors import DataError, RagAppError
 from rag_app.collections.catalogue import write_catalogue
-from rag_app.collections.leftovers import drop_originals, mark_provisional
+from rag_app.collections.leftovers import (
+    copy_originals,
+    drop_originals,
+    mark_provisional,
+    unmark_provisional,
+)
 from rag_app.collections.stores import CollectionBusy, OpenStores
-from rag_app.errors import ApplicationError
+from rag_app.errors import ApplicationError, UnknownDocument
 from rag_app.ingestion.encoders import Encoders
 from rag_app.ingestion.identity import gone, identify
-from rag_app.ingestion.reading import Originals, sha256
-from rag_app.ingestion.report import IngestReport, OnProgress
+from rag_app.ingestion.reading import Originals, reason, sha256
+from rag_app.ingestion.report import Failure, IngestReport, OnProgress, Progress
 from rag_app.ingestion.writing import DocumentWriter, forget_unused
 from rag_app.results import IndexInfo
 from retrieval.encoders.base import Encoder
@@ -34,6 +40,7 @@ from retrieval.index.errors import (
     DamagedIndex,
     FingerprintMismatch,
     IndexInUse,
+    NameTaken,
     NoIndexOfEncoder,
     StoreError,
     UnknownCollection,
@@ -123,13 +130,11 @@ class Indexes:
 
         Raises:
             BadCollectionName: it may not be called so.
-            ApplicationError: there is one of that name.
+            NameTaken: there is one of that name.
         """
         with self.writing_to(checked_name(name)):
             if name in self._collections.names():
-                raise ApplicationError(
-                    f"there is a collection {name!r} already", hint="Choose another name"
-                )
+                raise NameTaken(name)
             self._stores.create(name, self._spec)
 
     def drop_collection(self, name: str) -> None:
@@ -140,7 +145,117 @@ class Indexes:
             self._collections.drop(name)
             drop_originals(self._originals / name)
 
+    def rename_collection(self, name: str, to: str) -> None:
+        """Call a collection by another name.
+
+        Killed meanwhile, it has the one name or the other, and its originals.
+
+        Raises:
+            BadCollectionName: it may not be called so.
+            UnknownCollection: there is none of that name.
+            NameTaken: there is one of the other.
+            ApplicationError: its originals cannot be moved.
+        """
+        old, new = self._originals / checked_name(name), self._originals / checked_name(to)
+        if name == to:
+            raise NameTaken(to)
+        first, second = sorted((name, to))
+        with self.writing_to(first), self.writing_to(second):  # in the same order for everybody
+            if name not in (names := self._collections.names()):
+                raise UnknownCollection(name, names)
+            if to in names:
+                raise NameTaken(to)
+            try:
+                copy_originals(old, new)
+            except OSError as error:
+                raise ApplicationError(
+                    f"the original files of {name!r} cannot be moved to {new}",
+                    cause=(error.strerror or str(error)).lower(),
+                    hint="Choose another name, or move away what lies there",
+                ) from error
+            mark_provisional(old)
+            try:
+                with self._stores.closed(name):
+                    self._collections.rename(name, to)
+            except BaseException:  # whatever it is, nothing is left over and the error goes on
+                drop_originals(new)
+                unmark_provisional(old)
+                raise
+            drop_originals(old)
+            unmark_provisional(new)
+
     # --- indexes -----------------------------------------------------------------------------
+
+    def reingest(
+        self,
+        name: str,
+        sources: Collection[str],
+        check: Callable[[Found], object],
+        on_progress: OnProgress,
+    ) -> IngestReport:
+        """Read documents anew from their originals, those of all indexes; none named means all.
+
+        One after the other, each is away from searches for a moment. A document on which this was
+        interrupted is taken up again.
+
+        Args:
+            name: of the collection.
+            sources: of the documents; those of equal content go with them.
+            check: raises DataError for a file that cannot be read; its document stays as it is.
+            on_progress: as of an ingestion.
+
+        Raises:
+            UnknownDocument: there is none of that name.
+            ApplicationError: originals are gone or damaged; nothing has been changed.
+        """
+        with self.writing_to(name):
+            stores = [store for store in self.all(name) if self._is_made_here(store)]
+            documents = {**_interrupted(stores), **newest(stores)}
+            for source in sources:
+                if source not in documents:
+                    raise UnknownDocument.of(name, source)
+            contents = {documents[source].live for source in sources or documents}
+            chosen = [one for one in documents.values() if one.live in contents]
+            files, total, done = self._files(name, chosen), IngestReport(), 0
+
+            def tell(progress: Progress) -> None:
+                share = (done + progress.done * len(group)) / len(files)
+                documents = done + progress.documents
+                on_progress(
+                    replace(progress, documents=documents, total_documents=len(files), done=share)
+                )
+
+            for group in _by_content(chosen, files):
+                try:
+                    check(group[0])
+                except DataError as error:
+                    total.failures += [Failure(found.source, reason(error)) for found in group]
+                else:
+                    for store in stores:
+                        self._renew(name, store, group, total, tell)
+                done += len(group)
+            self.forget_unused(name)
+            return total
+
+    def _renew(
+        self,
+        name: str,
+        store: PassageStore,
+        files: Sequence[Found],
+        total: IngestReport,
+        on_progress: OnProgress,
+    ) -> None:
+        encoder = _encoder(store.collection().identity)
+        await_readers = partial(self._stores.await_readers, name, store.stored_fingerprint)
+        writer = DocumentWriter(store, await_readers)
+        for found in files:
+            writer.withdraw(found.source)
+        done = self.run(name, self._encoders.get(encoder), store, files, on_progress)
+        total.add(replace(done, added=0, updated=done.added + done.updated))
+
+    def _is_made_here(self, store: PassageStore) -> bool:
+        record = store.collection()
+        return not record.building and self._makes(_encoder(record.identity), record.fingerprint)
 
     def build(self, name: str, encoder: str | None, on_progress: OnProgress) -> IngestReport:
         """Bring the index of an encoder up to the newest content of every document.
@@ -493,6 +608,24 @@ def newest(stores: Iterable[PassageStore]) -> dict[str, DocumentRecord]:
     ]
     records.sort(key=lambda record: record.since or record.updated)  # old records have no `since`
     return {record.source: record for record in records}
+
+
+def _by_content(records: Sequence[DocumentRecord], files: Sequence[Found]) -> Iterable[list[Found]]:
+    """The files, those of equal content together."""
+    groups: dict[str | None, list[Found]] = {}
+    for record, found in zip(records, files, strict=True):
+        groups.setdefault(record.live, []).append(found)
+    return groups.values()
+
+
+def _interrupted(stores: Iterable[PassageStore]) -> dict[str, DocumentRecord]:
+    """By source, the documents without a live version of which one was begun."""
+    records = (record for store in stores for record in store.records())
+    return {
+        record.source: replace(record, live=record.pending)
+        for record in records
+        if record.pending and not record.live
+    }
 
 
 def _holds(held: Mapping[str, DocumentRecord], wanted: DocumentRecord) -> bool:

@@ -1,5 +1,6 @@
 """What killed work leaves in the storage folder: scratch files, and originals of no collection."""
 
+import os
 import shutil
 import time
 from collections.abc import Iterable, Iterator
@@ -29,6 +30,27 @@ def mark_provisional(originals: Path) -> None:
 def unmark_provisional(originals: Path) -> None:
     """Take the note away: the drop or restore is over."""
     (originals / _MARK).unlink(missing_ok=True)
+
+
+def copy_originals(originals: Path, to: Path) -> None:
+    """Let originals lie, with the note about them, in a second folder, marked as provisional.
+
+    Raises:
+        OSError: they cannot be written, or other ones lie there.
+    """
+    if (to / _MARK).exists():
+        drop_originals(to)  # of a killed attempt
+    if not originals.is_dir():
+        return
+    to.mkdir()
+    mark_provisional(to)
+    for path in (path for path in originals.iterdir() if path.name != _MARK):
+        try:
+            os.link(path, to / path.name)
+        except OSError:  # not every file system has hard links
+            shutil.copyfile(path, to / path.name)
+    if catalogue_path(originals).exists():
+        shutil.copyfile(catalogue_path(originals), catalogue_path(to))
 
 
 def drop_originals(originals: Path) -> None:

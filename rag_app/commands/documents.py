@@ -1,5 +1,6 @@
 """`ingest`, `documents` and `collections`: what is held."""
 
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,6 +19,7 @@ from rag_app.commands.common import (
     show_ingestion,
     with_service,
 )
+from rag_app.errors import ApplicationError
 from rag_app.settings import Settings, override
 
 
@@ -30,9 +32,10 @@ class Form(StrEnum):
 
 
 _KINDS = ", ".join(LOADERS)
-_documents = typer.Typer(no_args_is_help=True, help="List and delete documents.")
+_ADDRESS = re.compile("https?://", re.IGNORECASE)
+_documents = typer.Typer(no_args_is_help=True, help="List, show, read anew and delete documents.")
 _collections = typer.Typer(
-    no_args_is_help=True, help="List, create, delete and rebuild collections."
+    no_args_is_help=True, help="List, create, rename, delete and rebuild collections."
 )
 
 
@@ -45,8 +48,9 @@ def register(app: typer.Typer) -> None:
 
 def ingest(
     context: typer.Context,
-    paths: Annotated[
-        list[Path], typer.Argument(help=f"Files and folders; what is read: {_KINDS}.")
+    sources: Annotated[
+        list[str],
+        typer.Argument(help=f"Files, folders and http(s) addresses; what is read: {_KINDS}."),
     ],
     collection: InCollection = None,
     encoder: EncoderName = None,
@@ -59,16 +63,40 @@ def ingest(
     accept_license: Accept = False,
     as_json: AsJson = False,
 ) -> None:
-    """Ingest files and folders into a collection; run again to resume or update."""
+    """Ingest files, folders and addresses into a collection; run again to resume or update."""
     settings = accepted(context.obj, encoder, accept_license)
     settings = override(settings, {"ingest": {"engine": engine}})
     name = collection or settings.collection
     show_ingestion(
         settings,
         name,
-        lambda service, on_progress: service.ingest(name, paths, on_progress, encoder, sync),
+        lambda service, on_progress: _ingest(service, on_progress, name, sources, encoder, sync),
         as_json,
     )
+
+
+async def _ingest(
+    service: Any,
+    on_progress: Any,
+    collection: str,
+    sources: list[str],
+    encoder: str | None,
+    sync: bool,
+) -> Any:
+    """The report of all: an address that gives nothing is one of its failures."""
+    from rag_app.ingestion.report import Failure, IngestReport
+
+    addresses = [source for source in sources if _ADDRESS.match(source)]
+    paths = [Path(source) for source in sources if not _ADDRESS.match(source)]
+    report = IngestReport()
+    if paths:
+        report = await service.ingest(collection, paths, on_progress, encoder, sync)
+    for address in addresses:
+        try:
+            report.add(await service.add_address(collection, address, on_progress, encoder))
+        except ApplicationError as error:
+            report.failures.append(Failure(address, error.cause or error.message))
+    return report
 
 
 @_documents.command("list")
@@ -109,6 +137,26 @@ def show_document(
     else:
         shown["text"] = (as_text if form is Form.TEXT else as_markdown)(content.blocks)
     output.show(shown, as_json, output.document)
+
+
+@_documents.command("reingest")
+def reingest_documents(
+    context: typer.Context,
+    sources: Annotated[
+        list[str] | None, typer.Argument(help="Names as `documents list` shows them; none for all.")
+    ] = None,
+    collection: InCollection = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read documents anew from the originals that are kept."""
+    settings: Settings = context.obj
+    name = collection or settings.collection
+    show_ingestion(
+        settings,
+        name,
+        lambda service, on_progress: service.reingest(name, sources or (), on_progress),
+        as_json,
+    )
 
 
 @_documents.command("delete")
@@ -152,6 +200,18 @@ def create_collection(
     """Make an empty collection; `ingest` makes one by itself, too."""
     with_service(context.obj, lambda service: service.create_collection(name))
     output.show({"created": name}, as_json, output.created)
+
+
+@_collections.command("rename")
+def rename_collection(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="Collection to rename.")],
+    to: Annotated[str, typer.Argument(help="Its other name.")],
+    as_json: AsJson = False,
+) -> None:
+    """Call a collection by another name."""
+    with_service(context.obj, lambda service: service.rename_collection(name, to))
+    output.show({"renamed": name, "to": to}, as_json, output.renamed)
 
 
 @_collections.command("delete")

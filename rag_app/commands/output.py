@@ -285,6 +285,11 @@ def created(result: Document) -> None:
     _out(f"created: {result['created']}")
 
 
+def renamed(result: Document) -> None:
+    """What is called otherwise now."""
+    _out(f"renamed: {result['renamed']} is {result['to']} now")
+
+
 def deleted(result: Document) -> None:
     """What is gone, and what was not there."""
     for name in result["deleted"]:
@@ -367,7 +372,8 @@ def config(tree: Document) -> None:
 def place(found: Document) -> str:
     """Where a passage stands, in words."""
     page = f", page {found['page']}" if found["page"] else ""
-    return f"{found['source']}{page}, characters {found['char_start']}-{found['char_end']}"
+    where = f", in {found['collection']}" if found.get("collection") else ""
+    return f"{found['source']}{page}, characters {found['char_start']}-{found['char_end']}{where}"
 
 
 def short(text: str, width: int = 240) -> str:

@@ -33,6 +33,10 @@ Sources = Annotated[
     list[str] | None, typer.Option("--source", help="Search this document only; may be repeated.")
 ]
 
+Also = Annotated[
+    list[str] | None, typer.Option("--also", help="Ask this collection as well; may be repeated.")
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
@@ -53,6 +57,7 @@ def search(  # noqa: PLR0913, PLR0917 - one parameter a flag
     rerank: Rerank = None,
     top_k: TopK = None,
     source: Sources = None,
+    also: Also = None,
     accept_license: Accept = False,
     as_json: AsJson = False,
 ) -> None:
@@ -61,6 +66,7 @@ def search(  # noqa: PLR0913, PLR0917 - one parameter a flag
     options = query_options(
         encoder=encoder, retriever=retriever, fusion=fusion, weight=weight, rewrite=rewrite,
         rerank=rerank, top_k=top_k, sources=tuple(source or ()),
+        also=tuple(also or ()),
     )  # fmt: skip
     name = collection or settings.collection
     found = with_service(settings, lambda service: service.search(name, query, options))
@@ -80,6 +86,7 @@ def ask(  # noqa: PLR0913, PLR0917 - one parameter a flag
     reader: Annotated[str | None, typer.Option(help="quote or llm.")] = None,
     top_k: TopK = None,
     source: Sources = None,
+    also: Also = None,
     accept_license: Accept = False,
     as_json: AsJson = False,
 ) -> None:
@@ -88,6 +95,7 @@ def ask(  # noqa: PLR0913, PLR0917 - one parameter a flag
     options = query_options(
         encoder=encoder, retriever=retriever, fusion=fusion, weight=weight, rewrite=rewrite,
         rerank=rerank, reader=reader, top_k=top_k, sources=tuple(source or ()),
+        also=tuple(also or ()),
     )  # fmt: skip
     name = collection or settings.collection
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,11 @@ class IngestReport:
     def documents(self) -> int:
         """Documents dealt with, one way or another."""
         return self.added + self.updated + self.unchanged + len(self.failures)
+
+    def add(self, other: "IngestReport") -> None:
+        """Count what another run did with it."""
+        for each in fields(self):
+            setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
 
     def as_dict(self, collection: str) -> dict[str, Any]:
         """The command line's JSON document."""

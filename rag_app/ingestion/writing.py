@@ -97,6 +97,19 @@ class DocumentWriter:
             self._put(replace(live, retired=None))
         return before is not None
 
+    def withdraw(self, source: str) -> None:
+        """Take a live document back, to be written anew from the same content.
+
+        Its content is pending then, so that its original is kept whatever comes between.
+        """
+        record = self._store.record(source)
+        if record is None or record.live is None:
+            return
+        pending = replace(record, live=None, pending=record.live, retired=None, failure="")
+        self._put(pending)
+        self._await_readers()
+        self._store.delete_version(version_id(source, record.live))
+
     def fail(self, document: Document, reason: str) -> None:
         """Note why a document could not be read; an older version stays as it was."""
         record = self._record(document)

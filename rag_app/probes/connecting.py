@@ -1,18 +1,16 @@
 """Another language model for an application that runs: find servers, list models, test, take."""
 
 import asyncio
-import ipaddress
 import re
-import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlsplit
 
 import httpx
 import orjson
 from pydantic import SecretStr
 
+from rag_app.addresses import CheckedTransport, not_link_local, parts_of
 from rag_app.connection import write_connection
 from rag_app.errors import ApplicationError
 from rag_app.probes.models import language_model, list_models
@@ -27,6 +25,7 @@ _PATIENCE: Final = 60.0
 """Seconds to the first words of a model that may have to be loaded."""
 _LARGEST: Final = 1 << 20
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x20\x7f]")
+_HINT: Final = "Give one such as http://127.0.0.1:11434/v1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +85,7 @@ class ModelConnection:
             ApplicationError: the address is none that may be asked, or nothing is listed there.
         """
         chosen = await self._chosen(address, key, "")
-        async with httpx.AsyncClient(trust_env=False, timeout=10) as connections:
+        async with httpx.AsyncClient(transport=_transport(), timeout=10) as connections:
             found = (await list_models(chosen, connections)).names
         if not found:
             raise ApplicationError(
@@ -107,11 +106,11 @@ class ModelConnection:
         if not model or len(model) > 200 or _UNPRINTABLE.search(model):
             raise ApplicationError("no model is named", hint="List the models, and choose one")
         chosen = await self._chosen(address, key, model)
-        async with httpx.AsyncClient(trust_env=False, timeout=10) as connections:
+        async with httpx.AsyncClient(transport=_transport(), timeout=10) as connections:
             window = (await list_models(chosen, connections)).window
         if window:
             chosen = chosen.model_copy(update={"context_window": max(256, window)})
-        said = await language_model(chosen, _PATIENCE)
+        said = await language_model(chosen, _PATIENCE, transport=_transport())
         secret = chosen.api_key.get_secret_value()
         await asyncio.to_thread(
             write_connection,
@@ -132,7 +131,9 @@ class ModelConnection:
 
     async def _chosen(self, address: str, key: str, model: str) -> LLMSettings:
         address = address.strip().rstrip("/")
-        await asyncio.to_thread(_require_askable, address)
+        parts = parts_of(address, hint=_HINT)
+        if parts.query or parts.fragment:
+            raise ApplicationError("an address of a server holds no query", hint=_HINT)
         known = self.current
         secret = SecretStr(key.strip() or "none")
         if not key.strip() and address == known.api_base.rstrip("/"):
@@ -140,26 +141,5 @@ class ModelConnection:
         return known.model_copy(update={"api_base": address, "model": model, "api_key": secret})
 
 
-def _require_askable(address: str) -> None:
-    """Raise ApplicationError for what is no address of a server of models."""
-    hint = "Give one such as http://127.0.0.1:11434/v1"
-    try:
-        parts = urlsplit(address)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        host, port = None, None
-    if not host or parts.scheme not in {"http", "https"} or _UNPRINTABLE.search(address):
-        raise ApplicationError("this is no address of a server", hint=hint)
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise ApplicationError("an address holds no log-in and no query", hint=hint)
-    try:
-        found = socket.getaddrinfo(host, port or 443, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise ApplicationError(
-            f"the host {host[:200]} is not known", cause=str(error), hint=hint
-        ) from None
-    for *_, place in found:
-        number = ipaddress.ip_address(str(place[0]).partition("%")[0])
-        # there, machines of a cloud are told their secrets
-        if (getattr(number, "ipv4_mapped", None) or number).is_link_local:
-            raise ApplicationError("link-local addresses are not asked", hint=hint)
+def _transport() -> CheckedTransport:
+    return CheckedTransport(not_link_local)

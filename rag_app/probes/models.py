@@ -33,13 +33,20 @@ class Listed(NamedTuple):
     window: int | None
 
 
-async def language_model(chosen: LLMSettings, seconds: float, *, chat: bool = True) -> str:
+async def language_model(
+    chosen: LLMSettings,
+    seconds: float,
+    *,
+    chat: bool = True,
+    transport: httpx.AsyncBaseTransport | None = None,
+) -> str:
     """Ask as a question is asked until the first words come, and for the list of models.
 
     Args:
         chosen: where it is.
         seconds: that it has to answer.
         chat: whether it is spoken to in turns, as the stage does that uses it.
+        transport: sends the requests, where given.
 
     Raises:
         SettingsError: no model is named.
@@ -49,7 +56,7 @@ async def language_model(chosen: LLMSettings, seconds: float, *, chat: bool = Tr
     hasty = chosen.model_copy(update={"timeout": seconds * BEYOND})
     secure = chosen.api_base.startswith("https:")  # else certificates need not be loaded
     async with httpx.AsyncClient(
-        trust_env=False, verify=secure, timeout=hasty.timeout
+        trust_env=False, verify=secure, timeout=hasty.timeout, transport=transport
     ) as connections:
         capabilities = Capabilities()
         asking = asyncio.create_task(_first_words(hasty, connections, chat, capabilities))

@@ -13,7 +13,7 @@ from retrieval.index.collections import checked_name
 from retrieval.index.errors import UnknownCollection
 
 S = TypeVar("S")
-_MAKERS: Final = frozenset({"create_collection", "ingest", "add_document"})
+_MAKERS: Final = frozenset({"create_collection", "ingest", "add_document", "add_address"})
 """Methods that make the collection they name, where there is none."""
 
 
@@ -62,9 +62,12 @@ class _Guarded:
             collection = _collection(method, arguments, named)
             makes = name in _MAKERS and await self._is_new(collection)
             await self._require("make" if makes else right_of(name), collection, new=makes)
+            await self._require_all(right_of(name), method, arguments, named)
             try:
                 if makes:
                     return await self._make(collection, partial(method, *arguments, **named))
+                if name == "rename_collection":
+                    return await self._rename(method, *arguments, **named)
                 if name == "drop_collection":
                     return await self._drop(collection, partial(method, *arguments, **named))
                 return await method(*arguments, **named)
@@ -78,6 +81,7 @@ class _Guarded:
         async def stream(*arguments: Any, **named: Any) -> AsyncGenerator[Any, None]:
             collection = _collection(method, arguments, named)
             await self._require(right_of(name), collection)
+            await self._require_all(right_of(name), method, arguments, named)
             try:
                 async with aclosing(method(*arguments, **named)) as events:
                     async for event in events:
@@ -96,6 +100,14 @@ class _Guarded:
         if not person.may(right, collection, owner):
             raise forbidden(person, right, collection)
 
+    async def _require_all(
+        self, right: Right, method: Callable[..., Any], arguments: Any, named: Any
+    ) -> None:
+        """As `_require`, for the other collections that a question is asked of."""
+        given = inspect.signature(method).bind(*arguments, **named).arguments
+        for other in getattr(given.get("options"), "also", ()):
+            await self._require(right, other)
+
     async def _is_new(self, collection: str) -> bool:
         """Whether a collection is to be made, as far as that matters: where there are users."""
         if not (self._users and self._users.begun):
@@ -110,6 +122,21 @@ class _Guarded:
                 raise _busy(collection)
             await self._set_owner(collection, person.id if person.name else "")
             return await work()
+
+    async def _rename(self, method: Callable[..., Awaitable[Any]], name: str, to: str) -> Any:
+        """Let a collection be called otherwise; it stays its owner's at every moment."""
+        owner = (await self._owners()).get(name, "")
+        with self._alone(checked_name(name)), self._alone(checked_name(to)):
+            if to in {one.name for one in await self._service.collections()}:
+                return await method(name, to)  # which refuses it
+            await self._set_owner(to, owner)
+            try:
+                result = await method(name, to)
+            except BaseException:
+                await self._set_owner(to, "")
+                raise
+            await self._set_owner(name, "")
+            return result
 
     async def _drop(self, collection: str, work: Callable[[], Awaitable[Any]]) -> Any:
         """Let a method delete a collection, whose name then is anyone's."""

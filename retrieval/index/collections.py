@@ -92,6 +92,16 @@ class Collections(Protocol):
         """Delete a collection with all its versions, which must be closed."""
         ...
 
+    def rename(self, name: str, to: str) -> None:
+        """Call a collection, all of whose versions must be closed, by a name that is free.
+
+        It is known by the one name or by the other at every moment.
+
+        Raises:
+            StoreError: the name is taken.
+        """
+        ...
+
     def draft(self, name: str, spec: IndexSpec, edition: str) -> PassageStore:
         """An empty version of another edition, for a collection that may not exist yet.
 

@@ -9,7 +9,13 @@ from data.files import write_text
 from retrieval.index.collections import Version, checked_name, is_name
 from retrieval.index.edge import EdgeStore, create_shard, is_building
 from retrieval.index.edge_engine import RESERVE
-from retrieval.index.errors import DamagedIndex, IndexInUse, UnknownCollection, UnknownIndex
+from retrieval.index.errors import (
+    DamagedIndex,
+    IndexInUse,
+    NameTaken,
+    UnknownCollection,
+    UnknownIndex,
+)
 from retrieval.index.fingerprint import IndexSpec
 
 _ALIAS = "active"
@@ -88,6 +94,15 @@ class EdgeCollections:
         if checked_name(name) not in self.names():
             raise UnknownCollection(name, self.names())
         _delete(self.root / name)
+
+    def rename(self, name: str, to: str) -> None:
+        """See `Collections.rename`."""
+        if checked_name(name) not in self.names():
+            raise UnknownCollection(name, self.names())
+        folder = self.root / checked_name(to)
+        if folder.exists():
+            raise NameTaken(to)
+        (self.root / name).rename(folder)
 
     def draft(self, name: str, spec: IndexSpec, edition: str) -> EdgeStore:
         """See `Collections.draft`."""

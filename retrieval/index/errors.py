@@ -58,6 +58,13 @@ class UnknownCollection(StoreError):
         )
 
 
+class NameTaken(StoreError):
+    """Another collection, or one that is being restored, has that name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is a collection {name!r} already", hint="Choose another name")
+
+
 class FingerprintMismatch(StoreError):
     """The collection was built with another chunker, lexical analysis or state of the encoder."""
 

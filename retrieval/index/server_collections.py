@@ -5,10 +5,17 @@ import logging
 import warnings
 from collections.abc import Iterable
 from functools import partial
+from itertools import chain, count
 from typing import TYPE_CHECKING, Any
 
-from retrieval.index.collections import Version, checked_name
-from retrieval.index.errors import IndexInUse, StoreError, UnknownCollection, UnknownIndex
+from retrieval.index.collections import Version, checked_name, is_name
+from retrieval.index.errors import (
+    IndexInUse,
+    NameTaken,
+    StoreError,
+    UnknownCollection,
+    UnknownIndex,
+)
 from retrieval.index.fingerprint import IndexSpec
 from retrieval.index.server_options import (
     AS_THE_SERVER_LIKES,
@@ -76,7 +83,9 @@ class ServerCollections:
     """`Collections` on a Qdrant server, shared by any number of processes.
 
     The version NAME__FINGERPRINT (or NAME__EDITION.FINGERPRINT, see `Version`) is a Qdrant
-    collection; NAME is an alias of the one in use, so switching is one atomic call.
+    collection; NAME is an alias of the one in use, so switching is one atomic call. A collection
+    that is renamed gets another alias, and its versions keep their names; one that is then made
+    under the old name calls its own NAME.2__FINGERPRINT.
 
     Args:
         client: from `connect`.
@@ -112,7 +121,7 @@ class ServerCollections:
         """See `Collections.versions`."""
         edition = self._active(name).edition
         ours = (version for version in self._versions(name) if version.edition == edition)
-        return sorted(each.fingerprint for each in ours if self._is_made(_called(name, each)))
+        return sorted(each.fingerprint for each in ours if self._is_made(self._called(name, each)))
 
     def active(self, name: str) -> str:
         """See `Collections.active`."""
@@ -124,7 +133,7 @@ class ServerCollections:
         if fingerprint is not None:
             self._require(name, fingerprint)
             version = Version(fingerprint, version.edition)
-        return self._store(_called(name, version), spec)
+        return self._store(self._called(name, version), spec)
 
     def create(self, name: str, spec: IndexSpec) -> "ServerStore":
         """See `Collections.create`."""
@@ -161,6 +170,20 @@ class ServerCollections:
         # The last takes the alias with it, so that a crash leaves all or nothing.
         self._delete(name, [*others, active])
 
+    def rename(self, name: str, to: str) -> None:
+        """See `Collections.rename`."""
+        from qdrant_client import models
+
+        collection = self._called(name, self._active(name))
+        if checked_name(to) in self._aliases():
+            raise NameTaken(to)
+        create = models.CreateAlias(collection_name=collection, alias_name=to)
+        operations: list[models.AliasOperations] = [
+            models.DeleteAliasOperation(delete_alias=models.DeleteAlias(alias_name=name)),
+            models.CreateAliasOperation(create_alias=create),
+        ]
+        self._calls(lambda: self._client.update_collection_aliases(operations))
+
     def draft(self, name: str, spec: IndexSpec, edition: str) -> "ServerStore":
         """See `Collections.draft`."""
         return self._make(checked_name(name), spec, Version(spec.fingerprint, edition))
@@ -181,19 +204,38 @@ class ServerCollections:
 
     def _active(self, name: str) -> Version:
         aliases = self._aliases()
-        version = _version(name, aliases.get(checked_name(name), ""))
-        if version is None:
+        if checked_name(name) not in aliases:
             raise UnknownCollection(name, aliases)
-        return version
+        return aliases[name][1]
 
-    def _aliases(self) -> dict[str, str]:
-        """Name -> Qdrant collection, of those that are ours."""
+    def _aliases(self) -> dict[str, tuple[str, Version]]:
+        """Name -> what the versions are called by and the one in use, of those that are ours.
+
+        Aliases that somebody else has made of a collection beside its own are not.
+        """
         answer = self._calls(self._client.get_aliases)
-        return {
-            alias.alias_name: alias.collection_name
+        found = {
+            alias.alias_name: parsed
             for alias in answer.aliases
-            if _version(alias.alias_name, alias.collection_name)
+            if is_name(alias.alias_name) and (parsed := _parsed(alias.collection_name))
         }
+        names: dict[str, str] = {}
+        for name, (base, _) in sorted(found.items(), key=lambda one: (one[0] != one[1][0], one[0])):
+            names.setdefault(base, name)
+        return {name: found[name] for name in names.values()}
+
+    def _base(self, name: str) -> str:
+        """What the versions of a collection are called by; it need not exist yet."""
+        aliases = self._aliases()
+        if name in aliases:
+            return aliases[name][0]
+        taken = {base for base, _ in aliases.values()}
+        bases = chain([name], (f"{name}.{number}" for number in count(2)))
+        return next(base for base in bases if base not in taken)
+
+    def _called(self, name: str, version: Version) -> str:
+        """Qdrant's name of a version."""
+        return f"{self._base(name)}__{version}"
 
     def _require(self, name: str, fingerprint: str) -> None:
         versions = self.versions(name)
@@ -202,9 +244,9 @@ class ServerCollections:
 
     def _versions(self, name: str) -> list[Version]:
         """Of every edition, half-made ones included."""
-        answer = self._calls(self._client.get_collections)
-        found = (_version(name, held.name) for held in answer.collections)
-        return [version for version in found if version]
+        base, answer = self._base(name), self._calls(self._client.get_collections)
+        found = (_parsed(held.name) for held in answer.collections)
+        return [version for held, version in filter(None, found) if held == base]
 
     def _store(self, collection: str, spec: IndexSpec) -> "ServerStore":
         from retrieval.index.server import ServerStore
@@ -218,7 +260,7 @@ class ServerCollections:
         from retrieval.index.records import CollectionRecord
         from retrieval.index.server import INDEXED_KEYS, TERMS
 
-        collection = _called(name, version)
+        collection = self._called(name, version)
         if version not in self._versions(name):
             self._calls(lambda: self._create(collection, spec))
         indexes: dict[str, Any] = dict.fromkeys(INDEXED_KEYS, models.PayloadSchemaType.KEYWORD)
@@ -294,7 +336,7 @@ class ServerCollections:
     def _point(self, name: str, version: Version) -> None:
         from qdrant_client import models
 
-        create = models.CreateAlias(collection_name=_called(name, version), alias_name=name)
+        create = models.CreateAlias(collection_name=self._called(name, version), alias_name=name)
         operations: list[models.AliasOperations] = [
             models.CreateAliasOperation(create_alias=create)
         ]
@@ -305,19 +347,14 @@ class ServerCollections:
 
     def _delete(self, name: str, versions: Iterable[Version]) -> None:
         for version in versions:
-            self._calls(partial(self._client.delete_collection, _called(name, version)))
+            self._calls(partial(self._client.delete_collection, self._called(name, version)))
 
 
-def _called(name: str, version: Version) -> str:
-    """Qdrant's name of a version."""
-    return f"{name}__{version}"
-
-
-def _version(name: str, collection: str) -> Version | None:
-    """Which version of a collection of ours a Qdrant collection is, if any."""
-    if not collection.startswith(f"{name}__"):
-        return None
-    return Version.parse(collection.removeprefix(f"{name}__"))
+def _parsed(collection: str) -> tuple[str, Version] | None:
+    """What the versions of a collection begin with, and which version this is, if it is ours."""
+    base, _, rest = collection.rpartition("__")
+    version = Version.parse(rest)
+    return (base, version) if version and is_name(base.partition(".")[0]) else None
 
 
 def _require_extra() -> None:

@@ -109,7 +109,7 @@ def test_ask_prints_answer_and_citations(storage):
     told = document(rag_app("ask", question, "--json", storage=storage))
     assert "northern pier" in told["answer"]
     citation = told["citations"][0]
-    place = {"source", "title", "place", "page", "boxes", "char_start", "char_end"}
+    place = {"collection", "source", "title", "place", "page", "boxes", "char_start", "char_end"}
     assert set(citation) == {"n", "passage_id", "quotes", "text"} | place
     assert f"[{citation['n']}]" in told["answer"]
     assert citation["source"] == "notes.md"

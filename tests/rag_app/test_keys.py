@@ -59,6 +59,8 @@ BEYOND = [
     ("GET", "/api/collections/d/documents", None),
     ("POST", "/api/collections/d/search", SEARCH),
     ("POST", "/api/collections/d/ask", SEARCH),
+    ("POST", "/api/collections/c/search", {**SEARCH, "options": {"also": ["d"]}}),
+    ("POST", "/api/collections/c/ask", {**SEARCH, "options": {"also": ["c", "d"]}}),
     ("GET", "/api/collections/d/documents/content?source=d.txt", None),
     ("DELETE", "/api/collections/d", None),
     ("POST", "/api/collections", {"name": "new"}),
@@ -105,6 +107,9 @@ async def test_a_key_reaches_its_collections_alone(served, keys):
                 await program.chat.completions.create(model=model, **asked)
         with pytest.raises(openai.NotFoundError):
             await program.completions.create(model="rag-app/d", prompt="lantern?")
+        with pytest.raises(openai.NotFoundError):
+            also = {"options": {"also": ["d"]}}
+            await program.chat.completions.create(model="rag-app/c", extra_body=also, **asked)
 
 
 async def test_what_is_no_key_or_no_longer_one_opens_nothing(served, keys, settings):

@@ -260,7 +260,7 @@ async def test_results_are_the_documents_of_the_command_line(store):
     told = answer.as_dict()
     assert {"answer", "citations", "trace"} <= set(told)
     contract = {"n", "passage_id", "source", "title", "page", "boxes", "char_start", "char_end"}
-    contract |= {"quotes", "text", "place"}
+    contract |= {"quotes", "text", "place", "collection"}
     assert contract == set(told["citations"][0])
 
 

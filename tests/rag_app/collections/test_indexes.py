@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from data.errors import UnreadableFile
+from data.parsing import Parser
 from rag_app.application import Application
 from rag_app.assembly import application as assembly
-from rag_app.errors import ApplicationError, SettingsError
+from rag_app.chats.conversation import Turn
+from rag_app.errors import ApplicationError, SettingsError, UnknownDocument
 from rag_app.ingestion import engine as ingest
 from rag_app.results import IndexInfo
 from rag_app.service import QueryOptions
@@ -23,9 +26,12 @@ from retrieval.index import edge_collections
 from retrieval.index.edge import EdgeStore
 from retrieval.index.edge_collections import EdgeCollections
 from retrieval.index.errors import (
+    BadCollectionName,
     FingerprintMismatch,
     IndexInUse,
+    NameTaken,
     NoIndexOfEncoder,
+    StoreError,
     UnknownCollection,
     UnknownIndex,
 )
@@ -636,3 +642,108 @@ def test_a_row_that_is_not_normalised_is_searched_by_dot_product(tmp_path):
     distances = [used.spec(used.get(name)).distance for name in ("contriever", "minilm")]
     assert distances == ["dot", "cosine"]
     used.close()
+
+
+# --- renaming, and reading anew ---------------------------------------------------------------
+
+
+async def test_a_renamed_collection_keeps_indexes_originals_and_conversations(
+    application, folder, settings
+):
+    await application.ingest("c", [folder])
+    await application.build_index("c", "far")
+    before, kept = await texts(application), originals(settings)
+    turn = Turn(1, "Which?", "c", text="This.", state="done")
+    talk = await application.chats.begin("anne", "", turn)
+    await application.rename_collection("c", "d")
+    assert [one.name for one in await application.collections()] == ["d"]
+    found = await application.search("d", "anything", QueryOptions(retriever="dense", top_k=1000))
+    assert {hit.text for hit in found.hits} == before
+    assert [index.encoder for index in await application.indexes("d")] == ["near", "far"]
+    assert (await application.document("d", "a.txt")).blocks
+    assert (await application.chats.conversation("anne", talk)).turns[0].collection == "d"
+    files = settings.storage.path / "files"
+    assert sorted(path.name for path in files.iterdir()) == ["d", "d.jsonl"]
+    assert {path.read_text() for path in (files / "d").iterdir()} == kept
+
+    await application.ingest("c", [folder])
+    for wrong, error in (("c", NameTaken), ("d", NameTaken), ("../d", BadCollectionName)):
+        with pytest.raises(error):
+            await application.rename_collection("d", wrong)
+    with pytest.raises(UnknownCollection):
+        await application.rename_collection("gone", "e")
+    await application.drop_collection("d")
+    assert await texts(application) == before
+
+
+async def test_renaming_that_fails_leaves_all_as_it_was(application, folder, settings, monkeypatch):
+    await application.ingest("c", [folder])
+    before, kept = await texts(application), originals(settings)
+
+    def fail(*_: object) -> None:
+        raise StoreError("no")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(EdgeCollections, "rename", fail)
+        with pytest.raises(StoreError):
+            await application.rename_collection("c", "d")
+    assert (await texts(application), originals(settings)) == (before, kept)
+    assert not (settings.storage.path / "files" / "d").exists()
+    (settings.storage.path / "files" / "d").mkdir()  # somebody's originals without an index
+    with pytest.raises(ApplicationError, match="cannot be moved"):
+        await application.rename_collection("c", "d")
+    assert (await texts(application), originals(settings)) == (before, kept)
+
+
+async def test_documents_are_read_anew_in_all_indexes(application, folder, encoders):
+    write(folder, {"twin.txt": prose("a")})
+    await application.ingest("c", [folder])
+    await application.build_index("c", "far")
+    before = await texts(application)
+    for encoder in encoders.values():
+        encoder.encoded.clear()
+    news = []
+    report = await application.reingest("c", ["a.txt"], news.append)
+    assert (report.updated, report.added, report.failures) == (4, 0, [])  # with its twin, in both
+    assert set(encoders["near"].encoded) == set(encoders["far"].encoded)
+    assert encoders["near"].encoded
+    assert (news[-1].documents, news[-1].total_documents, news[-1].done) == (2, 2, 1)
+    whole = await application.reingest("c")
+    assert whole.updated == 8
+    assert await texts(application) == await texts(application, "far") == before
+    assert {one.state for one in await application.documents("c")} == {"ready"}
+    with pytest.raises(UnknownDocument):
+        await application.reingest("c", ["a.txt", "gone.txt"])
+
+
+async def test_what_cannot_be_read_any_more_stays_and_what_was_interrupted_is_taken_up(
+    application, folder, settings, monkeypatch
+):
+    await application.ingest("c", [folder])
+    before, kept = await texts(application), originals(settings)
+
+    def refuse(*_: object) -> None:
+        raise UnreadableFile("x", cause="the reader is gone")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Parser, "parse", refuse)
+        report = await application.reingest("c")
+    assert [(one.source, one.reason) for one in report.failures] == [
+        (f"{name}.txt", "the reader is gone") for name in "abc"
+    ]
+    assert await texts(application) == before
+
+    def interrupt(_: object) -> None:
+        raise ApplicationError("stopped")
+
+    with pytest.raises(ApplicationError, match="stopped"):
+        await application.reingest("c", ["b.txt"], interrupt)
+    states = {one.source: one.state for one in await application.documents("c")}
+    assert states == {"a.txt": "ready", "b.txt": "interrupted", "c.txt": "ready"}
+    await application.delete_document("c", "c.txt")  # forgets what nothing needs
+    report = await application.reingest("c")
+    assert report.updated == 2
+    found = await application.search("c", "anything", QueryOptions(retriever="dense", top_k=1000))
+    assert {hit.source for hit in found.hits} == {"a.txt", "b.txt"}
+    assert {hit.text for hit in found.hits} < before
+    assert originals(settings) < kept

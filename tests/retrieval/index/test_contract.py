@@ -41,6 +41,7 @@ from retrieval.index.edge import EdgeStore
 from retrieval.index.errors import (
     BadCollectionName,
     IndexInUse,
+    NameTaken,
     StoreError,
     UnknownCollection,
     UnknownIndex,
@@ -1137,6 +1138,38 @@ def test_records_may_be_written_together(store):
     store.put_records(records)
     assert store.records() == records
     store.put_records([])
+
+
+def test_a_renamed_collection_keeps_all_and_its_old_name_is_free(place, store, name):
+    written = ids(ingest(store))
+    other = place.collections.stage(name, OTHER_SPEC)
+    other.put_collection(other.collection().built())
+    for each in (store, other):
+        each.close()
+    new = unique_name()
+    place.collections.rename(name, new)
+    assert name not in place.collections.names()
+    assert place.collections.versions(new) == sorted([SPEC.fingerprint, OTHER_SPEC.fingerprint])
+    assert place.collections.active(new) == SPEC.fingerprint
+    with pytest.raises(UnknownCollection):
+        place.collections.open(name, SPEC)
+
+    again = place.collections.create(name, SPEC)  # under the name, and of the spec, of the first
+    assert visible(again) == set()
+    kept = place.collections.open(new, SPEC)
+    assert visible(kept) == set(written)
+    for each in (again, kept):
+        each.close()
+    for taken in (new, name):
+        with pytest.raises(NameTaken):
+            place.collections.rename(name, taken)
+    with pytest.raises(UnknownCollection):
+        place.collections.rename(unique_name(), unique_name())
+    with pytest.raises(BadCollectionName):
+        place.collections.rename(new, "../x")
+    place.collections.drop(new)
+    assert place.collections.names() == [name]
+    assert place.collections.versions(name) == [SPEC.fingerprint]
 
 
 def test_a_draft_is_seen_by_nobody_until_it_takes_the_place_of_all(place, store, name):
