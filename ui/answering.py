@@ -33,6 +33,7 @@ async def answer(
     """
     start = time.perf_counter()
     turn = thread.begin(question, collection, again=again)
+    turn.also = options.also
     history = thread.history()
     try:
         if owner:

@@ -24,6 +24,7 @@ class Choices:
             RetrieverName, chosen.retriever, "Retriever",
             info="none answers from the model alone", elem_id="retriever",
         )  # fmt: skip
+        self.has_model = gr.Checkbox(llm, visible=False)
         self.top_k = gr.Slider(1, 50, min(chosen.top_k, 50), step=1, label="Passages to find")
         self.fusion = _dropdown(FusionName, chosen.fusion, "Fusion")
         self.weight = gr.Slider(

@@ -16,6 +16,7 @@ from ui.chats import ChatsPanel
 from ui.choices import query_options
 from ui.evidence import EvidencePanel
 from ui.panels import AT_ONCE, STREAMED, Updates, number, said, shipped, welcome
+from ui.presets import PresetsPanel
 from ui.session import Session
 
 _RATINGS: Final[dict[str, Rating]] = {rating: rating for rating in get_args(Rating)}
@@ -52,6 +53,7 @@ class ConversationPanel:
                 html_attributes=gr.InputHTMLAttributes(spellcheck=True),
             )  # fmt: skip
         with gr.Row(elem_id="tools"):
+            self.presets = PresetsPanel(settings)
             self.export = gr.Button("Export as Markdown", size="sm", elem_id="export")
             self.exported = gr.Textbox(visible=False)
 
@@ -131,7 +133,9 @@ class ConversationPanel:
         # no waiting up to `answer`: the button may have been pressed twice
         collection, checked = session.only
         only = checked if collection == where else ()
-        options = query_options(*choices).model_copy(update={"sources": only})
+        also = session.turns[-1].also if again else session.also
+        chosen = {"sources": only, "also": tuple(one for one in also if one != where)}
+        options = query_options(*choices).model_copy(update=chosen)
         told = had_hits = False
         turns = answer(self._service, thread, question.strip(), where, options, owner, again=again)
         async with aclosing(turns):

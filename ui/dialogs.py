@@ -45,6 +45,29 @@ def new_collection(waiting: int = 0, name: str = "", error: str = "") -> str:
     )
 
 
+def add_source(given: str = "", error: str = "") -> str:
+    """Asks for a folder or an address to ingest.
+
+    Args:
+        given: stands in the field.
+        error: why it was refused; the dialog is then open.
+    """
+    about = (
+        "A folder of the computer that rag-app runs on, with all below it; or the address of a "
+        "document on the web. The same again brings what has changed."
+    )
+    fields = (
+        '<label>Folder or address<input name="source" required maxlength="2000" autocomplete="off" '
+        f'autofocus placeholder="https://example.org/report.pdf" value="{escape(given)}"></label>'
+        f"{problem(error) if error else ''}"
+    )
+    buttons = (
+        '<button name="act" value="add">Add</button>'
+        '<button name="act" value="cancel" class="quiet" formnovalidate>Cancel</button>'
+    )
+    return _dialog("add-source", "Add a source", about, fields, buttons, is_open=bool(error))
+
+
 def connect_model(
     *,
     address: str = "",

@@ -50,6 +50,10 @@ element.addEventListener('click', (event) => {
   if (data.act === 'delete' && !confirm(`Delete ${data.source} and its passages?`)) return;
   if (data.act === 'drop'
       && !confirm(`Delete the collection ${data.collection} with all its documents?`)) return;
+  if (data.act === 'rename') {
+    data.to = (prompt('Name of the collection', data.collection) || '').trim();
+    if (!data.to || data.to === data.collection) return;
+  }
   if (data.act === 'open') document.getElementById('page').dataset.drawer = 'evidence';
   trigger('select', data);
 });

@@ -1,15 +1,19 @@
 """The evidence panel: a cited passage in its place, all that was found, and how long it took."""
 
 from collections.abc import Sequence
+from contextlib import aclosing
 from typing import Final
 
 import gradio as gr
 
 from data.errors import RagAppError
-from rag_app.service import Service
+from rag_app.results import Answer
+from rag_app.service import QueryOptions, Service
+from ui import library_rendering as page
 from ui import rendering
 from ui.panels import EACH, Updates, number, said, shipped
 from ui.session import Session, Turn
+from ui.summaries import QUESTION
 
 _NONE: Final = "Click a citation to read its passage in place."
 
@@ -55,6 +59,8 @@ class EvidencePanel:
 
     async def _act(self, event: gr.EventData, session: Session) -> Updates:
         """A click on a citation or a source: what was meant stands on the button."""
+        if said(event, "act") == "summarise":
+            return self.show(await self._summary(said(event, "collection"), said(event, "source")))
         turn = session.turn(number(said(event, "turn")))
         if turn is None:
             return {self.tabs: gr.skip()}
@@ -67,11 +73,11 @@ class EvidencePanel:
         return self.of(turn) | {self.tabs: gr.update(selected="sources")}
 
     async def _passage(self, turn: Turn, n: int) -> str:
-        passage = turn.passage_id(n)
+        passage, collection = turn.passage_id(n), turn.collection_of(n)
         if passage is None:
             return rendering.problem("This answer has no such passage.")
         try:
-            context = await self._service.context(turn.collection, passage)
+            context = await self._service.context(collection, passage)
         except RagAppError as error:
             return rendering.problem(error)
         cited = next((one for one in turn.citations if one.n == n), None)
@@ -79,11 +85,32 @@ class EvidencePanel:
         if context.page and context.source.lower().endswith(".pdf"):
             quotes = [quote.text for quote in cited.quotes] if cited else []
             try:
-                picture = await self._service.page_picture(turn.collection, passage, quotes)
+                picture = await self._service.page_picture(collection, passage, quotes)
             except RagAppError as error:  # the text can be read all the same
                 trouble = str(error)
         steps = rendering.steps(turn, n)
-        return rendering.passage(context, n, cited, steps=steps, picture=picture, trouble=trouble)
+        return rendering.passage(
+            context,
+            n,
+            cited,
+            steps=steps,
+            picture=picture,
+            trouble=trouble,
+            collection=collection if turn.also else "",
+        )
+
+    async def _summary(self, collection: str, source: str) -> str:
+        """A document with what the language model says that it is about."""
+        told, options = "", QueryOptions(sources=(source,), rewrite="none", rerank="none")
+        try:
+            content = await self._service.document(collection, source)
+            events = self._service.ask(collection, QUESTION, (), options)
+            async with aclosing(events):
+                async for event in events:
+                    told = event.text if isinstance(event, Answer) else told
+        except RagAppError as error:
+            return rendering.problem(error)
+        return page.document(content, collection, has_model=True, told=told)
 
     def of(self, turn: Turn) -> Updates:
         """Show what a turn has found, and how it came about."""

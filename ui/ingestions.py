@@ -1,11 +1,11 @@
-"""The uploads that are being ingested, each for the browser that sent it.
+"""The ingestions that go on, each for the browser that began it.
 
 They go on while no page looks: a page that is opened again finds its own here, and may end them.
 """
 
 import asyncio
 import shutil
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -13,16 +13,17 @@ from typing import Final
 
 from data.errors import RagAppError
 from rag_app.errors import ApplicationError
-from rag_app.ingestion.report import IngestReport, Progress
-from rag_app.service import Service
+from rag_app.ingestion.report import IngestReport, OnProgress, Progress
 
+Work = Callable[[OnProgress], Awaitable[IngestReport]]
+"""What is done; told how it goes on, it may be ended by what that raises."""
 _KEPT: Final = 8
 """Ingestions of a visitor that are remembered when another begins, besides those that go on."""
 
 
 @dataclass(slots=True, eq=False)
 class Ingestion:
-    """One upload on its way into a collection.
+    """Documents on their way into a collection.
 
     Attributes:
         number: no other has the same.
@@ -50,15 +51,17 @@ class Ingestion:
         """End it at its next step; documents that are whole by then stay."""
         self._stopping = True
 
-    async def run(self, service: Service, folder: Path, files: Sequence[Path]) -> None:
-        """Ingest the files, and delete their folder."""
+    async def run(self, work: Work, folder: Path | None) -> None:
+        """Do the work, and delete the folder of what was uploaded for it."""
+        report, error = None, "the ingestion broke off"
         try:
-            self.report = await service.ingest(self.collection, files, self._step)
-        except RagAppError as error:
-            self.error = str(error)
+            report, error = await work(self._step), ""
+        except RagAppError as refused:
+            error = str(refused)
         finally:
-            self.error = self.error or ("" if self.report else "the ingestion broke off")
-            shutil.rmtree(folder, ignore_errors=True)
+            if folder:
+                shutil.rmtree(folder, ignore_errors=True)
+            self.report, self.error = report, error
 
     def _step(self, progress: Progress) -> None:
         if self._stopping:
@@ -72,27 +75,22 @@ class Ingestion:
 
 
 class Ingestions:
-    """The ingestions of all visitors.
+    """The ingestions of all visitors."""
 
-    Args:
-        service: does them.
-    """
-
-    def __init__(self, service: Service) -> None:
-        self._service = service
+    def __init__(self) -> None:
         self._of: dict[str, list[Ingestion]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._numbers = count(1)
 
     def start(
-        self, visitor: str, collection: str, folder: Path, files: Sequence[Path]
+        self, visitor: str, collection: str, work: Work, folder: Path | None = None
     ) -> Ingestion:
-        """Ingest files that were uploaded; `folder` holds them and nothing else."""
+        """Begin work on a collection; `folder` holds what was uploaded for it, and nothing else."""
         begun = Ingestion(next(self._numbers), collection)
         known = self.of(visitor)
         kept = [one for one in known if one.running or one in known[-_KEPT:]]
         self._of[visitor] = [*kept, begun]
-        task = asyncio.create_task(begun.run(self._service, folder, files))
+        task = asyncio.create_task(begun.run(work, folder))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return begun

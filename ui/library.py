@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
 import gradio as gr
@@ -30,6 +31,7 @@ from ui.panels import (
     welcome,
 )
 from ui.session import Session
+from ui.sources import work_for
 from ui.uploads import Uploads
 
 _PAUSE: Final = 0.4
@@ -66,12 +68,15 @@ class LibraryPanel:
     ) -> None:
         self._service, self._settings, self._start = service, settings, start
         self._uploads, self._access = uploads, access
-        self._ingestions = Ingestions(service)
+        self._ingestions = Ingestions()
         self.watch = gr.Timer(_PAUSE, active=False)
         self.look = gr.Timer(_LOOK)
         with gr.Row(elem_id="collection"):
             self.picker = gr.Dropdown([], label="Collection", filterable=False, elem_id="picker")
             gr.HTML(page.new_collection_button(), elem_id="new-collection-button")
+        self.also = gr.Dropdown(
+            [], label="Also ask", multiselect=True, filterable=False, visible=False, elem_id="also"
+        )
         self.dialog = gr.HTML(
             dialogs.new_collection(),
             js_on_load=shipped("dialog.js"),
@@ -84,6 +89,12 @@ class LibraryPanel:
                     file_count="multiple", show_label=False, height=92, elem_id="files"
                 )
                 self.sent = gr.JSON(visible=False)
+                gr.HTML(page.add_source_button(), elem_id="add-source-button")
+                self.source_dialog = gr.HTML(
+                    dialogs.add_source(),
+                    js_on_load=shipped("dialog.js"),
+                    elem_id="add-source-dialog",
+                )
                 self.status = gr.HTML(elem_id="status")
                 self.cancel = gr.Button("Cancel", size="sm", visible=False, elem_id="cancel")
                 self.documents = gr.HTML(js_on_load=shipped("documents.js"), elem_id="documents")
@@ -100,8 +111,8 @@ class LibraryPanel:
         """
         self._turns, self._evidence = turns, evidence
         listed = self._listed = [
-            self.picker, self.dialog, self.documents, turns, self.status, self.files, self.watch,
-            self.cancel,
+            self.picker, self.also, self.dialog, self.source_dialog, self.documents, turns,
+            self.status, self.files, self.watch, self.cancel,
         ]  # fmt: skip
         opened = [self.remembered, session]
         loaded = blocks.load(self._open, opened, listed, js=_REMEMBERED, **AT_ONCE)
@@ -109,11 +120,14 @@ class LibraryPanel:
         self.watch.tick(self._watch, [session], listed, **AT_ONCE)
         self.look.tick(self._look, [session], listed, **AT_ONCE)
         self.picker.input(self._pick, [self.picker, session], listed, **AT_ONCE)
+        self.also.input(self._ask_also, [self.also, session], None, **EACH)
         self.dialog.submit(self._create, session, listed, **AT_ONCE)
+        self.source_dialog.submit(self._add_source, session, listed, **AT_ONCE)
         added = [self.files, self.sent, session]
         self.files.upload(self._add, added, listed, js=_SENT, **EACH)
         self.cancel.click(self._cancel, session, listed, **AT_ONCE)
-        self.documents.select(self._act, session, [*listed, *evidence.outputs], **EACH)
+        clicked = [session, self.choices.has_model]
+        self.documents.select(self._act, clicked, [*listed, *evidence.outputs], **EACH)
         self.documents.input(self._limit, session, None, **EACH)
         return loaded
 
@@ -189,6 +203,9 @@ class LibraryPanel:
         session.collection = collection
         return {self.status: ""} | await self._listing(collection, session)
 
+    async def _ask_also(self, chosen: list[str] | None, session: Session) -> None:
+        session.also = tuple(chosen or ())
+
     async def _create(self, event: gr.EventData, session: Session, request: gr.Request) -> Updates:
         """The dialog was closed: make a collection, and give it the uploads that wait for it."""
         act = said(event, "act")
@@ -229,6 +246,11 @@ class LibraryPanel:
         there = {one.source for one in found}
         checked = session.only[1] if session.only[0] == collection else ()
         session.only = collection, tuple(one for one in checked if one in there)
+        others = [one.name for one in known if one.usable and one.name != collection]
+        session.also = tuple(one for one in session.also if one in others)
+        updates[self.also] = gr.update(
+            choices=others, value=list(session.also), visible=bool(others)
+        )
         if not session.turns:
             updates[self._turns] = await welcome(self._service, collection, bool(found))
         chosen = next((one for one in known if one.name == collection), None)
@@ -259,6 +281,27 @@ class LibraryPanel:
             return {self.files: None, self.dialog: dialogs.new_collection(len(session.waiting))}
         return await self._ingest(files, session, request)
 
+    async def _add_source(
+        self, event: gr.EventData, session: Session, request: gr.Request
+    ) -> Updates:
+        """The dialog was closed: ingest what was typed."""
+        given, collection = said(event, "source").strip()[:2000], session.collection
+        if said(event, "act") == "cancel":
+            return {self.source_dialog: dialogs.add_source()}
+        try:
+            require_right(self._access, request)
+            if collection == SAMPLES:
+                raise ApplicationError(
+                    "the samples are open", hint="Choose or make a collection of your own first"
+                )
+            work = await asyncio.to_thread(
+                work_for, given, self._service, self._settings, collection
+            )
+        except RagAppError as error:
+            return {self.source_dialog: dialogs.add_source(given, str(error))}
+        self._ingestions.start(visitor_of(self._access, request), collection, work)
+        return {self.source_dialog: dialogs.add_source()} | self._begun()
+
     async def _ingest(
         self, uploaded: Sequence[tuple[str, str]], session: Session, request: gr.Request
     ) -> Updates:
@@ -268,24 +311,40 @@ class LibraryPanel:
             folder, files = await asyncio.to_thread(self._uploads.take, visitor, ids, names)
         except RagAppError as error:
             return {self.files: None, self.status: rendering.problem(error)}
-        self._ingestions.start(visitor, collection, folder, files)
+        work = partial(self._service.ingest, collection, files)
+        self._ingestions.start(visitor, collection, work, folder)
+        return {self.files: None} | self._begun()
+
+    def _begun(self) -> Updates:
+        """An ingestion was begun: show it as it goes on."""
         return {
-            self.files: None,
             self.status: rendering.hint("Reading…"),
             self.cancel: gr.update(visible=True),
             self.watch: gr.update(active=True),
         }
 
-    async def _act(self, event: gr.EventData, session: Session, request: gr.Request) -> Updates:
-        """A click on a document, or on what deletes the collection."""
+    async def _act(
+        self, event: gr.EventData, session: Session, has_model: bool, request: gr.Request
+    ) -> Updates:
+        """A click on a document, or on what is done with the whole collection."""
         act, source = said(event, "act"), said(event, "source")
         collection = said(event, "collection")  # that of the list, whatever is being opened
         try:
             if act == "open":
                 content = await self._service.document(collection, source)
-                return self._evidence.show(await asyncio.to_thread(page.document, content))
+                shown = partial(page.document, content, collection, has_model=has_model)
+                return self._evidence.show(await asyncio.to_thread(shown))
             require_right(self._access, request)
-            if act == "delete":
+            if act == "reingest":
+                sources = [source] if source else []
+                work = partial(self._service.reingest, collection, sources)
+                self._ingestions.start(visitor_of(self._access, request), collection, work)
+                return self._begun()
+            if act == "rename":
+                to = "-".join(said(event, "to").split())[:100]
+                await self._service.rename_collection(collection, to)
+                session.rename_collection(collection, to)
+            elif act == "delete":
                 await self._service.delete_document(collection, source)
             elif act == "drop" and collection == session.collection:
                 await self._service.drop_collection(session.collection)

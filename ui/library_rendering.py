@@ -15,11 +15,14 @@ from rag_app.results import DocumentContent, DocumentInfo
 from ui.languages import lang
 from ui.passage import render
 from ui.rendering import hint
+from ui.summaries import summarise
 
 ORIGINALS: Final = "/originals/"
 """Where the original files are, a folder a collection."""
 _MOST: Final = 200_000
 """Characters of a document that are shown."""
+_SHORT: Final = 1500
+"""Characters of a document that needs no summary."""
 _SEARCHED: Final = 6
 """Documents from which on there is a field that searches them."""
 
@@ -32,14 +35,28 @@ def new_collection_button() -> str:
     )
 
 
+def add_source_button() -> str:
+    """Opens the dialog that asks for a folder or an address."""
+    label = "Add a folder or a web address"
+    return f'<button type="button" class="link" data-opens="add-source">{label}</button>'
+
+
 def documents(found: Sequence[DocumentInfo], collection: str = "", *, exists: bool = False) -> str:
-    """The documents of a collection, each with what can be done with it."""
-    drop = (
-        '<button type="button" class="link" data-act="drop" '
-        f'data-collection="{escape(collection)}">Delete this collection</button>'
+    """The documents of a collection, each with what can be done with it, and with all."""
+    acts = (
+        ("rename", "Rename collection"),
+        ("reingest", "Read all anew"),
+        ("drop", "Delete this collection"),
     )
+    button = '<button type="button" class="link" data-act="{}" data-collection="{}">{}</button>'
+    buttons = "".join(
+        button.format(act, escape(collection), label)
+        for act, label in acts
+        if exists and (found or act != "reingest")
+    )
+    whole = f'<p class="whole">{buttons}</p>' if buttons else ""
     if not found:
-        return hint("No documents yet.") + (drop if exists else "")
+        return hint("No documents yet.") + whole
     search = (
         '<input type="search" class="find" aria-label="Search the documents" '
         'placeholder="Search the documents">'
@@ -48,8 +65,7 @@ def documents(found: Sequence[DocumentInfo], collection: str = "", *, exists: bo
     return (
         f"{search if len(found) >= _SEARCHED else ''}"
         '<p class="limit" aria-live="polite">Check documents to ask only them.</p>'
-        f'<ul class="documents" data-collection="{escape(collection)}">{rows}</ul>'
-        f"{drop if exists else ''}"
+        f'<ul class="documents" data-collection="{escape(collection)}">{rows}</ul>{whole}'
     )
 
 
@@ -72,23 +88,50 @@ def _document(document: DocumentInfo, collection: str) -> str:
         f'<span><button type="button" class="name" dir="auto" data-act="open" {named} '
         f'title="Read {name}">{name}</button><small>{about}</small></span>'
         f'<a href="{escape(address)}" download aria-label="Download {name}" title="Download">↓</a>'
+        f'<button type="button" class="delete" data-act="reingest" {named} '
+        f'aria-label="Read {name} anew" title="Read anew from the original">↻</button>'
         f'<button type="button" class="delete" data-act="delete" {named} '
         f'aria-label="Delete {name}" title="Delete">×</button></li>'
     )
 
 
-def document(content: DocumentContent) -> str:
-    """A document as it was read, with what was not."""
+def document(
+    content: DocumentContent, collection: str = "", *, has_model: bool = False, told: str = ""
+) -> str:
+    """A document as it was read, with what was not, and in short.
+
+    Args:
+        content: the document.
+        collection: where it lies.
+        has_model: whether a language model may be asked for a summary.
+        told: what it has said.
+    """
     text = as_markdown(content.blocks)
+    ask = (
+        f'<button type="button" class="link" data-act="summarise" data-collection="'
+        f'{escape(collection)}" data-source="{escape(content.source)}">Summarise</button>'
+        if has_model
+        else ""
+    )
+    short = _summary(content, told) if told or len(text) > _SHORT else ""
     cut = "<p class=note>The rest is left out here.</p>" if len(text) > _MOST else ""
     warnings = "".join(
         f"<li>{escape(one.reason)}{f' (page {one.page})' if one.page else ''}</li>"
         for one in content.warnings[:100]
     )
-    told = f'<ul class="warnings">{warnings}</ul>' if warnings else ""
+    left_out = f'<ul class="warnings">{warnings}</ul>' if warnings else ""
     return (
         f'<section class="passage"><header><div><h3 dir="auto">{escape(content.source)}</h3>'
-        '<p class="where">as it was read</p></div></header>'
-        f'{told}<div class="page" tabindex="0"{lang(text)}>{render(text[:_MOST], [])}</div>'
-        f"{cut}</section>"
+        f'<p class="where">as it was read</p></div>{ask}</header>'
+        f'{short}{left_out}<div class="page" tabindex="0"{lang(text)}>'
+        f"{render(text[:_MOST], [])}</div>{cut}</section>"
     )
+
+
+def _summary(content: DocumentContent, told: str) -> str:
+    summary = summarise(content.blocks)
+    lines = [told or summary.opening]
+    if not told:
+        lines.append(" · ".join(summary.headings))
+    shown = "".join(f'<p dir="auto"{lang(line)}>{escape(line)}</p>' for line in lines if line)
+    return f'<div class="summary">{shown}</div>' if shown else ""

@@ -29,13 +29,25 @@ class ModelPanel:
             elem_id="connect-model-dialog",
         )
 
-    def wire(self, blocks: gr.Blocks, header: gr.HTML, banner: gr.HTML, choices: Choices) -> None:
-        """Connect the components; `header`, `banner` and `choices` show which model reads."""
+    def wire(
+        self, blocks: gr.Blocks, header: gr.HTML, banner: gr.HTML, choices: Choices
+    ) -> tuple[Any, Any]:
+        """Connect the components; `header`, `banner` and `choices` show which model reads.
+
+        Returns the events after which that may be another one.
+        """
         self._header, self._banner, self._choices = header, banner, choices
-        reading = [header, banner, choices.reader, choices.rewrite, choices.rerank]
+        reading = [
+            header,
+            banner,
+            choices.has_model,
+            choices.reader,
+            choices.rewrite,
+            choices.rerank,
+        ]
         outputs = [self.dialog, self._found, *reading]
-        blocks.load(self._open, None, reading, **AT_ONCE)
-        self.dialog.submit(self._act, [self._found], outputs, **AT_ONCE)
+        loaded = blocks.load(self._open, None, reading, **AT_ONCE)
+        return loaded, self.dialog.submit(self._act, [self._found], outputs, **AT_ONCE)
 
     async def _open(self) -> Updates:
         """A page is opened: what it was made with may not hold any longer."""
@@ -80,6 +92,7 @@ class ModelPanel:
         return {
             self._header: rendering.header(model),
             self._banner: rendering.banner(self._connection.current.model),
+            choices.has_model: True,
             choices.reader: gr.update(visible=True, value="llm"),
             choices.rewrite: gr.update(visible=True),
             choices.rerank: gr.update(visible=True),

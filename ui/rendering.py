@@ -34,7 +34,7 @@ _REASON = 120
 _MOST_BOXES = 100
 _FIRST = "id=marked tabindex=-1"
 _RANKINGS = (("dense", "dense"), ("bm25", "BM25"), ("rank_bm25", "rank_bm25"), ("fused", "fused"),
-             ("reranked", "reranked"))  # fmt: skip
+             ("collections", "all collections"), ("reranked", "reranked"))  # fmt: skip
 _THUMB = (
     '<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M1.5 7h2.8v7H1.5zM5.8 14V7l3-5.2'
     'c1.2 0 1.9 1 1.7 2.1L10 6.4h3.3c1 0 1.6.9 1.3 1.8l-1.4 4.6c-.2.7-.8 1.2-1.6 1.2z"/></svg>'
@@ -126,7 +126,10 @@ def _summary(one: Turn) -> str:
 
 def _copied(one: Turn) -> str:
     """The answer with its brackets, and the sources that they name."""
-    sources = [f"[{cited.n}] {place(cited.source, cited.page)}" for cited in one.citations]
+    sources = [
+        f"[{cited.n}] {place(cited.source, cited.page, cited.collection)}"
+        for cited in one.citations
+    ]
     return "\n\n".join([one.text, "\n".join(sources)]) if sources else one.text
 
 
@@ -298,6 +301,7 @@ def passage(
     steps: str = "",
     picture: PagePicture | None = None,
     trouble: str = "",
+    collection: str = "",
 ) -> str:
     """A passage in the text around it; what the answer quotes of it is marked, or all of it.
 
@@ -308,9 +312,11 @@ def passage(
         steps: buttons that lead to the other passages.
         picture: its page, which is then shown first.
         trouble: why there is none, although there should be.
+        collection: which of several it stands in.
     """
     trail = " › ".join(f"<bdi>{escape(heading)}</bdi>" for heading in context.headings)
-    where = escape(cited.place) if cited else ""
+    where = (escape(cited.place) if cited else "") or _where(context.page, trail)
+    where = " · ".join(part for part in (where, escape(collection)) if part)
     begin = len(context.before)
     quotes = cited.quotes if cited else ()
     found = [_range(context.text, quote) for quote in quotes]
@@ -330,7 +336,7 @@ def passage(
     return (
         f'<section class="passage"><header><span class="badge">{n}</span>'
         f'<div><h3 dir="auto">{escape(context.source)}</h3>'
-        f'<p class="where">{where or _where(context.page, trail)}</p></div>{steps}</header>'
+        f'<p class="where">{where}</p></div>{steps}</header>'
         f"{f'<p class=note>The page cannot be shown: {escape(trouble)}</p>' if trouble else ''}"
         f"{body}</section>"
     )
@@ -401,19 +407,21 @@ def sources(one: Turn | None) -> str:
     rows = "".join(_hit(one.number, n, hit, n in cited) for n, hit in enumerate(one.hits, start=1))
     return (
         f'<p class="about">For “<bdi>{escape(_short(one.question, 90))}</bdi>” in '
-        f"{escape(one.collection)}"
+        f"{escape(', '.join((one.collection, *one.also)))}"
         f'</p><ol class="hits">{rows}</ol>'
     )
 
 
 def _hit(number: int, n: int, hit: Hit, cited: bool) -> str:
+    own = f"{hit.collection}/" if hit.collection else ""  # rankings of its collection
     ranks = "".join(
         f"<div><dt>{label}</dt><dd><b>#{hit.ranks[name]}</b> {hit.scores[name]:.3f}</dd></div>"
-        for name, label in _RANKINGS
+        for known, label in _RANKINGS
+        for name in dict.fromkeys((known, own + known))
         if name in hit.ranks
     )
     trail = " › ".join(f"<bdi>{escape(heading)}</bdi>" for heading in hit.headings)
-    where = _where(hit.page, trail)
+    where = " · ".join(filter(None, (_where(hit.page, trail), escape(hit.collection))))
     return (
         f'<li class="hit{" cited" if cited else ""}"><button type="button" data-act="passage" '
         f'data-turn="{number}" data-n="{n}"><span class="badge">{n}</span>'

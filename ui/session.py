@@ -98,6 +98,7 @@ class Session:
         seen: the changes of collections that the page shows.
         only: the open collection, and which of its documents are checked; none means all.
         waiting: id and name of the uploads that wait for a collection to be chosen.
+        also: other collections that the next question asks as well.
         told: numbers of the ingestions whose end this tab has shown.
         clicks: on citations, so far.
     """
@@ -108,6 +109,7 @@ class Session:
     seen: int = 0
     only: tuple[str, tuple[str, ...]] = ("", ())
     waiting: tuple[tuple[str, str], ...] = ()
+    also: tuple[str, ...] = ()
     told: set[int] = field(default_factory=set)
     clicks: int = 0
 
@@ -119,6 +121,14 @@ class Session:
     def turn(self, number: int) -> Turn | None:
         """One of them; None where there is none."""
         return self.thread.turn(number)
+
+    def rename_collection(self, name: str, to: str) -> None:
+        """A collection is called otherwise now."""
+        if self.collection == name:
+            self.collection = to
+        for turn in self.turns:
+            if turn.collection == name:
+                turn.collection = to
 
     def show(self, thread: Thread) -> None:
         """Open a conversation; an answer to the one before that is being written ends."""

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from rag_app.assembly.application import open_application
+from rag_app.ingestion.report import IngestReport
 from rag_app.service import Service
 from rag_app.settings import load_settings
 from ui.ingestions import Ingestion, Ingestions
@@ -38,9 +40,10 @@ async def ended(one: Ingestion) -> Ingestion:
 
 async def test_uploads_are_ingested_and_deleted(application: Service, tmp_path: Path) -> None:
     files = {"ferry.md": "The ferry leaves the north quay at seven.", "x.exe": "no document"}
-    ingestions = Ingestions(application)
+    ingestions = Ingestions()
     folder, paths = uploaded(tmp_path / "taken", files)
-    one = await ended(ingestions.start(ANNA, "c", folder, paths))
+    work = partial(application.ingest, "c", paths)
+    one = await ended(ingestions.start(ANNA, "c", work, folder))
     assert one.report
     assert one.report.added == 1
     assert [failure.source for failure in one.report.failures] == ["x.exe"]
@@ -49,20 +52,18 @@ async def test_uploads_are_ingested_and_deleted(application: Service, tmp_path: 
     assert not folder.exists()
 
 
-async def test_an_ingestion_is_its_visitors_and_the_last_ones_are_remembered(
-    application: Service, tmp_path: Path
-) -> None:
-    ingestions = Ingestions(application)
-    begun = []
-    for number in range(12):
-        (tmp_path / f"{number}").mkdir()
-        begun.append(ingestions.start(ANNA, "c", tmp_path / f"{number}", []))
+async def test_an_ingestion_is_its_visitors_and_the_last_ones_are_remembered() -> None:
+    async def work(_: object) -> IngestReport:
+        return IngestReport()
+
+    ingestions = Ingestions()
+    begun = [ingestions.start(ANNA, "c", work) for _ in range(12)]
     assert (ingestions.of(ANNA), ingestions.of(BO)) == (begun, [])
     assert len({one.number for one in begun}) == 12
     for one in begun:
         await ended(one)
     assert ingestions.of(ANNA) == begun
-    last = ingestions.start(ANNA, "c", tmp_path / "gone", [])
+    last = ingestions.start(ANNA, "c", work)
     assert ingestions.of(ANNA) == [*begun[-8:], last]
     await ended(last)
 
@@ -72,8 +73,8 @@ async def test_an_ingestion_that_is_stopped_keeps_whole_documents_alone(
 ) -> None:
     texts = {f"{n:02d}.md": f"Line {n}. The lock is open.\n\n" * 3000 for n in range(20)}
     folder, paths = uploaded(tmp_path / "taken", texts)
-    ingestions = Ingestions(application)
-    one = ingestions.start(ANNA, "c", folder, paths)
+    ingestions = Ingestions()
+    one = ingestions.start(ANNA, "c", partial(application.ingest, "c", paths), folder)
     ingestions.stop(BO)
     ingestions.stop(ANNA)
     await ended(one)

@@ -63,7 +63,7 @@ async def test_what_is_deleted_is_what_the_list_has_shown(
         await service.ingest(name, [tmp_path / "notes.md"])
     opening = Session(collection="b")  # a conversation in b is opened, and a is still listed
     click = {"act": "delete", "collection": "a", "source": "notes.md"}
-    await panel._act(gr.EventData(None, click), opening, request_)
+    await panel._act(gr.EventData(None, click), opening, False, request_)
     assert await service.documents("a") == []
     assert [one.source for one in await service.documents("b")] == ["notes.md"]
 

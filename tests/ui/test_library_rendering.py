@@ -27,7 +27,7 @@ def test_a_name_stays_a_name_wherever_it_stands(name: str) -> None:
     sent = name.encode("utf-8", "replace").decode()
     assert parse_qs(address.query, keep_blank_values=True) == {"source": [sent]}
     assert [sorted(tag.name for tag in soup.select("li *"))] == [
-        ["a", "button", "button", "details", "i", "input", "small", "span", "summary"]
+        ["a", "button", "button", "button", "details", "i", "input", "small", "span", "summary"]
     ]
 
 
@@ -38,3 +38,18 @@ def test_a_document_is_shown_with_its_tables_and_what_was_not_read() -> None:
     assert soup.select_one("h3").text == "<x>.md"
     assert [cell.text for cell in soup.select("td")] == ["1", "<i>"]
     assert soup.select_one("li").text == "a <u> was skipped (page 3)"
+
+
+def test_a_long_document_begins_with_a_summary_and_a_short_one_does_not() -> None:
+    opening = "The <i>lift</i> pump rattles because its suction head is far too small."
+    blocks = [Block("heading", "Signs", level=1), *[Block("paragraph", opening)] * 40]
+    soup = BeautifulSoup(page.document(DocumentContent("x.md", blocks, [])), "lxml")
+    assert soup.select_one(".summary p").text == f"{opening} "[:-1]
+    assert "Signs" in soup.select_one(".summary").text
+    assert not soup.select(".summary button")
+    short = DocumentContent("x.md", blocks[:2], [])
+    assert "summary" not in page.document(short)
+    told = page.document(short, collection="c", has_model=True, told="A <b> pump [1].")
+    soup = BeautifulSoup(told, "lxml")
+    assert soup.select_one(".summary p").text == "A <b> pump [1]."
+    assert soup.select_one("[data-act=summarise]")["data-collection"] == "c"
