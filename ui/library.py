@@ -31,7 +31,7 @@ from ui.panels import (
     welcome,
 )
 from ui.session import Session
-from ui.sources import work_for
+from ui.sources import right_for, work_for
 from ui.uploads import Uploads
 
 _PAUSE: Final = 0.4
@@ -289,7 +289,7 @@ class LibraryPanel:
         if said(event, "act") == "cancel":
             return {self.source_dialog: dialogs.add_source()}
         try:
-            require_right(self._access, request)
+            require_right(self._access, request, right_for(given))
             if collection == SAMPLES:
                 raise ApplicationError(
                     "the samples are open", hint="Choose or make a collection of your own first"

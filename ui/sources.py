@@ -8,10 +8,16 @@ from typing import Final
 from rag_app.errors import ApplicationError
 from rag_app.service import Service
 from rag_app.settings import Settings
+from rag_app.users.rights import Right
 from rag_app.web.gate import LOOPBACK
 from ui.ingestions import Work
 
 _ADDRESS: Final = re.compile("https?://", re.IGNORECASE)
+
+
+def right_for(given: str) -> Right:
+    """What a person needs who adds it: files of this machine are an admin's."""
+    return "write" if _ADDRESS.match(given) else "administer"
 
 
 def work_for(given: str, service: Service, settings: Settings, collection: str) -> Work:
