@@ -81,6 +81,39 @@ async def test_what_a_user_makes_is_private_until_it_is_given_away(
             await service.delete_document("alices", "a.txt")
 
 
+async def test_private_collections_stay_so_when_others_ask_or_they_are_renamed(
+    service, people, tmp_path
+):
+    with asking(OPERATOR):
+        await ingest(service, "shared", tmp_path)
+    with asking(people["alice"]):
+        await ingest(service, "alices", tmp_path)
+        both = QueryOptions(also=("alices",))
+        found = await service.search("shared", "lantern", both)
+        assert {hit.collection for hit in found.hits} == {"shared"}  # equal passages
+        await service.rename_collection("alices", "mine")
+        assert await names(service) == ["mine", "shared"]
+        with pytest.raises(Forbidden):
+            await service.rename_collection("shared", "hers")
+    for name in ("bob", "eve"):
+        with asking(people[name]):
+            assert await names(service) == ["shared"]
+            for other in ("alices", "mine"):
+                with pytest.raises(UnknownCollection):
+                    await service.search("shared", "lantern", QueryOptions(also=(other,)))
+                with pytest.raises(UnknownCollection):
+                    async for _ in service.ask("shared", "x", (), QueryOptions(also=(other,))):
+                        pass
+            with pytest.raises(RagAppError):
+                await service.rename_collection("mine", "theirs")
+    with asking(people["bob"]):
+        await ingest(service, "alices", tmp_path)  # the old name is anyone's
+        with pytest.raises(RagAppError):
+            await service.rename_collection("alices", "mine")
+    with asking(people["alice"]):
+        assert await names(service) == ["mine", "shared"]
+
+
 async def test_each_role_does_what_it_is_for(service, people, tmp_path):
     with asking(OPERATOR):
         await ingest(service, "shared", tmp_path)
