@@ -146,16 +146,26 @@ def test_the_pages_own_files_are_no_way_out(running: RunningApp, folder: str, pa
     assert answer.split()[1] in {b"403", b"404"}
 
 
+@pytest.mark.parametrize(
+    "where", ["folder dataset", "choice dataset", "answers dataset", "score option-run_file"]
+)
 def test_the_evaluation_page_reads_no_path_of_the_machine(
-    browser: httpx.Client, targets: dict[str, Path]
+    browser: httpx.Client, targets: dict[str, Path], where: str
 ) -> None:
-    start = _event_of(browser, "click", inputs=6)
-    for subject in ("folder", "choice"):
-        for name in ("/etc", "beir:/etc", "jsonl:/etc/passwd", "../x", str(targets["folder"]), "x"):
-            data = [subject, None, name, ["bm25"], ["rag"], 1]
-            status, answer = send(browser, event(start, data, "e"), queued=False)
-            assert status == 200
-            assert "there is no data set" in answer
+    page = config(browser)
+    props = {one["id"]: one["props"] for one in page["components"]}
+    clicks = [one for one in page["dependencies"] if one["targets"][0][1] == "click"]
+    start = max(clicks, key=lambda one: len(one["inputs"]))  # it takes the whole form
+    names = [props[one].get("elem_id") for one in start["inputs"]]
+    values = [props[one].get("value") for one in start["inputs"]]
+    subject, field = where.split()
+    values[names.index("subject")] = subject
+    values[names.index("dataset")] = "beir:scifact"
+    for path in ("/etc", "beir:/etc", "jsonl:/etc/passwd", "../x", str(targets["folder"]), "x"):
+        values[names.index(field)] = path
+        status, answer = send(browser, event(start["id"], values, where), queued=False)
+        assert status == 200, answer
+        assert "there is no data set" in answer
 
 
 def _event_of(client: httpx.Client, trigger: str, inputs: int | None = None) -> int:

@@ -24,7 +24,12 @@ from rag_app.results import Answer, SearchResult
 from rag_app.service import QueryOptions
 from rag_app.settings import override
 from retrieval.index.edge import EdgeStore
-from retrieval.index.errors import BadCollectionName, FingerprintMismatch, UnknownCollection
+from retrieval.index.errors import (
+    BadCollectionName,
+    FingerprintMismatch,
+    NameTaken,
+    UnknownCollection,
+)
 from tests.encoders import HashingEncoder
 from tests.rag_app.support import chunker, prose, write
 
@@ -150,7 +155,7 @@ async def test_a_name_that_is_no_utf8_is_spelt_out(application, folder):
 
 async def test_a_collection_is_made_empty_and_can_be_filled(application, folder):
     await application.create_collection("empty")
-    with pytest.raises(ApplicationError, match="already"):
+    with pytest.raises(NameTaken):
         await application.create_collection("empty")
     with pytest.raises(BadCollectionName):
         await application.create_collection("../up")
