@@ -71,8 +71,8 @@ class _Guarded:
                 if name == "drop_collection":
                     return await self._drop(collection, partial(method, *arguments, **named))
                 return await method(*arguments, **named)
-            except UnknownCollection:
-                raise await self._unknown(collection) from None
+            except UnknownCollection as error:
+                raise await self._unknown(error.name) from None
 
         return call
 
@@ -86,8 +86,8 @@ class _Guarded:
                 async with aclosing(method(*arguments, **named)) as events:
                     async for event in events:
                         yield event
-            except UnknownCollection:
-                raise await self._unknown(collection) from None
+            except UnknownCollection as error:
+                raise await self._unknown(error.name) from None
 
         return stream
 

@@ -47,9 +47,10 @@ class IndexGone(StoreError):
 
 
 class UnknownCollection(StoreError):
-    """No collection has that name."""
+    """No collection has that `name`."""
 
     def __init__(self, name: str, known: Iterable[str]) -> None:
+        self.name = name
         listed = ", ".join(sorted(known)) or "none yet"
         super().__init__(
             f"collection {name!r} does not exist",

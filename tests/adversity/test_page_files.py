@@ -163,7 +163,7 @@ def test_the_evaluation_page_reads_no_path_of_the_machine(
     values[names.index("dataset")] = "beir:scifact"
     for path in ("/etc", "beir:/etc", "jsonl:/etc/passwd", "../x", str(targets["folder"]), "x"):
         values[names.index(field)] = path
-        status, answer = send(browser, event(start["id"], values, where), queued=False)
+        status, answer = send(browser, event(start["id"], values, subject), queued=False)
         assert status == 200, answer
         assert "there is no data set" in answer
 
