@@ -1,6 +1,6 @@
 """Who may do what: one table of rights, and the one function that goes by it.
 
-The reasons for this design stand in docs/decisions/0019-people-and-rights.md.
+The reasons for this design stand in docs/decisions/0020-people-and-rights.md.
 """
 
 from collections.abc import Mapping

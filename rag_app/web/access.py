@@ -1,7 +1,7 @@
 """Who a request comes from: a command's token, a password, an API key, or a browser's cookie.
 
 What each may do stands in `rag_app.users.rights`; the reasons for this design in
-docs/decisions/0015-who-may-change.md and 0019-people-and-rights.md.
+docs/decisions/0015-who-may-change.md and 0020-people-and-rights.md.
 """
 
 import asyncio

@@ -83,7 +83,7 @@ class RunningApp:
         if self.process.poll() is None:
             self.process.send_signal(number)
         try:
-            self.process.wait(10)
+            self.process.wait(30)  # answers under way are finished
         finally:
             self.process.kill()
             self._reader.join(5)

@@ -451,7 +451,7 @@ def test_documents_are_found_read_saved_and_deleted(
         assert client.get("/originals/harbour", params={"source": "../../x"}).status_code == 404
         assert client.get("/originals/%2e%2e", params={"source": "x"}).status_code == 404
 
-    page.click("#documents li:not([hidden]) .delete")
+    page.click("#documents li:not([hidden]) [data-act=delete]")
     page.driver.switch_to.alert.accept()
     page.until(lambda: len(page.all("#documents li")) == 5)
     page.click("[data-act=drop]")
@@ -567,7 +567,7 @@ def test_keys_alone_reach_a_passage(browse: Callable[..., Browser], model: OpenA
     page.ask("What is wet stacking?")
     page.wait_for_answers(1)
     assert page.run("return document.querySelectorAll('h1').length") == 1
-    page.one("#documents .delete")
+    page.one("#documents [data-act=delete]")
     assert page.run(  # whoever goes by keys comes to the question before what deletes documents
         "const box = document.querySelector('#box textarea');"
         "return [...document.querySelectorAll('#documents button')].every((one) =>"
