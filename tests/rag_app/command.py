@@ -79,7 +79,7 @@ def _run(arguments: list[str], env: dict[str, str], cwd: Path, out: Path, err: P
     os.chdir(cwd)
     for number, path in ((1, out), (2, err)):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), number)
-    warnings.simplefilter("default")
+    warnings.simplefilter(env["PYTHONWARNINGS"])  # type: ignore[arg-type]  # one of its actions
     if str(_BLOCK) in env["PYTHONPATH"]:
         runpy.run_path(str(_BLOCK / "sitecustomize.py"))
     sys.modules["__main__"] = ModuleType("__main__")  # processes that it starts import no pytest
@@ -91,5 +91,5 @@ def _run(arguments: list[str], env: dict[str, str], cwd: Path, out: Path, err: P
 
 def require_clean(status: int, stderr: str) -> None:
     assert status != NETWORK_USED, stderr
-    assert "Traceback" not in stderr
-    assert "Warning" not in stderr
+    assert "Traceback" not in stderr, stderr
+    assert "Warning" not in stderr, stderr
