@@ -337,13 +337,10 @@ class Application:
         encoder: str | None = None,
     ) -> IngestReport:
         """See `Service.add_document`."""
-        folder = self._uploads / f"taken-{secrets.token_hex(16)}"
-        path = folder / safe_name(name)
-        try:
+        async with self._new_folder() as folder:
+            path = folder / safe_name(name)
             await _write(path, content)
             return await self.ingest(collection, [path], encoder=encoder)
-        finally:
-            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     async def add_address(
         self,
@@ -353,14 +350,11 @@ class Application:
         encoder: str | None = None,
     ) -> IngestReport:
         """See `Service.add_address`."""
-        folder = self._uploads / f"taken-{secrets.token_hex(16)}"
-        try:
+        async with self._new_folder() as folder:
             found = await self._fetcher.fetch(address, folder)
             return await self._change(
                 lambda tell: self._indexes.ingest(collection, encoder, [found], tell), on_progress
             )
-        finally:
-            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     async def reingest(
         self,
@@ -533,6 +527,15 @@ class Application:
         self._closing.set()
         await asyncio.to_thread(self._close)
         await self._release_storage()
+
+    @asynccontextmanager
+    async def _new_folder(self) -> AsyncIterator[Path]:
+        """Where a document lies until it is ingested; whoever writes it makes the folder."""
+        folder = self._uploads / f"taken-{secrets.token_hex(16)}"
+        try:
+            yield folder
+        finally:
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     @asynccontextmanager
     async def _pipeline(self, name: str, options: QueryOptions) -> AsyncIterator[Pipeline]:
