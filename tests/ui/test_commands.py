@@ -145,7 +145,7 @@ def test_signal_ends_it_at_once_though_files_are_being_read(tmp_path: Path) -> N
     app = RunningApp(storage, ["serve", "--port", "0"])
     owner = json.loads((storage / "owner.json").read_text())
     headers = {"Authorization": f"Bearer {owner['token']}"}
-    began = threading.Event()
+    writing = threading.Event()
 
     def ingest() -> None:
         try:
@@ -153,15 +153,15 @@ def test_signal_ends_it_at_once_though_files_are_being_read(tmp_path: Path) -> N
                 "POST", f"{app.address}/api/collections/many/ingest",
                 json={"paths": [str(passages)]}, headers=headers, timeout=30, trust_env=False,
             ) as stream:  # fmt: skip
-                for _ in stream.iter_lines():
-                    began.set()
+                for line in stream.iter_lines():
+                    if json.loads(line)["data"]["passages"]:
+                        writing.set()
         except httpx.HTTPError:
             pass
 
     thread = threading.Thread(target=ingest)
     thread.start()
-    assert began.wait(30)
-    time.sleep(0.5)
+    assert writing.wait(30)
     app.stop()  # fails where the process has not gone in ten seconds
     thread.join(10)
     assert app.process.returncode == 0
