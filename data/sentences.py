@@ -100,8 +100,11 @@ _STARTERS: Final = _words(
     "из при после "
 )
 _CLOSERS: Final = "\"'”’»›)\\]}»«“‘"
+_REFERENCE: Final = r"\[(?:\d{1,3}|[a-z]|note \d{1,2})\]|[⁰¹²³⁴-⁹]"
+"""What a sentence may have right behind its end: the mark of a note."""
 _BOUNDARY: Final = re.compile(
-    rf"(?<![.!?…؟۔।॥])(?P<stop>[.!?…؟۔।॥]++)(?P<closing>\s?»|[{_CLOSERS}]*+)(?=\s)"
+    rf"(?<![.!?…؟۔।॥])(?P<stop>[.!?…؟۔।॥]++)"
+    rf"(?P<closing>\s?»|[{_CLOSERS}]*+(?:{_REFERENCE})*+)(?=\s)"
     r"|(?P<wide>[。！？｡]+[”’」』）】》〉\"]*+)"
     r"|(?P<block>\n\s*\n|\n(?=[ \t]*(?:[-*•‣▪–+]|\d{1,3}[.)]|\#{1,6}|\||>|```)[ \t\S]))"
 )

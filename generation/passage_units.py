@@ -31,6 +31,8 @@ _BULLETS: Final = "-*+–—•‣⁃∙◦·●○■□▪▫►➢➤❖✓�
 _MARKS: Final = re.compile(rf"[ \t]*(?:[{_BULLETS}>][ \t]+)+")
 _ITEM: Final = re.compile(
     rf"[ \t]*(?:[{_BULLETS}]|\(?\d{{1,3}}(?:\.\d{{1,3}})*[.)]|\(?[a-z][.)])[ \t]+(?=\S)"
+    # "2.1 Market stops"; "2.4 GHz" is no item
+    r"|[ \t]*\d{1,2}(?:\.\d{1,2}){1,3}[ \t]+(?=[^\W\d_a-z][^\W\d_A-Z]{2})"
 )
 _RULE: Final = re.compile(r"[ \t]*\|?(?:[ \t]*:?-+:?[ \t]*\|)+[ \t]*(?::?-+:?)?[ \t]*")
 _FENCE: Final = re.compile(r"[ \t]*(?:```|~~~)")
@@ -50,6 +52,7 @@ _LEANING: Final = re.compile(
 )
 _FEWEST_WORDS: Final = 3
 _LONGEST_LIST: Final = 900
+_FEWEST_ITEMS: Final = 2
 _LONGEST_TITLE: Final = 9
 
 
@@ -69,7 +72,8 @@ class Unit:
     Attributes:
         core: The sentence, list item or row of a table.
         span: It, and as much around it as it needs to be understood: the sentence before one that
-            begins with "It", the list behind a lead-in, the question before its answer.
+            begins with "It", the list behind a lead-in or a title, the table behind a lead-in, the
+            question before its answer.
         text: ``core`` in words, as it is scored; a row with the names of its columns.
         context: ``span`` in words.
         table: The block of the table that a row belongs to; None for all else.
@@ -171,9 +175,16 @@ def find_units(text: str, headings: Collection[str] = ()) -> list[Unit]:
             previous = None
         elif block.kind in {"paragraph", "item"} or (block.kind == "mail_header" and not mail):
             sentences = _sentences(text, block)
-            units.extend(_of_sentences(text, sentences, previous, _list_behind(blocks, i)))
+            end = _list_behind(text, blocks, i)
+            nested = end is not None and _indent(text, blocks[i + 1]) > _indent(text, block)
+            units.extend(_of_sentences(text, sentences, previous, end, nested=nested))
             previous = sentences[-1] if sentences else None
         elif block.kind != "caption":
+            if block.kind == "heading" and (end := _titled_list(text, blocks, i)):
+                mark = _HEADING.match(text, block.start, block.end)
+                start = mark.end() if mark else block.start
+                words, context = plain(text[start : block.end]), plain(text[start:end])
+                units.append(Unit((start, block.end), (start, end), words, context))
             previous = None
     return units
 
@@ -190,23 +201,52 @@ def _sentences(text: str, block: Block) -> list[Span]:
     return found
 
 
-def _list_behind(blocks: Sequence[Block], i: int) -> int | None:
-    """Where the list or the records behind block ``i`` end, as far as they are quoted with it."""
+def _list_behind(text: str, blocks: Sequence[Block], i: int) -> int | None:
+    """Where the list, records or table behind block ``i`` end, as far as quoted with it."""
     end = None
     for block in blocks[i + 1 :]:
-        if block.kind not in {"item", "record"} or block.end - blocks[i].end > _LONGEST_LIST:
+        first = blocks[i + 1]
+        if (
+            block.kind not in {"item", "record", "table"}
+            or block.kind != first.kind
+            or block.end - blocks[i].end > _LONGEST_LIST
+            or _indent(text, block) < _indent(text, first)
+        ):
             break
         end = block.end
     return end
 
 
+def _titled_list(text: str, blocks: Sequence[Block], i: int) -> int | None:
+    """Where the list ends that a title stands right above; None where it lists no statements."""
+    end = _list_behind(text, blocks, i)
+    items = [block for block in blocks[i + 1 :] if end is not None and block.end <= end]
+    if len(items) < _FEWEST_ITEMS or items[0].kind != "item":
+        return None
+    return None if any(text[one.end - 1] in "?？؟" for one in items) else end
+
+
+def _indent(text: str, block: Block) -> int:
+    line = text[block.start : block.end].expandtabs(4)
+    return len(line) - len(line.lstrip())
+
+
 def _of_sentences(
-    text: str, sentences: Sequence[Span], previous: Span | None, list_end: int | None
+    text: str,
+    sentences: Sequence[Span],
+    previous: Span | None,
+    list_end: int | None,
+    *,
+    nested: bool,
 ) -> Iterator[Unit]:
+    """Units of a block, whose last sentence brings the list behind it if it leads to it.
+
+    It does where it ends in a colon, or where the list is ``nested`` in the block.
+    """
     for i, (start, end) in enumerate(sentences):
         words = plain(text[start:end])
         is_last = i == len(sentences) - 1
-        leads = words.endswith((":", "：")) and (list_end is not None) and is_last
+        leads = is_last and list_end is not None and (nested or words.endswith((":", "：")))
         if not words.endswith(("?", "？", "؟")) and (leads or is_sayable(words)):
             begin, stop = start, end
             if previous and (_leans(words) or text[previous[1] - 1] in "?？؟:："):

@@ -19,7 +19,7 @@ from generation.answerability import answerability, is_answered
 from generation.citations import Citation, defuse_markers
 from generation.evidence import FEATURES, Array, Evidence, EvidenceFinder, Vectors
 from generation.fitted_weights import QUOTING
-from generation.passage_units import Span, Unit, header_rows, plain
+from generation.passage_units import Block, Span, Unit, header_rows, parse_blocks, plain
 from generation.reading import Reading, ReadingEvent, TextDelta
 
 NO_PASSAGE: Final = "No passage was found for your question."
@@ -180,8 +180,9 @@ def join_units(
         candidate = evidence.candidates[i]
         for k, known in enumerate(quotations):
             if known.n == candidate.n and _adjoin(passages, known, candidate.unit):
-                units = sorted((*known.units, candidate.unit), key=lambda unit: unit.core)
-                quotations[k] = replace(known, units=tuple(units))
+                if not _is_title_above(candidate.unit, known):
+                    units = sorted((*known.units, candidate.unit), key=lambda unit: unit.core)
+                    quotations[k] = replace(known, units=tuple(units))
                 break
         else:
             quotations.append(Quotation(candidate.n, (candidate.unit,), candidate.unit))
@@ -190,14 +191,25 @@ def join_units(
 
 def _adjoin(passages: Sequence[NodeWithScore], known: Quotation, unit: Unit) -> bool:
     """Whether ``unit`` is a row of the same table, or lies in or next to what is quoted."""
-    if unit.table is not None or known.best.table is not None:
-        return unit.table is not None and unit.table == known.best.table
+    if known.best.table is not None:
+        return unit.table == known.best.table
     ((start, end),) = known.spans
     if unit.span[0] <= end and start <= unit.span[1]:
         return True
+    if unit.table is not None:
+        return False
     text = passages[known.n - 1].node.get_content(MetadataMode.NONE)
     gap = text[end : unit.span[0]] if unit.span[0] > end else text[unit.span[1] : start]
     return not gap.strip() and gap.count("\n") <= 1
+
+
+def _is_title_above(unit: Unit, known: Quotation) -> bool:
+    """Whether it is the title of a list that an item is quoted of, which needs no other items.
+
+    A lead-in ends in a colon, and without it no item would be understood.
+    """
+    titles = unit.core[1] <= known.best.core[0] < unit.span[1]
+    return titles and not unit.text.endswith((":", "："))
 
 
 def _cite(quotations: Sequence[Quotation], passages: Sequence[NodeWithScore]) -> list[Citation]:
@@ -235,7 +247,7 @@ def _compose(
 def _best(text: str, one: Quotation) -> str:
     """The first quotation: its best sentence in bold among its neighbours."""
     if one.best.table is not None:
-        return f"{_table(text, one)}\n\n[{one.n}]"
+        return _cited(_table(text, one), one.n)
     ((start, end),) = one.spans
     core = one.best.core
     parts = (_prose(text[start : core[0]]), _prose(text[core[0] : core[1]]))
@@ -244,18 +256,23 @@ def _best(text: str, one: Quotation) -> str:
     bold = f"**{best}**" if best else ""
     head = f"{before} {bold}".strip()
     if behind and "\n" in behind:
-        return f"{head} [{one.n}]\n\n{behind} [{one.n}]"
+        return f"{head} [{one.n}]\n\n{_cited(behind, one.n)}"
     return f"{head} {behind}".rstrip() + f" [{one.n}]"
 
 
 def _further(text: str, one: Quotation) -> str:
     """A further quotation as a list item, indented where it has lines of its own."""
     if one.best.table is not None:
-        body = f"{_table(text, one)}\n\n[{one.n}]"
+        body = _cited(_table(text, one), one.n)
     else:
         ((start, end),) = one.spans
-        body = f"{_lines(text[start:end])} [{one.n}]"
+        body = _cited(_lines(text[start:end]), one.n)
     return "- " + body.replace("\n", "\n  ")
+
+
+def _cited(shown: str, n: int) -> str:
+    """With the citation behind it: below a table, which would take it for a cell."""
+    return f"{shown}\n\n[{n}]" if shown.endswith("|") else f"{shown} [{n}]"
 
 
 def _prose(text: str) -> str:
@@ -264,14 +281,18 @@ def _prose(text: str) -> str:
 
 
 def _lines(text: str) -> str:
-    """Prose in one line, and list items behind it as a list."""
-    from generation.passage_units import parse_blocks
-
+    """Prose in one line, and list items or a table behind it as such."""
     blocks = parse_blocks(text)
-    if sum(block.kind == "item" for block in blocks) < 2:
+    tables = any(block.kind == "table" for block in blocks)
+    if not tables and sum(block.kind == "item" for block in blocks) < 2:
         return _prose(text)
     shown = []
     for block in blocks:
+        if block.kind == "table":
+            lines = _lines_of(text, block)
+            if rows := list(map(cells, lines[header_rows(lines) :])):
+                shown.append(_shown_rows(lines, rows))
+            continue
         words = _prose(text[block.start : block.end])
         shown.append(f"- {words}" if block.kind == "item" else f"{words}\n")
     return "\n".join(shown)
@@ -281,9 +302,17 @@ def _table(text: str, one: Quotation) -> str:
     """The header of a table with the rows that were chosen."""
     block = one.best.table
     assert block is not None  # noqa: S101 - callers have looked
-    lines = [line for line in text[block.start : block.end].splitlines() if line.strip()]
-    top = header_rows(lines)
     rows = [cells(text[slice(*unit.core)]) for unit in one.units[:_MOST_ROWS]]
+    return _shown_rows(_lines_of(text, block), rows)
+
+
+def _lines_of(text: str, block: Block) -> list[str]:
+    return [line for line in text[block.start : block.end].splitlines() if line.strip()]
+
+
+def _shown_rows(lines: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Rows of the table of ``lines`` under its header, without columns that they leave empty."""
+    top = header_rows(lines)
     width = max(map(len, rows))
     names = cells(lines[top - 2]) if top > 1 else [""] * width
     used = [k for k in range(width) if any(k < len(row) and row[k] for row in rows)]

@@ -82,6 +82,46 @@ async def test_a_lead_in_brings_its_list():
     assert "# Start" not in reading.text
 
 
+@pytest.mark.parametrize("title", ["## Before the press is greased", "Before the press is greased"])
+async def test_a_title_that_is_asked_for_brings_the_list_right_below_it(title: str):
+    text = f"{title}\n\n- Pull the yellow lever\n- Wait for the green lamp\n\nThe press is old."
+    reading = await ask("What comes before the press is greased?", text)
+    assert reading.text.startswith("**Before the press is greased**")
+    assert "- Pull the yellow lever\n- Wait for the green lamp [1]" in reading.text
+
+
+async def test_a_title_over_questions_is_no_answer():
+    text = "## Quiz on the press\n\n- Who greases the press?\n- When is the press greased?"
+    assert not quotes(await ask("Is there a quiz on the press?", text))
+
+
+async def test_an_item_brings_the_list_inside_it_and_no_further():
+    text = (
+        "1. GARDEN\n  1.1 Morning Walk\n2. ERRANDS\n  2.1 Hardware Store\n"
+        "    - Brass hinges\n    - A tin of varnish\n  2.2 Laundry\n3. SHED"
+    )
+    reading = await ask("What do I need from the hardware store?", text)
+    assert "2.1 Hardware Store" in reading.text
+    assert "- Brass hinges\n- A tin of varnish" in reading.text
+    assert "SHED" not in reading.text
+
+
+async def test_a_lead_in_brings_its_table():
+    text = (
+        "A goose may eat these leaves:\n\n| Leaf | Grams |\n|---|---|\n| Ash | 50 |\n| Elm | 70 |"
+    )
+    reading = await ask("Which leaves may a goose eat?", text)
+    assert "\n| Leaf | Grams |\n| --- | --- |\n| Ash | 50 |\n| Elm | 70 |\n\n[1]" in reading.text
+    assert MORE not in reading.text
+
+
+async def test_the_head_of_a_list_adds_nothing_to_an_item_that_answers():
+    text = "## Rules for the tank\n\n1. The pump stays dry.\n2. The tank keeps 200 mg of salt."
+    reading = await ask("How much salt does the tank keep?", text)
+    assert "**2\\. The tank keeps 200 mg of salt.**" in reading.text
+    assert "Rules" not in reading.text
+
+
 @pytest.mark.parametrize("mark", ["-", "*", "+", "•", "◦", "●", "■", "➢", "- •"])
 async def test_list_items_show_no_mark_of_their_own(mark: str):
     items = (
