@@ -15,7 +15,7 @@ _MARKS = (  # UTF-32 first: its little-endian mark begins with that of UTF-16
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_CONTROLS = bytes(set(range(32)) - set(b"\t\n\r\f\v\x1b\x08"))
+_CONTROLS = dict.fromkeys(set(range(32)) - set(b"\t\n\r\f\v\x1b\x08"))
 _MAX_CONTROLS = 0.02
 _SAMPLE = 65_536
 _STRAY = re.compile("[\udc80-\udcff]")
@@ -23,9 +23,9 @@ _RUN = re.compile(rb"[\x80-\xff]+")
 _ALPHABETS = (  # letters beyond ASCII of languages whose encodings statistics mix up
     ("cp1252", "äöüß"), ("cp1252", "àâæçéèêëîïôùûüÿœ"), ("cp1252", "áéíñóúü¿¡ºª"),
     ("cp1252", "àáâãçéêíóôõúºª"), ("cp1252", "àèéìíòóù"), ("cp1252", "æøåéóäöü"),
-    ("cp1252", "áæéíóöúýþð"), ("cp1252", "ëïéèóöü"), ("cp1250", "ąćęłńóśźż"),
-    ("cp1250", "áčďéěíňóřšťúůýž"), ("cp1250", "áäčďéíĺľňóôŕšťúýž"), ("cp1250", "áéíóöőúüű"),
-    ("cp1250", "ăâîşţ"), ("cp1250", "čćđšž"), ("cp1254", "çğıöşüâî"), ("cp1257", "āčēģīķļņšūž"),
+    ("cp1254", "çğıöşüâî"), ("cp1252", "áæéíóöúýþð"), ("cp1252", "ëïéèóöü"),
+    ("cp1250", "ąćęłńóśźż"), ("cp1250", "áčďéěíňóřšťúůýž"), ("cp1250", "áäčďéíĺľňóôŕšťúýž"),
+    ("cp1250", "áéíóöőúüű"), ("cp1250", "ăâîşţ"), ("cp1250", "čćđšž"), ("cp1257", "āčēģīķļņšūž"),
     ("cp1257", "ąčęėįšųūž"), ("cp1257", "äõöüšž"),
     ("iso8859_2", "ąćęłńóśźż"), ("iso8859_2", "áčďéěíňóřšťúůýž"),
     ("iso8859_2", "áäčďéíĺľňóôŕšťúýž"), ("iso8859_2", "čćđšž"), ("mac_roman", "äöüß"),
@@ -37,7 +37,14 @@ _LIKELY = [
     "iso8859_5", "iso8859_6", "iso8859_7", "iso8859_8",
 ]  # fmt: skip
 _KANA = re.compile("[\u3040-\u30ff]")
+_SYLLABLES = frozenset(
+    "이다는을의에가고하지로기은를한사도리어자나인시대아그해서수있일정들라부과전보여구상제"
+    "만장면게주동으원성스것생공조년비오우세관방유요국적화안개선무신경연모야없문진명소위물마"
+    "당중단계회실내간용미분발바트르드산재합터행월호번름격금약점검록브형식품질환업종류객관련광고교육"
+)
 _HALF_WIDTH = re.compile("[\uff61-\uff9f]")
+_EAST_ASIAN = re.compile("[\u3000-\u30ff\u4e00-\u9fff\uac00-\ud7a3\uff00-\uffef]")
+_UTF_16 = ("utf-16-le", "utf-16-be")
 _LETTERS = re.compile(r"[^\W_]|[\s.,;:!?()\"'%/-]|[\u3000-\u303f\uff00-\uffef]")
 
 
@@ -53,8 +60,11 @@ def looks_binary(head: bytes) -> bool:
     """Whether the first bytes of a file cannot be text: NULs, or many control characters."""
     if any(head.startswith(mark) for mark, _ in _MARKS) or _wide(head):
         return False
-    controls = len(head) - len(head.translate(None, _CONTROLS))
-    return b"\0" in head or controls > _MAX_CONTROLS * len(head)
+    return b"\0" in head or _controls(head.decode("latin-1")) > _MAX_CONTROLS * len(head)
+
+
+def _controls(text: str) -> int:
+    return len(text) - len(text.translate(_CONTROLS))
 
 
 def decode(raw: bytes, name: str) -> Decoded:
@@ -69,6 +79,14 @@ def decode(raw: bytes, name: str) -> Decoded:
     text, warnings = _decoded(raw, name)
     kept = without_blobs(clean(text))
     return Decoded(kept, warnings)
+
+
+def is_utf8(raw: bytes) -> bool:
+    """Whether bytes are UTF-8 with letters beyond ASCII, which no other encoding looks like."""
+    try:
+        return not raw.isascii() and bool(raw.decode("utf-8"))
+    except UnicodeDecodeError:
+        return False
 
 
 def _decoded(raw: bytes, name: str) -> tuple[str, tuple[LoadWarning, ...]]:
@@ -94,7 +112,7 @@ def _nearly_utf8(raw: bytes) -> tuple[str, tuple[LoadWarning, ...]] | None:
     text = raw.decode("utf-8", "surrogateescape")
     strays = len(_STRAY.findall(text))
     good = sum(1 for character in text if character > "\x7f") - strays
-    if good < 3 * strays:
+    if good < strays:
         return None
     mended = _STRAY.sub(
         lambda match: bytes([ord(match[0]) - 0xDC00]).decode("cp1252", "replace"), text
@@ -108,13 +126,17 @@ def _by_statistics(raw: bytes) -> tuple[str, tuple[LoadWarning, ...]]:
 
     lines = [line for line in raw[: 8 * _SAMPLE].splitlines() if not line.isascii()]
     sample = b"\n".join(lines)[:_SAMPLE]
-    code = "cp932" if _is_shift_jis(sample) else _latin(sample) if _is_latin(sample) else ""
+    code = next((code for code in ("cp932", "euc_jp") if _is_japanese(sample, code)), "")
+    if not code and _is_latin(sample):
+        code = _latin(sample)
     if not code:
         best = from_bytes(sample, threshold=0.4, cp_isolation=_LIKELY).best()
         if best is not None and len(_HALF_WIDTH.findall(str(best))) > len(str(best)) // 4:
             others = [each for each in _LIKELY if each != best.encoding]  # it was no kana
             best = from_bytes(sample, threshold=0.4, cp_isolation=others).best()
         code = best.encoding if best is not None else "cp1252"
+        if code == "cp949" and not _is_korean(str(best)):
+            code = "gb18030"
     for encoding in (code, "cp1252", "latin-1"):
         try:
             return raw.decode(encoding), _guessed(encoding)
@@ -123,13 +145,19 @@ def _by_statistics(raw: bytes) -> tuple[str, tuple[LoadWarning, ...]]:
     return raw.decode(code, "replace"), _guessed(code)
 
 
-def _is_shift_jis(sample: bytes) -> bool:
-    """Whether it is Japanese, whose kana look like single bytes among letters of ASCII."""
+def _is_japanese(sample: bytes, code: str) -> bool:
+    """Whether it has kana, which in Shift-JIS look like single bytes among letters of ASCII."""
     try:
-        text = sample.decode("cp932")
+        text = sample.decode(code)
     except UnicodeDecodeError:
         return False
     return len(_KANA.findall(text)) > 0.2 * sum(not letter.isascii() for letter in text)
+
+
+def _is_korean(text: str) -> bool:
+    """Whether the commonest syllables of Korean are among its characters beyond ASCII."""
+    letters = [letter for letter in text if letter > "\x7f"]
+    return sum(letter in _SYLLABLES for letter in letters) > 0.2 * len(letters)
 
 
 def _is_latin(sample: bytes) -> bool:
@@ -167,15 +195,21 @@ def _wide(head: bytes) -> str | None:
     if len(head) < 4:
         return None
     low, high = head[0::2], head[1::2]
-    if b"\0" not in head:
-        return None
-    for code, zeros, others in (("utf-16-le", high, low), ("utf-16-be", low, high)):
+    if b"\0" not in head:  # Chinese or Japanese alone, whose bytes are controls now and then
+        if head.isascii() or not _controls(head.decode("latin-1")):
+            return None
+        return next((code for code in _UTF_16 if _is_east_asian(head, code)), None)
+    for code, zeros, others in zip(_UTF_16, (high, low), (low, high), strict=True):
         share = zeros.count(0) / len(zeros)
         if others.count(0) == 0 and share > 0.02:
             text = head.decode(code, "replace")
-            controls = sum(1 for letter in text if letter < " " and not letter.isspace())
-            if controls > _MAX_CONTROLS * len(text):
+            if _controls(text) > _MAX_CONTROLS * len(text):
                 return None
             if share > 0.4 or len(_LETTERS.findall(text)) > 0.9 * len(text):
                 return code
     return None
+
+
+def _is_east_asian(head: bytes, code: str) -> bool:
+    text = head.decode(code, "replace")
+    return len(_EAST_ASIAN.findall(text)) > 0.95 * len(text)

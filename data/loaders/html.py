@@ -11,7 +11,7 @@ from bs4.element import CData, NavigableString, PageElement, Tag
 from data.blocks import Block, Loaded, LoadWarning
 from data.cleaning import clean, inline
 from data.loaders.docx_numbering import shown_number
-from data.loaders.encodings import decode
+from data.loaders.encodings import decode, is_utf8
 from data.loaders.making import Cell, grid, heading, item, paragraph, quoted, table
 from data.loaders.scripts import lowered, raised, with_fractions
 
@@ -44,7 +44,7 @@ def load(path: Path) -> Iterator[Loaded]:
     """
     raw = path.read_bytes()
     if _declared(raw):
-        soup = parse(raw)
+        soup = parse(raw, "utf-8" if is_utf8(raw) else None)  # servers convert, pages still declare
     else:
         decoded = decode(raw, path.name)
         yield from decoded.warnings

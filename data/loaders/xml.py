@@ -1,5 +1,6 @@
 """XML of any shape."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from xml.etree.ElementTree import Element, ParseError
@@ -13,6 +14,9 @@ from data.errors import UnreadableFile
 from data.loaders.making import line, paragraph
 
 _DEEPEST = 200
+_DECLARED = re.compile(
+    rb"""<\?xml\s[^>]{0,80}?encoding\s*=\s*["']([\w.:-]{1,40})["'][^>]{0,80}\?>"""
+)
 
 
 def load(path: Path) -> Iterator[Block]:
@@ -22,8 +26,8 @@ def load(path: Path) -> Iterator[Block]:
     well-formed, or declares entities.
     """
     try:
-        root = fromstring(path.read_bytes())
-    except (ParseError, DefusedXmlException, ValueError) as error:
+        root = fromstring(_source(path.read_bytes()))
+    except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
         raise UnreadableFile(
             f"cannot read {path.name}", cause=f"it is not well-formed XML ({error})"
         ) from error
@@ -57,6 +61,14 @@ def _element(node: Element, path: tuple[str, ...], depth: int) -> Iterator[Block
     if depth < _DEEPEST:
         for child in inner:
             yield from _element(child, here, depth + 1)
+
+
+def _source(raw: bytes) -> bytes | str:
+    """What expat reads: it knows no encodings of several bytes but those of Unicode."""
+    declared = _DECLARED.match(raw)
+    if declared is None or declared[1].lower().startswith((b"utf", b"us-ascii", b"iso-8859")):
+        return raw
+    return raw[declared.end() :].decode(declared[1].decode("ascii"))
 
 
 def _is_mixed(node: Element) -> bool:

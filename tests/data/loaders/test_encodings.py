@@ -34,6 +34,10 @@ def test_a_stray_byte_does_not_spoil_a_file_in_utf8():
     assert "no UTF-8" in decoded.warnings[0].reason
 
 
+def test_one_stray_byte_in_a_file_with_one_word_of_utf8_is_one():
+    assert decode("Größe 3".encode() + b", 5 \xb0C", "a.txt").text == "Größe 3, 5 °C"
+
+
 def test_utf8_needs_no_warning():
     assert decode("Prüfung".encode(), "a.txt").warnings == ()
 
@@ -63,6 +67,11 @@ def test_a_lying_byte_order_mark_is_refused():
         ("Größe für Bücher, süß und schön", "mac_roman"),
         ("Zażółć gęślą jaźń, źródło świeże", "cp852"),
         ("水泵的检修每年进行两次。\n请提交申请表。", "utf-16-le"),
+        ("水泵的检修每年进行两次请在春天以前提交申请表并等候答复", "utf-16-be"),
+        ("品名,数量\n阀门,3\n水泵,7\n", "gbk"),
+        ("품명,수량\n밸브,3\n펌프,7\n", "euc-kr"),
+        ("契約は五月までに結ぶ", "euc_jp"),
+        ("Vana ağustosta değiştirildi; basınç düşük, ışık açık", "cp1254"),
     ],
 )
 def test_short_texts_and_rarer_encodings_are_found(text, code):

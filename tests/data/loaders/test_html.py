@@ -24,6 +24,12 @@ def test_what_is_no_text_is_dropped(tmp_path):
     assert section.text == "T\n\nYes & bold\nnext"
 
 
+def test_a_page_in_utf8_is_read_as_that_whatever_it_declares(tmp_path):
+    page = '<meta charset="iso-8859-1"><p>Prüfung – grün</p>'
+    assert read(tmp_path, page)[0].text == "Prüfung – grün"
+    assert read(tmp_path, page.encode("cp1252"))[0].text == "Prüfung – grün"
+
+
 def test_headings_make_sections_and_lists_keep_their_depth(tmp_path):
     sections = read(
         tmp_path,

@@ -57,6 +57,12 @@ def test_nested_data_says_where_a_value_belongs(tmp_path, name, source, line):
     assert line in read(tmp_path / name, source).split("\n")
 
 
+def test_xml_in_an_encoding_of_several_bytes_is_read(tmp_path):
+    source = '<?xml version="1.0" encoding="EUC-JP"?><a><b>予備のポンプ</b></a>'
+    (tmp_path / "a.xml").write_bytes(source.encode("euc_jp"))
+    assert document_text(load(tmp_path / "a.xml", "xml")) == "b: 予備のポンプ"
+
+
 def test_entities_are_refused(tmp_path):
     bomb = '<!DOCTYPE a [<!ENTITY b "x">]><a>&b;</a>'
     with pytest.raises(UnreadableFile, match="not well-formed"):
