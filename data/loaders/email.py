@@ -10,7 +10,7 @@ from data.blocks import Loaded, LoadWarning
 from data.cleaning import inline
 from data.errors import UnreadableFile
 from data.loaders.attachments import DEEPEST, Attachments
-from data.loaders.encodings import decode
+from data.loaders.encodings import declared_encoding, decode
 from data.loaders.html import blocks, parse
 from data.loaders.making import heading, line, paragraph
 from data.loaders.replies import marked
@@ -81,14 +81,15 @@ def _body(parsed: EmailMessage) -> Generator[Loaded, None, list[EmailMessage]]:
 def _page(part: EmailMessage) -> Iterator[Loaded]:
     content = part.get_payload(decode=True)
     raw = content if isinstance(content, bytes) else b""
-    yield from blocks(parse(raw, part.get_content_charset()))
+    yield from blocks(parse(raw, declared_encoding(raw, part.get_content_charset())))
 
 
 def _text(part: EmailMessage) -> tuple[str, tuple[LoadWarning, ...]]:
     content = part.get_payload(decode=True)
     raw = content if isinstance(content, bytes) else b""
     try:
-        return raw.decode(part.get_content_charset() or "utf-8").replace("\r\n", "\n"), ()
+        code = declared_encoding(raw, part.get_content_charset("utf-8"))
+        return raw.decode(code or "").replace("\r\n", "\n"), ()
     except (LookupError, UnicodeDecodeError):
         decoded = decode(raw, "the body") if raw else None
         return (decoded.text, decoded.warnings) if decoded else ("", ())

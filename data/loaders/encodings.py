@@ -36,6 +36,11 @@ _LIKELY = [
     "gb18030", "big5", "cp932", "euc_jp", "cp949", "cp874", "koi8_r", "koi8_u", "cp866",
     "iso8859_5", "iso8859_6", "iso8859_7", "iso8859_8",
 ]  # fmt: skip
+_WIDER = {
+    "ascii": "cp1252", "iso8859-1": "cp1252", "iso8859-9": "cp1254", "gb2312": "gb18030",
+    "gbk": "gb18030", "shift_jis": "cp932", "euc_kr": "cp949", "big5": "big5hkscs",
+}  # fmt: skip
+"""What is written under the name of a smaller encoding (https://encoding.spec.whatwg.org, §4.2)."""
 _KANA = re.compile("[\u3040-\u30ff]")
 _SYLLABLES = frozenset(
     "이다는을의에가고하지로기은를한사도리어자나인시대아그해서수있일정들라부과전보여구상제"
@@ -79,6 +84,20 @@ def decode(raw: bytes, name: str) -> Decoded:
     text, warnings = _decoded(raw, name)
     kept = without_blobs(clean(text))
     return Decoded(kept, warnings)
+
+
+def declared_encoding(raw: bytes, label: str | None) -> str | None:
+    """The encoding of bytes that are said to be in one: a label's as browsers understand it.
+
+    UTF-8 is that whatever is said of it. None where the label names no encoding.
+    """
+    if is_utf8(raw):
+        return "utf-8"
+    try:
+        name = codecs.lookup(label or "").name
+    except LookupError:
+        return None
+    return _WIDER.get(name, name)
 
 
 def is_utf8(raw: bytes) -> bool:

@@ -11,7 +11,7 @@ from bs4.element import CData, NavigableString, PageElement, Tag
 from data.blocks import Block, Loaded, LoadWarning
 from data.cleaning import clean, inline
 from data.loaders.docx_numbering import shown_number
-from data.loaders.encodings import decode, is_utf8
+from data.loaders.encodings import declared_encoding, decode
 from data.loaders.making import Cell, grid, heading, item, paragraph, quoted, table
 from data.loaders.scripts import lowered, raised, with_fractions
 
@@ -43,8 +43,8 @@ def load(path: Path) -> Iterator[Loaded]:
     begin with "> ".
     """
     raw = path.read_bytes()
-    if _declared(raw):
-        soup = parse(raw, "utf-8" if is_utf8(raw) else None)  # servers convert, pages still declare
+    if label := _declared(raw):
+        soup = parse(raw, declared_encoding(raw, label))
     else:
         decoded = decode(raw, path.name)
         yield from decoded.warnings
@@ -60,12 +60,12 @@ def load(path: Path) -> Iterator[Loaded]:
         )
 
 
-def _declared(raw: bytes) -> bool:
-    """Whether the page says its encoding: by a mark, or in its first bytes."""
+def _declared(raw: bytes) -> str | None:
+    """The encoding that the page says: by a mark, or in its first bytes."""
     from bs4.dammit import EncodingDetector
 
     _, marked = EncodingDetector.strip_byte_order_mark(raw)
-    return bool(marked or EncodingDetector.find_declared_encoding(raw, is_html=True))
+    return marked or EncodingDetector.find_declared_encoding(raw, is_html=True)
 
 
 def parse(raw: bytes | str, encoding: str | None = None) -> BeautifulSoup:
