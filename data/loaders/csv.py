@@ -4,7 +4,8 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Iterator
-from itertools import islice
+from itertools import groupby, islice
+from operator import itemgetter
 from pathlib import Path
 
 from data.blocks import Loaded, LoadWarning, Table
@@ -36,14 +37,32 @@ def load(path: Path) -> Iterator[Loaded]:
     if not delimiter:
         yield from (line(each) for each in text.split("\n"))
         return
-    yield from _table(_rows(text, delimiter))
+    for _, numbered in groupby(_numbered(_rows(text, delimiter)), key=itemgetter(0)):
+        yield from _table(row for _, row in numbered)
+
+
+def _numbered(rows: Iterator[list[str]]) -> Iterator[tuple[int, list[str]]]:
+    """The rows that are not empty, each with the number of its table.
+
+    A row without a value, behind an empty line that stands behind a row with values, names anew.
+    """
+    number, before, apart = 0, list[str](), False
+    for row in rows:
+        if not any(cell.strip() for cell in row):
+            apart = any(map(is_value, before))
+            continue
+        number += apart and not any(is_value(inline(cell)) for cell in row)
+        before, apart = row, False
+        yield number, row
 
 
 def guess_delimiter(text: str) -> str:
     """What parts the cells of a text; nothing where there is one column."""
     best, found = (0.0, 0), ""
     for delimiter in _DELIMITERS:
-        lengths = Counter(len(row) for row in islice(_rows(text[:200_000], delimiter), _SAMPLE))
+        lengths = Counter(
+            len(row) for row in islice(_rows(text[:200_000], delimiter), _SAMPLE) if any(row)
+        )
         total = sum(lengths.values())
         lengths.pop(1, 0)
         if not lengths:
@@ -59,21 +78,22 @@ def _rows(text: str, delimiter: str) -> Iterator[list[str]]:
     csv.field_size_limit(_LONGEST_CELL)
     reader = csv.reader(io.StringIO(text), delimiter=delimiter, skipinitialspace=True)
     try:
-        for row in reader:
-            if any(cell.strip() for cell in row):
-                yield row
+        yield from reader
     except csv.Error:  # a quotation mark that is never closed: read it as a letter
         plain = csv.reader(io.StringIO(text), delimiter=delimiter, quoting=csv.QUOTE_NONE)
-        yield from (row for row in islice(plain, reader.line_num, None) if any(row))
+        yield from islice(plain, reader.line_num, None)
 
 
 def _table(rows: Iterator[list[str]]) -> Iterator[Loaded]:
     sample = list(islice(rows, _SAMPLE))
     widths = Counter(len(row) for row in sample)
     width = min(widths.most_common(1)[0][0], _MOST_COLUMNS)
+    if width == 1 and len(sample) < _SAMPLE:
+        yield from (paragraph("; ".join(map(inline, row))) for row in sample)
+        return
     while len(sample) > 1 and len(sample[0]) == 1 < width:
         yield paragraph(inline(sample.pop(0)[0]))
-    header = 1 if len(sample) > 1 and _names(sample[0]) else 0
+    header = 1 if len(sample) > 1 and _names(sample[0], sample[1:]) else 0
     if header and guessed_header([_fitted(row, width) for row in sample[:20]]) == 2:
         header = 2
     names = spread_header([tuple(_fitted(row, width)) for row in sample[:header]])
@@ -108,11 +128,14 @@ def _chained(first: list[list[str]], rest: Iterator[list[str]]) -> Iterator[list
     yield from rest
 
 
-def _names(row: list[str]) -> bool:
+def _names(row: list[str], below: list[list[str]]) -> bool:
     cells = [inline(cell) for cell in row if cell.strip()]
     distinct = len(set(cells)) == len(cells)
+    valued = not any(map(is_value, cells)) and any(
+        is_value(cell) for other in below[:20] for cell in other
+    )
     return (
-        distinct
+        (distinct or valued)
         and not any(is_value(cell) and not cell.isalnum() for cell in cells)
         and any(not is_value(cell) for cell in cells)
     )

@@ -11,7 +11,16 @@ from data.blocks import Block, Loaded, LoadWarning
 from data.cleaning import inline
 from data.errors import UnreadableFile
 from data.loaders.docx_numbering import Numbering
-from data.loaders.making import Cell, grid, heading, item, note, paragraph, table
+from data.loaders.making import (
+    Cell,
+    grid,
+    heading,
+    is_page_number,
+    item,
+    note,
+    paragraph,
+    table,
+)
 from data.loaders.scripts import lowered, raised, with_fractions
 
 _HEADING = re.compile(r"heading (\d)$", re.IGNORECASE)
@@ -21,11 +30,6 @@ _SKIPPED = frozenset({"Fallback", "txbxContent", "del", "moveFrom", "pPr", "inst
 _BREAKS = {"tab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-"}
 _WRAPPERS = frozenset({"sdt", "sdtContent", "customXml", "ins", "moveTo", "smartTag"})
 _NOTES = {"footnoteReference": "footnotes", "endnoteReference": "endnotes"}
-_PAGE_FIELDS = re.compile(
-    r"[\s|–—-]*(?:page|seite|side|sida|página|pagina|strona|pág\.|p\.|s\.)?\s*\d*\s*"
-    r"(?:of|von|/|av|de|di|z|van)?\s*\d*[\s|–—-]*",
-    re.IGNORECASE,
-)
 Script = Callable[[str], str]
 _SCRIPTS: Mapping[str, Script] = {
     "superscript": raised, "subscript": lowered, "sup": raised, "sub": lowered
@@ -86,7 +90,7 @@ class _Reader:
                     continue
                 for block in self.blocks(part._element):
                     text = inline(block.text)
-                    if text and text not in seen and not _PAGE_FIELDS.fullmatch(text):
+                    if text and text not in seen and not is_page_number(text):
                         seen.add(text)
                         yield block if block.table else note(text)
 

@@ -12,7 +12,7 @@ from data.blocks import Block, Loaded, LoadWarning
 from data.cleaning import clean, inline
 from data.loaders.docx_numbering import shown_number
 from data.loaders.encodings import declared_encoding, decode
-from data.loaders.making import Cell, grid, heading, item, paragraph, quoted, table
+from data.loaders.making import Cell, grid, heading, item, line, paragraph, quoted, table
 from data.loaders.scripts import lowered, raised, with_fractions
 
 _SPACE = re.compile(r"\s+")
@@ -31,6 +31,10 @@ _FLOW = frozenset({
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _LISTS = frozenset({"ul", "ol", "menu"})
 _FORMS = {"a": "lowerLetter", "A": "upperLetter", "i": "lowerRoman", "I": "upperRoman"}
+_MATH = {
+    "msup": ("sup",), "msub": ("sub",), "msubsup": ("sub", "sup"), "mfrac": (), "msqrt": (),
+}  # fmt: skip
+_CELLS = re.compile("cell|gridcell|columnheader|rowheader")
 _UNSEEN_ROLES = frozenset({"navigation", "menubar", "banner search", "search"})
 
 
@@ -72,7 +76,29 @@ def parse(raw: bytes | str, encoding: str | None = None) -> BeautifulSoup:
     """The tree of a page. lxml's HTML parser fetches nothing and expands no entities."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", XMLParsedAsHTMLWarning)
-        return BeautifulSoup(raw, "lxml", from_encoding=encoding)
+        soup = BeautifulSoup(raw, "lxml", from_encoding=encoding)
+    _write_formulas(soup)
+    return soup
+
+
+def _write_formulas(soup: BeautifulSoup) -> None:
+    """Let formulas of MathML say in text what they say by place: x^2, a/b."""
+    for tag in soup.find_all(["annotation", "annotation-xml"]):
+        tag.decompose()
+    for tag in soup.find_all(_MATH):
+        parts = [child for child in tag.children if isinstance(child, Tag)]
+        if tag.name == "msqrt":
+            tag.insert(0, NavigableString("\u221a"))
+        elif len(parts) > 1 and tag.name == "mfrac":
+            tag.string = "/".join(map(_bracketed, parts[:2]))
+        elif len(parts) > 1:
+            for part, script in zip(parts[1:], _MATH[tag.name], strict=False):
+                part.name, part.string = script, "".join(part.get_text().split())
+
+
+def _bracketed(part: Tag) -> str:
+    text = "".join(part.get_text().split())
+    return text if text.isalnum() else f"({text})"
 
 
 def blocks(root: Tag) -> Iterator[Block]:
@@ -182,10 +208,16 @@ def _whole(tag: Tag) -> list[Block] | None:
         return [heading(_HEADINGS[tag.name], _shown(tag))]
     if tag.name == "pre":
         return [Block("code", clean(_shown(tag)))]
+    role = tag.get("role")
+    if role in {"table", "grid"} and tag.name != "table" and not tag.find("table"):
+        return list(table(*grid(_role_rows(tag))))
     if tag.name == "table" and not tag.find(["table", "pre", *_HEADINGS]):
         caption = tag.find("caption")
         title = inline(_shown(caption)) if isinstance(caption, Tag) else ""
-        return list(table(*grid(_rows(tag)), title))
+        rows = list(_rows(tag))
+        if all([cell.header for cell in row] == [True, False] for row in rows):  # label, value
+            return [paragraph(title), *(line(f"{row[0].text}: {row[1].text}") for row in rows)]
+        return list(table(*grid(rows), title))
     return None
 
 
@@ -207,6 +239,15 @@ def _scripted(node: PageElement) -> str:
     if script is not None and script.name == "sup":
         return raised(str(node))
     return lowered(str(node)) if script is not None and script.name == "sub" else str(node)
+
+
+def _role_rows(table: Tag) -> Iterator[list[Cell]]:
+    """The rows of a table that is none but for what it tells to those who cannot see it."""
+    for row in table.find_all(role="row"):
+        yield [
+            Cell(_shown(cell), header=cell.get("role") == "columnheader")
+            for cell in row.find_all(role=_CELLS)
+        ]
 
 
 def _rows(table: Tag) -> Iterator[list[Cell]]:

@@ -1,19 +1,21 @@
 """JSON lines: passages that are cut already, as in BEIR corpora, or objects of any shape."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from data.blocks import Block
+from data.blocks import Block, Loaded, LoadWarning
 from data.cleaning import clean, inline
 from data.errors import UnreadableFile
 from data.limits import MIB
+from data.loaders.making import line
 from data.loaders.records import records
 
 _MAX_LINE = 16 * MIB
 
 
-def load(path: Path) -> Iterator[Block]:
+def load(path: Path) -> Iterator[Loaded]:
     """Passages, where the first line is one; else what the objects say, a line each.
 
     A passage is `{"_id" or "id": ..., "title"?: ..., "text": ...}` (the layout of BEIR, Thakur et
@@ -21,28 +23,47 @@ def load(path: Path) -> Iterator[Block]:
     other fields are ignored. One without text is its title; one with neither is skipped, as are
     blank lines. Raises UnreadableFile that names the line for anything else. Streamed.
     """
-    first = next((line for _, line in _lines(path)), b"")
+    first = next((source for _, source in _lines(path)), b"")
     if not _is_passage(first):
         yield from objects(path)
         return
-    for number, line in _lines(path):
-        block = _block(line, path.name, number)
+    for number, source in _lines(path):
+        block = _block(source, path.name, number)
         if block.text:
             yield block
 
 
-def objects(path: Path) -> Iterator[Block]:
-    """What the objects of a file say, one or more lines each."""
-    for number, line in _lines(path):
-        yield from records(_value(line, path.name, number))
+def objects(path: Path) -> Iterator[Loaded]:
+    """What the objects of a file say, one or more lines each; other lines as they stand."""
+    odd: list[int] = []
+    for number, source in _lines(path):
+        try:
+            value = parse(source)
+        except ValueError:
+            yield line(clean(source.decode("utf-8", "replace")))
+            odd.append(number)
+        else:
+            yield from records(value)
+    if odd:
+        what = f"line {odd[0]} is" if len(odd) == 1 else f"{len(odd)} lines from {odd[0]} on are"
+        yield LoadWarning(f"{what} not JSON and read as text")
 
 
-def _is_passage(line: bytes) -> bool:
-    import orjson
+def parse(source: str | bytes) -> Any:
+    """The value of a JSON text, numbers with a fraction as they are written ("12.50").
 
+    Raises ValueError for what is none, and for what is nested too deep.
+    """
     try:
-        record = orjson.loads(line)
-    except orjson.JSONDecodeError:
+        return json.loads(source, parse_float=str)
+    except RecursionError as error:
+        raise ValueError("it is nested too deep") from error
+
+
+def _is_passage(source: bytes) -> bool:
+    try:
+        record = parse(source)
+    except ValueError:
         return True  # whose error names the line
     return isinstance(record, dict) and ("_id" in record or "id" in record) and "text" in record
 
@@ -50,27 +71,25 @@ def _is_passage(line: bytes) -> bool:
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     with path.open("rb") as file:
         number = 0
-        while line := file.readline(_MAX_LINE + 1):
+        while source := file.readline(_MAX_LINE + 1):
             number += 1
-            if len(line) > _MAX_LINE:
+            if len(source) > _MAX_LINE:
                 raise _bad(path.name, number, f"it is longer than {_MAX_LINE // MIB} MiB")
             if number == 1:
-                line = line.removeprefix(b"\xef\xbb\xbf")
-            if line.strip():
-                yield number, line
+                source = source.removeprefix(b"\xef\xbb\xbf")
+            if source.strip():
+                yield number, source
 
 
-def _value(line: bytes, name: str, number: int) -> Any:
-    import orjson
-
+def _value(source: bytes, name: str, number: int) -> Any:
     try:
-        return orjson.loads(line)
-    except orjson.JSONDecodeError as error:
+        return parse(source)
+    except ValueError as error:
         raise _bad(name, number, f"it is not JSON ({error})") from error
 
 
-def _block(line: bytes, name: str, number: int) -> Block:
-    record = _value(line, name, number)
+def _block(source: bytes, name: str, number: int) -> Block:
+    record = _value(source, name, number)
     if not isinstance(record, dict):
         raise _bad(name, number, "it is not a JSON object")
     passage_id = _identifier(record, name, number)

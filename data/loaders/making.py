@@ -111,6 +111,18 @@ def _is_caption(block: Block) -> bool:
     return short and _CAPTION.match(block.text) is not None
 
 
+_PAGE_NUMBER = re.compile(
+    r"[\s|–—-]*(?:page|seite|side|sida|página|pagina|strona|pág\.|p\.|s\.)?\s*\d*\s*"
+    r"(?:of|von|/|av|de|di|z|van)?\s*\d*[\s|–—-]*",
+    re.IGNORECASE,
+)
+
+
+def is_page_number(text: str) -> bool:
+    """Whether a running head or foot says nothing but the page: "Page 3 of 7"."""
+    return _PAGE_NUMBER.fullmatch(text) is not None
+
+
 def slices(text: str) -> Iterator[Block]:
     """Paragraphs that are `text` exactly, one behind the other."""
     for begin in range(0, len(text), _SLICE):

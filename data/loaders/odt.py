@@ -10,7 +10,16 @@ from data.blocks import Block, Loaded, LoadWarning
 from data.cleaning import inline
 from data.errors import UnreadableFile
 from data.loaders.docx_numbering import shown_number
-from data.loaders.making import Cell, grid, heading, item, note, paragraph, table
+from data.loaders.making import (
+    Cell,
+    grid,
+    heading,
+    is_page_number,
+    item,
+    note,
+    paragraph,
+    table,
+)
 from data.loaders.scripts import lowered, raised, with_fractions
 
 _TEXT = "urn:oasis:names:tc:opendocument:xmlns:text:1.0"
@@ -55,7 +64,7 @@ def load(path: Path) -> Iterator[Loaded]:
     seen: set[str] = set()
     for master in _below(document.masterstyles, {(_STYLE, "header"), (_STYLE, "footer")}):
         for block in reader.blocks(master):
-            if (text := inline(block.text)) and not text.isdigit() and text not in seen:
+            if (text := inline(block.text)) and not is_page_number(text) and text not in seen:
                 seen.add(text)
                 yield block if block.table else note(text)
     yield from reader.blocks(document.text)

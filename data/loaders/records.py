@@ -5,7 +5,7 @@ from typing import Any
 
 from data.blocks import Block
 from data.cleaning import clean, inline, without_blobs
-from data.loaders.making import line, paragraph
+from data.loaders.making import line, paragraph, table
 
 _DEEPEST = 200
 _LONG = 400
@@ -44,6 +44,12 @@ def _object(value: dict[str, Any], path: tuple[str, ...]) -> Iterator[Block]:
 
 def _list(value: list[Any], path: tuple[str, ...]) -> Iterator[Block]:
     simple = [scalar(each) for each in value]
+    if all(isinstance(each, list) for each in value) and None not in simple:
+        width = max(map(len, value), default=0)
+        rows = (tuple(map(inline, map(str, map(scalar, row)))) for row in value)
+        filled = tuple(row + ("",) * (width - len(row)) for row in rows)
+        yield from table(filled, title=" / ".join(path[-6:]))
+        return
     if all(text is not None for text in simple):
         joined = ", ".join(text for text in simple if text)
         if joined:

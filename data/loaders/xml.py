@@ -11,9 +11,13 @@ from defusedxml.ElementTree import fromstring
 from data.blocks import Block
 from data.cleaning import inline, without_blobs
 from data.errors import UnreadableFile
-from data.loaders.making import line, paragraph
+from data.loaders.html import blocks, parse
+from data.loaders.making import heading, line, paragraph
+from data.loaders.scripts import lowered, raised, with_fractions
 
 _DEEPEST = 200
+_TAGS = re.compile(r"</[a-z][a-z0-9]*>|<br\s*/?>")
+_SCRIPTS = {"sup": raised, "superscript": raised, "sub": lowered, "subscript": lowered}
 _DECLARED = re.compile(
     rb"""<\?xml\s[^>]{0,80}?encoding\s*=\s*["']([\w.:-]{1,40})["'][^>]{0,80}\?>"""
 )
@@ -38,29 +42,36 @@ def _element(node: Element, path: tuple[str, ...], depth: int) -> Iterator[Block
     name = _local(node.tag)
     here = (*path[-4:], name) if depth else ()
     if _is_mixed(node):
-        text = inline(without_blobs("".join(node.itertext())))
-        if text:
+        if text := _plain(_mixed(node)):
             yield paragraph(text)
         return
     values = [
         f"{_local(key)}: {inline(value)}" for key, value in node.attrib.items() if value.strip()
     ]
-    inner = []
+    running = any(map(_is_mixed, node))  # where the order matters more than the names do
+    inner: list[Element] = []
     for child in node:
-        text = inline(without_blobs(child.text or ""))
-        if len(child) or (child.attrib and not text):
+        text = _plain(child.text or "")
+        if running or len(child) or (child.attrib and not text):
             inner.append(child)
         elif text or child.attrib:
             extra = "".join(f" ({_local(k)}: {inline(v)})" for k, v in child.attrib.items())
             values.append(f"{_local(child.tag)}: {text}{extra}")
-    text = inline(without_blobs(node.text or ""))
-    if text:
-        values.append(text)
+    values += filter(None, [_plain(node.text or "")])
     if values:
         yield line(f"{' / '.join(here)}: {'; '.join(values)}" if here else "; ".join(values))
-    if depth < _DEEPEST:
-        for child in inner:
+    for child in inner:
+        if running and not len(child):
+            yield from _running(child, depth)
+        elif depth < _DEEPEST:
             yield from _element(child, here, depth + 1)
+
+
+def _running(leaf: Element, depth: int) -> Iterator[Block]:
+    """A heading or a paragraph of running text."""
+    if text := _plain(leaf.text or ""):
+        title = _local(leaf.tag) == "title"
+        yield heading(min(depth, 5) + 1, text) if title else paragraph(text)
 
 
 def _source(raw: bytes) -> bytes | str:
@@ -74,6 +85,22 @@ def _source(raw: bytes) -> bytes | str:
 def _is_mixed(node: Element) -> bool:
     """Whether running text goes on behind a child."""
     return any((child.tail or "").strip() for child in node)
+
+
+def _plain(text: str) -> str:
+    """Text on one line; that of a page is read as one, as news feeds carry them."""
+    if _TAGS.search(text):
+        text = " ".join(block.text for block in blocks(parse(text)))
+    return inline(without_blobs(text))
+
+
+def _mixed(node: Element) -> str:
+    """The text of an element, raised and lowered as the elements in it say."""
+    parts = [node.text or ""]
+    for child in node:
+        script = _SCRIPTS.get(_local(child.tag), str)
+        parts += [script("".join(child.itertext())), child.tail or ""]
+    return with_fractions("".join(parts))
 
 
 def _local(tag: object) -> str:

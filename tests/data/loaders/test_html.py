@@ -120,3 +120,23 @@ def test_deleted_text_is_left_out_with_a_warning(tmp_path):
     loaded = list(load(tmp_path / "a.html"))
     assert [one.text for one in loaded if isinstance(one, Block)] == ["It costs 15."]
     assert reasons(loaded) == ["deleted text is left out (1 place)"]
+
+
+def test_formulas_say_what_stands_high_and_below(tmp_path):
+    source = (
+        "<p>E <math><semantics><mrow><mfrac><mn>1</mn><mrow><mi>a</mi><mo>+</mo><mi>b</mi></mrow>"
+        "</mfrac><msup><mi>x</mi><mn>2</mn></msup></mrow><annotation>tex</annotation></semantics>"
+        "</math></p>"
+    )
+    assert read(tmp_path, source)[0].text == "E 1/(a+b)x\u00b2"
+
+
+def test_tables_by_role_and_tables_of_labels_and_values(tmp_path):
+    source = (
+        "<div role=table><div role=row><b role=columnheader>Site</b><b role=columnheader>Bar</b>"
+        "</div><div role=row><b role=cell>Mill</b><b role=cell>16</b></div></div>"
+        "<table><tr><th>Keeper</th><td>Ida</td></tr><tr><th>Bin</th><td>A3</td></tr></table>"
+    )
+    assert read(tmp_path, source)[0].text == (
+        "| Site | Bar |\n| --- | --- |\n| Mill | 16 |\n\nKeeper: Ida\nBin: A3"
+    )

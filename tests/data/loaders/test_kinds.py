@@ -49,6 +49,19 @@ def test_a_long_table_comes_in_parts_that_join_to_one(tmp_path):
         ("a.jsonl", '{"who": "Ann", "did": {"what": "left"}}', "did: what: left"),
         ("a.xml", "<s><p no='1'><name>Mill</name></p></s>", "p: no: 1; name: Mill"),
         ("a.xml", "<d><p>Keep <b>dry</b> always.</p></d>", "Keep dry always."),
+        ("a.xml", "<d><t>A</t><e>H<sub>2</sub>O in</e><u>B</u></d>", "H\u2082O in"),
+        ("a.xml", "<f><i>&lt;p&gt;Off &lt;b&gt;now&lt;/b&gt;.&lt;/p&gt;</i></f>", "i: Off now."),
+        ("a.json", '{"price": 12.50}', "price: 12.50"),
+        ("a.json", '{"rows": [["a", 1], ["b", 2]]}', "| b | 2 |"),
+        ("a.json", '{ // old\n "bar": 16,\n}', ' "bar": 16,'),
+        ("a.jsonl", '{"who": "Ann"}\nno object\n{"who": "Bo"}', "no object"),
+        ("a.rtf", r"{\rtf1\ansi{\pntext\f0 4.\tab}Check it\par}", "4.\tCheck it"),
+        (
+            "a.rtf",
+            r"{\rtf1\ansi up to{\super\chftn} 5 {\v no}{\deleted no }bar\par}",
+            "up to 5 bar",
+        ),
+        ("a.rtf", r"{\rtf1\ansi\outlinelevel1 Scope\par a |\par}", "a |"),
         ("a.yaml", "alarm:\n  after: 25  # minutes\n", "  after: 25  # minutes"),
         ("a.rtf", r"{\rtf1\ansi gr\'fcne \b Halle\b0\par next}", "gr\u00fcne Halle"),
     ],
@@ -105,6 +118,28 @@ def test_rich_text_keeps_tables_notes_and_what_stands_high(tmp_path):
 def test_rich_text_that_ends_too_early_is_read_as_far_as_it_goes(tmp_path, tail):
     (tmp_path / "a.rtf").write_bytes(rb"{\rtf1\ansi The pump is off.\par " + tail)
     assert "The pump is off." in document_text(load(tmp_path / "a.rtf", "rtf"))
+
+
+def test_rich_text_has_merged_cells_and_cells_of_several_lines(tmp_path):
+    rows = (
+        r"\trowd\clvmgf\cellx1\cellx2\cellx3 North\cell Hub\line big\cell 7\cell\row"
+        r"\trowd\clvmrg\cellx1\cellx2\cellx3\cell Fuse|F\cell 31\cell\row"
+        r"\trowd\clmgf\cellx1\clmrg\cellx2\cellx3 All\cell\cell 38\cell\row"
+    )
+    text = read(tmp_path / "a.rtf", r"{\rtf1\ansi " + rows + r"\pard end\par}")
+    assert "| North | Hub big | 7 |" in text
+    assert r"| North | Fuse\|F | 31 |" in text
+    assert "| All | All | 38 |" in text
+
+
+def test_a_second_table_of_a_file_has_a_header_of_its_own(tmp_path):
+    text = index_text(read(tmp_path / "a.csv", "item,qty\nHub,7\n\ncity,post,code\nOslo,1,22\n"))
+    assert "item: Hub; qty: 7" in text and "city: Oslo; post: 1; code: 22" in text
+
+
+def test_columns_of_one_name_are_named(tmp_path):
+    text = index_text(read(tmp_path / "a.csv", "name,phone,phone\nAnn,12,13\nBo,14,15\n"))
+    assert "name: Bo; phone: 14; phone: 15" in text
 
 
 def test_a_header_of_two_lines_without_merged_cells_is_one(tmp_path):
