@@ -47,14 +47,10 @@ def load(path: Path) -> Iterator[Loaded]:
     for in_table, group in groupby(lines, key=lambda line: line.endswith("|")):
         whole = list(group)
         if in_table:
-            rows = [
-                (
-                    [cell.replace(_BAR, "|") for cell in _ANCHORS.sub("", line)[:-1].split("|")],
-                    merge,
-                )
-                for line, merge in zip(whole, merges, strict=False)
-            ]
-            yield from table(grid(_merged(rows))[0])
+            rows = [_ANCHORS.sub("", line)[:-1].split("|") for line in whole]
+            texts = [[cell.replace(_BAR, "|") for cell in row] for row in rows]
+            merged = _merged(list(zip(texts, merges, strict=False)))
+            yield from table(grid(merged)[0])
         else:
             yield from map(_paragraph, whole)
         for anchor in _ANCHORS.findall("".join(whole)):
