@@ -116,12 +116,25 @@ class Splitter:
             "overlap_tokens": self._overlap,
         }
 
-    def split(self, loaded: Iterable[Loaded]) -> Iterator[Passage]:
-        """The passages of one document's blocks, in order; holds little text at a time."""
-        for index, passage in enumerate(self._passages(loaded)):
+    def split(
+        self, loaded: Iterable[Loaded], on_count: Callable[[], None] = lambda: None
+    ) -> Iterator[Passage]:
+        """The passages of one document's blocks, in order; holds little text at a time.
+
+        Args:
+            on_count: called before tokens are counted; what it raises ends the work, even within a
+                block.
+        """
+        for index, passage in enumerate(self._passages(loaded, on_count)):
             yield replace(passage, index=index)
 
-    def _passages(self, loaded: Iterable[Loaded]) -> Iterator[Passage]:
+    def _passages(
+        self, loaded: Iterable[Loaded], on_count: Callable[[], None]
+    ) -> Iterator[Passage]:
+        def cost(text: str) -> int:
+            on_count()
+            return self._cost(text)
+
         trail: list[tuple[int, str]] = []
         run: _Run | None = None
         before: Block | None = None
@@ -138,7 +151,7 @@ class Splitter:
             if block.passage_id is not None:
                 yield from _whole(block, start, path)
             else:
-                run = run or _Run(self._limit, self._overlap, self.cost, start)
+                run = run or _Run(self._limit, self._overlap, cost, start)
                 run.path = path
                 run.add(block, start, gap)
                 yield from run.passages(last=False)
@@ -146,7 +159,7 @@ class Splitter:
         if run is not None:
             yield from run.passages(last=True)
 
-    def cost(self, text: str) -> int:
+    def _cost(self, text: str) -> int:
         """Tokens of a text's index text, at least one for each 16 characters.
 
         Texts that are too long for one passage anyway are not counted.
@@ -448,13 +461,7 @@ class _Run:
         spans = cell_spans(line)
         todo = deque(index for index in range(min(len(row), len(spans))) if row[index])
         while todo:
-            taken: list[int] = []
-            while todo and (not taken or todo[0] == taken[-1] + 1):
-                columns = _with_labels(labels, [*taken, todo[0]])
-                shown = named_row([names[i] for i in columns], [row[i] for i in columns])
-                if taken and self.cost(shown) > self.limit:
-                    break
-                taken.append(todo.popleft())
+            taken = self._cells_that_fit(names, row, labels, todo)
             columns = _with_labels(labels, taken)
             begin, end = at + spans[taken[0]][0], at + spans[taken[-1]][1]
             shown = named_row([names[i] for i in columns], [row[i] for i in columns])
@@ -474,6 +481,32 @@ class _Run:
             for unit in self._sentences(line[begin - at : end - at], begin):
                 unit.prefix, unit.overlaps, unit.apart = prefix, False, True
                 yield unit
+
+    def _cells_that_fit(
+        self, names: Sequence[str], row: Sequence[str], labels: range, todo: deque[int]
+    ) -> list[int]:
+        """Takes adjacent cells from `todo`, one or more, as many as fit a passage with the label.
+
+        Their costs are added up first: to count them together for each cell more is the square.
+        """
+
+        def cost(columns: Sequence[int]) -> int:
+            return self.cost(named_row([names[i] for i in columns], [row[i] for i in columns]))
+
+        def fits(columns: Sequence[int]) -> bool:
+            return cost(_with_labels(labels, columns)) <= self.limit
+
+        taken = [todo.popleft()]
+        spent = cost(_with_labels(labels, taken))
+        while (
+            todo and todo[0] == taken[-1] + 1 and (spent := spent + cost([todo[0]])) <= self.limit
+        ):
+            taken.append(todo.popleft())
+        while len(taken) > 1 and not fits(taken):
+            todo.appendleft(taken.pop())
+        while todo and todo[0] == taken[-1] + 1 and fits([*taken, todo[0]]):
+            taken.append(todo.popleft())
+        return taken
 
     def _sentences(self, text: str, base: int) -> Iterator[_Unit]:
         """Sentences, cut where they are too long, in order; white space is between them."""

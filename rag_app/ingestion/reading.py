@@ -6,6 +6,7 @@ import stat
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -78,6 +79,8 @@ class Failed:
 
 _STREAMED = frozenset(ending for ending, kind in BY_ENDING.items() if kind.streamed)
 _SMALLER = "Split it into smaller files"
+Split = Callable[[Callable[[], None]], Iterable[Passage]]
+"""Cuts a document, calling what it is given now and then."""
 
 Item = Begin | TextNode | Finish | Unchanged | Failed
 
@@ -199,8 +202,8 @@ class DocumentReader:
         loaded: Iterable[Loaded] = self._loaded(document, original)
         if document.suffix not in _STREAMED:
             loaded = list(loaded)  # a file that is refused on its last page costs no encoding
-        parts = self._chunker.split(_without_warnings(loaded, warnings))
-        for part in bounded(parts, document, self._parser.limits):
+        split = partial(self._chunker.split, _without_warnings(loaded, warnings))
+        for part in bounded(split, document, self._parser.limits):
             yield passage(
                 source=document.source,
                 version=document.version,
@@ -226,7 +229,7 @@ class DocumentReader:
             yield one
 
 
-def bounded(parts: Iterable[Passage], document: Document, limits: Limits) -> Iterator[Passage]:
+def bounded(split: Split, document: Document, limits: Limits) -> Iterator[Passage]:
     """The passages of a document, which may take as much processor time as parsing it, and hold a
     multiple of the file; whoever takes them encodes them, for which there is a limit, too.
 
@@ -237,19 +240,23 @@ def bounded(parts: Iterable[Passage], document: Document, limits: Limits) -> Ite
     characters, most = 0, limits.passage_characters(document.size)
     budget, patience = limits.budget(document.size), limits.encoding(document.size)
     start = time.thread_time()
-    for part in parts:
+
+    def too_much(cause: str, hint: str = _SMALLER) -> UnreadableFile:
+        return UnreadableFile(f"cannot ingest {document.source}", cause=cause, hint=hint)
+
+    def check_time() -> None:
+        if splitting + time.thread_time() - start > budget:
+            raise too_much(f"splitting it took longer than {budget:g} s of processor time")
+
+    for part in split(check_time):
+        check_time()
         splitting += time.thread_time() - start
         characters += len(part.text)
-        cause, hint = "", _SMALLER
-        if splitting > budget:
-            cause = f"splitting it took longer than {budget:g} s of processor time"
-        elif encoding > patience:
-            cause = f"encoding its passages took longer than {patience:g} s"
+        if encoding > patience:
             hint = f"{_SMALLER}, choose a faster encoder, or raise limits.encode_seconds"
-        elif characters > most:
-            cause = f"its passages hold more than {most:,} characters"
-        if cause:
-            raise UnreadableFile(f"cannot ingest {document.source}", cause=cause, hint=hint)
+            raise too_much(f"encoding its passages took longer than {patience:g} s", hint)
+        if characters > most:
+            raise too_much(f"its passages hold more than {most:,} characters")
         given = time.monotonic()
         yield part
         encoding += time.monotonic() - given

@@ -1,7 +1,7 @@
 """Anyone's LlamaIndex text splitter in the place of ours."""
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import Any
 
@@ -29,8 +29,11 @@ class StockSplitter(Splitter):
         """See `Splitter.identity`."""
         return {"name": self._path, **{key: str(value) for key, value in self._options.items()}}
 
-    def _passages(self, loaded: Iterable[Loaded]) -> Iterator[Passage]:
+    def _passages(
+        self, loaded: Iterable[Loaded], on_count: Callable[[], None]
+    ) -> Iterator[Passage]:
         for (_, whole), found in groupby(place(loaded), key=_part):
+            on_count()
             blocks = list(found)
             if whole:
                 yield from (_passage(block.text, start, start, block) for start, _, block in blocks)

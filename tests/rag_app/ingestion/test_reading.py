@@ -3,6 +3,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,11 +11,13 @@ from types import SimpleNamespace
 import pytest
 from llama_index.core.schema import TextNode
 
+from data.blocks import Table
 from data.discovery import Found
 from data.errors import UnreadableFile
 from data.limits import Limits
 from data.parsing import Parser
-from data.splitting import Passage
+from data.splitting import Passage, Splitter
+from data.tables import table_block
 from rag_app.ingestion import reading
 from rag_app.ingestion.reading import (
     Begin,
@@ -208,7 +211,24 @@ def parts(texts: Iterable[str], work: int = 0) -> Iterator[Passage]:
 def test_splitting_has_the_time_that_parsing_has():
     document, slow = Document("a.txt", "", 100, ".txt"), parts(["a"] * 10_000, work=10**6)
     with pytest.raises(UnreadableFile, match="splitting it took longer"):
-        list(bounded(slow, document, Limits(seconds=0.05, seconds_per_mib=0.001)))
+        list(bounded(lambda _: slow, document, Limits(seconds=0.05, seconds_per_mib=0.001)))
+
+
+def test_splitting_ends_within_a_row_that_has_no_end():
+    size = 10**5
+    row = table_block(Table((("a",) * size, ("b",) * size)))
+    document = Document("a.csv", "", 100, ".csv")
+    counted = 0
+
+    def count_tokens(text: str) -> int:
+        nonlocal counted
+        counted += 1
+        return len(text)
+
+    split = partial(Splitter(count_tokens, 20, 0).split, [row])
+    with pytest.raises(UnreadableFile, match="splitting it took longer"):
+        list(bounded(split, document, Limits(seconds=0.05, seconds_per_mib=0.001)))
+    assert counted < size
 
 
 def test_encoding_has_a_time_limit_of_its_own(monkeypatch):
@@ -218,12 +238,12 @@ def test_encoding_has_a_time_limit_of_its_own(monkeypatch):
     monkeypatch.setattr(reading, "time", ten_seconds_a_look)
     taken = []
     with pytest.raises(UnreadableFile, match=r"encoding .* longer than 25.* limits.encode_seconds"):
-        taken.extend(bounded(parts(["a"] * 9), document, limits))
+        taken.extend(bounded(lambda _: parts(["a"] * 9), document, limits))
     assert len(taken) == 3
 
 
 def test_passages_repeat_no_more_than_the_text_itself():
     document, limits = Document("a.txt", "", 10, ".txt"), Limits(max_characters=1000)
-    assert len(list(bounded(parts(["a" * 500] * 4), document, limits))) == 4
+    assert len(list(bounded(lambda _: parts(["a" * 500] * 4), document, limits))) == 4
     with pytest.raises(UnreadableFile, match="its passages hold more than 2,000 characters"):
-        list(bounded(parts(["a" * 500] * 5), document, limits))
+        list(bounded(lambda _: parts(["a" * 500] * 5), document, limits))
