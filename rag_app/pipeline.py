@@ -18,6 +18,7 @@ from generation.condensing import Condenser
 from generation.reading import Reader, Reading, TextDelta, ThinkingDelta
 from rag_app.cost.flops import trace_calls
 from rag_app.cost.metering import Meter, metered, stage, within
+from rag_app.cost.prices import dollars_of
 from rag_app.results import CANDIDATES_TRACED, Answer, AskEvent, Hit, SearchResult, Trace
 from retrieval.encoders.base import Encoder
 from retrieval.fusion import Scored
@@ -59,6 +60,7 @@ class Pipeline:
     Args:
         encoder: for the cost of the query's vector; None where no encoder takes part.
         parameters: weights of language models by name, for the cost of those that are not known.
+        prices: of language models by name, as for `cost.prices.dollars_of`.
     """
 
     def __init__(
@@ -67,9 +69,10 @@ class Pipeline:
         passages: int,
         encoder: Encoder | None = None,
         parameters: Mapping[str, float] | None = None,
+        prices: Mapping[str, tuple[float, float]] | None = None,
     ) -> None:
         self._stages, self._passages, self._encoder = stages, passages, encoder
-        self._parameters = parameters or {}
+        self._parameters, self._prices = parameters or {}, prices or {}
 
     async def search(self, question: str, history: Sequence[ChatMessage] = ()) -> SearchResult:
         """Everything but reading.
@@ -103,6 +106,8 @@ class Pipeline:
                     trace.given = [found.node.node_id for found in given]
                     trace.used = [trace.given[n - 1] for n in event.used]
                     trace_calls(trace, meter, self._parameters)
+                    found, read = trace.dollars, dollars_of(meter, self._prices)
+                    trace.dollars = None if found is None or read is None else found + read
                     yield Answer(
                         text=event.text,
                         citations=event.citations,
@@ -142,6 +147,7 @@ class Pipeline:
                 reranked = await rerank(stages.reranker, condensed.question, found.hits)
             _lap(trace, "rerank", stages.reranker_name, start, **reranked.notes)
         trace_calls(trace, meter, self._parameters)
+        trace.dollars = dollars_of(meter, self._prices)
         nodes, rankings = reranked.nodes[: stages.kept], dict(found.rankings)
         if stages.reranker_name != "none":
             rankings["reranked"] = _scored(reranked.nodes)

@@ -100,6 +100,7 @@ class Trace:
         candidates: per ranking, the best passage ids with score, and with the grade where the
             reranker gave one.
         flops: estimated floating-point operations of all models together.
+        dollars: what the calls of language models cost; None where a price or count is not known.
         passages_given: passages offered to the reader.
         passages_used: those that fitted and were not a part of another.
         given: the ids of the passages offered to the reader, in their order.
@@ -112,6 +113,7 @@ class Trace:
     models: dict[str, str] = field(default_factory=dict)
     candidates: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     flops: float = 0.0
+    dollars: float | None = None
     passages_given: int = 0
     passages_used: int = 0
     given: list[str] = field(default_factory=list)

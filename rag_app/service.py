@@ -44,6 +44,7 @@ EncoderName = Annotated[str, AfterValidator(_row_of_registry)]
 """A row of the encoder registry; never the path of a class, which would run anyone's code."""
 
 
+ModelName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x20\x7f]+$")]
 CollectionName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 
 
@@ -63,6 +64,9 @@ class QueryOptions(BaseModel):
     rerank: RerankerName | None = None
     reader: ReaderName | None = None
     passages: int | None = Field(None, ge=0, le=100)
+    model: ModelName | None = Field(
+        None, description="Another language model of the server that `llm` names."
+    )
     sources: tuple[str, ...] = Field((), description="Documents of the collection; none: all.")
     also: tuple[CollectionName, ...] = Field(
         (), max_length=15, description="Other collections that are asked with this one."
@@ -83,6 +87,7 @@ class QueryOptions(BaseModel):
             "rewrite": {"kind": self.rewrite},
             "rerank": {"kind": self.rerank},
             "reader": {"kind": self.reader, "passages": self.passages},
+            "llm": {"model": self.model},
         }
 
 

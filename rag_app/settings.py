@@ -449,6 +449,20 @@ class LLMSettings(_Section):
     parameters: float | None = Field(
         None, gt=0, description="Number of weights, for the cost of models that are not known."
     )
+    price_input: float | None = Field(
+        None, ge=0, description="US dollars for a million tokens that are read; shows what answers"
+        " cost, where both prices are set.",
+    )  # fmt: skip
+    price_output: float | None = Field(
+        None, ge=0, description="US dollars for a million tokens that are written."
+    )
+
+    def with_model(self, model: str) -> "LLMSettings":
+        """The same server's model of that name; of another one, weights and prices are unknown."""
+        if model == self.model or not self.model:
+            return self.model_copy(update={"model": model})
+        unknown = dict.fromkeys(("parameters", "price_input", "price_output"))
+        return self.model_copy(update={"model": model, **unknown})
 
 
 class Server(_Section):

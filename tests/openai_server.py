@@ -61,11 +61,12 @@ class OpenAIServer:
     each request's body. ``requests`` keeps the bodies, ``aborted`` counts streams whose client
     went away before their end, ``finished`` those that ended. ``at_once`` is the largest number of
     requests that were being answered at the same time. ``max_model_len`` is
-    listed as by vLLM.
+    listed as by vLLM. ``others`` are models that it has, too.
     """
 
     def __init__(self, model: str = "tiny-model", api_key: str | None = None) -> None:
         self.model = model
+        self.others: list[str] = []
         self.api_key = api_key
         self.replies: list[Reply] = [Reply("An answer.")]
         self.max_model_len: int | None = None
@@ -120,7 +121,9 @@ class OpenAIServer:
         @app.get("/v1/models")
         async def models() -> dict[str, Any]:
             told = {"max_model_len": self.max_model_len} if self.max_model_len else {}
-            return {"object": "list", "data": [{"id": self.model, "object": "model", **told}]}
+            names = (self.model, *self.others)
+            listed = [{"id": name, "object": "model", **told} for name in names]
+            return {"object": "list", "data": listed}
 
         app.post("/v1/chat/completions")(self._answer)
         app.post("/v1/completions")(self._answer)
@@ -131,7 +134,7 @@ class OpenAIServer:
         self.requests.append(body)
         if self.api_key and request.headers.get("authorization") != f"Bearer {self.api_key}":
             return _error(401, "wrong key")
-        if body["model"] != self.model:
+        if body["model"] not in (self.model, *self.others):
             return _error(404, f"The model `{body['model']}` does not exist.")
         reply = self._next_reply(body)
         if reply.status != 200:

@@ -58,8 +58,9 @@ async def answer(
 
 
 async def _begin(service: Service, thread: Thread, turn: Turn, owner: str) -> None:
+    chats = service.chats
     try:
-        thread.id, thread.unkept = await service.chats.begin(owner, thread.id, turn), ""
+        thread.id, thread.unkept = await chats.begin(owner, thread.id, turn, thread.model), ""
     except RagAppError as error:  # the question is answered all the same
         thread.id, thread.unkept = "", str(error)
 

@@ -124,7 +124,7 @@ class Page:
             with gr.Row(elem_id="page", equal_height=False):
                 # the keyboard reaches the chat before the buttons of sixteen documents
                 with gr.Column(elem_id="chat", min_width=0):
-                    conversation = ConversationPanel(service, settings)
+                    conversation = ConversationPanel(service, settings, connection)
                 with gr.Column(elem_id="library", min_width=0):
                     account = AccountPanel(access)
                     chats = ChatsPanel(service, access)
@@ -143,6 +143,7 @@ class Page:
             evidence.wire(session, (conversation.turns, conversation.live))
             connected = model.wire(self.blocks, header, conversation.banner, library.choices)
             conversation.presets.wire(library.choices, connected)
+            conversation.model.refresh_after(session, *connected)
             compare.wire(header, session)
             evaluation.wire(header, session)
             adaptation.wire(library.picker)

@@ -12,7 +12,7 @@ from rag_app.chats.votes import Vote
 from rag_app.comparison import ComparedPassage, Comparison, Overlap
 from rag_app.results import Hit, Trace
 from ui.parts import Part, Parts
-from ui.rendering import hint, markdown, milliseconds
+from ui.rendering import hint, markdown, milliseconds, money
 
 EVALUATION_SETS: Final = "/votes/"
 """Where votes are exported: the name of their collection follows."""
@@ -154,6 +154,8 @@ def _cost(turn: Turn) -> str:
         parts.append(f"{milliseconds(turn.milliseconds)} in all")
     if tokens := sum(found.tokens.values()):
         parts.append(f"{tokens:,} tokens")
+    if found.dollars:
+        parts.append(money(found.dollars))
     if found.flops:
         parts.append(f"{found.flops / 1e9:,.2f} GFLOP")
     return " · ".join(parts)

@@ -8,6 +8,7 @@ import gradio as gr
 
 from data.errors import RagAppError
 from rag_app.chats.conversation import Rating
+from rag_app.probes.connecting import ModelConnection
 from rag_app.service import Service
 from rag_app.settings import Settings
 from ui import rendering
@@ -15,6 +16,7 @@ from ui.answering import answer
 from ui.chats import ChatsPanel
 from ui.choices import query_options
 from ui.evidence import EvidencePanel
+from ui.model_picker import ModelPicker
 from ui.panels import AT_ONCE, STREAMED, Updates, number, said, shipped, welcome
 from ui.presets import PresetsPanel
 from ui.session import Session
@@ -35,9 +37,10 @@ class ConversationPanel:
     Args:
         service: answers.
         settings: whether a model reads.
+        model: the one that is connected.
     """
 
-    def __init__(self, service: Service, settings: Settings) -> None:
+    def __init__(self, service: Service, settings: Settings, model: ModelConnection) -> None:
         self._service = service
         self.banner = gr.HTML(
             rendering.banner(settings.llm.model), js_on_load=shipped("banner.js"), elem_id="banner"
@@ -54,6 +57,7 @@ class ConversationPanel:
             )  # fmt: skip
         with gr.Row(elem_id="tools"):
             self.presets = PresetsPanel(settings)
+            self.model = ModelPicker(service, model)
             self.export = gr.Button("Export as Markdown", size="sm", elem_id="export")
             self.exported = gr.Textbox(visible=False)
 
@@ -73,7 +77,8 @@ class ConversationPanel:
             chats: lists the conversations.
         """
         self._evidence, self._chats = evidence, chats
-        self.outputs = [self.turns, self.live, self.box, *evidence.outputs]
+        self.outputs = [self.turns, self.live, self.box, *self.model.outputs, *evidence.outputs]
+        self.model.wire(session, chats)
         shown = [*self.outputs, chats.list]
         # another conversation may be asked while the answer to this one is still ending
         asking = {**STREAMED, "trigger_mode": "multiple"}
@@ -86,7 +91,7 @@ class ConversationPanel:
 
     def show(self, session: Session) -> Updates:
         """Show the session's conversation, with what its last answer rests on."""
-        shown = self._evidence.none() | self._ended(session)
+        shown = self._evidence.none() | self._ended(session) | self.model.show(session.thread)
         if session.turns:
             shown |= self._evidence.of(session.turns[-1])
             shown[self._evidence.tabs] = gr.update(selected="sources")
@@ -127,6 +132,9 @@ class ConversationPanel:
         *choices: Any,
     ) -> AsyncGenerator[Updates, None]:
         thread, owner = session.thread, self._chats.owner(request)
+        if thread.model:
+            await self.model.refresh()
+            yield self.model.show(thread)
         if not question.strip() or thread.running:
             yield {self.box: gr.skip()}
             return
@@ -134,7 +142,11 @@ class ConversationPanel:
         collection, checked = session.only
         only = checked if collection == where else ()
         also = session.turns[-1].also if again else session.also
-        chosen = {"sources": only, "also": tuple(one for one in also if one != where)}
+        chosen = {
+            "sources": only,
+            "also": tuple(one for one in also if one != where),
+            "model": self.model.chosen(thread),
+        }
         options = query_options(*choices).model_copy(update=chosen)
         told = had_hits = False
         turns = answer(self._service, thread, question.strip(), where, options, owner, again=again)

@@ -4,6 +4,7 @@ Documents, file names, questions and answers are other people's words: each goes
 `html.escape` or through a Markdown renderer that knows neither HTML, nor links, nor images.
 """
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
@@ -121,6 +122,8 @@ def _summary(one: Turn) -> str:
     parts.append(f"stopped after {took}" if one.state == "stopped" else took)
     if tokens := sum(found.tokens.get(name, 0) for name in ("prompt", "completion")):
         parts.append(f"{tokens:,} tokens")
+    if found.dollars:
+        parts.append(money(found.dollars))
     return " · ".join(parts)
 
 
@@ -477,6 +480,8 @@ def _facts(found: Trace) -> str:
     ]
     if found.unknown_citations:
         facts.append(("citations dropped", str(found.unknown_citations)))
+    if found.dollars is not None:
+        facts.append(("price", money(found.dollars)))
     if found.flops:
         facts.append(("model operations", f"{found.flops / 1e9:.2f} GFLOP"))
     rows = "".join(f"<div><dt>{escape(k)}</dt><dd>{escape(v)}</dd></div>" for k, v in facts)
@@ -555,6 +560,14 @@ def problem(text: object) -> str:
 def milliseconds(value: float) -> str:
     """A time in the unit that suits it."""
     return f"{value:.0f} ms" if value < 1000 else f"{value / 1000:.1f} s"
+
+
+def money(dollars: float) -> str:
+    """An amount, with two digits that say something."""
+    if dollars >= 1 or not dollars:
+        return f"${dollars:,.2f}"
+    digits = 1 - math.floor(math.log10(dollars))
+    return f"${dollars:.{max(digits, 2)}f}"
 
 
 def _lines(text: str) -> str:

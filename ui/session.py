@@ -24,6 +24,7 @@ class Thread:
         stopping: whether the running answer is not wanted any longer.
         unkept: why the conversation could not be kept; empty where it was.
         replaced: numbers of the turns whose place the newest one takes once it is answered.
+        model: the language model that was chosen for it; empty for the one that is connected.
     """
 
     id: str = ""
@@ -32,11 +33,14 @@ class Thread:
     stopping: bool = False
     unkept: str = ""
     replaced: list[int] = field(default_factory=list)
+    model: str = ""
 
     @classmethod
     def of(cls, conversation: Conversation) -> "Thread":
         """One that was kept."""
-        return cls(conversation.id, conversation.title, conversation.turns)
+        return cls(
+            conversation.id, conversation.title, conversation.turns, model=conversation.model
+        )
 
     @property
     def running(self) -> bool:

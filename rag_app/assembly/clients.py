@@ -7,6 +7,9 @@ from rag_app.errors import SettingsError
 from rag_app.llm.capabilities import Capabilities
 from rag_app.settings import LLMSettings, Settings, StageLLM
 
+_MOST_KEPT = 64
+"""Clients that are kept: questions may name any number of models."""
+
 
 def llm_of(settings: Settings, stage: StageLLM) -> LLMSettings:
     """The settings of a stage's language model."""
@@ -73,6 +76,8 @@ class Clients:
         """The client for these settings; raises as `llm`."""
         key = (settings, chat)
         if key not in self._made:
+            if len(self._made) >= _MOST_KEPT:
+                del self._made[next(iter(self._made))]  # the oldest; it holds no connection
             self._made[key] = llm(
                 settings, self.connections(), chat=chat, capabilities=self._capabilities
             )

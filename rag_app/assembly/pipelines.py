@@ -24,9 +24,13 @@ from retrieval.several import SeveralRetriever
 T = TypeVar("T")
 _SENTENCES = 50_000
 """Sentences whose vectors are remembered for an encoder, at 2 kB each for 384 dimensions."""
+_MOST_KEPT = 64
+"""Stages that are kept: questions may name any number of models."""
 
 
 def _with_options(settings: Settings, options: QueryOptions) -> Settings:
+    if options.model:
+        settings = settings.model_copy(update={"llm": settings.llm.with_model(options.model)})
     return override(settings, options.overrides())
 
 
@@ -70,7 +74,9 @@ class Pipelines:
         stages = Stages(
             condenser=make.condenser(settings, self._clients),
             rewriter=self._keep(
-                "rewrite", rewriting.kind, lambda: make.rewriter(settings, self._clients)
+                "rewrite",
+                f"{rewriting.kind} {settings.llm.model}",
+                lambda: make.rewriter(settings, self._clients),
             ),
             retriever=self._several(settings, store, Where(options.sources), others),
             retriever_name=settings.retrieval.retriever,
@@ -78,7 +84,7 @@ class Pipelines:
             reranker_name=reranking.kind,
             reader=self._keep(
                 "read",
-                f"{reading.kind} {reading.passages}",
+                f"{reading.kind} {reading.passages} {settings.llm.model}",
                 lambda: make.reader(settings, self._clients, partial(self._finder, settings)),
             ),
             combine=rewriting.combine,
@@ -87,8 +93,11 @@ class Pipelines:
         )
         weights = settings.llm.parameters
         parameters = {settings.llm.model: weights} if weights else {}
+        llm, prices = settings.llm, {}
+        if llm.price_input is not None and llm.price_output is not None:
+            prices[llm.model] = llm.price_input, llm.price_output
         model = self._encoders(settings.encoder.name)
-        return Pipeline(stages, reading.passages, model, parameters)
+        return Pipeline(stages, reading.passages, model, parameters, prices)
 
     def use(self, settings: Settings) -> None:
         """Let questions go by other settings from now on; those under way keep their stages."""
@@ -111,13 +120,15 @@ class Pipelines:
     def _keep(self, stage: str, kind: str, make: Callable[[], T]) -> T:
         """One stage for all questions that choose it alike; `kind` says all that they choose."""
         if (stage, kind) not in self._kept:
+            if len(self._kept) >= _MOST_KEPT:
+                del self._kept[next(iter(self._kept))]  # the oldest
             self._kept[stage, kind] = make()
         made: T = self._kept[stage, kind]
         return made
 
     def _reranker(self, settings: Settings) -> BaseNodePostprocessor:
         make = partial(components.reranker, settings, self._clients)
-        return self._keep("rerank", settings.rerank.kind, make)
+        return self._keep("rerank", f"{settings.rerank.kind} {settings.llm.model}", make)
 
     def _several(
         self,

@@ -117,17 +117,17 @@ class Chats:
 
     # --- while a question is answered: of this process alone -----------------------------------
 
-    async def begin(self, owner: str, conversation_id: str, turn: Turn) -> str:
+    async def begin(self, owner: str, conversation_id: str, turn: Turn, model: str = "") -> str:
         """Keep a question that is going to be answered; returns the conversation's id.
 
         The turn's time is set, and its number raised where another window has asked meanwhile. An
-        empty id begins a conversation.
+        empty id begins a conversation, with the model that was chosen for it.
         """
         asked = _now()
 
         def work(connection: Connection) -> tuple[str, int]:
             if not conversation_id:
-                made = _begin(connection, owner, turn, asked)
+                made = _begin(connection, owner, turn, asked, model)
             else:
                 made = conversation_id
                 if not _update(owner, made, {"updated": asked}, connection):
@@ -144,6 +144,11 @@ class Chats:
         made, turn.number = await self._write(work)
         turn.asked = asked
         return made
+
+    async def choose_model(self, owner: str, conversation_id: str, model: str) -> None:
+        """Let another language model answer a conversation; empty for that of the settings."""
+        change = partial(_update, owner, conversation_id, {"model": model})
+        await self._change(conversation_id, change)
 
     async def finish(self, owner: str, conversation_id: str, turn: Turn) -> None:
         """Keep what came of a question; nothing happens where it was deleted meanwhile."""
@@ -227,8 +232,8 @@ def _conversation(connection: Connection, owner: str, conversation_id: str) -> C
         return None
     said = select(TURNS).where(TURNS.c.conversation == row["id"]).order_by(TURNS.c.number)
     turns = [_turn(one) for one in connection.execute(said).mappings()]
-    head = {name: row[name] for name in ("id", "title", "collection", "created", "updated")}
-    return Conversation(**head, turns=turns)
+    names = ("id", "title", "collection", "created", "updated", "model")
+    return Conversation(**{name: row[name] for name in names}, turns=turns)
 
 
 def _rated(connection: Connection, owner: str) -> list[Turn]:
@@ -240,7 +245,7 @@ def _rated(connection: Connection, owner: str) -> list[Turn]:
     return [_turn(row) for row in connection.execute(query).mappings()]
 
 
-def _begin(connection: Connection, owner: str, turn: Turn, asked: str) -> str:
+def _begin(connection: Connection, owner: str, turn: Turn, asked: str, model: str) -> str:
     made = secrets.token_hex(16)
     connection.execute(
         insert_into(CONVERSATIONS).values(
@@ -250,6 +255,7 @@ def _begin(connection: Connection, owner: str, turn: Turn, asked: str) -> str:
             collection=turn.collection,
             created=asked,
             updated=asked,
+            model=model,
         )
     )
     return made

@@ -105,7 +105,10 @@ class ConversationInfo:
 
 @dataclass(slots=True)
 class Conversation:
-    """A whole conversation, its turns oldest first; the rest is as in `ConversationInfo`."""
+    """A whole conversation, its turns oldest first; the rest is as in `ConversationInfo`.
+
+    `model` is the language model that was chosen for it; empty for that of the settings.
+    """
 
     id: str
     title: str
@@ -113,3 +116,4 @@ class Conversation:
     created: str
     updated: str
     turns: list[Turn]
+    model: str = ""

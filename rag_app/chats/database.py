@@ -58,6 +58,7 @@ CONVERSATIONS: Final = Table(
     Column("collection", Text, nullable=False),
     Column("created", String, nullable=False),
     Column("updated", String, nullable=False),
+    Column("model", Text, nullable=False, server_default=""),  # empty for that of the settings
     Index("conversations_of_owner", "owner", "updated"),
 )
 TURNS: Final = Table(
@@ -103,7 +104,7 @@ KEYS: Final = Table(
     Column("created", String, nullable=False),
     Column("owner", String, nullable=False, server_default=""),  # a user's id; empty for none
 )
-CHATS: Final = Schema("conversations", _METADATA, version=4)
+CHATS: Final = Schema("conversations", _METADATA, version=5)
 
 
 class Database:

@@ -1,7 +1,9 @@
 """Another language model for an application that runs: find servers, list models, test, take."""
 
 import asyncio
+import math
 import re
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -24,6 +26,8 @@ _LOOK: Final = 1.5
 _PATIENCE: Final = 60.0
 """Seconds to the first words of a model that may have to be loaded."""
 _LARGEST: Final = 1 << 20
+_FRESH: Final = 30.0
+"""Seconds for which the list of a server's models is not asked for again."""
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x20\x7f]")
 _HINT: Final = "Give one such as http://127.0.0.1:11434/v1"
 
@@ -57,11 +61,18 @@ async def _look(connections: httpx.AsyncClient, name: str, port: int) -> Found |
 
 
 class ModelConnection:
-    """The language model in force, and how another takes its place."""
+    """The language model in force, and how another takes its place.
+
+    Attributes:
+        changed: whether another one was connected since the start.
+        offered: the models that its server listed when it was asked last.
+    """
 
     def __init__(self, settings: Settings, use: Callable[[Settings], None]) -> None:
         self._settings, self._use = settings, use
         self.changed = False
+        self.offered: tuple[str, ...] = ()
+        self._asked = -math.inf
 
     @property
     def settings(self) -> Settings:
@@ -94,6 +105,15 @@ class ModelConnection:
             )
         return [name[:200] for name in found[:500]]
 
+    async def refresh(self) -> None:
+        """Bring `offered` up to date: what the server in use lists; nothing where it does not."""
+        if not self.reads or time.monotonic() - self._asked < _FRESH:
+            return
+        self._asked = time.monotonic()
+        async with httpx.AsyncClient(transport=_transport(), timeout=5) as connections:
+            names = (await list_models(self.current, connections)).names
+        self.offered = tuple(name for name in names[:500] if len(name) <= 200)
+
     async def connect(self, address: str, key: str, model: str) -> str:
         """Test a model as questions are asked, keep the choice, and let it read from now on.
 
@@ -120,13 +140,10 @@ class ModelConnection:
             context_window=chosen.context_window,
             key="" if secret == "none" else secret,  # noqa: S105 - stands for no key
         )
-        tree = {
-            "api_base": chosen.api_base, "model": model, "api_key": secret,
-            "context_window": chosen.context_window,
-        }  # fmt: skip
-        self._settings = override(self._settings, {"llm": tree, "reader": {"kind": "llm"}})
+        settings = self._settings.model_copy(update={"llm": chosen})
+        self._settings = override(settings, {"reader": {"kind": "llm"}})
         self._use(self._settings)
-        self.changed = True
+        self.changed, self.offered, self._asked = True, (), -math.inf
         return said
 
     async def _chosen(self, address: str, key: str, model: str) -> LLMSettings:
@@ -138,7 +155,8 @@ class ModelConnection:
         secret = SecretStr(key.strip() or "none")
         if not key.strip() and address == known.api_base.rstrip("/"):
             secret = known.api_key  # a key never goes to another address than its own
-        return known.model_copy(update={"api_base": address, "model": model, "api_key": secret})
+        place = {"api_base": address, "api_key": secret}
+        return known.with_model(model).model_copy(update=place)
 
 
 def _transport() -> CheckedTransport:

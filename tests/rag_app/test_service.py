@@ -15,6 +15,7 @@ def test_every_option_reaches_its_setting():
     options = QueryOptions(
         encoder="reasonir-8b", retriever="dense", top_k=3, candidates=30, fusion="rrf", weight=0.1,
         rewrite="none", rerank="none", reader="llm", passages=2, sources=("a.txt",),
+        model="another",
     )  # fmt: skip
     changed = override(load_settings(), options.overrides())
     found = changed.retrieval

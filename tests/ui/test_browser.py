@@ -30,6 +30,7 @@ The tide at Skerry <http://evil.example/c> see [1] <iframe src="http://evil.exam
 @pytest.fixture(scope="module")
 def model() -> Iterator[OpenAIServer]:
     server = OpenAIServer().start()
+    server.others = ["bigger-model"]
     yield server
     server.close()
 
@@ -367,8 +368,12 @@ def test_a_conversation_is_there_after_a_reload_and_is_found_renamed_and_deleted
     ]  # fmt: skip
     page = browse((1440, 900))
     page.until(lambda: page.all(".offer"))
+    page.until(lambda: page.all("#model input") and page.one("#model input").is_displayed())
+    page.click("#model input")
+    page.click("#model [role=option][data-value='bigger-model'], #model li:nth-child(2)")
     page.ask("What is wet stacking?")
     page.wait_for_answers(1)
+    assert model.requests[-1]["model"] == "bigger-model"
     page.ask("How is it avoided?")
     page.wait_for_answers(2)
     page.driver.refresh()
@@ -378,10 +383,13 @@ def test_a_conversation_is_there_after_a_reload_and_is_found_renamed_and_deleted
     assert [answer[:4] for answer in page.answers()] == ["Soot", "By l"]
     page.click("#turns .cite")
     page.until(lambda: page.all("mark"), "a citation of a reopened conversation does not work")
+    picked = "return document.querySelector('#model input').value"
+    page.until(lambda: page.run(picked) == "bigger-model", "the model of it was forgotten")
     page.screenshot("reopened")
 
     page.click("#fresh")
     page.until(lambda: page.all(".offer"), "the start is not shown")
+    page.until(lambda: page.run(picked) == model.model, "another conversation has its model")
     page.ask("How salty is the sea?")
     page.wait_for_answers(1)
     assert chats(page) == ["How salty is the sea?", "What is wet stacking?"]

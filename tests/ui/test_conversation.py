@@ -10,6 +10,7 @@ from starlette.requests import Request
 
 from rag_app.application import Application
 from rag_app.assembly.application import open_application
+from rag_app.probes.connecting import ModelConnection
 from rag_app.settings import Settings, load_settings
 from rag_app.web.access import Access
 from ui.chats import ChatsPanel
@@ -40,7 +41,9 @@ async def service(tmp_path: Path, settings: Settings) -> AsyncIterator[Applicati
 async def panel(service: Application, settings: Settings) -> ConversationPanel:
     with gr.Blocks():
         session, evidence = gr.State(Session()), EvidencePanel(service)
-        conversation, chats = ConversationPanel(service, settings), ChatsPanel(service, Access())
+        connection = ModelConnection(settings, service.use)
+        conversation = ConversationPanel(service, settings, connection)
+        chats = ChatsPanel(service, Access())
         conversation.wire(session, [], evidence, chats)
     return conversation
 

@@ -282,7 +282,13 @@ def test_a_foot_says_what_was_used_and_how_long_it_took() -> None:
     assert turn.trace
     turn.trace.passages_given, turn.trace.passages_used, turn.milliseconds = 8, 3, 1500
     turn.trace.tokens = {"query": 5, "prompt": 900, "completion": 100}
-    assert "used 3 of 8 passages · 1.5 s · 1,000 tokens" in rendering.turn(turn)
+    shown = "used 3 of 8 passages · 1.5 s · 1,000 tokens"
+    assert f"{shown}<" in rendering.turn(turn)
+    turn.trace.dollars = 0.00412
+    assert f"{shown} · $0.0041<" in rendering.turn(turn)
+    assert [rendering.money(one) for one in (0, 0.5, 12, 3e-7)] == [
+        "$0.00", "$0.50", "$12.00", "$0.00000030"
+    ]  # fmt: skip
     turn.state = "stopped"
     assert "8 passages · stopped after 1.5 s" in rendering.turn(turn)
 
