@@ -118,7 +118,8 @@ class _Watch:
         self._until = 0.0
 
     async def probe(self) -> Probe:
-        if self._newest and self._clock() < self._until:
+        late = self._answer is not None and self._answer.done()  # the deadline came before it
+        if self._newest and self._clock() < self._until and not late:
             return self._newest
         if self._probing is None or self._probing.done():
             self._probing = asyncio.create_task(self._renew())
