@@ -4,14 +4,16 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from multiprocessing import Pipe
 from pathlib import Path
 
 import httpx
+
+from tests.rag_app.command import MAIN, Command
 
 READY = re.compile(r"rag-app is ready at (http://\S+)")
 _OPEN = re.compile(r"Open (http://\S+) in a browser")
@@ -25,50 +27,44 @@ def environment(storage: Path, **settings: str) -> dict[str, str]:
     return {**clean, "RAG_APP_STORAGE__PATH": str(storage), **settings}
 
 
-def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-c", "from rag_app.cli import main; main()", *arguments]
-
-
-def run(storage: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    """Run one command to its end."""
-    return subprocess.run(
-        command(*arguments),
-        env=environment(storage, **settings),
-        capture_output=True,
-        text=True,
-        timeout=_PATIENCE,
-        check=False,
-    )
-
-
 class RunningApp:
     """A started application; `address` is known once it has said that it is ready.
 
+    Args:
+        storage: its folder.
+        arguments: the command and its options.
+        fresh: whether Python itself is started, instead of a fork of one that has the modules.
+        settings: its environment.
+
     Attributes:
         page: the address for a person's browser, which may change things once it has been there.
-        seconds: from the start of the process to its ready line.
     """
 
-    def __init__(self, storage: Path, arguments: Sequence[str], **settings: str) -> None:
+    def __init__(
+        self, storage: Path, arguments: Sequence[str], *, fresh: bool = False, **settings: str
+    ) -> None:
         self.storage = storage
         self.lines: list[str] = []
         self._settings = settings
         self.address = self.page = ""
         self._ready = threading.Event()
-        start = time.monotonic()
-        self.process = subprocess.Popen(
-            command(*arguments),
-            env=environment(storage, **settings),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        reader, writer = Pipe(duplex=False)
+        self._stderr = os.fdopen(os.dup(reader.fileno()), encoding="utf-8", errors="replace")
+        env = environment(storage, **settings)
+        self.process: Command | subprocess.Popen[bytes]
+        if fresh:
+            self.process = subprocess.Popen(
+                [*MAIN, *arguments], env=env, stdout=subprocess.DEVNULL, stderr=writer.fileno()
+            )
+        else:
+            self.process = Command(arguments, env, Path(os.devnull), writer)
+        reader.close()
+        writer.close()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         if not self._ready.wait(_PATIENCE) or not self.address:
             self.stop(signal.SIGKILL)
             raise AssertionError(f"the application did not get ready: {self.lines}")
-        self.seconds = time.monotonic() - start
 
     @contextmanager
     def browser(self) -> Iterator[httpx.Client]:
@@ -87,13 +83,11 @@ class RunningApp:
         finally:
             self.process.kill()
             self._reader.join(5)
-            assert self.process.stderr
-            self.process.stderr.close()
+            self._stderr.close()
         return time.monotonic() - start
 
     def _read(self) -> None:
-        assert self.process.stderr
-        for line in self.process.stderr:
+        for line in self._stderr:
             self.lines.append(line)
             if found := READY.search(line):
                 self.address = self.page = found[1]

@@ -11,9 +11,19 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.ui.running import READY, RunningApp, run
+from tests.rag_app.command import rag_app
+from tests.ui.running import READY, RunningApp
 
 NOTE = "The harbour light at Skerry Point flashes twice every twelve seconds."
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
+    """As a person starts it: all other tests fork a process that has the modules already."""
+    app = RunningApp(tmp_path_factory.mktemp("storage"), ["serve", "--port", "0"], fresh=True)
+    yield app
+    app.stop()
+    assert app.process.returncode == 0
 
 
 @pytest.fixture
@@ -38,7 +48,9 @@ def test_a_line_for_programs_and_one_for_people_say_where_the_application_is(
 
 def test_page_and_probes_answer_once_it_is_ready(client: httpx.Client) -> None:
     assert client.get("/healthz").json() == {"status": "alive"}
-    assert client.get("/readyz").json()["status"] == "ready"
+    deadline = time.monotonic() + 60  # a busy machine takes longer over the encoder than a probe
+    while (said := client.get("/readyz").json())["status"] != "ready":
+        assert time.monotonic() < deadline, said
     assert "window.gradio_config" in client.get("/").text
 
 
@@ -56,23 +68,23 @@ def test_other_commands_work_through_the_running_application(
 ) -> None:
     note = tmp_path / "light.md"
     note.write_text(NOTE)
-    taken = run(running.storage, "ingest", str(note), "--json")
+    taken = rag_app("ingest", note, "--json", storage=running.storage, network=True)
     assert json.loads(taken.stdout)["documents"]["added"] == 1, taken.stderr
-    found = run(running.storage, "search", "How often does the light flash?", "--json")
+    question = "How often does the light flash?"
+    found = rag_app("search", question, "--json", storage=running.storage, network=True)
     assert [hit["source"] for hit in json.loads(found.stdout)["hits"]] == ["light.md"]
 
 
 def test_second_ui_names_the_running_one(running: RunningApp) -> None:
-    second = run(running.storage, "ui", "--no-open")
+    second = rag_app("ui", "--no-open", storage=running.storage)
     assert second.returncode == 0
     assert f"running already at {running.address}" in second.stderr
 
 
 def test_second_serve_is_refused(running: RunningApp) -> None:
-    second = run(running.storage, "serve", "--port", "0")
+    second = rag_app("serve", "--port", "0", storage=running.storage)
     assert second.returncode == 1
     assert "is in use" in second.stderr
-    assert "Traceback" not in second.stderr
 
 
 def test_answers_forbid_the_browser_to_reach_elsewhere(client: httpx.Client) -> None:
@@ -127,9 +139,11 @@ def test_signal_ends_it_at_once_though_a_page_listens(tmp_path: Path, name: str)
 
     thread = threading.Thread(target=listen)
     thread.start()
-    assert listening.wait(30)
-    app.stop(signal.Signals[name])
-    thread.join(10)
+    try:
+        assert listening.wait(120)
+    finally:
+        app.stop(signal.Signals[name])
+        thread.join(10)
     assert app.process.returncode == 0
     assert not (tmp_path / "owner.json").exists()
     assert not (tmp_path / "uploads").exists()
@@ -161,11 +175,13 @@ def test_signal_ends_it_at_once_though_files_are_being_read(tmp_path: Path) -> N
 
     thread = threading.Thread(target=ingest)
     thread.start()
-    assert writing.wait(30)
-    app.stop()  # fails where the process has not gone in ten seconds
-    thread.join(10)
+    try:
+        assert writing.wait(120)
+    finally:
+        app.stop()  # fails where the process has not gone
+        thread.join(10)
     assert app.process.returncode == 0
-    after = run(storage, "documents", "list", "--collection", "many", "--json")
+    after = rag_app("documents", "list", "--collection", "many", "--json", storage=storage)
     assert json.loads(after.stdout)["documents"][0]["state"] == "interrupted"
 
 
@@ -174,16 +190,15 @@ def test_taken_port_is_named_with_the_hint(tmp_path: Path) -> None:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        refused = run(tmp_path, "serve", "--port", str(port))
+        refused = rag_app("serve", "--port", str(port), storage=tmp_path)
     assert refused.returncode == 2
     assert f"port {port}" in refused.stderr
     assert "--port" in refused.stderr
-    assert "Traceback" not in refused.stderr
 
 
 @pytest.mark.parametrize("name", ["ui", "serve"])
 def test_other_addresses_need_a_password(tmp_path: Path, name: str) -> None:
-    refused = run(tmp_path, name, "--host", "0.0.0.0", "--port", "0")
+    refused = rag_app(name, "--host", "0.0.0.0", "--port", "0", storage=tmp_path)
     assert refused.returncode == 2
     assert "RAG_APP_SERVER__PASSWORD" in refused.stderr
 

@@ -52,6 +52,7 @@ def app(
     running = RunningApp(
         tmp_path_factory.mktemp("storage"),
         ["ui", "--no-open", "--port", "0"],
+        fresh=True,  # the hub's address is read when its client is imported
         RAG_APP_LLM__API_BASE=model.url,
         RAG_APP_LLM__MODEL=model.model,
         RAG_APP_READER__KIND="llm",
