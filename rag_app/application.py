@@ -40,7 +40,7 @@ from rag_app.collections.indexes import Indexes
 from rag_app.collections.pictures import PagePictures, page_of
 from rag_app.collections.repair import Repairs
 from rag_app.collections.stores import OpenStores
-from rag_app.connection import CONNECTION, KEY
+from rag_app.connection import BROWSER_KEY, CONNECTION, KEY
 from rag_app.errors import (
     ApplicationError,
     RerankerUnavailable,
@@ -83,8 +83,8 @@ from retrieval.reranking.none import KeepOrder
 T = TypeVar("T")
 _STORAGE_FOLDERS = (
     "files", "collections", "models", "encoders", "rerankers", "evaluations",
-    "owner.json", "lock", "browser.key",
-    CONNECTION, KEY,
+    "owner.json", "lock",
+    BROWSER_KEY, CONNECTION, KEY,
     *chats.FILES, *users.FILES,
 )  # fmt: skip
 """What the application keeps in the storage folder: never ingested with a folder above it."""
@@ -161,9 +161,7 @@ class Application:
             collections, lambda name, store: require_documents(storage / "files" / name, store)
         )
         self._indexes = Indexes(collections, self._stores, encoders, storage / "files", graph_above)
-        self._backups = Backups(
-            collections, self._stores, self._indexes, storage / "files", self._spec.bm25
-        )
+        self._backups = Backups(collections, self._stores, self._indexes, storage, self._spec.bm25)
         self._repairs = Repairs(
             collections, self._stores, self._indexes, encoders, storage / "files"
         )

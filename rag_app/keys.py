@@ -13,8 +13,9 @@ from typing import Any, Final, Literal
 
 from sqlalchemy import delete, insert, select
 
-from rag_app.chats.chats import FILES
-from rag_app.chats.database import KEYS, Database
+from rag_app.chats.chats import FILE
+from rag_app.chats.tables import CHATS, KEYS
+from rag_app.database import Database, add_missing
 from rag_app.errors import ApplicationError
 from retrieval.index.collections import checked_name
 
@@ -55,7 +56,7 @@ class Keys:
     """
 
     def __init__(self, storage: Path) -> None:
-        self._database = Database(storage / FILES[0])
+        self._database = Database(storage / FILE, CHATS)
 
     def create(
         self,
@@ -115,6 +116,13 @@ class Keys:
         if found is None or not hmac.compare_digest(found["hash"], _hash(text)):
             return None
         return _key(found)
+
+    def add_from(self, others: "Keys") -> int:
+        """Add the keys of another folder; returns how many."""
+        if not others._database.exists:
+            return 0
+        with others._database.transaction() as theirs, self._database.transaction() as ours:
+            return add_missing(theirs, ours, KEYS)
 
 
 def is_key(text: str) -> bool:

@@ -295,12 +295,18 @@ class BackupReport:
     Attributes:
         missing: documents, as COLLECTION/SOURCE, whose original file was gone or damaged when they
             were backed up; they can be searched, but not be indexed anew.
+        conversations: of a restore, those that were not there; likewise users and keys.
+        left_out: what a restore did not add, as there are users or keys already.
     """
 
     collections: list[CopiedCollection] = field(default_factory=list)
     bytes: int = 0
     seconds: float = 0.0
     missing: list[str] = field(default_factory=list)
+    conversations: int = 0
+    users: int = 0
+    keys: int = 0
+    left_out: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

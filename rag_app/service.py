@@ -145,6 +145,7 @@ class Service(Protocol):
     def backup(self, collections: Sequence[str] = ()) -> AsyncGenerator[bytes | BackupReport, None]:
         """The bytes of a backup of these collections, or of all; last comes what it holds.
 
+        One of all holds conversations, users and keys, too: see `rag_app.collections.people`.
         See `rag_app.collections.backup`. Whoever searches is not disturbed; whoever wants to
         change a collection waits until that one is written.
         """
@@ -158,6 +159,7 @@ class Service(Protocol):
     ) -> BackupReport:
         """Make the collections of a backup, or these of them.
 
+        Without names, its people come back, too; those that are there stay as they are.
         With `replace`, they may take the place of those of the same names. Each does so in one
         step, once the whole backup has been found right; whatever fails, all stays as it was.
         """

@@ -24,16 +24,17 @@ from rag_app.chats.conversation import (
     Rating,
     Turn,
 )
-from rag_app.chats.database import CONVERSATIONS, TURNS, Database
+from rag_app.chats.tables import CHATS, CONVERSATIONS, TURNS, VOTES
 from rag_app.chats.votes import Vote
+from rag_app.database import Database, add_missing
 from rag_app.errors import ApplicationError
 
 T = TypeVar("T")
 
 MOST_LISTED: Final = 500
 """Conversations in one list, the newest; a search finds the others."""
-_FILE: Final = "chats.sqlite"
-FILES: Final = (_FILE, f"{_FILE}-wal", f"{_FILE}-shm")
+FILE: Final = "chats.sqlite"
+FILES: Final = (FILE, f"{FILE}-wal", f"{FILE}-shm")
 """What lies in the storage folder."""
 _COLUMNS: Final = [column.name for column in TURNS.columns if column.name != "evidence"]
 _TURN: Final = TypeAdapter(Turn)
@@ -53,7 +54,7 @@ class Chats:
     """
 
     def __init__(self, storage: Path) -> None:
-        self._database = Database(storage / _FILE)
+        self._database = Database(storage / FILE, CHATS)
 
     # --- reading -----------------------------------------------------------------------------
 
@@ -179,6 +180,36 @@ class Chats:
                 connection.execute(change.values(collection=to))
 
         await self._where_kept(None, work)
+
+    # --- for backups, in the calling thread --------------------------------------------------
+
+    def count(self) -> int:
+        """How many conversations there are, of all people."""
+        if not self._database.exists:
+            return 0
+        with self._database.transaction() as connection:
+            return int(
+                connection.execute(select(func.count()).select_from(CONVERSATIONS)).scalar_one()
+            )
+
+    def copy(self, folder: Path) -> None:
+        """Write the file as it is at this moment to another folder, if there is one."""
+        if self._database.exists:
+            self._database.copy(folder / FILE)
+
+    def add_from(self, others: "Chats") -> int:
+        """Add the conversations and votes that are missing here; returns how many conversations.
+
+        A conversation that is here stays as it is.
+        """
+        if not others._database.exists:
+            return 0
+        with others._database.transaction() as theirs, self._database.transaction() as ours:
+            here = set(ours.execute(select(CONVERSATIONS.c.id)).scalars())
+            added = add_missing(theirs, ours, CONVERSATIONS)
+            add_missing(theirs, ours, TURNS, lambda turn: turn["conversation"] not in here)
+            add_missing(theirs, ours, VOTES)
+        return added
 
     # --- how -----------------------------------------------------------------------------------
 

@@ -3,8 +3,9 @@
 The file is an archive (`rag_app.collections.archive`) of these members, in this order:
 
     backup.json                                      {format, made, collections: [NAME...]}
+    chats.sqlite, users.sqlite, browser.key          see `rag_app.collections.people`
     collections/NAME/collection.json                 {name, active, indexes: [{record, documents,
-                                                     passages}...]}
+                                                     passages}...], owner: a user's id, if any}
     collections/NAME/indexes/FP/documents-N.jsonl    a `DocumentRecord` a line
     collections/NAME/indexes/FP/passages-N.jsonl     {id, payload, dense, indices, values} a line
     collections/NAME/originals/SHA256                an original file, as it came
@@ -14,6 +15,8 @@ The file is an archive (`rag_app.collections.archive`) of these members, in this
 little-endian float32, `indices` little-endian uint32, all in base64; `indices` and `values` are the
 BM25 vector. Documents and passages come in parts of a few megabytes, numbered from 1, so that
 neither side ever holds more.
+
+A backup of collections that are named holds no people, and neither does one of format 1.
 
 What searches see is backed up: of a document that was being written, the version they see; an index
 that is being built for the first time is left out, for nobody can search it yet.
@@ -30,16 +33,18 @@ from contextlib import ExitStack, suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
+from rag_app.collections import people
 from rag_app.collections.archive import ArchiveWriter, DamagedBackup, Member, members
 from rag_app.collections.indexes import Indexes
 from rag_app.collections.leftovers import mark_provisional, unmark_provisional
+from rag_app.collections.people import People
 from rag_app.collections.stores import OpenStores
 from rag_app.errors import ApplicationError
 from rag_app.ingestion.reading import Originals, sha256
@@ -56,7 +61,8 @@ from retrieval.sparse import SparseVector
 
 T = TypeVar("T", bound=BaseModel)
 
-FORMAT = 1
+FORMAT = 2
+_OLDER = (1,)
 _HEADER = "backup.json"
 _PART = 4 << 20
 _LARGEST = 256 << 20
@@ -87,6 +93,7 @@ class _Collection(BaseModel):
     name: str
     active: str
     indexes: list[_Index]
+    owner: Annotated[str, Field(pattern=r"^([0-9a-f]{32})?$")] = ""
 
 
 class _Line(BaseModel):
@@ -101,6 +108,7 @@ class Backups:
     """Writes collections into a stream of bytes, and takes them back from one.
 
     Args:
+        storage: the storage folder.
         bm25: stands in for that of indexes which cannot be made here.
     """
 
@@ -109,16 +117,16 @@ class Backups:
         collections: Collections,
         stores: OpenStores,
         indexes: Indexes,
-        originals: Path,
+        storage: Path,
         bm25: BM25,
     ) -> None:
         self._collections, self._stores, self._indexes = collections, stores, indexes
-        self._originals, self._bm25 = originals, bm25
+        self._originals, self._people, self._bm25 = storage / "files", People(storage), bm25
 
     # --- backing up --------------------------------------------------------------------------
 
     def write(self, names: Sequence[str]) -> Generator[bytes | BackupReport, None, None]:
-        """The bytes of a backup of these collections, or of all; then what it holds.
+        """The bytes of a backup of these collections, or of all and the people; then what it holds.
 
         A collection cannot be changed while it is written; it can be searched.
 
@@ -130,16 +138,20 @@ class Backups:
         chosen = list(dict.fromkeys(names)) or self._collections.names()
         for name in chosen:
             self._collections.active(name)
-        for piece in _larger(self._pieces(chosen, report), _PIECE):
+        for piece in _larger(self._pieces(chosen, report, with_people=not names), _PIECE):
             report.bytes += len(piece)
             yield piece
         report.seconds = time.monotonic() - start
         yield report
 
-    def _pieces(self, names: Sequence[str], report: BackupReport) -> Iterator[bytes]:
+    def _pieces(
+        self, names: Sequence[str], report: BackupReport, *, with_people: bool
+    ) -> Iterator[bytes]:
         archive = ArchiveWriter(time.time())
         made = datetime.now(UTC).isoformat(timespec="seconds")
         yield from _json(archive, _HEADER, _Header(format=FORMAT, made=made, collections=[*names]))
+        if with_people:
+            yield from self._people.write(archive, report)
         for name in names:
             with self._indexes.writing_to(name):
                 yield from self._collection(name, archive, report)
@@ -163,6 +175,7 @@ class Backups:
                 )
                 for _, record, _ in whole
             ],
+            owner=self._people.owners().get(name, ""),
         )
         yield from _json(archive, f"{folder}/collection.json", collection)
         for store, record, records in whole:
@@ -208,7 +221,7 @@ class Backups:
         replace: bool = False,
         on_progress: OnProgress = lambda _: None,
     ) -> BackupReport:
-        """Make the collections of a backup, or these of them.
+        """Make the collections of a backup with its people, or these of them alone.
 
         They are written beside what there is. When the whole backup has been read and found right,
         each takes its place in one step; until then, and if anything fails, all is as it was.
@@ -222,12 +235,11 @@ class Backups:
             ApplicationError: it is of another format, lacks one of `names`, or would replace a
                 collection that it must not.
         """
-        start, drafts, size = time.monotonic(), dict[str, _Draft](), 0
+        start, drafts, report = time.monotonic(), dict[str, _Draft](), BackupReport()
 
         def counted() -> Iterator[bytes]:
-            nonlocal size
             for piece in backup:
-                size += len(piece)
+                report.bytes += len(piece)
                 yield piece
 
         with ExitStack() as held:
@@ -237,20 +249,30 @@ class Backups:
             for name in sorted(chosen):
                 held.enter_context(self._indexes.writing_to(name))
             self._refuse_existing(chosen, replace)  # again, now that nobody makes one
+            scratch = held.enter_context(self._people.scratch())
             for member in archive:
-                draft = self._take(member, header, chosen, drafts, held)
-                if draft:
+                if member.name in people.MEMBERS:
+                    self._people.take(member, scratch)
+                elif draft := self._take(member, header, chosen, drafts, held):
                     on_progress(draft.progress(start))
             if drafts.keys() != set(chosen):
                 raise DamagedBackup("it does not hold the collections that it names")
             for draft in drafts.values():
                 draft.finish(self._indexes.grow_graph)
-            for name, draft in drafts.items():
-                with self._stores.closed(name):
-                    draft.adopt()
-                self._indexes.forget_unused(name)
-        copied = [draft.copied for draft in drafts.values()]
-        return BackupReport(copied, size, time.monotonic() - start)
+            if not names:
+                self._people.adopt(scratch, report)
+            self._adopt(drafts)
+        report.collections = [draft.copied for draft in drafts.values()]
+        report.seconds = time.monotonic() - start
+        return report
+
+    def _adopt(self, drafts: Mapping[str, "_Draft"]) -> None:
+        for name, draft in drafts.items():
+            with self._stores.closed(name):
+                if draft.owner:  # before anybody sees what is theirs
+                    self._people.set_owner(name, draft.owner)
+                draft.adopt()
+            self._indexes.forget_unused(name)
 
     def _chosen(self, there: Sequence[str], names: Sequence[str], replace: bool) -> list[str]:
         chosen = list(dict.fromkeys(names or there))
@@ -327,6 +349,11 @@ class _Draft:
             self._stores[record.fingerprint] = store
         if self._manifest.active not in self._stores:
             raise DamagedBackup(f"collection {self._name} lacks its active index")
+
+    @property
+    def owner(self) -> str:
+        """The id of the user whose it is; empty where it is shared."""
+        return self._manifest.owner
 
     @property
     def copied(self) -> CopiedCollection:
@@ -495,7 +522,7 @@ def _header(first: Member | None) -> _Header:
     if first is None or first.name != _HEADER:
         raise DamagedBackup("it is no backup of rag-app")
     header = _parsed(_Header, first.read(_LARGEST))
-    if header.format != FORMAT:
+    if header.format not in (FORMAT, *_OLDER):
         raise ApplicationError(
             f"the backup is of format {header.format}",
             cause=f"this rag-app reads format {FORMAT}",

@@ -11,6 +11,7 @@ from rag_app.collections.catalogue import catalogue_path
 from retrieval.index.collections import Collections
 
 UPLOADS, PROCESS = "uploads", "process-"
+SCRATCH = ".people-"
 """Folder of what browsers send, and how the folder in it of one of several processes begins."""
 _MARK = ".provisional"
 _AGE = 3600.0
@@ -109,7 +110,7 @@ def leftovers(storage: Path, collections: Collections) -> tuple[int, list[str]]:
 
 def _scratch(storage: Path) -> Iterator[Path]:
     """What is being written or deleted, or was when its process was killed."""
-    for pattern in ("collections/.scratch-*", "collections/*/.scratch-*"):
+    for pattern in (f"{SCRATCH}*", "collections/.scratch-*", "collections/*/.scratch-*"):
         yield from storage.glob(pattern)
     for folder in _folders(storage / "files"):
         yield from (path for path in folder.glob(".*") if path.name != _MARK)

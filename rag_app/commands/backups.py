@@ -1,4 +1,4 @@
-"""`backup` and `restore`: collections as one file, or through a pipe."""
+"""`backup` and `restore`: collections and people as one file, or through a pipe."""
 
 import asyncio
 import sys
@@ -36,7 +36,10 @@ def backup(
     collection: Names = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write collections, with their indexes and original files, into one file (tar)."""
+    """Write collections, with their indexes and original files, into one file (tar).
+
+    Without --collection it holds conversations, users and API keys, too.
+    """
     if file == _PIPE:
         _refuse_terminal(sys.stdout, "written to")
         report = _write(context.obj, sys.stdout.buffer, collection)
@@ -60,7 +63,10 @@ def restore(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make the collections of a backup again; all of it is checked before anything changes."""
+    """Make the collections of a backup again; all of it is checked before anything changes.
+
+    Without --collection, conversations come back, too, and users and keys where there are none.
+    """
     if file == _PIPE:
         _refuse_terminal(sys.stdin, "read from")
         report = _read(context.obj, sys.stdin.buffer, collection, replace)

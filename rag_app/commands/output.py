@@ -276,6 +276,11 @@ def copied_lines(report: Document) -> list[str]:
     ]
     megabytes = report["bytes"] / 1e6
     lines.append(f"{report['file']}: {megabytes:.1f} MB in {report['seconds']:.1f} s")
+    people = [f"{report[kind]} {kind}" for kind in ("conversations", "users", "keys")]
+    if any(report[kind] for kind in ("conversations", "users", "keys")):
+        lines.append(", ".join(people))
+    if report["left_out"]:
+        lines.append(f"left out, as there are users or keys here: {', '.join(report['left_out'])}")
     lines += [f"missing: the original file of {document}" for document in report["missing"]]
     return lines
 

@@ -29,7 +29,7 @@ from sqlalchemy import (
 )
 
 from data.text import well_formed
-from rag_app.chats.database import Database, Schema
+from rag_app.database import Database, Schema, add_missing
 from rag_app.errors import ApplicationError
 from rag_app.users.rights import ROLES, Role
 
@@ -230,6 +230,31 @@ class Users:
             connection.execute(delete(OWNERS).where(OWNERS.c.collection == collection))
             if user_id:
                 connection.execute(insert(OWNERS).values(collection=collection, user=user_id))
+
+    # --- for backups -------------------------------------------------------------------------
+
+    def copy(self, folder: Path) -> None:
+        """Write the users as they are at this moment to another folder, without their sessions.
+
+        Whose a collection is stands with the collection in a backup.
+        """
+        if self.begun:
+            self._database.copy(folder / FILE, without=(SESSIONS, OWNERS))
+
+    def add_from(self, others: "Users") -> int:
+        """Add the users of another folder, with their passwords; returns how many.
+
+        Raises:
+            ApplicationError: one has a role that there is not, or none is an admin.
+        """
+        if not others.begun:
+            return 0
+        with others._database.transaction() as theirs, self._database.transaction() as ours:
+            added = add_missing(theirs, ours, USERS)
+            if strange := set(ours.execute(select(USERS.c.role)).scalars()) - set(ROLES):
+                raise ApplicationError("users cannot be read", cause=f"roles {sorted(strange)}")
+            _require_admin(ours)
+            return added
 
     # --- how -----------------------------------------------------------------------------------
 

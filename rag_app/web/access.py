@@ -25,6 +25,7 @@ from typing import Final
 
 from starlette.requests import HTTPConnection
 
+from rag_app.connection import BROWSER_KEY
 from rag_app.keys import Keys, is_key
 from rag_app.users.rights import NOBODY, OPERATOR, ROLES, Person
 from rag_app.users.users import SESSION_SECONDS, User, Users
@@ -283,7 +284,7 @@ def stored_secret(folder: Path) -> bytes:
     """
     import fcntl  # which not every system has
 
-    path = folder / "browser.key"
+    path = folder / BROWSER_KEY
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
     with os.fdopen(os.open(path, flags, 0o600), "r+b") as file:

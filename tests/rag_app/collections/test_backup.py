@@ -354,7 +354,7 @@ DAMAGES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "a byte of a text": (flipped("harbour"), "damaged"),
     "a byte of a vector": (flipped('"dense":'), "damaged"),
     "a byte of a record": (flipped('"live":'), "damaged"),
-    "another format": (changed("backup.json", b'"format":1', b'"format":2'), "format 2"),
+    "another format": (changed("backup.json", b'"format":2', b'"format":3'), "format 3"),
     "no header": (lacking("backup.json"), "no backup of rag-app"),
     "no passages": (lacking("passages-000002"), "passages"),
     "no documents": (lacking("documents-000001"), "document"),
@@ -465,7 +465,7 @@ async def test_the_form_is_the_one_that_is_written_down(tar):
     """Whoever reads backups with other programs relies on it."""
     contents = opened(tar)
     header = json.loads(contents["backup.json"])
-    assert (header["format"], header["collections"]) == (1, ["c", "d"])
+    assert (header["format"], header["collections"]) == (2, ["c", "d"])
     told = json.loads(contents["collections/c/collection.json"])
     (index,) = told["indexes"]
     place = f"collections/c/indexes/{told['active']}"

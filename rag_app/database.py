@@ -1,34 +1,24 @@
-"""SQLite files: how they are opened and brought up to date; and the tables of conversations."""
+"""SQLite files: how they are opened, brought up to date and copied."""
 
 import os
+import sqlite3
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from sqlite3 import Connection as SQLite
-from typing import Any, Final
+from typing import Any, cast
 
-from sqlalchemy import (
-    Column,
-    Connection,
-    Float,
-    ForeignKey,
-    Index,
-    Integer,
-    MetaData,
-    NullPool,
-    String,
-    Table,
-    Text,
-    create_engine,
-    event,
-)
-from sqlalchemy.engine import URL, Engine
+from sqlalchemy import Connection, MetaData, NullPool, Table, create_engine, delete, event, select
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.engine import URL, Engine, RowMapping
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateColumn
 
 from rag_app.errors import ApplicationError
+
+_AT_ONCE = 500
 
 
 @dataclass(frozen=True)
@@ -47,66 +37,6 @@ class Schema:
     version: int
 
 
-_METADATA = MetaData()
-
-CONVERSATIONS: Final = Table(
-    "conversations",
-    _METADATA,
-    Column("id", String, primary_key=True),
-    Column("owner", String, nullable=False),
-    Column("title", Text, nullable=False),
-    Column("collection", Text, nullable=False),
-    Column("created", String, nullable=False),
-    Column("updated", String, nullable=False),
-    Column("model", Text, nullable=False, server_default=""),  # empty for that of the settings
-    Index("conversations_of_owner", "owner", "updated"),
-)
-TURNS: Final = Table(
-    "turns",
-    _METADATA,
-    Column(
-        "conversation",
-        String,
-        ForeignKey("conversations.id", ondelete="CASCADE"),
-        primary_key=True,
-    ),
-    Column("number", Integer, primary_key=True),
-    Column("question", Text, nullable=False),
-    Column("stand_alone", Text, nullable=False),
-    Column("collection", Text, nullable=False),
-    Column("text", Text, nullable=False),
-    Column("state", String, nullable=False),
-    Column("error", Text, nullable=False),
-    Column("asked", String, nullable=False),
-    Column("milliseconds", Float, nullable=False),
-    Column("rating", String, nullable=False),
-    Column("comment", Text, nullable=False),
-    Column("evidence", Text, nullable=False),  # JSON: all else of a turn
-)
-VOTES: Final = Table(
-    "votes",
-    _METADATA,
-    Column("owner", String, primary_key=True),
-    Column("collection", Text, primary_key=True),
-    Column("question", Text, primary_key=True),
-    Column("voted", String, nullable=False),
-    Column("winner", Text, nullable=False),
-    Column("evidence", Text, nullable=False),  # JSON: all else of a vote
-)
-KEYS: Final = Table(
-    "keys",
-    _METADATA,
-    Column("id", String, primary_key=True),
-    Column("name", Text, nullable=False),
-    Column("hash", String, nullable=False),
-    Column("rights", String, nullable=False),
-    Column("collections", Text, nullable=False),  # JSON: their names; none for all
-    Column("created", String, nullable=False),
-    Column("owner", String, nullable=False, server_default=""),  # a user's id; empty for none
-)
-CHATS: Final = Schema("conversations", _METADATA, version=5)
-
-
 class Database:
     """The file, made at the first write; threads and processes may share it.
 
@@ -117,7 +47,7 @@ class Database:
         schema: its tables.
     """
 
-    def __init__(self, path: Path, schema: Schema = CHATS) -> None:
+    def __init__(self, path: Path, schema: Schema) -> None:
         self._path, self._schema, self._lock = path, schema, threading.Lock()
         self._engine: Engine | None = None
 
@@ -143,6 +73,19 @@ class Database:
                 cause=str(cause),
                 hint="Free space or mend the file; moved away, a new one is begun",
             ) from error
+
+    def copy(self, path: Path, without: Sequence[Table] = ()) -> None:
+        """Write the file as it is at one moment to a new one, in which some tables are empty.
+
+        Others may write meanwhile. Raises ApplicationError as `transaction` does.
+        """
+        with self.transaction() as connection, closing(sqlite3.connect(path)) as copy:
+            cast("SQLite", connection.connection.driver_connection).backup(copy)
+            copy.execute("PRAGMA secure_delete = ON").close()
+            for table in without:
+                copy.execute(str(delete(table))).close()
+            copy.commit()
+            copy.execute("PRAGMA journal_mode = DELETE").close()  # one file, without a log
 
     def _opened(self) -> Engine:
         with self._lock:
@@ -179,6 +122,39 @@ class Database:
             connection.exec_driver_sql(f"PRAGMA user_version = {known}")
 
 
+def add_missing(
+    theirs: Connection,
+    ours: Connection,
+    table: Table,
+    which: Callable[[RowMapping], bool] = lambda _: True,
+) -> int:
+    """Add the rows of one database that another lacks, by their primary keys; returns how many.
+
+    Raises:
+        ApplicationError: that is no table, or a value is not of its column's type: the file may
+            come from anywhere.
+    """
+    kind = "SELECT type FROM sqlite_master WHERE name = ?"
+    if theirs.exec_driver_sql(kind, (table.name,)).scalar_one() != "table":
+        raise ApplicationError(f"{table.name} cannot be read", cause="it is no table")
+    added = 0
+    for part in theirs.execute(select(table)).mappings().partitions(_AT_ONCE):
+        rows = [dict(row) for row in part if which(row)]
+        for row in rows:
+            _require_types(table, row)
+        if rows:
+            added += ours.execute(insert(table).on_conflict_do_nothing(), rows).rowcount
+    return added
+
+
+def _require_types(table: Table, row: dict[str, Any]) -> None:
+    for column in table.columns:
+        if not isinstance(row[column.name], column.type.python_type):
+            raise ApplicationError(
+                f"{table.name} cannot be read", cause=f"{column.name} is of another type"
+            )
+
+
 def _add_columns(connection: Connection, metadata: MetaData) -> None:
     """Add the columns that older files lack."""
     for table in metadata.sorted_tables:
@@ -197,5 +173,6 @@ def _prepare(connection: SQLite, _: Any) -> None:
         "journal_mode = WAL",  # readers and a writer do not wait for one another
         "foreign_keys = ON",
         "secure_delete = ON",  # what was deleted is overwritten
+        "trusted_schema = OFF",  # of a file from a backup
     ):
         connection.execute(f"PRAGMA {pragma}").close()

@@ -4,7 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from sqlalchemy import func, select
 
-from rag_app.chats.database import CONVERSATIONS, Database
+from rag_app.chats.tables import CHATS, CONVERSATIONS
+from rag_app.database import Database
 
 
 def count(database: Database) -> int:
@@ -14,7 +15,7 @@ def count(database: Database) -> int:
 
 def test_a_new_file_is_begun_where_the_old_one_was_moved_away(tmp_path):
     file = tmp_path / "chats.sqlite"
-    database = Database(file)
+    database = Database(file, CHATS)
     assert count(database) == 0
     file.rename(tmp_path / "moved")
     assert count(database) == 0
@@ -33,4 +34,4 @@ def test_those_who_open_a_new_file_at_once_all_find_its_tables(tmp_path):
     for attempt in range(5):
         file = tmp_path / str(attempt)
         with ThreadPoolExecutor(many) as threads:
-            assert set(threads.map(first, [Database(file) for _ in range(many)])) == {0}
+            assert set(threads.map(first, [Database(file, CHATS) for _ in range(many)])) == {0}
