@@ -5,7 +5,8 @@ import re
 _LINE_ENDS = re.compile(r"\r\n?|[\u2028\u2029\x0b\x0c\x85]")
 _CONTROLS = re.compile(
     r"[\x00-\x08\x0e-\x1f\x7f\ufeff\ufffe\uffff\ud800-\udfff"
-    r"\xad\u200b\u2060\u202a-\u202e\u2066-\u2069]"  # soft hyphens, zero-width and bidi overrides
+    # soft hyphens, zero-width spaces, marks and overrides of direction
+    r"\xad\u061c\u200b\u200e\u200f\u2060\u202a-\u202e\u2066-\u2069]"
 )
 _JOINERS = re.compile(  # which mean something in Arabic and Indic scripts and in emoji alone
     r"(?<![\u0600-\u08ff\u0900-\u0dff\ufb50-\ufeff\U0001f000-\U0001ffff\u2600-\u27bf\ufe0f])"

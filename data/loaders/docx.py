@@ -11,6 +11,7 @@ from data.blocks import Block, Loaded, LoadWarning
 from data.cleaning import inline
 from data.errors import UnreadableFile
 from data.loaders.docx_numbering import Numbering
+from data.loaders.docx_symbols import form_field, symbol
 from data.loaders.making import (
     Cell,
     grid,
@@ -27,9 +28,10 @@ _HEADING = re.compile(r"heading (\d)$", re.IGNORECASE)
 _LIST = re.compile(r"List (?:Bullet|Number) (\d)$")
 _DEEPEST = 8
 _SKIPPED = frozenset({"Fallback", "txbxContent", "del", "moveFrom", "pPr", "instrText", "rPr"})
-_BREAKS = {"tab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-"}
+_BREAKS = {"tab": "\t", "ptab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-"}
 _WRAPPERS = frozenset({"sdt", "sdtContent", "customXml", "ins", "moveTo", "smartTag"})
 _NOTES = {"footnoteReference": "footnotes", "endnoteReference": "endnotes"}
+_DRAWN: Mapping[str, Callable[[Any], str]] = {"sym": symbol, "ffData": form_field}
 Script = Callable[[str], str]
 _SCRIPTS: Mapping[str, Script] = {
     "superscript": raised, "subscript": lowered, "sup": raised, "sub": lowered
@@ -147,12 +149,12 @@ class _Reader:
                 parts.append(script(node.text or ""))
             elif tag in _BREAKS:
                 parts.append(_BREAKS[tag])
-            elif tag == "sym":
-                parts.append(_symbol(node))
+            elif tag in _DRAWN:
+                parts.append(_DRAWN[tag](node))
             elif tag in {"del", "moveFrom"}:
                 self._left_out["deleted text"] += 1
-            elif tag == "f":  # a fraction of a formula
-                parts.append(self._fraction(node))
+            elif tag in {"f", "rad"}:
+                parts.append(self._fraction(node) if tag == "f" else self._root(node))
             elif tag == "r" and _is_hidden(node):
                 self._left_out["hidden text"] += any(_tag(child) == "t" for child in node)
             elif tag not in _SKIPPED:
@@ -163,6 +165,10 @@ class _Reader:
     def _fraction(self, node: Any) -> str:
         halves = [self._text(child) for child in node if _tag(child) in {"num", "den"}]
         return "/".join(f"({half})" if " " in half or "+" in half else half for half in halves)
+
+    def _root(self, node: Any) -> str:
+        degree, radicand = ("".join(map(self._text, _within(node, tag))) for tag in ("deg", "e"))
+        return f"{raised(degree)}√({radicand})"
 
     def _beside(self, element: Any) -> Iterator[Block]:
         """The notes and comments that a paragraph refers to."""
@@ -280,15 +286,6 @@ def _script(node: Any) -> Script | None:
     """How an element sets what is in it: a run's property, or a part of a formula."""
     tag = _tag(node)
     return _SCRIPTS.get(_run_property(node, "vertAlign") or "" if tag == "r" else tag)
-
-
-def _symbol(node: Any) -> str:
-    code = node.get(f"{_W}char", "")
-    try:
-        point = int(code, 16)
-    except ValueError:
-        return ""
-    return chr(point) if 0x20 <= point < 0xE000 or 0xF900 <= point < 0xFFFE else "-"
 
 
 def _boxes(element: Any) -> Iterator[Any]:

@@ -1,13 +1,15 @@
 """E-mail messages (RFC 5322 with MIME): who, when, what, and what is attached."""
 
+import re
 from collections.abc import Generator, Iterator
 from email import message_from_bytes, policy
 from email.errors import MessageError
 from email.message import EmailMessage
 from pathlib import Path
 
-from data.blocks import Loaded, LoadWarning
+from data.blocks import Block, Loaded, LoadWarning
 from data.cleaning import inline
+from data.components import BY_ENDING
 from data.errors import UnreadableFile
 from data.loaders.attachments import DEEPEST, Attachments
 from data.loaders.encodings import declared_encoding, decode
@@ -17,15 +19,18 @@ from data.loaders.replies import marked
 
 _HEADERS = ("From", "To", "Cc", "Date")
 _NEEDED = frozenset({"from", "to", "subject", "date", "received", "message-id", "return-path"})
+_MUCH, _MOST = 0.3, 0.5
+"""Shares of words that one part of the body has and the other lacks."""
 _STUB_WORDS = 12
-"""A plain part with fewer words than this, and a third of the HTML part's, is a stub."""
+"""A plain part with fewer words than this says no more than that there is a page."""
+_WORD = re.compile(r"\w+")
 
 
 def load(path: Path) -> Iterator[Loaded]:
     """Blocks of one message: subject (the heading), sender, receivers, date, body, attachments.
 
     What it quotes of an older one begins with "> " line by line. The plain body is preferred to
-    the HTML one unless it is empty or a stub. Forwarded messages and attachments of readable kinds
+    the HTML one unless that says more. Forwarded messages and attachments of readable kinds
     are read below headings of their own. Raises UnreadableFile for a file without any header of a
     message.
     """
@@ -64,18 +69,39 @@ def _header(parsed: EmailMessage, name: str) -> str:
 
 def _body(parsed: EmailMessage) -> Generator[Loaded, None, list[EmailMessage]]:
     """The blocks of the body; returns the parts that are it."""
-    plain, html = parsed.get_body(("plain",)), parsed.get_body(("html",))
-    parts = [part for part in (plain, html) if isinstance(part, EmailMessage)]
-    text, warnings = _text(plain) if isinstance(plain, EmailMessage) else ("", ())
-    shown = list(_page(html)) if isinstance(html, EmailMessage) else []
-    words = sum(len(one.text.split()) for one in shown if not isinstance(one, LoadWarning))
-    few = len(text.split()) < _STUB_WORDS and 3 * len(text.split()) < words
-    if shown and (not text.strip() or few):
-        yield from marked(shown)
-    else:
+    parts = _body_parts(parsed)
+    plain = next((part for part in parts if part.get_content_subtype() == "plain"), None)
+    html = next((part for part in parts if part is not plain), None)
+    text, warnings = _text(plain) if plain else ("", ())
+    shown = list(_page(html)) if html else []
+    page = " ".join(one.text for one in shown if isinstance(one, Block))
+    says_more = _share_lacking(page, text) > _MUCH and len(page) > len(text)
+    differs = len(text.split()) >= _STUB_WORDS and _share_lacking(text, page) > _MOST
+    if not says_more or differs:
         yield from warnings
         yield from marked(map(paragraph, text.split("\n\n")))
+    if says_more:
+        yield from marked(shown)
     return parts
+
+
+def _body_parts(parsed: EmailMessage) -> list[EmailMessage]:
+    """The plain part and the page that says the same, or the first of both that there is."""
+    found = (parsed.get_body(("plain",)), parsed.get_body(("html",)))
+    parts = [part for part in found if isinstance(part, EmailMessage)]
+    for whole in parsed.walk():
+        inside = {id(part) for part in whole.walk()}
+        if whole.get_content_type() == "multipart/alternative" and inside.issuperset(
+            map(id, parts)
+        ):
+            return parts
+    return [part for part in parsed.walk() if any(part is each for each in parts)][:1]
+
+
+def _share_lacking(text: str, other: str) -> float:
+    """How many of the different words of a text another one lacks (0 to 1)."""
+    words = set(_WORD.findall(text.lower()))
+    return len(words - set(_WORD.findall(other.lower()))) / max(1, len(words))
 
 
 def _page(part: EmailMessage) -> Iterator[Loaded]:
@@ -127,7 +153,9 @@ def _attached(part: EmailMessage, attachments: Attachments, depth: int) -> Itera
     content = part.get_payload(decode=True)
     raw = content if isinstance(content, bytes) else b""
     name = part.get_filename() or ""
-    if not name and part.get_content_maintype() == "text":
+    if part.get_content_maintype() == "text" and Path(name).suffix.lower() not in BY_ENDING:
+        if name:
+            yield heading(2, f"Attachment: {inline(name)}")
         kind = part.get_content_subtype()
         if kind == "html":
             yield from _page(part)
@@ -136,6 +164,8 @@ def _attached(part: EmailMessage, attachments: Attachments, depth: int) -> Itera
             yield from warnings
             yield from map(paragraph, text.split("\n\n"))
         return
-    if part.get_content_disposition() == "inline" and part.get_content_maintype() == "image":
-        return
+    if part.get_content_maintype() == "image" and (
+        part.get_content_disposition() == "inline" or (part["Content-ID"] and not name)
+    ):
+        return  # a picture in the text
     yield from attachments.blocks(name or f"without a name ({part.get_content_type()})", raw, depth)

@@ -11,11 +11,14 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from data.blocks import Block
+from data.cleaning import inline
 from data.errors import UnreadableFile
 from data.loaders.html import blocks, parse
+from data.loaders.making import heading, line
 
 _CONTAINER = "META-INF/container.xml"
 _ENCRYPTION = "META-INF/encryption.xml"
+_SAID = ("title", "creator", "publisher", "date")
 _PAGES = frozenset({"application/xhtml+xml", "text/html"})
 
 
@@ -38,7 +41,9 @@ def load(path: Path) -> Iterator[Block]:
 def _blocks(archive: zipfile.ZipFile) -> Iterator[Block]:
     names = set(archive.namelist())
     locked = _locked(archive) if _ENCRYPTION in names else frozenset()
-    for page in dict.fromkeys(_spine(archive)):  # a chapter is read once, however often named
+    name, package = _package(archive)
+    yield from _metadata(package)
+    for page in dict.fromkeys(_spine(name, package)):  # a chapter is read once, however often named
         if page in locked:
             raise UnreadableFile(
                 "cannot read the book",
@@ -55,13 +60,26 @@ def _locked(archive: zipfile.ZipFile) -> frozenset[str]:
     return frozenset(unquote(node.get("URI", "")) for node in _all(tree, "CipherReference"))
 
 
-def _spine(archive: zipfile.ZipFile) -> list[str]:
-    """Names of the pages in reading order."""
+def _package(archive: zipfile.ZipFile) -> tuple[str, Element]:
+    """The package document, which says what the book consists of, and its name."""
     rootfile = next(iter(_all(fromstring(archive.read(_CONTAINER)), "rootfile")), None)
     if rootfile is None:
         raise KeyError("rootfile")
-    package_name = unquote(rootfile.get("full-path", ""))
-    package = fromstring(archive.read(package_name))
+    name = unquote(rootfile.get("full-path", ""))
+    return name, fromstring(archive.read(name))
+
+
+def _metadata(package: Element) -> Iterator[Block]:
+    """The title of the book as a heading, and who made it."""
+    said = {name: [node.text or "" for node in _all(package, name)] for name in _SAID}
+    yield from (heading(0, text) for text in said.pop("title")[:1])
+    for name, texts in said.items():
+        if any(map(inline, texts)):
+            yield line(f"{name.capitalize()}: {', '.join(map(inline, texts))}")
+
+
+def _spine(package_name: str, package: Element) -> list[str]:
+    """Names of the pages in reading order."""
     folder = posixpath.dirname(package_name)
     pages = {
         item.get("id"): posixpath.normpath(

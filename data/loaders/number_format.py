@@ -3,6 +3,7 @@
 import datetime
 import re
 from fractions import Fraction
+from operator import eq, ge, gt, le, lt, ne
 from typing import Any
 
 _LITERAL = re.compile(r'"([^"]*)"|\\(.)|_.|\*.')
@@ -11,7 +12,9 @@ _BRACKETS = re.compile(r"\[(?![hms]+\])[^\]]*\]", re.IGNORECASE)
 _DURATION = re.compile(r"\[(h+|m+|s+)\]", re.IGNORECASE)
 _NUMBER = re.compile(r"[0#?][0#?,]*(?:\.[0#?]+)?,*")
 _FRACTION = re.compile(r"[#0?]\s*/\s*([#0?]+|[1-9]\d{0,4})")
-_SIGNS = "€$£¥₹₽₺₩₪₴₫฿"
+_GROUPS = re.compile(r"[ ()/-]*[0#]+(?:[ ()/-]+[0#]+)+ *")
+_CONDITION = re.compile(r"\[(<=|>=|<>|<|>|=)(-?\d+(?:\.\d+)?)\]")
+_HOLDS = {"<": lt, "<=": le, ">": gt, ">=": ge, "=": eq, "<>": ne}
 
 
 def shown(value: Any, form: str = "General") -> str:  # noqa: PLR0911 - one a type
@@ -43,6 +46,8 @@ def _number(value: float, form: str) -> str:
     section = sections[1] if value < 0 and len(sections) > 1 else sections[0]
     if value == 0 and len(sections) > 2:
         section = sections[2]
+    if _CONDITION.search(sections[0]):
+        section = next((each for each in sections if _applies(each, value)), "General")
     if _DURATION.search(section):
         return _duration(value * 86_400)
     text = _BRACKETS.sub("", _CURRENCY.sub(lambda sign: f'"{sign[1]}"', section))
@@ -59,6 +64,8 @@ def _number(value: float, form: str) -> str:
         return _fraction(value, fraction[1])
     if pattern is None or "general" in bare.lower() or "E" in bare:
         return _plain(value)
+    if _GROUPS.fullmatch(re.sub(r"\ue000\d+\ue001", " ", text)) and value >= 0:
+        return _grouped(value, text, literals)
     share = 100 if "%" in bare else 1
     negative = value < 0 and len(sections) < 2
     digits = _digits(abs(value) * share, pattern[0])
@@ -69,6 +76,12 @@ def _number(value: float, form: str) -> str:
     whole = f"{'-' if negative else ''}{before}{digits}{behind}"
     whole = re.sub(r"\ue000(\d+)\ue001", lambda match: literals[int(match[1])], whole)
     return " ".join(whole.split())
+
+
+def _applies(section: str, value: float) -> bool:
+    """Whether the condition of a section holds, such as [<=9999999]; one without always does."""
+    condition = _CONDITION.search(section)
+    return condition is None or bool(_HOLDS[condition[1]](value, float(condition[2])))
 
 
 def _fraction(value: float, denominator: str) -> str:
@@ -84,6 +97,19 @@ def _fraction(value: float, denominator: str) -> str:
     parts = [str(int(whole))] if whole or not share else []
     parts += [f"{share}/{of}"] if share else []
     return ("-" if value < 0 else "") + " ".join(parts)
+
+
+def _grouped(value: float, form: str, literals: list[str]) -> str:
+    """A whole number whose digits are parted, such as that of a telephone: 555-0142."""
+    places = sum(character in "0#" for character in re.sub(r"\ue000\d+\ue001", "", form))
+    digits = f"{round(value):0{places}d}"
+    more, left = digits[: len(digits) - places], iter(digits[len(digits) - places :])
+    filled = re.sub(
+        r"\ue000(\d+)\ue001|[0#]",
+        lambda match: literals[int(match[1])] if match[1] else next(left),
+        form,
+    )
+    return " ".join((more + filled).split())
 
 
 def _sections(form: str) -> list[str]:

@@ -148,6 +148,8 @@ def _chart(chart: Any) -> Iterator[Block]:
     for plot in chart.plots:
         series = list(plot.series)
         categories = [inline(str(label)) for label in plot.categories]
+        if not categories and series:  # points: the places of the first series name the rows
+            categories = [shown(float(node.text or 0)) for node in _places(series[0])]
         rows = [("", *(inline(each.name or "") for each in series))]
         values = [list(each.values) for each in series]
         forms = [_format(each) for each in series]
@@ -159,6 +161,11 @@ def _chart(chart: Any) -> Iterator[Block]:
             )
             rows.append((label, *texts))
         yield from table(tuple(rows), 1, title)
+
+
+def _places(series: Any) -> list[Any]:
+    """The values across of the points of a series."""
+    return [node for across in series._element.iter(f"{_C}xVal") for node in across.iter(f"{_C}v")]
 
 
 def _format(series: Any) -> str:

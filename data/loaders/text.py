@@ -13,7 +13,10 @@ _STAMP = re.compile(
     r"|(?:\d{1,3}\.){3}\d{1,3}\b|\{\"|<\d{1,3}>"
     r"|(?:DEBUG|INFO|WARN(?:ING)?|ERROR|FATAL|TRACE)\b)"
 )
-_SPEAKER = re.compile(r"[^\W\d_][\w .'’-]{0,30}(?:\s\(.{1,20}\))?: \S")
+_SPEAKER = re.compile(
+    r"(?:[-*•] )?(?:\*\*)?[^\W\d_][\w .'’-]{0,30}(?:\s[(\[].{1,20}[)\]])?(?:\*\*)?[:>\uff1a]"
+    r"(?:\*\*)?\s?\S|<[@+~]?[\w .'’-]{1,30}>:?\s\S"
+)
 _SAMPLE_LINES = 400
 
 

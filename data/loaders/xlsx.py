@@ -1,5 +1,6 @@
 """Excel workbooks: one page a sheet, its tables with merged cells and formats resolved."""
 
+import contextlib
 import re
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -15,6 +16,7 @@ from data.loaders.making import (
     cut_table,
     guessed_header,
     heading,
+    is_page_number,
     is_value,
     line,
     note,
@@ -22,39 +24,43 @@ from data.loaders.making import (
     table,
 )
 from data.loaders.number_format import shown
+from data.loaders.scripts import lowered, raised, with_fractions
+from data.loaders.xlsx_parts import Parts
 
 Row = dict[int, str]
 """The cells of a row that have a text, by column from 0."""
 
 _WHOLE_BYTES = 24 * MIB
 """Sheets of larger XML are read row by row, without merged cells, comments and hidden rows."""
-_FORMULA = re.compile(
-    rb'<c\b[^>]*?\br="([A-Z]{1,3}\d{1,7})"[^>]*>\s*<f\b[^>]*?(?:/>|>([^<]*)</f>)\s*(?:<v\s*/>|<v>\s*</v>)?\s*</c>'
-)
 _NAMED = 5
 _LONGEST_RUN = 2000
+_CODE = re.compile(r'&(?:"[^"]*"|K[0-9A-F]{6}|\d+|[A-Z])')
+"""Of running heads: fonts and colours, and what is counted or looked up when it is printed."""
 
 
 def load(path: Path) -> Iterator[Loaded]:
     """Blocks of each visible worksheet, numbered as in the workbook; its name is the heading.
 
     Tables are regions of cells between empty rows and columns. Values look as their formats show
-    them, with dates as ISO 8601; comments follow their sheet. Hidden sheets, rows and columns are
-    left out, and formulas without a stored value shown as formulas, which warnings say. Raises
-    UnreadableFile for a damaged file.
+    them, with dates as ISO 8601; comments, text boxes and running heads follow their sheet. Hidden
+    sheets, rows and columns are left out, and formulas without a stored value shown as formulas,
+    which warnings say. Raises UnreadableFile for a damaged file.
     """
     import openpyxl
     from openpyxl.utils.exceptions import InvalidFileException
 
     whole = _largest_sheet(path) <= _WHOLE_BYTES
     try:
-        book = openpyxl.load_workbook(path, read_only=not whole, data_only=True, keep_links=False)
+        archive = zipfile.ZipFile(path)
+        book = openpyxl.load_workbook(
+            path, read_only=not whole, data_only=True, keep_links=False, rich_text=True
+        )
     except (InvalidFileException, zipfile.BadZipFile, KeyError, ValueError, TypeError) as error:
         raise UnreadableFile(
             f"cannot read {path.name}", cause="it is damaged or not a workbook"
         ) from error
-    try:
-        formulas = _Formulas(path)
+    with archive, contextlib.closing(book):
+        parts = Parts(archive)
         for number, name in enumerate(book.sheetnames, start=1):
             sheet = book[name]
             if not hasattr(sheet, "iter_rows"):  # a chart sheet has no rows
@@ -62,9 +68,7 @@ def load(path: Path) -> Iterator[Loaded]:
             if sheet.sheet_state != "visible":
                 yield LoadWarning(f'the hidden sheet "{inline(name)}" is left out', number)
                 continue
-            yield from _sheet(sheet, number, inline(name), formulas.of(number), whole=whole)
-    finally:
-        book.close()
+            yield from _sheet(sheet, number, parts, whole=whole)
 
 
 def _largest_sheet(path: Path) -> int:
@@ -76,31 +80,17 @@ def _largest_sheet(path: Path) -> int:
     return max(sizes, default=0)
 
 
-class _Formulas:
-    """The formulas of each sheet that have no stored value: a program wrote the file, not Excel."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def of(self, number: int) -> dict[str, str]:
-        """Coordinate to formula, for the sheet of that number."""
-        try:
-            with zipfile.ZipFile(self._path) as archive:
-                raw = archive.read(f"xl/worksheets/sheet{number}.xml")
-        except (KeyError, zipfile.BadZipFile):
-            return {}
-        if b"<f" not in raw:
-            return {}
-        found = {}
-        for match in islice(_FORMULA.finditer(raw), 100_000):
-            formula = (match[2] or b"").decode("utf-8", "replace")
-            found[match[1].decode()] = f"={formula}" if formula else "(formula)"
-        return found
+def _running_heads(sheet: Any) -> Iterator[str]:
+    """What is printed above and below a sheet, but for page numbers and the like."""
+    for part in (sheet.oddHeader, sheet.oddFooter):
+        for place in (part.left, part.center, part.right):
+            text = inline(_CODE.sub("", place.text or ""))
+            if not is_page_number(text):
+                yield text
 
 
-def _sheet(
-    sheet: Any, number: int, name: str, formulas: dict[str, str], *, whole: bool
-) -> Iterator[Loaded]:
+def _sheet(sheet: Any, number: int, parts: Parts, *, whole: bool) -> Iterator[Loaded]:
+    name, formulas = inline(sheet.title), parts.formulas(sheet.title)
     if not whole:
         sheet.reset_dimensions()  # what the file says about its extent may be wrong
         yield LoadWarning(
@@ -113,12 +103,13 @@ def _sheet(
     reader = _Rows(sheet, formulas, whole=whole)
     blocks = _Regions(number, name).blocks(reader.rows())
     first = next(blocks, None)
-    if first is not None or reader.comments:
+    beside = [*parts.text_boxes(sheet.title), *(_running_heads(sheet) if whole else ())]
+    if first is not None or reader.comments or beside:
         yield heading(1, name, number)
     if first is not None:
         yield first
         yield from blocks
-    for text in reader.comments:
+    for text in (*reader.comments, *beside):
         yield note(text, number)
     if reader.hidden:
         yield LoadWarning(f"hidden {' and '.join(sorted(reader.hidden))} are left out", number)
@@ -174,7 +165,11 @@ class _Rows:
             if not self._formulas or not hasattr(cell, "coordinate"):
                 return ""
             return self._formulas.get(cell.coordinate, "")
-        return inline(shown(value, getattr(cell, "number_format", "General")))
+        if isinstance(value, list):  # rich text: pieces with fonts of their own
+            text = with_fractions("".join(map(_scripted, value)))
+        else:
+            text = shown(value, getattr(cell, "number_format", "General"))
+        return inline(text)
 
     def _merged(self) -> dict[tuple[int, int], str]:
         places: dict[tuple[int, int], str] = {}
@@ -193,6 +188,13 @@ class _Rows:
             if dimension.hidden and dimension.min and dimension.max:
                 hidden.update(range(dimension.min - 1, min(dimension.max, 16_384)))
         return frozenset(hidden)
+
+
+def _scripted(piece: Any) -> str:
+    """A piece of rich text, raised or lowered as its font says."""
+    place = getattr(getattr(piece, "font", None), "vertAlign", None)
+    text = str(getattr(piece, "text", piece))
+    return raised(text) if place == "superscript" else lowered(text) if place else text
 
 
 class _Regions:

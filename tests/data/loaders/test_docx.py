@@ -2,7 +2,7 @@
 
 import docx
 import pytest
-from docx.oxml import OxmlElement
+from docx.oxml import OxmlElement, parse_xml
 from docx.oxml.ns import qn
 
 from data.blocks import document_text
@@ -104,3 +104,26 @@ def test_low_characters_page_feet_and_tables_in_cells(tmp_path):
     assert text.startswith("H\u2082O")
     assert "Page 3" not in text
     assert [block.table.title for block in blocks if block.table] == ["", "Quay"]
+
+
+def test_ticks_choices_symbols_and_roots_are_shown(tmp_path):
+    w = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
+    m = "http://schemas.openxmlformats.org/officeDocument/2006/math"
+    field = '<w:r><w:fldChar w:fldCharType="begin"><w:ffData>{}</w:ffData></w:fldChar></w:r>'
+    source = (
+        f'<w:p xmlns:w="{w}" xmlns:m="{m}">'
+        + field.format('<w:checkBox><w:default w:val="0"/><w:checked/></w:checkBox>')
+        + field.format('<w:checkBox><w:default w:val="0"/></w:checkBox>')
+        + field.format(
+            '<w:ddList><w:result w:val="1"/><w:listEntry w:val="red"/><w:listEntry w:val="blue"/>'
+            "</w:ddList>"
+        )
+        + '<w:r><w:ptab w:alignment="right"/><w:sym w:font="Wingdings" w:char="F0FE"/>'
+        '<w:sym w:font="Symbol" w:char="F06D"/><w:t>m </w:t></w:r><m:rad><m:deg><m:r><m:t>3</m:t>'
+        "</m:r></m:deg><m:e><m:r><m:t>27</m:t></m:r></m:e></m:rad></w:p>"
+    )
+    document = docx.Document()
+    document.element.body.insert(0, parse_xml(source))
+    document.save(str(tmp_path / "a.docx"))
+    (block,) = load(tmp_path / "a.docx")
+    assert block.text == "\u2612\u2610blue\t\u2611\u03bcm \u00b3\u221a(27)"

@@ -44,6 +44,37 @@ def test_a_plain_part_that_is_a_stub_gives_way_to_the_page(tmp_path):
     assert "out of order until May" in read(tmp_path, mail.as_bytes())
 
 
+def test_a_page_that_says_more_than_the_plain_part_is_read(tmp_path):
+    mail = message()
+    mail.set_content(
+        "Here are the readings of June, with kind regards from all of us in the office."
+    )
+    rows = "".join(f"<tr><td>Basin {n}</td><td>{n * 37}</td></tr>" for n in range(9))
+    mail.add_alternative(
+        f"<p>Here are the readings of June.</p><table>{rows}</table>", subtype="html"
+    )
+    assert "| Basin 7 | 259 |" in read(tmp_path, mail.as_bytes())
+
+
+def test_parts_behind_one_another_are_all_read(tmp_path):
+    mail = message()
+    mail.set_content("The first says seven.")
+    mail.make_mixed()
+    page = EmailMessage()
+    page.set_content("<p>The second says nine.</p>", subtype="html")
+    event = EmailMessage()
+    event.set_content("SUMMARY:Test of pump 3", subtype="calendar")
+    event.add_header("Content-Disposition", "attachment", filename="invite.ics")
+    picture = EmailMessage()
+    picture.set_content(b"x", maintype="image", subtype="png", cid="<a@b>")
+    for part in (page, event, picture):
+        mail.attach(part)
+    assert read(tmp_path, mail.as_bytes()).endswith(
+        "The first says seven.\n\nThe second says nine.\n\nAttachment: invite.ics\n\n"
+        "SUMMARY:Test of pump 3"
+    )
+
+
 def test_forwarded_messages_and_attached_files_are_read(tmp_path):
     inner = message()
     inner.set_content("Seals are in cabinet 9.")

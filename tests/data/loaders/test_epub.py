@@ -71,3 +71,9 @@ def test_a_chapter_that_is_named_many_times_is_read_once(tmp_path):
         for name, content in parts.items():
             archive.writestr(name, content)
     assert len(runs(load(path))) == len(runs(load(make(tmp_path / "b.epub"))))
+
+
+def test_the_book_says_its_title_and_its_author(tmp_path):
+    said = "<metadata><title>Weirs</title><creator>A. Odell</creator><date/></metadata><manifest>"
+    (first, *_) = runs(load(make(tmp_path / "a.epub", PACKAGE.replace("<manifest>", said))))
+    assert first.text.startswith("Weirs\n\nCreator: A. Odell")

@@ -1,6 +1,8 @@
 """Slides."""
 
 import pptx
+from pptx.chart.data import XyChartData
+from pptx.enum.chart import XL_CHART_TYPE
 from pptx.util import Inches
 
 from data.loaders.pptx import load
@@ -66,3 +68,17 @@ def test_numbers_of_lists_and_values_of_charts_are_as_shown(tmp_path):
     text = "\n".join(each.text for each in runs(load(tmp_path / "a.pptx")))
     assert "1. Open\n  a) Slowly\n  b) Wait\n2. Close\n- Never force it" in text
     assert "| Spring | 25.0% |" in text
+
+
+def test_the_points_of_a_chart_are_rows(tmp_path):
+    points = XyChartData()
+    series = points.add_series("Head")
+    for place, value in ((2, 7.5), (4, 3.25)):
+        series.add_data_point(place, value)
+    deck = pptx.Presentation()
+    slide = deck.slides.add_slide(deck.slide_layouts[6])
+    size = (Inches(1), Inches(1), Inches(4), Inches(3))
+    slide.shapes.add_chart(XL_CHART_TYPE.XY_SCATTER, *size, points)
+    deck.save(str(tmp_path / "a.pptx"))
+    (section,) = runs(load(tmp_path / "a.pptx"))
+    assert section.text.endswith("|  | Head |\n| --- | --- |\n| 2 | 7.5 |\n| 4 | 3.25 |")

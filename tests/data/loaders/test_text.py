@@ -26,6 +26,7 @@ def test_long_text_comes_in_adjacent_blocks(tmp_path):
     [
         "[07:{:02d}] Ola: fine", "2024-05-01 07:{:02d} pump started", "May  1 07:{:02d}:01 host x",
         "ERROR code {:02d} in module", "12/05/24, 07:{:02d} - Petra: yes",
+        "<petra> in shed {}", "王芳：三号仓库第{}排", "**Petra:** in shed {}", "petra> shed {}",
     ],
 )  # fmt: skip
 def test_lines_of_logs_and_chats_are_blocks(tmp_path, line):

@@ -1,8 +1,11 @@
 """Worksheets as tables."""
 
 import datetime
+import re
+import zipfile
 
 import openpyxl
+import xlsxwriter
 
 from data.blocks import document_text
 from data.loaders.xlsx import load
@@ -120,3 +123,49 @@ def test_a_remark_below_a_table_is_no_row_of_it(tmp_path):
     rows = [["Dept", "Plan", "Actual"], ["Ops", 10, 12], [], ["Note", "in thousands"]]
     make(tmp_path / "a.xlsx", One=rows)
     assert "Note | in thousands" in document_text(load(tmp_path / "a.xlsx"))
+
+
+def test_figures_are_parted_and_chosen_as_their_format_says(tmp_path):
+    local = "[<=9999999]###\\-####;(###) ###\\-####"
+    cells = (
+        (5550142, "000-0000"), (123456789, "000\\-00\\-0000"), (5550142, local),
+        (2125550142, local),
+    )  # fmt: skip
+    book = openpyxl.Workbook()
+    for value, form in cells:
+        book.active.append(["number", value])
+        book.active.cell(book.active.max_row, 2).number_format = form
+    book.save(tmp_path / "a.xlsx")
+    text = document_text(load(tmp_path / "a.xlsx"))
+    shown = ("| 555-0142 |", "| 123-45-6789 |", "| 555-0142 |", "| (212) 555-0142 |")
+    assert [row for row in shown if row not in text] == []
+
+
+def test_text_boxes_running_heads_and_raised_figures_are_read(tmp_path):
+    book = xlsxwriter.Workbook(str(tmp_path / "a.xlsx"))
+    sheet, raised = book.add_worksheet("Tanks"), book.add_format({"font_script": 1})
+    sheet.write_row(0, 0, ["Tank", "Volume"])
+    sheet.write(1, 0, "T-4")
+    sheet.write_rich_string(1, 1, "31 m", raised, "3", " net")
+    sheet.insert_textbox(4, 1, "Liner due in May")
+    sheet.set_header('&L&"Arial,Bold"&12Contract KV-7&R&P of &N')
+    book.close()
+    assert document_text(load(tmp_path / "a.xlsx")) == (
+        "Tanks\n\n| Tank | Volume |\n| --- | --- |\n| T-4 | 31 m\u00b3 net |\n\n"
+        "Liner due in May\n\nContract KV-7"
+    )
+
+
+def test_formulas_belong_to_their_sheet_in_whatever_order_sheets_stand(tmp_path):
+    book = openpyxl.Workbook()
+    book.active.append(["Base", 1])
+    book.create_sheet("Sums").append(["Sum", "=B7*2"])
+    book.save(tmp_path / "a.xlsx")
+    with zipfile.ZipFile(tmp_path / "a.xlsx") as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    sheets = re.findall(rb"<sheet [^>]*/>", parts["xl/workbook.xml"])
+    turned = parts["xl/workbook.xml"].replace(b"".join(sheets), b"".join(reversed(sheets)))
+    with zipfile.ZipFile(tmp_path / "b.xlsx", "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, turned if name == "xl/workbook.xml" else content)
+    assert "Sum | =B7*2" in document_text(load(tmp_path / "b.xlsx"))
