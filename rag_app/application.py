@@ -166,6 +166,7 @@ class Application:
             collections, self._stores, self._indexes, encoders, storage / "files"
         )
         self.chats, self.changes = chats.Chats(storage), 0
+        self.renamed: dict[str, str] = {}
         self.observer = Observer()
         self._pictures = PagePictures(parser)
         self._writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="write")
@@ -197,6 +198,8 @@ class Application:
     async def rename_collection(self, name: str, to: str) -> None:
         """See `Service.rename_collection`."""
         await self._change(lambda _: self._indexes.rename_collection(name, to))
+        self.renamed.pop(to, None)  # no way leads in a circle
+        self.renamed[name] = to
         await self.chats.rename_collection(name, to)
 
     async def rebuild_collection(

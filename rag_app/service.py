@@ -102,10 +102,12 @@ class Service(Protocol):
     Attributes:
         chats: the conversations that people have had.
         changes: rises whenever collections may have changed.
+        renamed: the names that collections had since the start, and what took their place.
     """
 
     chats: Chats
     changes: int
+    renamed: dict[str, str]
 
     async def collections(self) -> list[CollectionInfo]:
         """All collections, by name."""

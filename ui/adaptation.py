@@ -18,7 +18,7 @@ from rag_app.errors import ApplicationError
 from rag_app.web.access import Access
 from ui import evaluation_rendering as page
 from ui.evaluation_runs import EvaluationRun, EvaluationRuns, Option
-from ui.panels import AT_ONCE, Updates, require_right, said, shipped
+from ui.panels import AT_ONCE, Updates, require_right, shipped, text_of
 from ui.rendering import hint, problem
 
 _PAUSE: Final = 1.0
@@ -98,10 +98,10 @@ class AdaptationPanel:
         self, collection: str | None, event: gr.EventData, request: gr.Request
     ) -> Updates:
         """A click on a button of the run: it is ended, taken up again, or deleted."""
-        name = said(event, "run")
+        name = text_of(event, "run")
         work = {
             "stop": self._runs.stop, "resume": self._runs.resume, "remove": self._runs.remove,
-        }.get(said(event, "act"))  # fmt: skip
+        }.get(text_of(event, "act"))  # fmt: skip
         try:
             if work:
                 require_right(self._access, request)

@@ -10,7 +10,7 @@ from rag_app.service import Service
 from rag_app.web.access import Access
 from ui import rendering
 from ui.chats_rendering import conversations
-from ui.panels import AT_ONCE, EACH, NEWEST, Updates, connection, said, shipped
+from ui.panels import AT_ONCE, EACH, NEWEST, Updates, connection, shipped, text_of
 from ui.session import Session, Thread
 
 _REMEMBERED: Final = "(_, ...rest) => [sessionStorage.getItem('conversation') || '', ...rest]"
@@ -70,10 +70,10 @@ class ChatsPanel:
     async def listing(self, owner: str, session: Session) -> Updates:
         """Show the owner's conversations."""
         if not owner:
-            told = (
+            reason = (
                 "To keep conversations, open the whole address that rag-app printed at its start."
             )
-            return {self.list: rendering.hint(told)}
+            return {self.list: rendering.hint(reason)}
         try:
             found = await self._service.chats.conversations(owner, session.wanted)
         except RagAppError as error:
@@ -85,11 +85,11 @@ class ChatsPanel:
         return await self._open(remembered or "", session, request, silent=True)
 
     async def _act(self, event: gr.EventData, session: Session, request: gr.Request) -> Updates:
-        owner, chosen, chats = self.owner(request), said(event, "id"), self._service.chats
+        owner, chosen, chats = self.owner(request), text_of(event, "id"), self._service.chats
         try:
-            match said(event, "act"):
+            match text_of(event, "act"):
                 case "rename":
-                    await chats.rename_conversation(owner, chosen, said(event, "title"))
+                    await chats.rename_conversation(owner, chosen, text_of(event, "title"))
                 case "delete-chat":
                     await chats.delete_conversation(owner, chosen)
                     if chosen == session.thread.id:

@@ -21,7 +21,7 @@ from rag_app.systems import System, compared
 from rag_app.web.access import Access
 from ui import compare_rendering as page
 from ui.answering import answer
-from ui.panels import AT_ONCE, EACH, STREAMED, Updates, require_right, said, shipped, visitor_of
+from ui.panels import AT_ONCE, EACH, STREAMED, Updates, require_right, shipped, text_of, visitor_of
 from ui.parts import parts_of
 from ui.rendering import problem
 from ui.session import Session, Thread
@@ -105,7 +105,7 @@ class ComparePage:
             self._shelf = Shelf(service, lambda: connection.settings)
             self.watch = gr.Timer(_PAUSE, active=False)
             self.shelf = gr.HTML(js_on_load=shipped("acts.js"), elem_id="shelf")
-            self.told = gr.HTML(elem_id="shelf-status")
+            self.problem = gr.HTML(elem_id="shelf-status")
 
     def wire(self, header: gr.HTML, session: gr.State) -> None:
         """Connect the components; `header` says when the page is looked at."""
@@ -114,7 +114,7 @@ class ComparePage:
         header.select(self._open, [session, self._state], shown, **AT_ONCE)
         self.form.input(self._choose, [self._state], shown, **AT_ONCE)
         self.watch.tick(self._look, [self._state], shown, **AT_ONCE)
-        self.shelf.select(self._bring, [self._state], [*bringing, self.told], **EACH)
+        self.shelf.select(self._bring, [self._state], [*bringing, self.problem], **EACH)
         asking = {**STREAMED, "trigger_mode": "multiple"}
         self.form.submit(self._run, [self._state], [self.results, self.votes], **asking)
         self.results.select(self._act, [self._state], [self.results, self.votes], **AT_ONCE)
@@ -126,14 +126,14 @@ class ComparePage:
     ) -> Updates:
         """The page is looked at: show what can be compared in the chat's collection."""
         now = self._service.changes, self._connection.settings.llm.model
-        if said(event, "view") != "compare" or state.seen == now:
+        if text_of(event, "view") != "compare" or state.seen == now:
             return {self.form: gr.skip()}
         state.seen = now
         return await self._form(state.shown or session.collection, state, request)
 
     async def _choose(self, event: gr.EventData, state: Comparing, request: gr.Request) -> Updates:
         """Another collection was chosen, which has other indexes."""
-        return await self._form(said(event, "collection"), state, request)
+        return await self._form(text_of(event, "collection"), state, request)
 
     async def _form(self, collection: str, state: Comparing, request: gr.Request) -> Updates:
         running = self._shelf.running  # before anything is looked up, so that its end is seen
@@ -176,7 +176,7 @@ class ComparePage:
 
     async def _bring(self, event: gr.EventData, state: Comparing, request: gr.Request) -> Updates:
         """A button of the shelf: download, build an index, or end that."""
-        act, name, collection = (said(event, one) for one in ("act", "name", "collection"))
+        act, name, collection = (text_of(event, one) for one in ("act", "name", "collection"))
         try:
             require_right(self._access, request)
             if act == "stop":
@@ -184,9 +184,9 @@ class ComparePage:
             elif act in {"download", "build"}:
                 self._shelf.start(act, name, collection)
             indexes = await self._service.indexes(state.shown)
-            return {self.told: "", **await self._shelved(state.shown, indexes, running=True)}
+            return {self.problem: "", **await self._shelved(state.shown, indexes, running=True)}
         except RagAppError as error:
-            return {self.told: problem(error)}
+            return {self.problem: problem(error)}
 
     async def _run(
         self, event: gr.EventData, state: Comparing, request: gr.Request
@@ -196,7 +196,7 @@ class ComparePage:
             yield {self.results: gr.skip()}
             return
         state.running, state.stopping = True, False
-        question, collection = said(event, "question").strip(), said(event, "collection")
+        question, collection = text_of(event, "question").strip(), text_of(event, "collection")
         try:
             systems = await self._systems(event, collection)
             state.question, state.collection, state.systems = question, collection, systems
@@ -265,9 +265,9 @@ class ComparePage:
 
     async def _act(self, event: gr.EventData, state: Comparing, request: gr.Request) -> Updates:
         """A button among the results: end, or vote."""
-        if said(event, "act") == "stop":
+        if text_of(event, "act") == "stop":
             state.stop()
-        if said(event, "act") != "vote" or state.running:
+        if text_of(event, "act") != "vote" or state.running:
             return {self.results: gr.skip()}
         try:
             vote = self._vote(event, state)
@@ -282,11 +282,11 @@ class ComparePage:
 
     def _vote(self, event: gr.EventData, state: Comparing) -> Vote:
         """What was voted for; raises ApplicationError for what was not offered."""
-        names, winner = [one.name for one in state.systems], said(event, "system")
+        names, winner = [one.name for one in state.systems], text_of(event, "system")
         if not state.turns or (winner and winner not in names[: len(state.turns)]):
             raise ApplicationError("there is no such answer to vote for", hint="Compare again")
         answers = dict(zip(names, state.turns, strict=False))
-        numbers = said(event, "marked").split()
+        numbers = text_of(event, "marked").split()
         marked, cited = [], []
         for number, passage in enumerate(state.comparison(self._depth).passages):
             if str(number) in numbers:

@@ -17,7 +17,7 @@ from ui.chats import ChatsPanel
 from ui.choices import query_options
 from ui.evidence import EvidencePanel
 from ui.model_picker import ModelPicker
-from ui.panels import AT_ONCE, STREAMED, Updates, number, said, shipped, welcome
+from ui.panels import AT_ONCE, STREAMED, Updates, number, shipped, text_of, welcome
 from ui.presets import PresetsPanel
 from ui.session import Session
 
@@ -148,19 +148,19 @@ class ConversationPanel:
             "model": self.model.chosen(thread),
         }
         options = query_options(*choices).model_copy(update=chosen)
-        told = had_hits = False
+        listed = shown_hits = False
         turns = answer(self._service, thread, question.strip(), where, options, owner, again=again)
         async with aclosing(turns):
             async for turn in turns:
                 if session.thread is not thread:
                     continue  # another conversation is shown; this one is kept to its end
                 updates: Updates = {self.live: rendering.turn(turn)}
-                if not told:
-                    told, listed = True, await self._chats.listing(owner, session)
-                    updates |= {self.turns: rendering.conversation(thread), **listed}
+                if not listed:
+                    listed, listing = True, await self._chats.listing(owner, session)
+                    updates |= {self.turns: rendering.conversation(thread), **listing}
                     updates[self.box] = gr.update(value="", submit_btn=False, stop_btn="Stop")
-                if turn.trace is not None and not had_hits:
-                    had_hits = True
+                if turn.trace is not None and not shown_hits:
+                    shown_hits = True
                     updates |= self._evidence.of(turn)
                     updates[self._evidence.tabs] = gr.update(selected="sources")
                 yield updates
@@ -176,22 +176,22 @@ class ConversationPanel:
         self, event: gr.EventData, session: Session, request: gr.Request, *choices: Any
     ) -> AsyncGenerator[Updates, None]:
         """A question that the page offers, or the last one again, in these words."""
-        where, again = session.collection, said(event, "act") == "again"
+        where, again = session.collection, text_of(event, "act") == "again"
         if again:
             last = session.turns[-1] if session.turns else None
-            if last is None or last.number != number(said(event, "turn")):
+            if last is None or last.number != number(text_of(event, "turn")):
                 yield {self.box: gr.skip()}
                 return
             where = last.collection
-        asking = self._answer(said(event, "text"), where, again, session, request, *choices)
+        asking = self._answer(text_of(event, "text"), where, again, session, request, *choices)
         async with aclosing(asking) as updates:
             async for update in updates:
                 yield update
 
     async def _rate(self, event: gr.EventData, session: Session, request: gr.Request) -> Updates:
         """A thumb, with or without words."""
-        thread, rated = session.thread, session.turn(number(said(event, "turn")))
-        rating, comment = _RATINGS.get(said(event, "rating")), said(event, "comment")[:4000]
+        thread, rated = session.thread, session.turn(number(text_of(event, "turn")))
+        rating, comment = _RATINGS.get(text_of(event, "rating")), text_of(event, "comment")[:4000]
         if rated is None or rating is None:
             return {self.turns: gr.skip()}
         try:

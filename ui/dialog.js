@@ -16,8 +16,8 @@ const send = (form, act, more = {}) => {
 };
 const wait = (form) => {
   form.querySelectorAll('button:not([value=cancel])').forEach((one) => { one.disabled = true; });
-  const told = form.querySelector('.told');
-  if (told) told.textContent = 'Asking …';
+  const reply = form.querySelector('.reply');
+  if (reply) reply.textContent = 'Asking …';
 };
 document.addEventListener('click', (event) => {
   if (event.target.closest('[data-opens]')?.dataset.opens === dialog()?.id) open();

@@ -114,7 +114,7 @@ def connect_model(
         'placeholder="only where the server asks for one"></label>'
         f"<label>Model{field}</label>"
         '<p><button type="button" class="inline" data-send="models">List its models</button></p>'
-        f'<div class="told" aria-live="polite">{problem(error) if error else ""}</div>'
+        f'<div class="reply" aria-live="polite">{problem(error) if error else ""}</div>'
     )
     buttons = (
         '<button name="act" value="use">Test and use</button>'

@@ -50,6 +50,9 @@ element.addEventListener('click', (event) => {
   if (data.act === 'delete' && !confirm(`Delete ${data.source} and its passages?`)) return;
   if (data.act === 'drop'
       && !confirm(`Delete the collection ${data.collection} with all its documents?`)) return;
+  if (data.act === 'share'
+      && !confirm(`Let all users see ${data.collection}? An admin can make it private again.`)) return;
+  if (data.act === 'unshare' && !confirm(`Hide ${data.collection} from all users but you?`)) return;
   if (data.act === 'rename') {
     data.to = (prompt('Name of the collection', data.collection) || '').trim();
     if (!data.to || data.to === data.collection) return;

@@ -13,9 +13,9 @@ from data.errors import RagAppError
 from rag_app.probes.connecting import ModelConnection
 from rag_app.service import Service
 from ui import evaluation_rendering as page
-from ui.evaluation_form import OWN, SUBJECTS, EvaluationForm, launch
+from ui.evaluation_form import COLLECTION, SUBJECTS, EvaluationForm, launch
 from ui.evaluation_runs import EvaluationRuns
-from ui.panels import AT_ONCE, Updates, said, shipped
+from ui.panels import AT_ONCE, Updates, shipped, text_of
 from ui.parts import Parts, parts_anywhere, parts_of
 from ui.parts_rendering import check_boxes
 from ui.rendering import hint, problem
@@ -78,7 +78,7 @@ class EvaluationPage:
         self, event: gr.EventData, subject: str, session: Session, seen: tuple[Any, ...]
     ) -> Updates:
         """The page is looked at: show the runs, and a form for what has changed meanwhile."""
-        if said(event, "view") != "evaluation":
+        if text_of(event, "view") != "evaluation":
             return {self.form.status: gr.skip()}
         model = self._connection.settings.llm.model
         now = (self._service.changes, model, session.collection)
@@ -88,7 +88,7 @@ class EvaluationPage:
 
     async def _choose(self, subject: str, session: Session) -> Updates:
         """Show the fields that belong to what is measured; the chat's collection comes first."""
-        subject = subject if subject in SUBJECTS else OWN
+        subject = subject if subject in SUBJECTS else COLLECTION
         try:
             there = [found.name for found in await self._service.collections() if found.passages]
             likely = (session.collection, self._connection.settings.collection, *there)
@@ -103,7 +103,7 @@ class EvaluationPage:
     async def _parts(self, subject: str, collection: str | None) -> Parts:
         """What systems can be put together from: the indexes of a collection, or any encoders."""
         settings = self._connection.settings
-        if subject != OWN or not collection:
+        if subject != COLLECTION or not collection:
             return await asyncio.to_thread(parts_anywhere, settings)
         return parts_of(settings, await self._service.indexes(collection))
 
@@ -150,7 +150,7 @@ class EvaluationPage:
 
     async def _act(self, event: gr.EventData, request: gr.Request) -> Updates:
         """A click on a run's button."""
-        act, name = said(event, "act"), said(event, "run")
+        act, name = text_of(event, "act"), text_of(event, "run")
         if act == "report":
             found = await asyncio.to_thread(self._runs.report, name)
             shown = page.frame(name) if found else problem("This run has no report.")

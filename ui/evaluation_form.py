@@ -14,17 +14,18 @@ from ui.evaluation_runs import Kind, Option
 from ui.parts import Parts, chosen_parts
 from ui.parts_rendering import check_boxes
 
-OWN, FOLDER, CHOICE, ANSWERS, SCORE, RUNS = "own", "folder", "choice", "answers", "score", "runs"
-SEARCHES: Final = {OWN, FOLDER}
+COLLECTION, FOLDER, CHOICE = "own", "folder", "choice"
+ANSWERS, SCORE, RUNS = "answers", "score", "runs"
+SEARCHES: Final = {COLLECTION, FOLDER}
 _WITH_DATA: Final = {FOLDER, CHOICE, ANSWERS, SCORE}
-_WITH_COLLECTION: Final = {OWN, CHOICE, ANSWERS}
+_WITH_COLLECTION: Final = {COLLECTION, CHOICE, ANSWERS}
 RETRIEVERS: Final = ["bm25", "dense", "hybrid"]
 _ARMS: Final = [
     ("without passages", "closed_book"),
     ("with found passages", "rag"),
     ("with random passages", "random"),
 ]
-_ITS_OWN: Final = "the data set's own documents"
+_OWN_DOCUMENTS: Final = "the data set's own documents"
 _KNOWN: Final = frozenset({"mmlu", "mmlu_pro", "gpqa_diamond", "gpqa_main", "openstax"})
 _WORD: Final = re.compile(r"[a-z0-9_]+")
 
@@ -50,7 +51,7 @@ class Subject:
 
 _BEIR: Final = ("Data set", "a BEIR folder of the data folder, or bright:biology", "")
 SUBJECTS: Final[Mapping[str, Subject]] = {
-    OWN: Subject(
+    COLLECTION: Subject(
         "Search in my documents",
         "Makes questions from your documents and sees which system finds the passage again.",
         "retrieval",
@@ -107,7 +108,7 @@ class Field:
     more: bool = True
 
 
-_ASKING: Final = {OWN, FOLDER, CHOICE, ANSWERS}
+_ASKING: Final = {COLLECTION, FOLDER, CHOICE, ANSWERS}
 FIELDS: Final = (
     Field("run_file", "Run file", {SCORE}, info="of the data folder: TREC's form, or BRIGHT's",
           more=False),
@@ -121,7 +122,7 @@ FIELDS: Final = (
     Field("lengths", "Lengths of queries", SEARCHES,
           info="further runs with so many tokens, such as 64,256"),
     Field("depth", "Documents of a ranking", SEARCHES, "number", 100),
-    Field("fresh", "Make new questions", {OWN}, "check", value=False),
+    Field("fresh", "Make new questions", {COLLECTION}, "check", value=False),
     Field("subjects", "Subjects", {CHOICE}, info="only these, with commas"),
     Field("repeats", "Repeats", {CHOICE}, "number", 1, "with the choices shifted each time"),
     Field("seed", "Seed", {CHOICE}, "number", 0),
@@ -147,8 +148,9 @@ class EvaluationForm:
     def __init__(self, script: str) -> None:
         with gr.Column(elem_id="measure", min_width=0):
             self.subject = gr.Dropdown(
-                [(one.label, name) for name, one in SUBJECTS.items()], value=OWN, label="Measure",
-                info=SUBJECTS[OWN].about, filterable=False, elem_id="subject",
+                [(one.label, name) for name, one in SUBJECTS.items()], value=COLLECTION,
+                label="Measure", info=SUBJECTS[COLLECTION].about, filterable=False,
+                elem_id="subject",
             )  # fmt: skip
             self.collection = gr.Dropdown(
                 [], label="Collection", filterable=False, elem_id="measured"
@@ -204,7 +206,7 @@ class EvaluationForm:
         chosen = SUBJECTS[subject]
         label, info, value = chosen.data
         searches = subject in SEARCHES
-        own = [(_ITS_OWN, ""), *((name, name) for name in collections)]
+        own = [(_OWN_DOCUMENTS, ""), *((name, name) for name in collections)]
         choices = own if subject == CHOICE else list(collections)
         first = "" if subject == CHOICE else next(iter(collections), None)
         pair = [*reversed(runs[:2])] if len(runs) > 1 else [None, None]
@@ -248,7 +250,7 @@ def launch(settings: Settings, parts: Parts, values: Sequence[Any]) -> Launch:
     given = {one.name: _given(one, value) for one, value in zip(FIELDS, rest, strict=True)}
     if subject == RUNS:
         return _pair(first, second, given["tolerance"])
-    named = _named(chosen, (dataset or "").strip(), folder) if subject in _WITH_DATA else OWN
+    named = _named(chosen, (dataset or "").strip(), folder) if subject in _WITH_DATA else COLLECTION
     options: dict[str, Option] = {
         one.name: given[one.name]
         for one in FIELDS
@@ -261,7 +263,7 @@ def launch(settings: Settings, parts: Parts, values: Sequence[Any]) -> Launch:
         options["data_dir"] = str(folder.absolute())
     if subject in _WITH_COLLECTION:
         options["collection"] = _collection(subject, collection)
-    if subject == OWN:
+    if subject == COLLECTION:
         options["questions"] = options["limit"]
     if subject == CHOICE:
         further = str(options.pop("further_arms", "")).split(",")
@@ -311,7 +313,7 @@ def _component(field: Field) -> Any:
     usual: dict[str, Any] = {
         "label": field.label,
         "elem_id": f"option-{field.name}",
-        "visible": OWN in field.subjects,
+        "visible": COLLECTION in field.subjects,
     }
     info = field.info or None
     if field.kind == "check":

@@ -11,7 +11,7 @@ from rag_app.results import Answer
 from rag_app.service import QueryOptions, Service
 from ui import library_rendering as page
 from ui import rendering
-from ui.panels import EACH, Updates, number, said, shipped
+from ui.panels import EACH, Updates, number, shipped, text_of
 from ui.session import Session, Turn
 from ui.summaries import QUESTION
 
@@ -59,14 +59,16 @@ class EvidencePanel:
 
     async def _act(self, event: gr.EventData, session: Session) -> Updates:
         """A click on a citation or a source: what was meant stands on the button."""
-        if said(event, "act") == "summarise":
-            return self.show(await self._summary(said(event, "collection"), said(event, "source")))
-        turn = session.turn(number(said(event, "turn")))
+        if text_of(event, "act") == "summarise":
+            return self.show(
+                await self._summary(text_of(event, "collection"), text_of(event, "source"))
+            )
+        turn = session.turn(number(text_of(event, "turn")))
         if turn is None:
             return {self.tabs: gr.skip()}
-        if said(event, "act") == "passage":
+        if text_of(event, "act") == "passage":
             session.clicks = click = session.clicks + 1
-            shown = await self._passage(turn, number(said(event, "n")))
+            shown = await self._passage(turn, number(text_of(event, "n")))
             if click != session.clicks:  # another one was clicked while its page was drawn
                 return {self.tabs: gr.skip()}
             return self.show(shown)
@@ -101,16 +103,16 @@ class EvidencePanel:
 
     async def _summary(self, collection: str, source: str) -> str:
         """A document with what the language model says that it is about."""
-        told, options = "", QueryOptions(sources=(source,), rewrite="none", rerank="none")
+        summary, options = "", QueryOptions(sources=(source,), rewrite="none", rerank="none")
         try:
             content = await self._service.document(collection, source)
             events = self._service.ask(collection, QUESTION, (), options)
             async with aclosing(events):
                 async for event in events:
-                    told = event.text if isinstance(event, Answer) else told
+                    summary = event.text if isinstance(event, Answer) else summary
         except RagAppError as error:
             return rendering.problem(error)
-        return page.document(content, collection, has_model=True, told=told)
+        return page.document(content, collection, has_model=True, model_summary=summary)
 
     def of(self, turn: Turn) -> Updates:
         """Show what a turn has found, and how it came about."""

@@ -25,12 +25,13 @@ from ui.panels import (
     EACH,
     Updates,
     require_right,
-    said,
     shipped,
+    text_of,
     visitor_of,
     welcome,
 )
 from ui.session import Session
+from ui.sharing import owner_name, set_sharing
 from ui.sources import right_for, work_for
 from ui.uploads import Uploads
 
@@ -137,20 +138,20 @@ class LibraryPanel:
             event.then(self._refresh, [session], self._listed, **AT_ONCE)
 
     async def _refresh(self, session: Session) -> Updates:
-        return await self._listing(session.collection, session)
+        return await self._listing(session)
 
     async def _look(self, session: Session, request: gr.Request) -> Updates:
         """Show what has changed elsewhere: in another window, or by a command."""
-        if self._untold(session, request):  # an upload of another tab
+        if self._unseen(session, request):  # an upload of another tab
             return {self.watch: gr.update(active=True)}
         if session.seen == self._service.changes:
             return {self.status: gr.skip()}
-        return await self._listing(session.collection, session)
+        return await self._listing(session)
 
-    def _untold(self, session: Session, request: gr.Request) -> list[Ingestion]:
+    def _unseen(self, session: Session, request: gr.Request) -> list[Ingestion]:
         """This visitor's ingestions that go on, or whose end this tab has not shown."""
         mine = self._ingestions.of(visitor_of(self._access, request))
-        return [one for one in mine if one.number not in session.told]
+        return [one for one in mine if one.number not in session.seen_ingestions]
 
     async def _open(self, remembered: str | None, session: Session, request: gr.Request) -> Updates:
         """A page is opened: show what there is, and watch what goes on."""
@@ -158,14 +159,14 @@ class LibraryPanel:
         with suppress(RagAppError):  # the listing tells of it
             session.collection = await self._first_choice(remembered or "")
         mine = self._ingestions.of(visitor_of(self._access, request))
-        session.told = {one.number for one in mine if one.shown}
-        updates = await self._listing(session.collection, session)
-        watched = len(mine) > len(session.told) or not self._start.done()
+        session.seen_ingestions = {one.number for one in mine if one.shown}
+        updates = await self._listing(session)
+        watched = len(mine) > len(session.seen_ingestions) or not self._start.done()
         return updates | {self.watch: gr.update(active=watched)}
 
     async def _watch(self, session: Session, request: gr.Request) -> Updates:
         """Show the first start and this visitor's uploads as they go on, and what they came to."""
-        mine = self._untold(session, request)
+        mine = self._unseen(session, request)
         running = any(one.running for one in mine)
         if running or not self._start.done():
             shown = [_state(one, session.collection) for one in mine]
@@ -173,10 +174,10 @@ class LibraryPanel:
                 shown = [rendering.progress(one) for one in tuple(self._start.news)]
             status = "".join(shown) or gr.skip()
             return {self.status: status, self.cancel: gr.update(visible=running)}
-        updates = await self._listing(session.collection, session)
+        updates = await self._listing(session)
         for one in mine:
             one.shown = True
-            session.told.add(one.number)
+            session.seen_ingestions.add(one.number)
         return updates | {
             self.status: "".join(_state(one, session.collection) for one in mine)
             or _outcome(self._start),
@@ -201,15 +202,15 @@ class LibraryPanel:
         if not collection or collection == session.collection:
             return {self.status: gr.update()}
         session.collection = collection
-        return {self.status: ""} | await self._listing(collection, session)
+        return {self.status: ""} | await self._listing(session)
 
     async def _ask_also(self, chosen: list[str] | None, session: Session) -> None:
         session.also = tuple(chosen or ())
 
     async def _create(self, event: gr.EventData, session: Session, request: gr.Request) -> Updates:
         """The dialog was closed: make a collection, and give it the uploads that wait for it."""
-        act = said(event, "act")
-        name = "-".join(said(event, "name").split())
+        act = text_of(event, "act")
+        name = "-".join(text_of(event, "name").split())
         if act == "cancel":
             session.waiting = ()
             return {self.dialog: dialogs.new_collection()}
@@ -225,14 +226,16 @@ class LibraryPanel:
             return {self.dialog: refused}
         waiting, session.waiting = session.waiting, ()
         updates = {self.dialog: dialogs.new_collection(), self.status: ""}
-        updates |= await self._listing(session.collection, session)
+        updates |= await self._listing(session)
         return updates | (await self._ingest(waiting, session, request) if waiting else {})
 
-    async def _listing(self, collection: str, session: Session) -> Updates:
-        """The library's components for a collection, which need not exist yet."""
+    async def _listing(self, session: Session) -> Updates:
+        """The library's components for the open collection, which need not exist yet."""
         session.seen = self._service.changes
         try:
             known = await self._service.collections()
+            self._follow_rename(session, {one.name for one in known})
+            collection = session.collection
             found = await self._documents(collection, known)
         except RagAppError as error:
             return {self.status: rendering.problem(error)}
@@ -240,7 +243,10 @@ class LibraryPanel:
         updates: Updates = {
             self.picker: gr.update(choices=names, value=collection),
             self.documents: page.documents(
-                found, collection, exists=collection in {one.name for one in known}
+                found,
+                collection,
+                exists=collection in {one.name for one in known},
+                owner=await owner_name(self._access.users, collection),
             ),
         }
         there = {one.source for one in found}
@@ -261,6 +267,14 @@ class LibraryPanel:
                 f"Run `rag-app collections rebuild {collection}` to use it"
             )
         return updates
+
+    def _follow_rename(self, session: Session, names: set[str]) -> None:
+        """Another tab, or a command, may have renamed the open collection."""
+        name, renamed = session.collection, self._service.renamed
+        while name not in names and name in renamed:
+            name = renamed[name]
+        if name in names and name != session.collection:
+            session.rename_collection(session.collection, name)
 
     async def _documents(
         self, collection: str, known: Sequence[CollectionInfo]
@@ -285,8 +299,8 @@ class LibraryPanel:
         self, event: gr.EventData, session: Session, request: gr.Request
     ) -> Updates:
         """The dialog was closed: ingest what was typed."""
-        given, collection = said(event, "source").strip()[:2000], session.collection
-        if said(event, "act") == "cancel":
+        given, collection = text_of(event, "source").strip()[:2000], session.collection
+        if text_of(event, "act") == "cancel":
             return {self.source_dialog: dialogs.add_source()}
         try:
             require_right(self._access, request, right_for(given))
@@ -327,8 +341,8 @@ class LibraryPanel:
         self, event: gr.EventData, session: Session, has_model: bool, request: gr.Request
     ) -> Updates:
         """A click on a document, or on what is done with the whole collection."""
-        act, source = said(event, "act"), said(event, "source")
-        collection = said(event, "collection")  # that of the list, whatever is being opened
+        act, source = text_of(event, "act"), text_of(event, "source")
+        collection = text_of(event, "collection")  # that of the list, whatever is being opened
         try:
             if act == "open":
                 content = await self._service.document(collection, source)
@@ -341,9 +355,11 @@ class LibraryPanel:
                 self._ingestions.start(visitor_of(self._access, request), collection, work)
                 return self._begun()
             if act == "rename":
-                to = "-".join(said(event, "to").split())[:100]
+                to = "-".join(text_of(event, "to").split())[:100]
                 await self._service.rename_collection(collection, to)
                 session.rename_collection(collection, to)
+            elif act in ("share", "unshare"):
+                await set_sharing(self._access.users, collection, private=act == "unshare")
             elif act == "delete":
                 await self._service.delete_document(collection, source)
             elif act == "drop" and collection == session.collection:
@@ -351,13 +367,13 @@ class LibraryPanel:
                 session.collection = await self._first_choice("")
         except RagAppError as error:
             return {self.status: rendering.problem(error)}
-        return {self.status: ""} | await self._listing(session.collection, session)
+        return {self.status: ""} | await self._listing(session)
 
     async def _limit(self, event: gr.EventData, session: Session) -> None:
         """Documents were checked: the next question asks only them."""
         sources = event._data.get("sources") if isinstance(event._data, dict) else []
         if isinstance(sources, list):
-            session.only = said(event, "collection"), tuple(map(str, sources))
+            session.only = text_of(event, "collection"), tuple(map(str, sources))
 
 
 def _ids_and_names(sent: Any) -> tuple[tuple[str, str], ...]:

@@ -41,20 +41,38 @@ def add_source_button() -> str:
     return f'<button type="button" class="link" data-opens="add-source">{label}</button>'
 
 
-def documents(found: Sequence[DocumentInfo], collection: str = "", *, exists: bool = False) -> str:
-    """The documents of a collection, each with what can be done with it, and with all."""
-    acts = (
+def documents(
+    found: Sequence[DocumentInfo],
+    collection: str = "",
+    *,
+    exists: bool = False,
+    owner: str | None = None,
+) -> str:
+    """The documents of a collection, each with what can be done with it, and with all.
+
+    Args:
+        found: the documents.
+        collection: its name.
+        exists: whether it is there already.
+        owner: whom it is private to; empty where all users share it, None where that is not shown.
+    """
+    acts = [
         ("rename", "Rename collection"),
         ("reingest", "Read all anew"),
         ("drop", "Delete this collection"),
-    )
+    ]
+    sharing = ""
+    if exists and owner is not None:
+        acts.append(("share", "Share with all users") if owner else ("unshare", "Make private"))
+        whose = f"Private to {escape(owner)}" if owner else "Shared with all users"
+        sharing = f'<p class="limit">{whose}</p>'
     button = '<button type="button" class="link" data-act="{}" data-collection="{}">{}</button>'
     buttons = "".join(
         button.format(act, escape(collection), label)
         for act, label in acts
         if exists and (found or act != "reingest")
     )
-    whole = f'<p class="whole">{buttons}</p>' if buttons else ""
+    whole = f'{sharing}<p class="whole">{buttons}</p>' if buttons else ""
     if not found:
         return hint("No documents yet.") + whole
     search = (
@@ -88,15 +106,19 @@ def _document(document: DocumentInfo, collection: str) -> str:
         f'<span><button type="button" class="name" dir="auto" data-act="open" {named} '
         f'title="Read {name}">{name}</button><small>{about}</small></span>'
         f'<a href="{escape(address)}" download aria-label="Download {name}" title="Download">↓</a>'
-        f'<button type="button" class="delete" data-act="reingest" {named} '
+        f'<button type="button" class="act-on" data-act="reingest" {named} '
         f'aria-label="Read {name} anew" title="Read anew from the original">↻</button>'
-        f'<button type="button" class="delete" data-act="delete" {named} '
+        f'<button type="button" class="act-on" data-act="delete" {named} '
         f'aria-label="Delete {name}" title="Delete">×</button></li>'
     )
 
 
 def document(
-    content: DocumentContent, collection: str = "", *, has_model: bool = False, told: str = ""
+    content: DocumentContent,
+    collection: str = "",
+    *,
+    has_model: bool = False,
+    model_summary: str = "",
 ) -> str:
     """A document as it was read, with what was not, and in short.
 
@@ -104,7 +126,7 @@ def document(
         content: the document.
         collection: where it lies.
         has_model: whether a language model may be asked for a summary.
-        told: what it has said.
+        model_summary: what it has written.
     """
     text = as_markdown(content.blocks)
     ask = (
@@ -113,7 +135,7 @@ def document(
         if has_model
         else ""
     )
-    short = _summary(content, told) if told or len(text) > _SHORT else ""
+    short = _summary(content, model_summary) if model_summary or len(text) > _SHORT else ""
     cut = "<p class=note>The rest is left out here.</p>" if len(text) > _MOST else ""
     warnings = "".join(
         f"<li>{escape(one.reason)}{f' (page {one.page})' if one.page else ''}</li>"
@@ -128,10 +150,10 @@ def document(
     )
 
 
-def _summary(content: DocumentContent, told: str) -> str:
+def _summary(content: DocumentContent, model_summary: str) -> str:
     summary = summarise(content.blocks)
-    lines = [told or summary.opening]
-    if not told:
+    lines = [model_summary or summary.opening]
+    if not model_summary:
         lines.append(" · ".join(summary.headings))
     shown = "".join(f'<p dir="auto"{lang(line)}>{escape(line)}</p>' for line in lines if line)
     return f'<div class="summary">{shown}</div>' if shown else ""

@@ -9,7 +9,7 @@ from rag_app.probes.connecting import Found, ModelConnection, find_servers
 from rag_app.web.access import Access
 from ui import dialogs, rendering
 from ui.choices import Choices
-from ui.panels import AT_ONCE, Updates, number, require_right, said, shipped
+from ui.panels import AT_ONCE, Updates, number, require_right, shipped, text_of
 
 
 class ModelPanel:
@@ -55,8 +55,8 @@ class ModelPanel:
 
     async def _act(self, event: gr.EventData, found: list[Found], request: gr.Request) -> Updates:
         """A button of the dialog was pressed."""
-        act, address, model = (said(event, name) for name in ("act", "address", "model"))
-        key = said(event, "key")
+        act, address, model = (text_of(event, name) for name in ("act", "address", "model"))
+        key = text_of(event, "key")
         if act == "cancel":
             return {self.dialog: self._empty(), self._found: []}
         try:
@@ -70,8 +70,8 @@ class ModelPanel:
             if act == "use":
                 done = await self._connection.connect(address, key, model)
                 return {self.dialog: dialogs.connect_model(done=done), **self._reading()}
-            if act == "pick" and number(said(event, "pick")) < len(found):
-                one = found[number(said(event, "pick"))]
+            if act == "pick" and number(text_of(event, "pick")) < len(found):
+                one = found[number(text_of(event, "pick"))]
                 address, models = one.address, list(one.models)
             else:
                 models = await self._connection.models(address, key)

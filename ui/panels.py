@@ -50,7 +50,7 @@ async def welcome(service: Service, collection: str, filled: bool) -> str:
     return rendering.welcome(offers, not filled)
 
 
-def said(event: gr.EventData, name: str) -> str:
+def text_of(event: gr.EventData, name: str) -> str:
     """What a page sent with an event; it may be anything."""
     data = event._data if isinstance(event._data, dict) else {}
     return str(data.get(name, ""))

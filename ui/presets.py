@@ -9,7 +9,7 @@ import gradio as gr
 
 from rag_app.settings import Settings
 from ui.choices import Choices
-from ui.panels import AT_ONCE, EACH, Updates, said, shipped
+from ui.panels import AT_ONCE, EACH, Updates, shipped, text_of
 
 _NO_MODEL: Final = "Connect a model first."
 
@@ -115,7 +115,7 @@ class PresetsPanel:
             event.then(self._show, shown, [self.html], **AT_ONCE)
 
     async def _choose(self, event: gr.EventData, has_model: bool) -> Updates:
-        name = said(event, "preset")
+        name = text_of(event, "preset")
         preset = PRESETS.get(name)
         if preset is None or (preset.needs_model and not has_model):
             return {self.html: gr.skip()}

@@ -416,11 +416,11 @@ def sources(one: Turn | None) -> str:
 
 
 def _hit(number: int, n: int, hit: Hit, cited: bool) -> str:
-    own = f"{hit.collection}/" if hit.collection else ""  # rankings of its collection
+    prefix = f"{hit.collection}/" if hit.collection else ""  # rankings of its collection
     ranks = "".join(
         f"<div><dt>{label}</dt><dd><b>#{hit.ranks[name]}</b> {hit.scores[name]:.3f}</dd></div>"
         for known, label in _RANKINGS
-        for name in dict.fromkeys((known, own + known))
+        for name in dict.fromkeys((known, prefix + known))
         if name in hit.ranks
     )
     trail = " › ".join(f"<bdi>{escape(heading)}</bdi>" for heading in hit.headings)

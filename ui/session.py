@@ -103,7 +103,7 @@ class Session:
         only: the open collection, and which of its documents are checked; none means all.
         waiting: id and name of the uploads that wait for a collection to be chosen.
         also: other collections that the next question asks as well.
-        told: numbers of the ingestions whose end this tab has shown.
+        seen_ingestions: numbers of the ingestions whose end this tab has shown.
         clicks: on citations, so far.
     """
 
@@ -114,7 +114,7 @@ class Session:
     only: tuple[str, tuple[str, ...]] = ("", ())
     waiting: tuple[tuple[str, str], ...] = ()
     also: tuple[str, ...] = ()
-    told: set[int] = field(default_factory=set)
+    seen_ingestions: set[int] = field(default_factory=set)
     clicks: int = 0
 
     @property

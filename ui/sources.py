@@ -40,8 +40,8 @@ def _folder(given: str, settings: Settings) -> Path:
             hint="Give one such as https://example.org/report.pdf or /home/me/reports",
         )
     path, allowed = path.resolve(), settings.ingest.folders
-    own = settings.server.host in LOOPBACK and not settings.server.password
-    if not (own and not allowed) and not any(
+    is_local = settings.server.host in LOOPBACK and not settings.server.password
+    if not (is_local and not allowed) and not any(
         path.is_relative_to(folder.expanduser().resolve()) for folder in allowed
     ):
         raise ApplicationError(

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -432,8 +433,8 @@ def test_a_new_conversation_during_an_answer_mixes_nothing_and_loses_nothing(
     assert len(page.answers()) == 1
 
 
-def test_documents_are_found_read_saved_and_deleted(
-    browse: Callable[..., Browser], app: RunningApp, tmp_path: Path
+def test_documents_are_found_read_added_and_deleted(
+    browse: Callable[..., Browser], app: RunningApp, model: OpenAIServer, tmp_path: Path
 ) -> None:
     names = [f"tide-{number}.md" for number in range(5)] + ["größe & <b>.md"]
     for name in names:
@@ -462,6 +463,8 @@ def test_documents_are_found_read_saved_and_deleted(
     page.click("#documents li:not([hidden]) [data-act=delete]")
     page.driver.switch_to.alert.accept()
     page.until(lambda: len(page.all("#documents li")) == 5)
+
+    _add_a_folder_and_ask(page, model, tmp_path / "more")
     page.click("[data-act=drop]")
     page.driver.switch_to.alert.dismiss()
     page.click("[data-act=drop]")
@@ -469,6 +472,35 @@ def test_documents_are_found_read_saved_and_deleted(
     page.until(lambda: page.one("#picker input").get_attribute("value") == "samples")
     with app.browser() as client:
         assert "harbour" not in {one["name"] for one in client.get("/api/collections").json()}
+
+
+def _add_a_folder_and_ask(page: Browser, model: OpenAIServer, folder: Path) -> None:
+    """Of five documents in "harbour" one is read anew; a sixth is added, and the samples asked."""
+    from selenium.webdriver.common.keys import Keys
+
+    page.click("#documents [data-act=reingest]")
+    page.until(lambda: "1 updated" in page.text("#status"), "a document was not read anew")
+    page.click("[data-opens=add-source]")
+    page.until(lambda: page.one("#add-source input").is_displayed())
+    page.one("#add-source input").send_keys("no/folder", Keys.ENTER)
+    page.until(lambda: page.all("#add-source .error"), "what is no folder was taken")
+    folder.mkdir()
+    (folder / "buoy.md").write_text("# Buoys\n\nThe buoy off Skerry is red.\n")
+    page.until(lambda: page.one("#add-source input").is_displayed())
+    page.one("#add-source input").clear()
+    page.one("#add-source input").send_keys(str(folder), Keys.ENTER)
+    page.until(lambda: len(page.all("#documents li.ready")) == 6, "the folder was not added")
+
+    page.click("#presets [data-preset=fast]")
+    page.until(lambda: page.all("#presets [data-preset=fast][aria-pressed=true]"))
+    page.click("#also input")
+    page.click("#also [role=option]")
+    model.replies = [Reply("The buoy is red [1].", delay=0)]
+    page.ask("Which colour has the buoy off Skerry?")
+    page.wait_for_answers(1)
+    page.until(lambda: len(page.all(".hit")) == 5, "Fast reads five passages")
+    places = {one.text.split(" · ")[-1] for one in page.all(".hit small")}
+    assert places == {"harbour", "samples"}
 
 
 _PLACE = """
@@ -556,6 +588,13 @@ def test_a_second_window_shows_what_the_first_has_added(
     first.until(lambda: len(first.all("#documents li.ready")) == 2, "it was not shown")
     assert "asks 1 of 2" in first.text("#documents .limit")
     assert [one.is_selected() for one in first.all("#documents .only")] == [True, False]
+    first.click("#documents [data-act=rename]")
+    first.driver.switch_to.alert.send_keys("panes of glass")
+    first.driver.switch_to.alert.accept()
+    for page in (first, second):
+        name = partial(page.run, "return document.querySelector('#picker input').value")
+        page.until(lambda name=name: name() == "panes-of-glass", "a window keeps the old name")
+        page.until(lambda page=page: len(page.all("#documents li.ready")) == 2)
     right = "return document.querySelector('[data-act=theme]').getBoundingClientRect().right"
     assert second.run(right) <= NARROW[0]
 

@@ -6,7 +6,7 @@ import pytest
 
 from rag_app.errors import ApplicationError
 from rag_app.settings import Settings, override
-from ui.evaluation_form import ANSWERS, CHOICE, FIELDS, FOLDER, OWN, RUNS, SCORE, launch
+from ui.evaluation_form import ANSWERS, CHOICE, COLLECTION, FIELDS, FOLDER, RUNS, SCORE, launch
 from ui.parts import Part, Parts, chosen_parts
 from ui.parts_rendering import check_boxes
 
@@ -36,7 +36,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def test_what_is_left_as_it_was_is_not_handed_on(settings):
-    asked = launch(settings, PARTS, values(OWN))
+    asked = launch(settings, PARTS, values(COLLECTION))
     assert (asked.kind, asked.dataset) == ("retrieval", "own")
     assert asked.options == {
         "limit": 100, "questions": 100, "collection": "c", "retrievers": ["bm25", "dense"],
@@ -79,19 +79,19 @@ def test_each_subject_is_its_command(settings, tmp_path):
     "wrong",
     [
         values("other"),
-        values(OWN, collection=None),
-        values(OWN, retrievers=[]),
+        values(COLLECTION, collection=None),
+        values(COLLECTION, retrievers=[]),
         values(CHOICE, "mmlu", arms=[]),
         values(FOLDER, "../mine"),
         values(FOLDER, "gone"),
         values(SCORE, "bright:biology", run_file="/etc/passwd"),
         values(RUNS, first="a", second="a"),
         values(RUNS, first="a", second=["b"]),
-        values(OWN, concurrency="many"),
-        values(OWN, checked={"encoders": ["far"]}),
-        values(OWN, checked={"rerankers": []}),
-        values(OWN, checked={"rewriters": [{}]}),
-        values(OWN, checked={"rewriters": "rewrite"}),
+        values(COLLECTION, concurrency="many"),
+        values(COLLECTION, checked={"encoders": ["far"]}),
+        values(COLLECTION, checked={"rerankers": []}),
+        values(COLLECTION, checked={"rewriters": [{}]}),
+        values(COLLECTION, checked={"rewriters": "rewrite"}),
     ],
 )
 def test_what_cannot_be_measured_is_refused(settings, wrong):

@@ -55,6 +55,22 @@ async def panel(
     return panel
 
 
+async def test_a_page_follows_the_collection_that_another_has_renamed(
+    panel: LibraryPanel, service: Application
+) -> None:
+    for name in ("a", "hidden"):
+        await service.create_collection(name)
+    session = Session(collection="a")
+    for name, to in (("a", "b"), ("b", "a"), ("a", "c"), ("c", "d")):
+        await service.rename_collection(name, to)
+    await panel._refresh(session)
+    assert session.collection == "d"
+    service.renamed["d"] = "seen by others alone"
+    await service.drop_collection("d")
+    await panel._refresh(session)
+    assert session.collection == "d", "a name that this person may not see is not shown"
+
+
 async def test_what_is_deleted_is_what_the_list_has_shown(
     panel: LibraryPanel, service: Application, request_: gr.Request, tmp_path: Path
 ) -> None:
@@ -83,7 +99,7 @@ def uploaded(uploads: Path, request: gr.Request, access: Access, *names: str) ->
 
 async def settled(panel: LibraryPanel, session: Session, request: gr.Request) -> Any:
     """What a tab shows once its uploads are ingested."""
-    while any(one.running for one in panel._untold(session, request)):  # noqa: ASYNC110 - as a page
+    while any(one.running for one in panel._unseen(session, request)):  # noqa: ASYNC110 - as a page
         await asyncio.sleep(0.01)
     return await panel._watch(session, request)
 
@@ -120,7 +136,7 @@ async def test_both_tabs_of_a_browser_follow_an_upload_and_hear_of_its_end(
     later = Session()
     opened = await panel._open("c", later, request_)
     assert not opened[panel.watch]["active"]
-    assert panel._untold(later, request_) == []
+    assert panel._unseen(later, request_) == []
 
 
 async def test_checked_documents_stay_so_until_they_are_gone_or_another_collection_is_opened(

@@ -49,7 +49,8 @@ def test_a_long_document_begins_with_a_summary_and_a_short_one_does_not() -> Non
     assert not soup.select(".summary button")
     short = DocumentContent("x.md", blocks[:2], [])
     assert "summary" not in page.document(short)
-    told = page.document(short, collection="c", has_model=True, told="A <b> pump [1].")
-    soup = BeautifulSoup(told, "lxml")
+    written = "A <b> pump [1]."
+    shown = page.document(short, collection="c", has_model=True, model_summary=written)
+    soup = BeautifulSoup(shown, "lxml")
     assert soup.select_one(".summary p").text == "A <b> pump [1]."
     assert soup.select_one("[data-act=summarise]")["data-collection"] == "c"
