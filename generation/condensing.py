@@ -25,6 +25,7 @@ _MOST_ADDED: Final = 600
 _DAMAGE: Final = (AttributeError, IndexError, KeyError, TypeError, ValidationError)
 """What clients raise when an answer lacks what they take for granted."""
 _FEWEST_TERMS: Final = 3
+_TURNS_BACK: Final = 4
 _LEANING: Final = re.compile(
     r"(?:and|but|or|so|then|what about|how about|it|its|they|them|their|he|his|him|she|her|this|"
     r"these|that|those|und|aber|oder|dann|er|sie|es|ihr|sein|dies\w*|et|mais|ou|il|elle|ils|elles|"
@@ -32,6 +33,14 @@ _LEANING: Final = re.compile(
     r"(?![^\W_])|那|它|他|她|それ|これ",
     re.IGNORECASE,
 )
+_LABEL: Final = re.compile(
+    r"\**(?:(?:stand-?alone|rewritten|rephrased|next|follow-up) )?"
+    r"(?:question|frage|pregunta|spørgsmål|问题|質問)\**\s*[:：]\**\s*",
+    re.IGNORECASE,
+)
+_QUOTED: Final = re.compile(r"[\"“„«]([^\"“”„«»]+)[\"”“»]")
+_SUBJECT: Final = re.compile(r"(?<=\s)(?!I\b)[A-ZÀ-ÖØ-ÞА-Я]|\d")
+"""A name or a number, by which a short question says what it is about."""
 _LOGGER: Final = logging.getLogger(__name__)
 
 _SYSTEM: Final = """\
@@ -85,6 +94,8 @@ class NoCondenser:
 class CarryOverCondenser:
     """Puts the words of the last question behind a follow-up, where no language model can.
 
+    Where that is a follow-up itself, those of the one before go with them.
+
     A question is taken for a follow-up where it has fewer than ``_FEWEST_TERMS`` terms of its own,
     or begins with "and" or a pronoun. Terms that it has already are not put there again.
     """
@@ -100,12 +111,20 @@ class CarryOverCondenser:
         if not asked or not self._is_follow_up(question):
             return Condensed(question)
         known = set(self._terms(question))
-        last = clean_text(asked[-1])[:_LONGEST_QUESTION]
-        words = dict.fromkeys(re.findall(r"[^\s?!,;:()]+", last))
+        words = dict.fromkeys(re.findall(r"[^\s?!,;:()]+", self._topic(asked)))
         carried = [word for word in words if set(self._terms(word)) - known]
         if not carried:
             return Condensed(question)
         return Condensed(f"{question} ({' '.join(carried)})", {"carried": len(carried)})
+
+    def _topic(self, asked: Sequence[str]) -> str:
+        """The last question, behind those that it leans on itself: "And its weight?"."""
+        topic: list[str] = []
+        for earlier in reversed(asked[-_TURNS_BACK:]):
+            topic.insert(0, clean_text(earlier)[:_LONGEST_QUESTION])
+            if _SUBJECT.search(earlier) or not self._is_follow_up(earlier):
+                break
+        return " ".join(topic)[-_LONGEST_QUESTION:]
 
     def _is_follow_up(self, question: str) -> bool:
         terms = self._terms(question)
@@ -195,8 +214,13 @@ def _messages(question: str, earlier: Sequence[str]) -> list[ChatMessage]:
 
 
 def _spoken(text: str) -> str:
-    """The text without thoughts, on one line."""
-    return " ".join(clean_text(part_thoughts(text)[1]).split())
+    """The text without thoughts and without what says that a question follows, on one line."""
+    lines = [*filter(None, map(str.strip, clean_text(part_thoughts(text)[1]).splitlines()))]
+    while len(lines) > 1 and lines[0].endswith((":", "：")):
+        lines.pop(0)
+    question = _LABEL.sub("", " ".join(" ".join(lines).split()), count=1)
+    quoted = _QUOTED.fullmatch(question)
+    return quoted[1] if quoted else question
 
 
 def _cut_off(response: ChatResponse) -> bool:

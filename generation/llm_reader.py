@@ -74,10 +74,10 @@ class _Facts:
 
     @property
     def truncated(self) -> bool:
-        """Whether the answer hit its limit, or an OpenAI-style stream ended without saying why."""
+        """Whether the answer was cut off, or an OpenAI-style stream ended without saying why."""
         if self.finish_reason is None:
             return self.speaks_openai
-        return self.finish_reason == "length"
+        return self.finish_reason in {"length", "content_filter"}
 
 
 class LLMReader:
@@ -252,15 +252,19 @@ class LLMReader:
 
     def _no_answer(self, facts: _Facts) -> GenerationError:
         """The error of a model that wrote nothing, since an error is never an answer."""
-        spent = facts.finish_reason == "length"
+        hint = "Ask again or use another model."
+        match facts.finish_reason:
+            case "length":
+                cause = "its reasoning used up the tokens of the answer"
+                hint = f"Raise the answer's limit of {self._budget.max_answer_tokens} tokens."
+            case "content_filter":
+                cause = "its server held the answer back (content filter)"
+            case "tool_calls" | "function_call":
+                cause = "it called a tool, of which it was given none"
+            case _:
+                cause = "its text is empty"
         return GenerationError(
-            f"{facts.model} at {self._address} wrote no answer",
-            cause="its reasoning used up the tokens of the answer"
-            if spent
-            else "its text is empty",
-            hint=f"Raise the answer's limit of {self._budget.max_answer_tokens} tokens."
-            if spent
-            else "Ask again or use another model.",
+            f"{facts.model} at {self._address} wrote no answer", cause=cause, hint=hint
         )
 
     def _reading(

@@ -12,6 +12,8 @@ from llama_index.core.llms import LLM
 from generation.errors import GenerationError, ReaderUnavailable
 
 _LONGEST_REASON: Final = 300
+_PAGE: Final = re.compile(r"\s*<(?:!doctype|html|\?xml)", re.IGNORECASE)
+_TAG: Final = re.compile(r"<(?:(script|style|title)\b.*?</\1>|[^>]*>)", re.IGNORECASE | re.DOTALL)
 _SECRET: Final = re.compile(r"\b(?:sk|hf|key|Bearer)[-_ ][\w*.-]{6,}", re.IGNORECASE)
 
 
@@ -103,5 +105,7 @@ def _reason(error: BaseException) -> str:
     body = getattr(error, "body", None)
     message = body.get("message") if isinstance(body, dict) else None
     text = message if isinstance(message, str) and message else str(error) or type(error).__name__
-    line = _SECRET.sub("(key)", " ".join(text.split()))
+    if _PAGE.match(text):  # of a proxy, such as "502 Bad Gateway"
+        text = _TAG.sub(" ", text)
+    line = _SECRET.sub("(key)", " ".join(text.split())) or type(error).__name__
     return line if len(line) <= _LONGEST_REASON else line[: _LONGEST_REASON - 1] + "…"

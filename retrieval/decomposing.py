@@ -5,6 +5,8 @@ sub-questions is near to one, and the rankings are fused.
 """
 
 import asyncio
+import contextlib
+import json
 import logging
 import re
 from typing import Final
@@ -21,7 +23,11 @@ from retrieval.rewriting import Feedback, Rewritten, inert
 _LONGEST: Final = 400
 _TOKENS: Final = 512
 _LOGGER: Final = logging.getLogger(__name__)
-_MARK: Final = re.compile(r"\s*(?:[-*•]|\(?\d{1,2}[.):])\s*")
+_MARK: Final = re.compile(
+    r"\s*(?:[-*•]\s+|\(?\d{1,2}[.):])?\s*(?:\**(?:sub-?)?question(?: \d{1,2})?\s*:\**)?\s*",
+    re.IGNORECASE,
+)
+_AROUND: Final = " \t\"'`*_“”„,"
 _SYSTEM: Final = """\
 You split questions for a search engine. Write the sub-questions whose answers are needed for \
 the user's question, at most {parts}, one a line and nothing else. Each must be understood by \
@@ -76,8 +82,22 @@ class LLMDecomposer:
         asked = self._llm.achat(messages, temperature=self._temperature, max_tokens=_TOKENS)
         response = await answer(asked)
         _, text = part_thoughts(well_formed(response.message.content or ""))
-        lines = [_MARK.sub("", line, count=1).strip() for line in text.splitlines()]
-        parts = [line for line in lines if 0 < len(line) <= _LONGEST]
+        lines = [_MARK.sub("", line, count=1).strip(_AROUND) for line in _lines(text)]
+        parts = [line for line in lines if _says_something(line)]
         if not parts:
             raise ValueError("the model wrote no sub-question")
         return [part for part in dict.fromkeys(parts[: self._parts]) if part != question]
+
+
+def _lines(text: str) -> list[str]:
+    """The lines of a text, or the strings of a JSON list, which some models write."""
+    if text.lstrip().startswith("["):
+        with contextlib.suppress(ValueError, RecursionError):
+            return [one for one in json.loads(text) if isinstance(one, str)]
+    return text.splitlines()
+
+
+def _says_something(line: str) -> bool:
+    """Whether a line is more than a fence, or an introduction such as "Here they are:"."""
+    spoken = len(line) <= _LONGEST and any(map(str.isalpha, line))
+    return spoken and not line.endswith((":", "："))

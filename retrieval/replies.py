@@ -1,10 +1,11 @@
 """Replies of servers, read piece by piece and within a limit: who sends them may be lying.
 
-They are asked for as they are, and refused where they come packed: a few bytes unpack to any size
-at once.
+They are asked for as they are. What a proxy packs into gzip all the same is unpacked within the
+limit, since a few bytes unpack to any size; other packings are refused.
 """
 
-from collections.abc import AsyncGenerator, Generator, Mapping
+import zlib
+from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
 
@@ -13,26 +14,33 @@ import httpx
 PLAIN: Final[Mapping[str, str]] = MappingProxyType({"accept-encoding": "identity"})
 """Headers of a request whose reply is read here."""
 
+_STEP: Final = 64 << 10
+"""Bytes that are unpacked at once."""
+
 
 class ReplyError(ValueError):
     """A reply that nobody should read on."""
 
 
 def pieces(reply: httpx.Response, most: int) -> Generator[bytes, None, None]:
-    """The body of a reply as it comes. Raises ReplyError where it is packed, or above `most` bytes.
+    """The body of a reply as it comes, unpacked where it comes as gzip all the same.
 
     Nothing is held but the piece that is given.
+
+    Raises:
+        ReplyError: it is packed otherwise, or holds more than `most` bytes.
     """
     limit = _Limit(reply, most)
     for piece in reply.iter_raw():
-        yield limit.passed(piece)
+        yield from limit.passed(piece)
 
 
 async def async_pieces(reply: httpx.Response, most: int) -> AsyncGenerator[bytes, None]:
     """As `pieces`."""
     limit = _Limit(reply, most)
     async for piece in reply.aiter_raw():
-        yield limit.passed(piece)
+        for part in limit.passed(piece):
+            yield part
 
 
 async def read(reply: httpx.Response, most: int) -> bytes:
@@ -41,13 +49,29 @@ async def read(reply: httpx.Response, most: int) -> bytes:
 
 
 class _Limit:
+    """Unpacks a body a little at a time, so that the limit holds for what it unpacks to."""
+
     def __init__(self, reply: httpx.Response, most: int) -> None:
         packing = reply.headers.get("content-encoding", "identity").strip().lower()
-        if packing != "identity":
+        if packing not in {"identity", "gzip", "x-gzip"}:
             raise ReplyError(f"the reply is packed ({packing[:20]}), which was not asked for")
+        self._gzip = None if packing == "identity" else zlib.decompressobj(zlib.MAX_WBITS | 16)
         self._most = self._left = most
 
-    def passed(self, piece: bytes) -> bytes:
+    def passed(self, piece: bytes) -> Iterator[bytes]:
+        if self._gzip is None:
+            yield self._counted(piece)
+            return
+        unpacked = b"?" * _STEP
+        while len(unpacked) == _STEP:
+            try:
+                unpacked = self._gzip.decompress(piece, _STEP)
+            except zlib.error as error:
+                raise ReplyError(f"the reply is no gzip, as it says ({error})") from error
+            piece = self._gzip.unconsumed_tail
+            yield self._counted(unpacked)
+
+    def _counted(self, piece: bytes) -> bytes:
         self._left -= len(piece)
         if self._left < 0:
             raise ReplyError(f"the reply is larger than {self._most / 2**20:.3g} MiB")

@@ -30,7 +30,8 @@ class Reply:
     other breaks it; an answer that is not streamed comes after ``delay``, and hangs or dies where
     either is set. ``status`` other than 200 answers with an error that says ``error``, and with
     ``headers``; ``stream_error`` sends such an error inside the stream after the text. ``body`` is
-    sent as it is, in place of all that, as a ``media_type`` and with ``raw_status``.
+    sent as it is, in place of all that, as a ``media_type`` and with ``raw_status`` and
+    ``headers``.
     """
 
     text: str = ""
@@ -46,7 +47,7 @@ class Reply:
     usage: bool = True
     done: bool = True
     headers: Mapping[str, str] = field(default_factory=dict)
-    body: str | None = None
+    body: str | bytes | None = None
     raw_status: int = 200
     media_type: str = "application/json"
 
@@ -140,7 +141,8 @@ class OpenAIServer:
         if reply.status != 200:
             return _error(reply.status, reply.error, reply.headers)
         if reply.body is not None:
-            return Response(reply.body, reply.raw_status, media_type=reply.media_type)
+            headers = dict(reply.headers)
+            return Response(reply.body, reply.raw_status, headers, reply.media_type)
         if body.get("stream"):
             stream = self._stream(request, body, reply)
             return StreamingResponse(stream, media_type="text/event-stream")

@@ -23,7 +23,7 @@ Retriever = Annotated[
 ]
 Fusion = Annotated[str | None, typer.Option(help="rrf, minmax, minmax-observed or none.")]
 Weight = Annotated[float | None, typer.Option(help="Share of the dense side in minmax, 0 to 1.")]
-Rewrite = Annotated[str | None, typer.Option(help="none or llm.")]
+Rewrite = Annotated[str | None, typer.Option(help="none, llm or decompose.")]
 Rerank = Annotated[
     str | None,
     typer.Option(help="none, qwen, qwen-sampled, cross-encoder, rank1 or retro-star."),

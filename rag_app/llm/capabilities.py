@@ -166,6 +166,7 @@ class ServerTransport(httpx.AsyncBaseTransport):
                     reply.status_code == 500 and _TELLING.search(raw.decode(errors="replace"))
                 )
                 return _Answer(_response(reply, raw), refuses)
+            _refuse_page(reply)
             if body.get("stream"):
                 return _Answer(await _streamed(reply), False)
             raw = await _whole(reply, LARGEST)
@@ -182,6 +183,15 @@ class ServerTransport(httpx.AsyncBaseTransport):
         except BaseException:  # whatever it is, the connection is given back and the error goes on
             await reply.aclose()
             raise
+
+
+def _refuse_page(reply: httpx.Response) -> None:
+    """Raise ReplyError over a web page, which servers send from other addresses than the API's."""
+    if "text/html" in reply.headers.get("content-type", ""):
+        raise ReplyError(
+            "a web page came in place of an answer: the address has to end where the server's API "
+            "begins (often /v1)"
+        )
 
 
 async def _whole(reply: httpx.Response, most: int) -> bytes:

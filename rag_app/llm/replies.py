@@ -7,6 +7,8 @@ once, and the rest is handed on as it came, so that the client says what is wron
 """
 
 import json
+import re
+from codecs import BOM_UTF8
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any, Final
@@ -23,9 +25,12 @@ _DEEPEST: Final = 64
 _MOST_LINES: Final = 16
 """Lines of an event after which its end is awaited, however complete it looks."""
 _END: Final = b"[DONE]"
+_LINE_END: Final = re.compile(rb"\r\n|\r|\n")
 _PARTS: Final = {"text": "text", "output_text": "text", "thinking": "thinking", "reasoning": "text"}
 """Kinds of parts of a content, and where their words stand."""
 _THOUGHTS: Final = ("thinking", "reasoning")
+_THOUGHT_FIELDS: Final = ("reasoning_content", "reasoning", "thinking", "reasoning_text", "thought")
+"""Fields of a message for what a model thinks; the client knows the first two."""
 
 
 class ServerError(Exception):
@@ -94,6 +99,9 @@ async def _from_whole(first: bytes, lines: AsyncIterator[bytes]) -> AsyncIterato
         if len(raw) > LARGEST:
             raise _too_large("reply")
     body = _parsed(bytes(raw))
+    if body is None:  # perhaps events of a line each, without what frames them
+        bodies = [one for one in map(_parsed, bytes(raw).splitlines()) if one is not None]
+        body = _joined(bodies) if bodies else None
     if body is None:
         return
     choices = body.get("choices")
@@ -156,7 +164,9 @@ class _StreamTidier:
         choices = body.get("choices")
         if choices is None or isinstance(choices, list):
             body["choices"] = [
-                self._choice(choice) for choice in choices or [] if isinstance(choice, dict)
+                self._choice(choice)
+                for choice in choices or []
+                if isinstance(choice, dict) and choice.get("index") in (0, "0", None)
             ]
         self._frame = {key: body.get(key) for key in ("id", "object", "created", "model")}
         yield _clean(body)
@@ -182,9 +192,9 @@ class _StreamTidier:
         message = _message(delta if isinstance(delta, dict) else {})
         # a first chunk without content is passed over by LlamaIndex with all else that it holds
         message["content"] = self._whole(("content", index), message.get("content"))
-        for key in ("reasoning_content", "reasoning"):
-            if isinstance(message.get(key), str):
-                message[key] = self._whole((key, index), message[key])
+        if "reasoning_content" in message:
+            thought = self._whole(("thought", index), message["reasoning_content"])
+            message["reasoning_content"] = thought
         return tidied | {"delta": message}
 
     def _whole(self, place: Any, text: object) -> str:
@@ -219,14 +229,18 @@ def _whole_choice(choice: Any) -> Any:
 
 def _message(message: Json) -> Json:
     """A message whose content is text; thoughts among its parts go to a field of their own."""
-    content = message.get("content")
+    content = message.get("content") or message.get("refusal")  # OpenAI's words of refusal
     if not isinstance(message.get("role"), str):
         message = {**message, "role": "assistant"}
+    known = next(filter(None, (_words(message.get(field)) for field in _THOUGHT_FIELDS)), "")
+    message = {key: value for key, value in message.items() if key not in _THOUGHT_FIELDS}
+    if known:
+        message["reasoning_content"] = known
     if isinstance(content, dict):
         content = [content]
     if not isinstance(content, list):
         return {**message, "content": content if isinstance(content, str) else None}
-    thoughts, text = "", ""
+    thoughts, text = known, ""
     for part in content:
         kind = part.get("type", "text") if isinstance(part, dict) else "text"
         words = _words(part)
@@ -234,8 +248,7 @@ def _message(message: Json) -> Json:
             thoughts += words
         else:
             text += words
-    known = message.get("reasoning_content") or message.get("reasoning") or ""
-    thinking = {"reasoning_content": f"{known}{thoughts}"} if thoughts else {}
+    thinking = {"reasoning_content": thoughts} if thoughts else {}
     return {**message, **thinking, "content": text}
 
 
@@ -246,7 +259,8 @@ def _words(part: Any) -> str:
     if isinstance(part, list):
         return "".join(map(_words, part))
     if isinstance(part, dict):
-        return _words(part.get(_PARTS.get(part.get("type", "text"), "text")))
+        place = _PARTS.get(str(part.get("type", "text")), "text")
+        return _words(part.get(place, part.get("content")))
     return ""
 
 
@@ -272,8 +286,10 @@ def _joined(chunks: list[Json]) -> Json:
 
 def _error(body: Json) -> Json | None:
     """The body as the API tells of errors, if it does so in any way."""
-    if body.get("choices"):
-        return None
+    if choices := body.get("choices"):
+        first = choices[0] if isinstance(choices, list) else None
+        failed = isinstance(first, dict) and isinstance(first.get("error"), dict)
+        return {"error": first["error"]} if failed else None  # OpenRouter, in mid-stream
     if body.get("error"):
         error = body["error"]
         return {"error": error if isinstance(error, dict) else {"message": str(error)}}
@@ -333,16 +349,24 @@ def _event(chunk: Json) -> bytes:
 
 
 async def _lines(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Lines without their ends, which are those of server-sent events alone, not Unicode's."""
-    held, size = list[bytes](), 0
+    """Lines without their ends, which are those of server-sent events alone, not Unicode's.
+
+    A mark of the byte order at the beginning is left out.
+    """
+    held, size, returned, begun = list[bytes](), 0, False, False
     async for piece in pieces:
-        first, *others = piece.split(b"\n")
+        # of a line end in two pieces the first half has ended the line
+        fresh = piece.removeprefix(b"\n") if returned else piece
+        returned = piece.endswith(b"\r") if piece else returned
+        first, *others = _LINE_END.split(fresh)
         held.append(first)
         size += len(first)
         if size > LARGEST:
             raise _too_large("event")
         for other in others:
-            yield b"".join(held).rstrip(b"\r")
-            held, size = [other], len(other)
-    yield b"".join(held)
+            line = b"".join(held)
+            yield line if begun else line.removeprefix(BOM_UTF8)
+            held, size, begun = [other], len(other), True
+    line = b"".join(held)
+    yield line if begun else line.removeprefix(BOM_UTF8)
     yield b""

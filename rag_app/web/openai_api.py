@@ -7,7 +7,7 @@ See docs/interoperability.md for what is taken, what is ignored and what is refu
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import asdict, dataclass
 from enum import Enum
@@ -235,20 +235,32 @@ async def _pieces(
         yield {**frame, "choices": form.delta(role="assistant", content="")}
     async for event in events:
         match event:
-            case ThinkingDelta() if form.chat:
-                yield {**frame, "choices": form.delta(reasoning_content=event.text)}
+            case ThinkingDelta():
+                if event.retracts:
+                    # The API takes no text back: what was said becomes a paragraph of its own, and
+                    # the answer, its stop sequences and its citations begin behind it.
+                    stop, shown = StopSequences(body.stops), ""
+                    yield {**frame, "choices": form.delta(content="\n\n")}
+                if form.chat:
+                    yield {**frame, "choices": form.delta(reasoning_content=event.text)}
             case TextDelta():
                 if text := stop.feed(event.text):
                     shown += text
                     yield {**frame, "choices": form.delta(content=text)}
             case Answer():
-                if text := stop.finish():
-                    shown += text
-                    yield {**frame, "choices": form.delta(content=text)}
-                last = form.delta(_reason(event), citations=_citations(shown, event))
-                yield {**frame, "choices": last}
-                if body.with_usage:
-                    yield {**frame, "choices": [], "usage": _usage(event.trace)}
+                for piece in _ending(form, body, event, shown, stop.finish()):
+                    yield {**frame, **piece}
+
+
+def _ending(
+    form: _Form, body: AnswerRequest, answer: Answer, shown: str, rest: str
+) -> Iterator[dict[str, Any]]:
+    """The pieces that end an answer of which `shown` has been sent and `rest` was held back."""
+    if rest:
+        yield {"choices": form.delta(content=rest)}
+    yield {"choices": form.delta(_reason(answer), citations=_citations(shown + rest, answer))}
+    if body.with_usage:
+        yield {"choices": [], "usage": _usage(answer.trace)}
 
 
 def _citations(text: str, answer: Answer) -> list[dict[str, Any]]:

@@ -200,3 +200,31 @@ async def test_without_a_model_a_follow_up_gets_the_words_of_the_last_question(q
 
 async def test_without_a_history_nothing_is_carried_over():
     assert (await CarryOverCondenser().condense("And it?", [])).question == "And it?"
+
+
+async def test_a_chain_of_follow_ups_keeps_its_subject():
+    asked = ["What is part AB-12/34?", "What does it cost?", "And how heavy is it?"]
+    history = [ChatMessage(role=MessageRole.USER, content=one) for one in asked[:2]]
+    condensed = await CarryOverCondenser().condense(asked[2], history)
+    assert "AB-12/34" in condensed.question
+    other = [ChatMessage(role=MessageRole.USER, content="Who is Orrin?"), *history[:1]]
+    condensed = await CarryOverCondenser().condense("And what does it cost?", other)
+    assert "AB-12/34" in condensed.question
+    assert "Orrin" not in condensed.question
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        f"Stand-alone question: {STANDALONE}",
+        f"Sure! Here is the question:\n\n{STANDALONE}",
+        f'"{STANDALONE}"',
+        f"**Question:** “{STANDALONE}”",
+    ],
+)
+async def test_what_models_write_around_the_question_is_not_searched(
+    openai_server, condenser, said
+):
+    openai_server.replies = [Reply(said)]
+    condensed = await condenser(openai_server.url).condense(QUESTION, HISTORY)
+    assert condensed.question == STANDALONE

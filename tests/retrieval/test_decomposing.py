@@ -26,6 +26,24 @@ async def test_the_question_and_its_parts_are_searched(openai_server, decomposer
     assert openai_server.requests[0]["temperature"] == 0.0
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        "Here are the sub-questions:\n\n- Which firm built it?\n- Who leads it?",
+        "**Sub-question 1:** Which firm built it?\n**Sub-question 2:** Who leads it?",
+        '["Which firm built it?", "Who leads it?"]',
+        '```\n1) "Which firm built it?"\n2) "Who leads it?"\n```',
+        "Question: Which firm built it?\n\nQuestion: Who leads it?",
+    ],
+)
+async def test_what_models_write_around_the_parts_is_not_searched(
+    openai_server, decomposer, written
+):
+    openai_server.replies = [Reply(written)]
+    made = await decomposer().rewrite(QUESTION)
+    assert made.queries == (QUESTION, "Which firm built it?", "Who leads it?")
+
+
 async def test_a_question_of_one_fact_stays_alone(openai_server, decomposer):
     openai_server.replies = [Reply(QUESTION)]
     assert (await decomposer().rewrite(QUESTION)).queries == (QUESTION,)

@@ -1,17 +1,20 @@
 """Replies in the forms that servers are known to send, through a real server and our client."""
 
+import gzip
 import json
 
 import httpx
+import openai
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from llama_index.core.base.llms.types import ChatMessage
 
 from generation.budget import TokenBudget
+from generation.errors import GenerationError
 from generation.llm_reader import LLMReader
 from rag_app.llm.client import MeteredLLM
-from rag_app.llm.replies import tidy_reply, tidy_stream
+from rag_app.llm.replies import _lines, tidy_reply, tidy_stream
 from tests.generation.support import passage, read_all
 from tests.openai_server import Reply
 
@@ -72,6 +75,26 @@ STREAMS = {
     "a whole reply": json.dumps(WHOLE),
     "a whole reply over lines": json.dumps(WHOLE, indent=1),
     "a whole reply in parts": json.dumps({"choices": [{"message": {"content": PARTS}}]}),
+    "carriage returns alone": events(*WORDS, STOP).replace("\n", "\r"),
+    "a mark of the byte order": f"\ufeff{events(*WORDS, STOP)}",
+    "events in lines of their own": "".join(f"{json.dumps(one)}\n" for one in [*WORDS, STOP]),
+    "two answers": events(
+        *WORDS, {"choices": [{"index": 1, "delta": {"content": "No."}}]}, STOP
+    ),
+    "tools that are not called": events(
+        chunk({"content": None, "tool_calls": None, "refusal": None}), *WORDS,
+        chunk({"tool_calls": []}, "stop"),
+    ),
+    "a refusal": events(chunk({"content": None, "refusal": SAID}), STOP),
+    "numbers for names": events(
+        {"id": 1, "created": "now", "model": None, "choices": [{"index": "0", "delta":
+         {"role": None, "content": SAID}, "finish_reason": "stop", "stop_reason": 2}]},
+    ),
+    "thoughts in a field of that name": events(chunk({"thinking": "Hm."}), *WORDS, STOP),
+    "thoughts in parts": events(
+        chunk({"reasoning_content": [{"type": "text", "text": "Hm."}]}), *WORDS, STOP
+    ),
+    "thoughts in an object": events(chunk({"reasoning": {"content": "Hm."}}), *WORDS, STOP),
     "Unicode's line ends": events(*WORDS, STOP).replace("is in", "is\u2028in"),
     "[THINK]": events(chunk({"content": "[THINK]Hm.[/THI"}), chunk({"content": "NK]"}), *WORDS),
     "<thought>": events(chunk({"content": "<thought>Hm.</thought>\n"}), *WORDS),
@@ -105,11 +128,75 @@ async def test_a_stream_is_an_answer(openai_server, llm, name):
 
 
 async def test_thoughts_in_any_field_are_counted_as_such(openai_server, llm):
-    for name in ("vLLM", "Ollama", "LM Studio", "Mistral", "[THINK]", "Harmony"):
+    fields = [name for name in STREAMS if name.startswith("thoughts in")]
+    for name in ("vLLM", "Ollama", "LM Studio", "Mistral", "[THINK]", "Harmony", *fields):
         openai_server.replies = [Reply(body=STREAMS[name], media_type=STREAM)]
         reader = LLMReader(llm, TokenBudget(4000, 50))
         _, reading = await read_all(reader.read("Where is the spare pump?", PASSAGES))
         assert reading.thinking_tokens, name
+
+
+@pytest.mark.parametrize(
+    ("reply", "told"),
+    [
+        (
+            events(
+                WORDS[0],
+                {"choices": [{"delta": {}, "finish_reason": "error",
+                              "error": {"code": 502, "message": "the provider went away"}}]},
+            ),
+            "broke off its answer: the provider went away",
+        ),
+        (events(chunk({"content": ""}), chunk({}, "content_filter")), "content filter"),
+        (events(chunk({"tool_calls": [{"index": 0, "function": {"name": "f"}}]}, "tool_calls")),
+         "it called a tool"),
+    ],
+    ids=["an error in a choice", "a filter", "a tool"],
+)  # fmt: skip
+async def test_what_is_no_answer_is_told_for_what_it_is(openai_server, llm, reply, told):
+    openai_server.replies = [Reply(body=reply, media_type=STREAM)]
+    reader = LLMReader(llm, TokenBudget(4000, 50))
+    with pytest.raises(GenerationError, match=told):
+        await read_all(reader.read("Where is the spare pump?", PASSAGES))
+
+
+async def test_pages_in_place_of_answers_are_told_without_their_tags(openai_server, llm):
+    page = "<html><head><title>502</title></head><body><h1>502 Bad Gateway</h1></body></html>"
+    reader = LLMReader(llm, TokenBudget(4000, 50))
+    for status, told in ((502, "HTTP 502, 502 Bad Gateway."), (200, "often /v1")):
+        openai_server.replies = [Reply(body=page, raw_status=status, media_type="text/html")]
+        with pytest.raises(GenerationError) as caught:
+            await read_all(reader.read("Where is the spare pump?", PASSAGES))
+        assert told in str(caught.value)
+        assert "<" not in str(caught.value)
+
+
+async def test_gzip_that_nobody_asked_for_is_unpacked(openai_server, llm):
+    packed, whole = (
+        gzip.compress(STREAMS["OpenAI"].encode()),
+        gzip.compress(WHOLES["OpenAI"].encode()),
+    )
+    headers = {"content-encoding": "gzip"}
+    openai_server.replies = [Reply(body=packed, media_type=STREAM, headers=headers)]
+    _, reading = await read_all(
+        LLMReader(llm, TokenBudget(4000, 50)).read("Where is the spare pump?", PASSAGES)
+    )
+    assert reading.text == SAID
+    openai_server.replies = [Reply(body=whole, headers=headers)]
+    assert (await llm.achat([ChatMessage("Where?")])).message.content == SAID
+    openai_server.replies = [Reply(body=b"no gzip", headers=headers)]
+    with pytest.raises(openai.APIError, match="no gzip"):
+        await llm.achat([ChatMessage("Where?")])
+
+
+@given(st.text("ab\r\n", max_size=12), st.integers(1, 4))
+async def test_where_a_stream_of_lines_is_split_does_not_matter(text, size):
+    async def pieces(size):
+        for i in range(0, len(text), size):
+            yield text[i : i + size].encode()
+
+    whole = [line async for line in _lines(pieces(99))]
+    assert [line async for line in _lines(pieces(size))] == whole
 
 
 WHOLES = {

@@ -96,6 +96,22 @@ async def test_a_stream_says_the_same_piece_by_piece(client, openai_server):
     assert len({chunk.id for chunk in chunks}) == 1
 
 
+async def test_a_thought_that_nothing_opened_stands_apart_once_and_never_again(
+    client, openai_server
+):
+    thought = "Harbour [3]? Let me see."
+    openai_server.replies = [Reply(f"{thought}</think>{ANSWER}")]
+    asked = {"model": "rag-app/c", "messages": ASKED, "stop": ["?", "\n\nAnd"], "stream": True}
+    for before in ("Harbour [3]\n\n", ""):
+        chunks = [chunk async for chunk in await client.chat.completions.create(**asked)]
+        deltas = [chunk.choices[0].delta for chunk in chunks]
+        said = "".join(delta.content or "" for delta in deltas)
+        thoughts = (delta.model_extra.get("reasoning_content", "") for delta in deltas)
+        assert said == f"{before}It hangs in the harbour [2]."
+        assert "".join(thoughts) == thought
+        assert [one["n"] for one in deltas[-1].model_extra["citations"]] == [2]
+
+
 async def test_earlier_turns_are_the_history(settings, encoder, openai_server, tmp_path):
     chosen = {
         "llm": {"api_base": openai_server.url, "model": openai_server.model},
