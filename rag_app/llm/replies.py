@@ -288,11 +288,11 @@ def _error(body: Json) -> Json | None:
     """The body as the API tells of errors, if it does so in any way."""
     if choices := body.get("choices"):
         first = choices[0] if isinstance(choices, list) else None
-        failed = isinstance(first, dict) and isinstance(first.get("error"), dict)
-        return {"error": first["error"]} if failed else None  # OpenRouter, in mid-stream
+        error = first.get("error") if isinstance(first, dict) else None
+        return {"error": error} if isinstance(error, dict) else None  # OpenRouter, in mid-stream
     if body.get("error"):
-        error = body["error"]
-        return {"error": error if isinstance(error, dict) else {"message": str(error)}}
+        told = body["error"]
+        return {"error": told if isinstance(told, dict) else {"message": str(told)}}
     if body.get("object") == "error":
         return {"error": body}
     return None
