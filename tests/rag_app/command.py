@@ -91,6 +91,9 @@ class Command:
         err: Path | Connection,
         cwd: Path | None = None,
     ) -> None:
+        for end in (out, err):
+            if isinstance(end, Path):
+                end.touch()  # is there however early it is killed
         forks = multiprocessing.get_context("forkserver")
         forks.set_forkserver_preload(_IMPORTED)
         self.args = list(arguments)

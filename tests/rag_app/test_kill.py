@@ -3,8 +3,6 @@
 import json
 import os
 import random
-import signal
-import subprocess
 import time
 from pathlib import Path
 
@@ -15,7 +13,7 @@ from rag_app.assembly import components
 from rag_app.settings import load_settings
 from retrieval.index.base import PassageStore
 from retrieval.index.fingerprint import IndexSpec
-from tests.rag_app.command import MAIN, environment, rag_app
+from tests.rag_app.command import Command, environment, rag_app
 from tests.rag_app.support import prose, settled, stored, visible, write
 
 pytestmark = pytest.mark.slow
@@ -84,23 +82,17 @@ def share(models: Path | None, storage: Path) -> None:
 def killed(folder: Path, storage: Path, wait: float, models: Path) -> bool:
     """Ingest, and kill `wait` seconds after the folder is owned; whether there was time to."""
     share(models, storage)
-    process = subprocess.Popen(
-        [*MAIN, "ingest", str(folder)],
-        env=environment(storage),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
-    with process:
-        while not (storage / "owner.json").exists() and process.poll() is None:
-            time.sleep(0.005)
-        deadline = time.monotonic() + wait
-        while time.monotonic() < deadline and process.poll() is None:
-            time.sleep(0.005)
-        alive = process.poll() is None
-        if alive:
-            os.kill(process.pid, signal.SIGKILL)
-        assert process.stderr is not None
-        assert b"Traceback" not in process.stderr.read()
+    said = storage.parent / f"{storage.name}.said"
+    process = Command(["ingest", str(folder)], environment(storage), Path(os.devnull), said)
+    while not (storage / "owner.json").exists() and process.poll() is None:
+        time.sleep(0.005)
+    deadline = time.monotonic() + wait
+    while time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.005)
+    alive = process.poll() is None
+    process.kill()
+    process.wait()
+    assert "Traceback" not in said.read_text("utf-8")
     return alive
 
 
