@@ -16,14 +16,13 @@ from collections.abc import (
 )
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
-from llama_index.core.schema import NodeWithScore, TextNode
+from llama_index.core.schema import NodeWithScore
 
 from data.blocks import Block
 from data.discovery import Found, discover
@@ -31,7 +30,7 @@ from data.limits import Limits
 from data.names import safe_name
 from data.page_picture import PagePicture
 from data.parsing import Parser
-from data.text import well_formed
+from rag_app import models
 from rag_app.chats import chats
 from rag_app.collections.backup import Backups
 from rag_app.collections.catalogue import require_documents
@@ -43,7 +42,6 @@ from rag_app.collections.stores import OpenStores
 from rag_app.connection import BROWSER_KEY, CONNECTION, KEY
 from rag_app.errors import (
     ApplicationError,
-    RerankerUnavailable,
     UnknownDocument,
     UnknownModel,
 )
@@ -53,7 +51,8 @@ from rag_app.ingestion.identity import UPLOAD, origin
 from rag_app.ingestion.reading import Originals
 from rag_app.ingestion.report import IngestReport, OnProgress, Progress
 from rag_app.metrics import Observer
-from rag_app.pipeline import Pipeline, rerank
+from rag_app.models import well_asked
+from rag_app.pipeline import Pipeline
 from rag_app.results import (
     Answer,
     AskEvent,
@@ -77,8 +76,6 @@ from retrieval.index.base import PassageStore
 from retrieval.index.collections import Collections
 from retrieval.index.errors import DamagedIndex, UnknownCollection
 from retrieval.index.records import DocumentRecord
-from retrieval.reranking.base import Reranker
-from retrieval.reranking.none import KeepOrder
 
 T = TypeVar("T")
 _STORAGE_FOLDERS = (
@@ -90,11 +87,6 @@ _STORAGE_FOLDERS = (
 """What the application keeps in the storage folder: never ingested with a folder above it."""
 STALL = 60.0
 """Seconds without a sign of a client that holds a collection, after which its work is given up."""
-_LONGEST_QUESTION = 100_000
-"""Characters; what is longer only costs time, as encoders read less than that."""
-_MOST_TEXTS, _MOST_CHARACTERS = 2048, 400_000
-"""Of one request to encode or to rerank."""
-_ENCODED_AT_ONCE = 32
 _WRITERS = 32
 """Changes that may wait for one another; they cost threads, but only while they wait."""
 
@@ -326,9 +318,7 @@ class Application:
     ) -> IngestReport:
         """See `Service.ingest`."""
         work = partial(self._discover_and_ingest, collection, paths, encoder, sync)
-        report = await self._change(work, on_progress)
-        self.observer.ingested(report)
-        return report
+        return await self._ingest(work, on_progress)
 
     async def add_document(
         self,
@@ -353,7 +343,7 @@ class Application:
         """See `Service.add_address`."""
         async with self._new_folder() as folder:
             found = await self._fetcher.fetch(address, folder)
-            return await self._change(
+            return await self._ingest(
                 lambda tell: self._indexes.ingest(collection, encoder, [found], tell), on_progress
             )
 
@@ -368,7 +358,7 @@ class Application:
         def check(found: Found) -> None:
             self._read(found.path, found.source, None)
 
-        return await self._change(
+        return await self._ingest(
             lambda tell: self._indexes.reingest(collection, sources, check, tell), on_progress
         )
 
@@ -380,7 +370,7 @@ class Application:
         """See `Service.search`."""
         with self.observer.question("search") as traces:
             async with self._pipeline(collection, options) as pipeline:
-                result = await pipeline.search(_asked(question))
+                result = await pipeline.search(well_asked(question))
                 traces.append(result.trace)
                 return result
 
@@ -395,7 +385,7 @@ class Application:
         with self.observer.question("ask") as traces:
             async with AsyncExitStack() as using:
                 pipeline = await using.enter_async_context(self._pipeline(collection, options))
-                async with aclosing(pipeline.ask(_asked(question), history)) as events:
+                async with aclosing(pipeline.ask(well_asked(question), history)) as events:
                     async for event in events:
                         if isinstance(event, SearchResult):
                             await using.aclose()  # reading needs the passages alone
@@ -459,54 +449,22 @@ class Application:
         self, texts: Sequence[str], encoder: str | None = None, queries: bool = False
     ) -> Embeddings:
         """See `Service.embed`."""
-        _require_few(texts)
         name = encoder or self._encoder.row.name
-        if name != self._encoder.row.name:
-            known = [one.name for one in await self.encoders()]
-            if name not in known:
-                raise UnknownModel(
-                    f"encoder {name!r} is not in use here",
-                    cause=f"in use: {', '.join(known)}",
-                    hint=f"`rag-app indexes build --encoder {name}` takes it into use",
-                )
-        model = self._encoder
-        if name != model.row.name:
-            model = await asyncio.to_thread(self._encoders.get, name)
-        encode = model.encode_queries if queries else model.encode_passages
-        done = Embeddings(name, [], 0)
-        for at in range(0, len(texts), _ENCODED_AT_ONCE):  # ends soon after its client has left
-            part = [well_formed(text) for text in texts[at : at + _ENCODED_AT_ONCE]]
-            encoded = await asyncio.to_thread(encode, part)
-            done.vectors.extend(encoded.vectors.tolist())
-            done = replace(done, tokens=done.tokens + sum(encoded.tokens))
-        return done
+        if name == self._encoder.row.name:
+            return await models.embed(self._encoder, texts, queries)
+        known = [one.name for one in await self.encoders()]
+        if name not in known:
+            raise UnknownModel(
+                f"encoder {name!r} is not in use here",
+                cause=f"in use: {', '.join(known)}",
+                hint=f"`rag-app indexes build --encoder {name}` takes it into use",
+            )
+        model = await asyncio.to_thread(self._encoders.get, name)
+        return await models.embed(model, texts, queries)
 
     async def rerank(self, question: str, texts: Sequence[str]) -> list[Relevance]:
         """See `Service.rerank`."""
-        _require_few([question, *texts])
-        reranker = self._pipelines.reranker()
-        if isinstance(reranker, KeepOrder):
-            raise ApplicationError(
-                "there is no reranker",
-                cause="rerank.kind is none",
-                hint="Set RAG_APP_RERANK__KIND, for instance to cross-encoder",
-            )
-        nodes = [
-            NodeWithScore(node=TextNode(id_=str(at), text=well_formed(text)), score=0.0)
-            for at, text in enumerate(texts)
-        ]
-        reranked = await rerank(reranker, _asked(question), nodes)
-        scores = {one.node.node_id: one.score or 0.0 for one in reranked.nodes}
-        if isinstance(reranker, Reranker):
-            scores = dict(reranked.grades)
-        if len(scores) < len(texts):
-            raise RerankerUnavailable(
-                f"{len(texts) - len(scores)} of {len(texts)} texts could not be graded",
-                cause=str(reranked.notes.get("error", "")),
-                hint="`rag-app doctor` tries the reranker",
-            )
-        best_first = sorted(scores.items(), key=lambda item: (-item[1], int(item[0])))
-        return [Relevance(int(at), float(score)) for at, score in best_first]
+        return await models.grade(self._pipelines.reranker(), question, texts)
 
     def use(self, settings: Settings) -> None:
         """Let questions go by other settings from now on, as for another language model.
@@ -565,6 +523,14 @@ class Application:
                 return
         async with self._stores.reading_all(name, spec) as stores:
             raise await asyncio.to_thread(self._indexes.refusal, name, stores, model)
+
+    async def _ingest(
+        self, work: Callable[[OnProgress], IngestReport], on_progress: OnProgress | None
+    ) -> IngestReport:
+        """A change that reads documents, which are counted."""
+        report = await self._change(work, on_progress)
+        self.observer.ingested(report)
+        return report
 
     async def _change(
         self, work: Callable[[OnProgress], T], on_progress: OnProgress | None = None
@@ -681,18 +647,6 @@ def _interrupted() -> ApplicationError:
     return ApplicationError("the work was interrupted", hint="Do the same again")
 
 
-def _asked(question: str) -> str:
-    if not question.strip():
-        raise ApplicationError("the question is empty", hint="Type a question")
-    if len(question) > _LONGEST_QUESTION:
-        raise ApplicationError(
-            "the question is too long",
-            cause=f"it has more than {_LONGEST_QUESTION:,} characters",
-            hint="Ask for less at once",
-        )
-    return well_formed(question.strip())
-
-
 async def _write(path: Path, content: AsyncIterator[bytes]) -> None:
     """Keep what is sent as a file in a new folder. Raises ApplicationError where that fails."""
     try:
@@ -706,16 +660,6 @@ async def _write(path: Path, content: AsyncIterator[bytes]) -> None:
             cause=(error.strerror or str(error)).lower(),
             hint="Free space in the storage folder, then send it again",
         ) from error
-
-
-def _require_few(texts: Sequence[str]) -> None:
-    """Raise ApplicationError where these are more than one request should cost."""
-    if len(texts) > _MOST_TEXTS or sum(map(len, texts)) > _MOST_CHARACTERS:
-        raise ApplicationError(
-            "these are too many texts for one request",
-            cause=f"at most {_MOST_TEXTS:,}, with {_MOST_CHARACTERS:,} characters in all",
-            hint="Send them in several requests",
-        )
 
 
 def _writable(name: str) -> str:

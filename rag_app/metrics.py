@@ -26,14 +26,12 @@ class Observer:
         """Around a question; its traces are put into the list, and the last one counts."""
         traces: list[Trace] = []
         self.answering += 1
-        start, outcome = time.perf_counter(), "failed"
+        start, outcome = time.perf_counter(), "left"  # by its client, or as the process ends
         try:
             yield traces
             outcome = "answered"
         except Exception:
-            raise
-        except BaseException:  # the client has left, or the process ends
-            outcome = "left"
+            outcome = "failed"
             raise
         finally:
             self.answering -= 1

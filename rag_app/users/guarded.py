@@ -2,8 +2,8 @@
 
 import asyncio
 import inspect
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from functools import partial, wraps
 from typing import Any, Final, TypeVar, cast
 
@@ -49,7 +49,8 @@ class _Guarded:
 
     async def collections(self) -> Any:
         """Those that the person may see."""
-        person, owners = CURRENT.get(), await self._owners()
+        person = CURRENT.get()
+        owners = await asyncio.to_thread(self._users.owners) if self._users else {}
         return [
             one
             for one in await self._service.collections()
@@ -94,7 +95,7 @@ class _Guarded:
     async def _require(self, right: Right, collection: str, *, new: bool = False) -> None:
         """Raise Forbidden, or UnknownCollection for what the person may not even see."""
         person = CURRENT.get()
-        owner = "" if new or not collection else (await self._owners()).get(collection, "")
+        owner = "" if new or not collection else await self._owner(collection)
         if right != "make" and not person.may("read", collection, owner):
             raise await self._unknown(collection) if collection else forbidden(person, right)
         if not person.may(right, collection, owner):
@@ -112,7 +113,7 @@ class _Guarded:
         """Whether a collection is to be made, as far as that matters: where there are users."""
         if not (self._users and self._users.begun):
             return False
-        return collection not in {one.name for one in await self._service.collections()}
+        return not await self._exists(collection)
 
     async def _make(self, collection: str, work: Callable[[], Awaitable[Any]]) -> Any:
         """Let a method make a collection, which is a user's own, or else shared."""
@@ -120,21 +121,17 @@ class _Guarded:
         with self._alone(checked_name(collection)):
             if not await self._is_new(collection):
                 raise _busy(collection)
-            await self._set_owner(collection, person.id if person.name else "")
-            return await work()
+            async with self._claimed(collection, person.id if person.name else ""):
+                return await work()
 
     async def _rename(self, method: Callable[..., Awaitable[Any]], name: str, to: str) -> Any:
         """Let a collection be called otherwise; it stays its owner's at every moment."""
-        owner = (await self._owners()).get(name, "")
+        owner = await self._owner(name)
         with self._alone(checked_name(name)), self._alone(checked_name(to)):
-            if to in {one.name for one in await self._service.collections()}:
+            if await self._exists(to):
                 return await method(name, to)  # which refuses it
-            await self._set_owner(to, owner)
-            try:
+            async with self._claimed(to, owner):
                 result = await method(name, to)
-            except BaseException:
-                await self._set_owner(to, "")
-                raise
             await self._set_owner(name, "")
             return result
 
@@ -144,6 +141,22 @@ class _Guarded:
             result = await work()
             await self._set_owner(collection, "")
             return result
+
+    @asynccontextmanager
+    async def _claimed(self, collection: str, owner: str) -> AsyncIterator[None]:
+        """A collection is made by one alone, in whatever process; its owner is known before."""
+        if not self._users or not self._users.begun:
+            yield
+            return
+        if not await asyncio.to_thread(self._users.claim, collection, owner):
+            raise _busy(collection)
+        made = False
+        try:
+            yield
+            made = True
+        finally:
+            if not owner or not (made or await self._exists(collection)):
+                await self._set_owner(collection, "")
 
     @contextmanager
     def _alone(self, collection: str) -> Iterator[None]:
@@ -160,10 +173,11 @@ class _Guarded:
         if self._users:
             await asyncio.to_thread(self._users.set_owner, collection, user_id)
 
-    async def _owners(self) -> dict[str, str]:
-        if not (self._users and self._users.begun):
-            return {}
-        return await asyncio.to_thread(self._users.owners)
+    async def _owner(self, collection: str) -> str:
+        return await asyncio.to_thread(self._users.owner, collection) if self._users else ""
+
+    async def _exists(self, collection: str) -> bool:
+        return collection in {one.name for one in await self._service.collections()}
 
     async def _unknown(self, collection: str) -> UnknownCollection:
         return UnknownCollection(collection, [one.name for one in await self.collections()])
@@ -180,5 +194,5 @@ def _collection(method: Callable[..., Any], arguments: Any, named: Any) -> str:
 def _busy(collection: str) -> Forbidden:
     return Forbidden(
         f"collection {collection!r} is being made or deleted",
-        hint="Try again, or take another name",
+        hint="Try again, or take another name; `rag-app users share` frees one that is left over",
     )

@@ -27,6 +27,7 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.dialects.sqlite import insert as insert_new
 
 from data.text import well_formed
 from rag_app.database import Database, Schema, add_missing
@@ -221,6 +222,25 @@ class Users:
             return {}
         with self._database.transaction() as connection:
             return {row.collection: row.user for row in connection.execute(select(OWNERS))}
+
+    def owner(self, collection: str) -> str:
+        """The id of the owner of a private collection; empty where it is shared."""
+        if not self.begun:
+            return ""
+        query = select(OWNERS.c.user).where(OWNERS.c.collection == collection)
+        with self._database.transaction() as connection:
+            return str(connection.execute(query).scalar_one_or_none() or "")
+
+    def claim(self, collection: str, user_id: str = "") -> bool:
+        """Make a name a user's, or nobody's, who is about to make a collection of it.
+
+        Of several who try at once, in whatever processes, one alone is told that it is theirs.
+        """
+        row = {"collection": collection, "user": user_id}
+        with self._database.transaction() as connection:
+            connection.execute(insert_new(OWNERS).values(row).on_conflict_do_nothing())
+            query = select(OWNERS.c.user).where(OWNERS.c.collection == collection)
+            return connection.execute(query).scalar_one() == user_id
 
     def set_owner(self, collection: str, user_id: str = "") -> None:
         """Make a collection private to a user, or shared."""

@@ -62,6 +62,11 @@ async def test_an_application_tells_what_it_does(application, metrics, tmp_path)
     assert value(counted, "documents_total", outcome="added") == 1
     assert value(counted, "documents_total", outcome="failed") == 1
     assert value(counted, "passages_written_total") == 1
+    outcomes = ("added", "updated", "unchanged", "failed")
+    before = sum(value(counted, "documents_total", outcome=one) for one in outcomes)
+    await application.reingest("default")
+    after = sum(value(counted, "documents_total", outcome=one) for one in outcomes)
+    assert after > before
     for stage in ("condense", "rewrite", "retrieve", "rerank", "read"):
         (kind,) = {
             sample.labels["kind"]

@@ -156,6 +156,33 @@ async def test_a_name_is_made_by_one_alone(service, people, users):
     assert users.owners() == {"new": people[made].id}
 
 
+async def test_a_name_is_made_by_one_alone_of_several_processes(
+    application, users, people, settings
+):
+    doors = [guard(application, Users(settings.storage.path)) for _ in range(2)]
+
+    async def make(door, name: str) -> str:
+        with asking(people[name]):
+            try:
+                await door.create_collection("new")
+            except RagAppError:
+                return ""
+        return name
+
+    tries = zip(doors, ("alice", "bob"), strict=True)
+    (made,) = {one for one in await asyncio.gather(*(make(*one) for one in tries)) if one}
+    assert users.owners() == {"new": people[made].id}
+
+
+async def test_a_name_that_nothing_came_of_is_anyones(service, people, users, tmp_path):
+    with asking(people["alice"]), pytest.raises(RagAppError):
+        await service.ingest("new", [tmp_path / "nothing"])
+    assert users.owners() == {}
+    with asking(people["bob"]):
+        await service.create_collection("new")
+    assert users.owners() == {"new": people["bob"].id}
+
+
 async def test_whoever_is_not_known_gets_nothing(service, tmp_path):
     with asking(OPERATOR):
         await ingest(service, "shared", tmp_path)

@@ -1,6 +1,8 @@
 """The users of a storage folder: what is kept of them, and when their sessions end."""
 
 import stat
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,24 @@ def test_nothing_is_made_before_the_first_user(tmp_path):
     users.end_session("token")
     users.set_owner("c")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_is_claimed_by_one_alone(users, tmp_path):
+    barrier, ids = threading.Barrier(8), [f"{number:032}" for number in range(8)]
+
+    def claim(user_id: str) -> bool:
+        other = Users(tmp_path)  # as another process has it
+        barrier.wait()
+        return other.claim("c", user_id)
+
+    with ThreadPoolExecutor(8) as threads:
+        claimed = list(threads.map(claim, ids))
+    assert sum(claimed) == 1
+    winner = ids[claimed.index(True)]
+    assert users.owner("c") == winner
+    assert users.claim("c", winner), "it is theirs"
+    assert not users.claim("c"), "and not everybody's"
+    assert users.owner("d") == ""
 
 
 def test_a_password_is_kept_as_argon2id_alone_in_a_file_of_its_owner(tmp_path):
