@@ -72,6 +72,7 @@ from rag_app.results import (
 from rag_app.service import DEFAULT_OPTIONS, QueryOptions
 from rag_app.settings import Settings
 from rag_app.users import users
+from rag_app.users.quota import Quota
 from retrieval.index.base import PassageStore
 from retrieval.index.collections import Collections
 from retrieval.index.errors import DamagedIndex, UnknownCollection
@@ -129,9 +130,10 @@ class Application:
             stop the whole process meanwhile; None never does.
         parser: makes what reads an original again.
         fetcher: gets documents from their addresses.
+        user_bytes: what the documents of one user may take; None for no bound.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - it is where all parts come together
         self,
         collections: Collections,
         encoders: Encoders,
@@ -141,6 +143,8 @@ class Application:
         graph_above: int | None = None,
         parser: Callable[[], Parser] = Parser,
         fetcher: Fetcher = Fetcher((), Limits()),  # noqa: B008 - it holds nothing
+        *,
+        user_bytes: int | None = None,
     ) -> None:
         self._parser, self._fetcher = parser, fetcher
         self._collections, self._encoders, self._pipelines = collections, encoders, pipelines
@@ -152,7 +156,10 @@ class Application:
         self._stores = OpenStores(
             collections, lambda name, store: require_documents(storage / "files" / name, store)
         )
-        self._indexes = Indexes(collections, self._stores, encoders, storage / "files", graph_above)
+        quota = Quota(users.Users(storage), storage / "files", user_bytes) if user_bytes else None
+        self._indexes = Indexes(
+            collections, self._stores, encoders, storage / "files", graph_above, quota
+        )
         self._backups = Backups(collections, self._stores, self._indexes, storage, self._spec.bm25)
         self._repairs = Repairs(
             collections, self._stores, self._indexes, encoders, storage / "files"

@@ -298,6 +298,12 @@ class Limits(_Section):
         1800, gt=0, description="Time for encoding a file, in seconds; large files get more."
     )
     memory_mb: int = Field(2048, gt=0, description="Memory of the parsing process, in megabytes.")
+    user_mb: int | None = Field(
+        None,
+        gt=0,
+        description="Documents in the private collections of one user, in megabytes; unbounded"
+        " by default.",
+    )
 
 
 class Retrieval(_Replaceable):

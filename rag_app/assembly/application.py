@@ -64,6 +64,7 @@ def _application(settings: Settings, ownership: Ownership | None, may_block: boo
         settings.storage.hnsw_above if may_block else None,
         partial(Parser, components.limits(settings)),
         Fetcher(settings.ingest.hosts, components.limits(settings)),
+        user_bytes=settings.limits.user_mb * MIB if settings.limits.user_mb else None,
     )
 
 

@@ -32,6 +32,7 @@ from rag_app.ingestion.reading import Originals, reason, sha256
 from rag_app.ingestion.report import Failure, IngestReport, OnProgress, Progress
 from rag_app.ingestion.writing import DocumentWriter, forget_unused
 from rag_app.results import IndexInfo
+from rag_app.users.quota import Quota
 from retrieval.encoders.base import Encoder
 from retrieval.errors import RetrievalError
 from retrieval.index.base import PassageStore
@@ -67,6 +68,7 @@ class Indexes:
         originals: folder of the original files, a folder a collection.
         graph_above: passages from which an ingestion ends with building a search graph; None never
             does.
+        quota: of each user's documents, if there is one.
     """
 
     def __init__(
@@ -76,7 +78,9 @@ class Indexes:
         encoders: Encoders,
         originals: Path,
         graph_above: int | None = None,
+        quota: Quota | None = None,
     ) -> None:
+        self._quota = quota
         self._collections, self._stores, self._encoders = collections, stores, encoders
         self._originals, self._graph_above = originals, graph_above
         self._spec = encoders.spec(encoders.get())
@@ -99,13 +103,17 @@ class Indexes:
         Raises:
             NoIndexOfEncoder: the collection has indexes of other encoders only.
             FingerprintMismatch: the index was built with other settings.
+            QuotaExceeded: the collection's owner has no room for them.
         """
         model = self._encoders.get(encoder)
         with self.writing_to(name):
             store = self._opened(name, model)
             stores = self.all(name) if sync else self._readable(name)
             records = [record for each in stores for record in each.records()]
-            report = self.run(name, model, store, identify(files, records), on_progress)
+            documents = identify(files, records)
+            if self._quota:
+                self._quota.require_room(name, _growth(documents, records))
+            report = self.run(name, model, store, documents, on_progress)
             report.removed += gone(records, sync)
             self._strike(name, report.removed)
             for source in report.removed:
@@ -635,3 +643,13 @@ def _holds(held: Mapping[str, DocumentRecord], wanted: DocumentRecord) -> bool:
 
 def _encoder(identity: Mapping[str, Mapping[str, object]]) -> str:
     return str(identity["encoder"].get("encoder", ""))
+
+
+def _growth(files: Iterable[Found], records: Iterable[DocumentRecord]) -> int:
+    """Bytes by which files are larger than the documents that they take the place of."""
+    sizes = {record.source: record.size for record in records if record.live}
+    growth = 0
+    for found in files:
+        with suppress(OSError):  # it is reported when it is read
+            growth += found.path.stat().st_size - sizes.get(found.source, 0)
+    return growth
