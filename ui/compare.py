@@ -21,7 +21,17 @@ from rag_app.systems import System, compared
 from rag_app.web.access import Access
 from ui import compare_rendering as page
 from ui.answering import answer
-from ui.panels import AT_ONCE, EACH, STREAMED, Updates, require_right, shipped, text_of, visitor_of
+from ui.panels import (
+    AT_ONCE,
+    EACH,
+    STREAMED,
+    Updates,
+    connection,
+    require_right,
+    shipped,
+    text_of,
+    visitor_of,
+)
 from ui.parts import parts_of
 from ui.rendering import problem
 from ui.session import Session, Thread
@@ -179,14 +189,21 @@ class ComparePage:
         act, name, collection = (text_of(event, one) for one in ("act", "name", "collection"))
         try:
             require_right(self._access, request)
+            manages = await self._manages(collection, request)
             if act == "stop":
-                self._shelf.stop(name, collection)
-            elif act in {"download", "build"}:
+                self._shelf.stop(name, collection if manages else "")
+            elif act == "download" or (act == "build" and manages):
                 self._shelf.start(act, name, collection)
             indexes = await self._service.indexes(state.shown)
             return {self.problem: "", **await self._shelved(state.shown, indexes, running=True)}
         except RagAppError as error:
             return {self.problem: problem(error)}
+
+    async def _manages(self, collection: str, request: gr.Request) -> bool:
+        """Whether the person may build a collection's indexes, and end what others build there."""
+        person, users = self._access.person(connection(request)), self._access.users
+        owner = await asyncio.to_thread(users.owner, collection) if users else ""
+        return person.may("manage", collection, owner)
 
     async def _run(
         self, event: gr.EventData, state: Comparing, request: gr.Request

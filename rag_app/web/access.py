@@ -164,6 +164,12 @@ class Access:
         """Whether it may see collections and ask."""
         return self.person(connection).may("read")
 
+    def sees_all(self, connection: HTTPConnection) -> bool:
+        """Whether there is nothing that it may not read: no collection of another, no address."""
+        person = self.person(connection)
+        admin = person.role == ROLES[-1] and not person.collections
+        return admin or (person.may("read") and not person.collections and not self._has_users())
+
     def may_change(self, connection: HTTPConnection) -> bool:
         """Whether it may add documents, somewhere at least."""
         return self.person(connection).may("write")

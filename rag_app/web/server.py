@@ -143,14 +143,17 @@ def _probes(
         responses={200: described, 503: described},
     )
     async def ready(request: Request) -> JSONResponse:
-        """Names of failing roles for everybody; what the probes say for those who may read."""
+        """Names of failing roles for everybody; what the probes say for those who see everything.
+
+        They name collections, addresses and folders.
+        """
         report = await readiness.report()
         document: dict[str, Any] = {
             "status": "ready" if report.ready else "not ready",
             "failed": report.failed,
             "degraded": report.degraded,
         }
-        if access.may_read(request):
+        if access.sees_all(request):
             document["probes"] = [asdict(probe) for probe in report.probes]
         return JSONResponse(document, status_code=200 if report.ready else 503)
 

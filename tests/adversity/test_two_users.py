@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from generation.citations import Citation
+from rag_app.chats import EVERYONE
 from rag_app.chats.chats import Chats
 from rag_app.chats.conversation import Turn
 from rag_app.keys import Keys
@@ -40,6 +41,7 @@ class World:
     passage: str = ""
     upload: str = ""
     alice_id: str = ""
+    chats: Chats | None = None
     keys: dict[str, str] = field(default_factory=dict)
 
     def fire(
@@ -82,7 +84,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             form = {"username": name, "password": PASSWORD}
             assert client.post("/login", data=form).status_code == 303
         alice, bob = clients
-        world = World(alice, bob, config(bob), alice_id=made["alice"].id)
+        world = World(alice, bob, config(bob), alice_id=made["alice"].id, chats=Chats(storage))
         added = alice.post(f"{OWN}/documents?name=nests.md", content=DOCUMENT)
         assert added.status_code == 200
         found = alice.post(f"{OWN}/search", json=ASK).json()["hits"]
@@ -226,6 +228,9 @@ READS: dict[str, Callable[..., str]] = {
     ),
     "page: conversation": fires("chats", "select", act="open", id="$conversation"),
     "page: conversations, searched": fires("chats-search", "input", values={0: SECRET}),
+    "page: compared": fires(
+        "compare-form", "submit", collection="alices", systems=["bm25", "dense"], **ASK
+    ),
     "page: runs": fires("top", "select", view="evaluation"),
 }
 """What gives alice her own; the word that nobody else knows is in it."""
@@ -296,6 +301,12 @@ TRIES: dict[str, Callable[..., str]] = {
     "page: remove run": fires("past", "select", act="remove", run=RUN),
     "page: report": fires("past", "select", act="report", run=RUN),
     "page: measure it": fires("start", "click", values={0: "own", 1: "alices", 3: ["bm25"], 5: 1}),
+    "page: what to compare": fires("compare-form", "input", collection="alices"),
+    "page: build her index": fires(
+        "shelf", "select", act="build", name="minilm", collection="alices"
+    ),
+    "page: end her build": fires("shelf", "select", act="stop", name="minilm", collection="alices"),
+    "votes": calls("/votes/alices"),
     "page: connect a model": fires(
         "connect-model-dialog", "submit", act="use", address="http://127.0.0.1:9", model="m"
     ),
@@ -325,6 +336,22 @@ def test_nothing_of_hers_comes_out_or_changes(world: World, tab: None, name: str
 def test_she_reaches_all_of_it_and_finds_it_as_it_was(world: World, tab: None, name: str) -> None:
     """The tries above fail for want of the right and not of sense; and nothing came of them."""
     assert SECRET in READS[name](world, world.alice)
+
+
+def test_a_vote_is_the_users_in_whatever_browser(world: World) -> None:
+    assert world.chats is not None
+    asked = {"collection": "alices", "systems": ["bm25", "dense"], **ASK}
+    world.fire(world.alice, "compare-form", "submit", "votes", **asked)
+    world.fire(world.alice, "compared", "select", "votes", act="vote", system="bm25")
+    [vote] = asyncio.run(world.chats.votes(world.alice_id))
+    assert (vote.collection, vote.winner) == ("alices", "bm25")
+    assert asyncio.run(world.chats.votes(EVERYONE)) == [vote]
+    with stranger(world.alice) as elsewhere:
+        elsewhere.post("/login", data={"username": "alice", "password": PASSWORD})
+        world.fire(elsewhere, "compare-form", "submit", "more", **asked)
+        world.fire(elsewhere, "compared", "select", "more", act="vote", system="dense")
+    [again] = asyncio.run(world.chats.votes(world.alice_id))
+    assert again.winner == "dense", "in place of the first"
 
 
 def test_all_of_hers_is_as_it_was(world: World) -> None:
