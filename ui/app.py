@@ -5,8 +5,9 @@ tab has asked lives in its own `ui.session.Session`, and nothing of a person's i
 objects.
 """
 
+import logging
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from fastapi import FastAPI
 from starlette.routing import Mount
@@ -73,6 +74,10 @@ def mount(app: FastAPI, page: "Page", settings: Settings, access: Access) -> Non
     pages.app = PageGuard(pages.app, inputs, access.visitor)
 
 
+_MISFIT: Final = "A value of the page does not fit its field. Load the page again"
+_LOGGER: Final = logging.getLogger(__name__)
+
+
 class _Blocks(gr.Blocks):
     """Blocks that know who sends an event, and tell values that do not fit from its faults."""
 
@@ -87,9 +92,10 @@ class _Blocks(gr.Blocks):
     async def preprocess_data(self, *arguments: Any, **named: Any) -> Any:
         try:
             return await super().preprocess_data(*arguments, **named)
-        except Exception as error:
+        except Exception as error:  # whatever a component makes of what a client sent
             note_misfit(error)
-            raise
+            _LOGGER.warning("an event has a value of no sense: %s", type(error).__name__)
+            raise gr.Error(_MISFIT, print_exception=False) from error
 
 
 class Page:

@@ -128,6 +128,21 @@ def test_events_of_no_sense_are_refused(running: RunningApp, browser: httpx.Clie
     print("events", dict(sorted(statuses.items())))  # noqa: T201 - of docs/security.md
 
 
+def test_values_that_fit_no_field_leave_no_traceback(
+    running: RunningApp, browser: httpx.Client
+) -> None:
+    begun = len(running.lines)
+    for one in config(browser)["dependencies"]:
+        for number, odd in enumerate((5, ["a", {"b": 1}], {"a": 1}) if one["backend_fn"] else ()):
+            sent = event(one["id"], [odd for _ in one["inputs"]], f"odd{number}")
+            sent["event_data"] = {"act": odd, "view": odd, "name": odd}
+            status, _ = send(browser, sent, queued=bool(one["queue"]))
+            assert status < 500, (one["targets"], odd)
+    said = running.lines[begun:]
+    assert not [line for line in said if "Traceback" in line], "\n".join(said)[-3000:]
+    require_alive(running, browser)
+
+
 def json_safe(sent: dict[str, Any]) -> dict[str, Any]:
     """The event without what httpx itself cannot send."""
     safe: dict[str, Any] = json.loads(json.dumps(sent).replace("\\ud800", "?"))

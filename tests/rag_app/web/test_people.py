@@ -111,6 +111,18 @@ async def _as_token(served: Served, method: str, path: str) -> None:
         assert (await command.request(method, path)).status_code == 200
 
 
+async def test_readiness_names_collections_to_those_alone_who_see_all(served, users, keys):
+    _, scoped = keys.create("a script", collections=["alices"])
+    _, whole = keys.create("another")
+    async with client(served, scoped) as program:
+        assert "probes" not in (await program.get("/readyz")).json()
+    async with client(served, whole) as program:
+        assert "probes" in (await program.get("/readyz")).json()
+    async with client(served) as browser:
+        await browser.post("/login", data={"username": "eve", "password": PASSWORD})
+        assert "probes" not in (await browser.get("/readyz")).json()
+
+
 async def test_without_a_log_in_there_is_nothing(served, access):
     async with client(served) as stranger:
         for path in ("/", "/api/collections", "/v1/models", "/metrics", "/openapi.json", "/mcp"):
