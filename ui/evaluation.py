@@ -141,12 +141,16 @@ class EvaluationPage:
             self._require_right(request)
             parts = await self._parts(values[0], values[1])
             asked = launch(self._connection.settings, parts, values)
-            if collection := asked.options.get("collection"):  # the run asks as the storage's owner
-                await self._service.documents(str(collection))
+            await self._require_collection(str(asked.options.get("collection") or ""))
             await asyncio.to_thread(self._runs.start, asked.kind, asked.dataset, asked.options)
         except RagAppError as error:
             return await self._shown(problem(error))
         return await self._shown("")
+
+    async def _require_collection(self, name: str) -> None:
+        """Raise UnknownCollection for what the person may not see: runs are the storage owner's."""
+        if name:
+            await self._service.documents(name)
 
     async def _act(self, event: gr.EventData, request: gr.Request) -> Updates:
         """A click on a run's button."""
@@ -161,6 +165,10 @@ class EvaluationPage:
         try:
             if work:
                 self._require_right(request)
+                if act == "resume":
+                    await self._require_collection(
+                        await asyncio.to_thread(self._runs.collection, name)
+                    )
                 await asyncio.to_thread(work, name)
         except RagAppError as error:
             return await self._shown(problem(error))

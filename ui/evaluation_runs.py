@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -170,6 +171,11 @@ class EvaluationRuns:
             if not arguments:
                 raise ApplicationError(f"run {name} cannot be resumed: it never began")
             self._launch(name, launch, arguments)
+
+    def collection(self, name: str) -> str:
+        """The collection that a run asks; empty where it names none."""
+        arguments = _read(self._path(name) / _LAUNCH).get("arguments") or [""]
+        return str(dict(pairwise(arguments)).get("--collection", ""))
 
     def stop(self, name: str) -> None:
         """End a run that is under way here, if it is; it can be resumed. Waits until it is gone."""

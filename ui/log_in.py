@@ -62,6 +62,7 @@ def log_in_routes(access: Access) -> APIRouter:
 
 def _known(access: Access, request: Request, person: Person | None = None) -> Response:
     answer = RedirectResponse("/", 303)
+    access.log_out(request)  # who was there before is not any longer
     # behind a proxy that speaks https for us, only the browser says that it does
     secure = request.url.scheme == "https" or request.headers.get("origin", "")[:6] == "https:"
     answer.set_cookie(

@@ -240,7 +240,7 @@ class Users:
         with self._database.transaction() as connection:
             connection.execute(insert_new(OWNERS).values(row).on_conflict_do_nothing())
             query = select(OWNERS.c.user).where(OWNERS.c.collection == collection)
-            return connection.execute(query).scalar_one() == user_id
+            return bool(connection.execute(query).scalar_one() == user_id)
 
     def set_owner(self, collection: str, user_id: str = "") -> None:
         """Make a collection private to a user, or shared."""

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -42,6 +43,7 @@ class World:
     upload: str = ""
     alice_id: str = ""
     chats: Chats | None = None
+    storage: Path = Path()
     keys: dict[str, str] = field(default_factory=dict)
 
     def fire(
@@ -84,7 +86,14 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             form = {"username": name, "password": PASSWORD}
             assert client.post("/login", data=form).status_code == 303
         alice, bob = clients
-        world = World(alice, bob, config(bob), alice_id=made["alice"].id, chats=Chats(storage))
+        world = World(
+            alice,
+            bob,
+            config(bob),
+            alice_id=made["alice"].id,
+            chats=Chats(storage),
+            storage=storage,
+        )
         added = alice.post(f"{OWN}/documents?name=nests.md", content=DOCUMENT)
         assert added.status_code == 200
         found = alice.post(f"{OWN}/search", json=ASK).json()["hits"]
@@ -336,6 +345,18 @@ def test_nothing_of_hers_comes_out_or_changes(world: World, tab: None, name: str
 def test_she_reaches_all_of_it_and_finds_it_as_it_was(world: World, tab: None, name: str) -> None:
     """The tries above fail for want of the right and not of sense; and nothing came of them."""
     assert SECRET in READS[name](world, world.alice)
+
+
+def test_a_run_is_not_resumed_on_what_has_become_anothers(world: World) -> None:
+    bob_id = next(one.id for one in Users(world.storage).all() if one.name == "bob")
+    folder = world.storage / "evaluations" / "bobs-run"
+    folder.mkdir()
+    arguments = ["eval", "retrieval", "--collection", "alices", "--out", str(folder), "--", "own"]
+    launch = {"owner": bob_id, "kind": "retrieval", "dataset": "own", "status": 1}
+    (folder / "launch.json").write_text(json.dumps({**launch, "arguments": arguments}))
+    said = world.fire(world.bob, "past", "select", "resumes", act="resume", run="bobs-run")
+    assert "alices" in said
+    assert json.loads((folder / "launch.json").read_text())["status"] == 1, "it was not begun"
 
 
 def test_a_vote_is_the_users_in_whatever_browser(world: World) -> None:

@@ -59,6 +59,20 @@ async def test_log_out_ends_the_session_and_not_the_cookie_alone(
         assert users.of_session(token) is None
 
 
+async def test_another_log_in_ends_the_session_that_the_browser_had(
+    client: httpx.AsyncClient, users: Users
+) -> None:
+    async with client:
+        await client.post("/login", data=RIGHT)
+        (first,) = client.cookies.values()
+        await client.post("/login", data=WRONG)
+        assert users.of_session(first), "a wrong password ends nothing"
+        await client.post("/login", data=RIGHT)
+        (second,) = client.cookies.values()
+        assert users.of_session(first) is None
+        assert users.of_session(second)
+
+
 async def test_the_page_says_what_is_wrong_and_keeps_the_name(client: httpx.AsyncClient) -> None:
     async with client:
         fresh = (await client.get("/login")).text
