@@ -6,7 +6,6 @@ objects.
 """
 
 import logging
-from functools import partial
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -38,7 +37,7 @@ from ui.evaluation import EvaluationPage  # noqa: E402
 from ui.evidence import EvidencePanel  # noqa: E402
 from ui.library import LibraryPanel  # noqa: E402
 from ui.model import ModelPanel  # noqa: E402
-from ui.panels import require_right, shipped  # noqa: E402
+from ui.panels import shipped  # noqa: E402
 
 
 def mount(app: FastAPI, page: "Page", settings: Settings, access: Access) -> None:
@@ -139,9 +138,8 @@ class Page:
                 with gr.Column(elem_id="evidence", min_width=0):
                     evidence = EvidencePanel(service)
             model = ModelPanel(connection, access)
-            right = partial(require_right, access)
             compare = ComparePage(service, connection, access)
-            evaluation = EvaluationPage(runs, service, connection, right)
+            evaluation = EvaluationPage(runs, service, connection, access)
             loaded = library.wire(self.blocks, session, conversation.turns, evidence)
             conversation.wire(session, library.choices.inputs, evidence, chats)
             chats.wire(session, conversation.outputs, conversation.show, conversation.show_none)

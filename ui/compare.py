@@ -26,7 +26,7 @@ from ui.panels import (
     EACH,
     STREAMED,
     Updates,
-    connection,
+    has_right,
     require_right,
     shipped,
     text_of,
@@ -189,7 +189,9 @@ class ComparePage:
         act, name, collection = (text_of(event, one) for one in ("act", "name", "collection"))
         try:
             require_right(self._access, request)
-            manages = await self._manages(collection, request)
+            manages = await asyncio.to_thread(
+                has_right, self._access, request, "manage", collection
+            )
             if act == "stop":
                 self._shelf.stop(name, collection if manages else "")
             elif act == "download" or (act == "build" and manages):
@@ -198,12 +200,6 @@ class ComparePage:
             return {self.problem: "", **await self._shelved(state.shown, indexes, running=True)}
         except RagAppError as error:
             return {self.problem: problem(error)}
-
-    async def _manages(self, collection: str, request: gr.Request) -> bool:
-        """Whether the person may build a collection's indexes, and end what others build there."""
-        person, users = self._access.person(connection(request)), self._access.users
-        owner = await asyncio.to_thread(users.owner, collection) if users else ""
-        return person.may("manage", collection, owner)
 
     async def _run(
         self, event: gr.EventData, state: Comparing, request: gr.Request

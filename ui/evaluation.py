@@ -4,7 +4,6 @@ A run is a child process (`ui.evaluation_runs`); nothing is measured in here.
 """
 
 import asyncio
-from collections.abc import Callable
 from typing import Any, Final
 
 import gradio as gr
@@ -12,10 +11,11 @@ import gradio as gr
 from data.errors import RagAppError
 from rag_app.probes.connecting import ModelConnection
 from rag_app.service import Service
+from rag_app.web.access import Access
 from ui import evaluation_rendering as page
 from ui.evaluation_form import COLLECTION, SUBJECTS, EvaluationForm, launch
 from ui.evaluation_runs import EvaluationRuns
-from ui.panels import AT_ONCE, Updates, shipped, text_of
+from ui.panels import AT_ONCE, Updates, require_right, shipped, text_of
 from ui.parts import Parts, parts_anywhere, parts_of
 from ui.parts_rendering import check_boxes
 from ui.rendering import hint, problem
@@ -33,7 +33,7 @@ class EvaluationPage:
         runs: those there are.
         service: has the collections.
         connection: knows the settings in force.
-        require_right: raises ApplicationError for who may not change anything.
+        access: who may change something.
     """
 
     def __init__(
@@ -41,10 +41,10 @@ class EvaluationPage:
         runs: EvaluationRuns,
         service: Service,
         connection: ModelConnection,
-        require_right: Callable[[gr.Request], None],
+        access: Access,
     ) -> None:
         self._runs, self._service, self._connection = runs, service, connection
-        self._require_right = require_right
+        self._access = access
         self.watch = gr.Timer(_PAUSE, active=False)
         self._seen = gr.State(())
         acts = shipped("acts.js")
@@ -138,7 +138,7 @@ class EvaluationPage:
 
     async def _start(self, request: gr.Request, *values: Any) -> Updates:
         try:
-            self._require_right(request)
+            require_right(self._access, request)
             parts = await self._parts(values[0], values[1])
             asked = launch(self._connection.settings, parts, values)
             await self._require_collection(str(asked.options.get("collection") or ""))
@@ -164,7 +164,7 @@ class EvaluationPage:
         }.get(act)  # fmt: skip
         try:
             if work:
-                self._require_right(request)
+                require_right(self._access, request)
                 if act == "resume":
                     await self._require_collection(
                         await asyncio.to_thread(self._runs.collection, name)

@@ -44,6 +44,12 @@ def require_right(access: Access, request: gr.Request, right: Right = "write") -
         raise forbidden(person, right)
 
 
+def has_right(access: Access, request: gr.Request, right: Right, collection: str) -> bool:
+    """Whether a person has a right in a collection, for what is done there by no service."""
+    owner = access.users.owner(collection) if access.users else ""
+    return access.person(connection(request)).may(right, collection, owner)
+
+
 async def welcome(service: Service, collection: str, filled: bool) -> str:
     """What stands where the conversation will be, with questions that the documents may answer."""
     offers = await suggestions(service, collection) if filled else ()
