@@ -194,7 +194,13 @@ class ComparePage:
             )
             if act == "stop":
                 self._shelf.stop(name, collection if manages else "")
-            elif act == "download" or (act == "build" and manages):
+            elif act == "build" and not manages:
+                await self._service.indexes(collection)  # it is not there for everybody
+                raise ApplicationError(
+                    f"you may not build an index of {collection!r}",
+                    hint="Ask its owner, or an admin",
+                )
+            elif act in {"download", "build"}:
                 self._shelf.start(act, name, collection)
             indexes = await self._service.indexes(state.shown)
             return {self.problem: "", **await self._shelved(state.shown, indexes, running=True)}

@@ -359,6 +359,13 @@ def test_a_run_is_not_resumed_on_what_has_become_anothers(world: World) -> None:
     assert json.loads((folder / "launch.json").read_text())["status"] == 1, "it was not begun"
 
 
+def test_an_index_is_built_by_those_alone_who_manage_the_collection(world: World) -> None:
+    asked = {"act": "build", "name": "minilm", "collection": "alices"}
+    assert "does not exist" in world.fire(world.bob, "shelf", "select", "builds", **asked)
+    shown = world.fire(world.alice, "compare-form", "input", "hers", collection="alices")
+    assert "known: " not in shown, "and nobody else hears of it"
+
+
 def test_a_vote_is_the_users_in_whatever_browser(world: World) -> None:
     assert world.chats is not None
     asked = {"collection": "alices", "systems": ["bm25", "dense"], **ASK}
