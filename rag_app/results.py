@@ -1,6 +1,6 @@
 """What the application gives back: hits, answers, and the trace of how they came about."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -85,6 +85,19 @@ class PassageBatch:
     """Some of a collection's passages, as hits that no ranking holds."""
 
     passages: list[Hit]
+
+
+def notes(stages: Iterable[Mapping[str, Any]]) -> list[str]:
+    """What became of the question on its way: made to stand alone, cut, or searched by half."""
+    found = []
+    for stage in stages:
+        if stand_alone := stage.get("question"):
+            found.append(f"Searched for: \u2068{stand_alone}\u2069")  # of its own direction
+        if stage.get("cut"):
+            found.append("The question was too long for the encoder, and its end was not searched.")
+        if stage["stage"] == "retrieve" and (fallback := stage.get("fallback")):
+            found.append(f"{fallback}.")
+    return found
 
 
 @dataclass(slots=True)

@@ -20,7 +20,7 @@ from generation.answerability import is_answered
 from generation.citations import Citation, Quote
 from rag_app.chats.exporting import place
 from rag_app.ingestion.report import IngestReport, Progress
-from rag_app.results import Hit, PassageContext, Trace
+from rag_app.results import Hit, PassageContext, Trace, notes
 from ui.formulas import add_formulas
 from ui.languages import lang
 from ui.passage import render
@@ -99,7 +99,7 @@ def _answer(one: Turn) -> str:
 def _foot(one: Turn, last: bool) -> str:
     if one.state == "running":
         return ""
-    notes = _notes(one.trace) if one.trace else ""
+    told = _notes(one.trace) if one.trace else ""
     link = '<button type="button" class="link" data-act="{}" data-turn="{}" {}>{}</button>'
     shown = [link.format("evidence", one.number, "", _summary(one))] if one.trace else []
     if one.text:
@@ -108,7 +108,7 @@ def _foot(one: Turn, last: bool) -> str:
         shown.append(link.format("edit", one.number, "", "Edit"))
         again = f'data-text="{escape(one.question)}"'
         shown.append(link.format("again", one.number, again, "Ask again"))
-    return f'{notes}<footer class="foot">{"".join(shown)}{_thumbs(one)}</footer>{_comment(one)}'
+    return f'{told}<footer class="foot">{"".join(shown)}{_thumbs(one)}</footer>{_comment(one)}'
 
 
 def _summary(one: Turn) -> str:
@@ -161,16 +161,7 @@ def _comment(one: Turn) -> str:
 
 
 def _notes(found: Trace) -> str:
-    """What happened to the question on its way: made to stand alone, cut, or searched by half."""
-    notes = []
-    for stage in found.stages:
-        if stand_alone := stage.get("question"):
-            notes.append(f"Searched for: \u2068{stand_alone}\u2069")  # of its own direction
-        if stage.get("cut"):
-            notes.append("The question was too long for the encoder, and its end was not searched.")
-        if stage["stage"] == "retrieve" and (fallback := stage.get("fallback")):
-            notes.append(f"{fallback}.")
-    return "".join(f'<p class="note">{escape(note)}</p>' for note in notes)
+    return "".join(f'<p class="note">{escape(note)}</p>' for note in notes(found.stages))
 
 
 def markdown(text: str, number: int, cited: Iterable[int]) -> str:

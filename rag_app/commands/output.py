@@ -346,7 +346,7 @@ def hits(result: Document) -> None:
         ranks = ", ".join(f"{name} {rank}" for name, rank in hit["ranks"].items())
         _out(f"{number}. {place(hit)}  score {hit['score']:.3f}  ({ranks})")
         _out(f"   {short(hit['text'])}\n")
-    _out(_timing(result["trace"]))
+    _out(f"{_notes(result['trace'])}{_timing(result['trace'])}")
 
 
 def citations(answer: Document) -> None:
@@ -354,7 +354,8 @@ def citations(answer: Document) -> None:
     _out("\n")
     for citation in answer["citations"]:
         _out(f"[{citation['n']}] {place(citation)}: {short(citation['text'])}")
-    _out(f"\n{_evidence(answer['trace'])}{_timing(answer['trace'])}")
+    trace = answer["trace"]
+    _out(f"\n{_notes(trace)}{_evidence(trace)}{_timing(trace)}")
 
 
 def probes(result: Document) -> None:
@@ -385,6 +386,14 @@ def short(text: str, width: int = 240) -> str:
     """The beginning of a text on one line."""
     flat = " ".join(text.split())
     return flat if len(flat) <= width else flat[: width - 1] + "…"
+
+
+def _notes(trace: Document) -> str:
+    """What became of the question, a line each, without the marks that part directions of text."""
+    from rag_app.results import notes
+
+    lines = "".join(f"{note}\n" for note in notes(trace["stages"]))
+    return lines.translate(dict.fromkeys((0x2068, 0x2069)))
 
 
 def _evidence(trace: Document) -> str:

@@ -65,6 +65,20 @@ def test_people_read_how_much_was_used_and_is_cited(capsys):
     assert "\nused 6 of 10 passages\nmill" in capsys.readouterr().out
 
 
+def test_people_read_what_became_of_their_question(capsys):
+    trace = Trace()
+    trace.stage("condense", "carry-over", 0.1, question="And its weight? (AB-12)")
+    trace.stage("retrieve", "hybrid", 5.0, cut=True, fallback="BM25 alone searched: no server")
+    told = (
+        "Searched for: And its weight? (AB-12)\nThe question was too long for the encoder, and its "
+        "end was not searched.\nBM25 alone searched: no server.\n"
+    )
+    output.citations(Answer("t", [], [], True, trace).as_dict())
+    assert told in capsys.readouterr().out
+    output.hits(SearchResult("q", [HIT], trace).as_dict())
+    assert told in capsys.readouterr().out
+
+
 def test_people_read_what_an_ingestion_did_and_did_not(capsys):
     broken, guessed = Failure("b.pdf", "is broken"), DocumentWarning("a.txt", 3, "is a guess")
     report = IngestReport(1, 2, 3, ["old.txt"], 4, 5, 6.0, [broken], [guessed], ["c.mp4"])
