@@ -60,6 +60,9 @@ def _columns(lines: list[list[Piece]]) -> list[float]:
     """Boundaries of the columns: white gaps that nearly no line of the fuller ones crosses."""
     most = sorted(len(line) for line in lines)[int(0.8 * (len(lines) - 1))]
     full = [line for line in lines if len(line) >= max(2, 0.6 * most)]
+    first = next(index for index, line in enumerate(full) if len(line) >= most)
+    if len(full) - first > 2:  # names of groups stand above the gaps of their columns
+        full = full[first:]
     size = median(piece.size for line in full for piece in line)
     allowed = len(full) // 8
     events = sorted(
@@ -76,8 +79,8 @@ def _columns(lines: list[list[Piece]]) -> list[float]:
             else:
                 gaps.append((at, following))
     cuts = [(a + b) / 2 for a, b in gaps if b - a >= 0.45 * size]
-    left = min(piece.left for line in full for piece in line)
-    right = max(piece.right for line in full for piece in line)
+    left = min(piece.left for line in lines for piece in line)
+    right = max(piece.right for line in lines for piece in line)
     edges = [left - 1, *cuts, right + 1]
     used = [
         sum(any(a < (p.left + p.right) / 2 < b for p in line) for line in full)
@@ -136,7 +139,7 @@ def _aligned(
 ) -> Grid | None:
     columns = len(edges) - 1
     placed = [_place(line, edges) for line in lines]
-    header = known or _header_lines(placed)
+    header = known or (0 if _is_form(placed) else _header_lines(placed))
     cells: list[Cell] = []
     tops: list[float] = []
     for row in _header_cells(placed[:header], edges, rules):
@@ -193,6 +196,12 @@ def _gaps(piece: Piece) -> dict[float, float]:
 
 def _nearest(gaps: dict[float, float], cut: float) -> float:
     return min(gaps, key=lambda middle: abs(middle - cut))
+
+
+def _is_form(placed: list[Placed]) -> bool:
+    """Whether its labels stand at the left: "Due date: | 3 May"."""
+    labels = [join_words(words) for line in placed if (words := line.get((0, 1)))]
+    return 2 * sum(label.endswith(":") for label in labels) > len(labels)
 
 
 def _header_lines(placed: list[Placed]) -> int:

@@ -206,14 +206,14 @@ def _is_bold(cells: list[Cell], row: int) -> bool:
 def _is_data(texts: list[list[str]]) -> bool:
     """Whether the first row is of the kind of those below, so that no row is a header."""
     first, rest = texts[0], texts[1:]
+    ends = [row[0] for row in texts if row[0]]
+    if len(first) == 2 and 2 * sum(text.endswith(":") for text in ends) > len(ends):
+        return True
     numeric = [
         c
         for c in range(len(first))
         if 2 * sum(is_number(row[c]) for row in rest) > sum(1 for row in rest if row[c])
     ]
-    if not numeric:
-        ends = [row[0] for row in texts if row[0]]
-        return len(first) == 2 and 2 * sum(text.endswith(":") for text in ends) > len(ends)
     shown = [first[c] for c in numeric if first[c]]
     if shown and all(YEAR.fullmatch(text) for text in shown):
         return all(YEAR.fullmatch(row[c]) for row in rest[:3] for c in numeric if row[c])

@@ -57,7 +57,7 @@ def read_page(
             codes, rectangles = _characters(content.raw)
             quarter = _upright(content.raw, codes, page.get_rotation() // 90)
             place = _Places(page, quarter)
-            words = list(_scripts(_words(content.raw, codes, place.boxes(rectangles))))
+            words = list(_scripts(_stacked(_words(content.raw, codes, place.boxes(rectangles)))))
         finally:
             content.close()
         shown = Page(number, place.width, place.height, words, quarter=quarter)
@@ -248,6 +248,40 @@ def _word(
         text = _letters(text)
     text = _DROPPED.sub("", text)
     return Word(text, left, top, right, bottom, size, _is_bold(handle, span[0]), joined)
+
+
+def _stacked(words: Iterable[Word]) -> Iterator[Word]:
+    """Words, where letters that stand upon one another make one: of text that runs up or down."""
+    held: Word | None = None
+    step = 0
+    for word in words:
+        way = 0 if held is None else _runs(held, word)
+        if held is not None and way and step in {0, way}:
+            gap = held.top - word.bottom if way > 0 else word.top - held.bottom
+            held.size = held.right - held.left
+            held.text += f" {word.text}" if gap > 0.15 * held.size else word.text
+            held.top, held.bottom = min(held.top, word.top), max(held.bottom, word.bottom)
+            step = way
+            continue
+        if held is not None:
+            yield held
+        held, step = word, 0
+    if held is not None:
+        yield held
+
+
+def _runs(held: Word, word: Word) -> int:
+    """1 where a letter that lies on its side stands right above what is held, -1 below it, or 0."""
+    wide = held.right - held.left
+    lies = word.right - word.left > word.bottom - word.top
+    started = len(held.text) > 1 or wide > held.bottom - held.top
+    if len(word.text) > 1 or not (lies and started and word.text.isascii()):
+        return 0
+    if max(abs(held.left - word.left), abs(held.right - word.right)) > 0.1 * wide:
+        return 0
+    if -0.1 * wide < held.top - word.bottom < 0.5 * wide:
+        return 1
+    return -1 if -0.1 * wide < word.top - held.bottom < 0.5 * wide else 0
 
 
 def _is_bold(handle: Any, index: int) -> bool:

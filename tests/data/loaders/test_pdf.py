@@ -191,3 +191,53 @@ def test_a_footnote_that_runs_over_a_page_break_is_one(tmp_path):
     kinds = searched(pdf.save(tmp_path))
     assert [kind for kind, _ in kinds] == ["paragraph", "note", "paragraph", "paragraph"]
     assert kinds[1][1].endswith("each gate, who are paid in full for the night shift.")
+
+
+def test_a_header_that_is_turned_is_read_as_words(tmp_path):
+    pdf = Sheets()
+    pdf.add_page()
+    for number, name in enumerate(["Region", "Wet wells", "Valves"]):
+        x = 60 + 80 * number
+        with pdf.rotation(90 if number else 0, x + 20, 190):
+            pdf.say(x + 20 if number else x, 190 - 11, name, 10)
+    for row, values in enumerate([("North", "3", "14"), ("South", "7", "2"), ("East", "1", "5")]):
+        for column, value in enumerate(values):
+            pdf.say(60 + 80 * column, 200 + 18 * row, value, 10)
+    for row in range(4):
+        pdf.line(55, 197 + 18 * row, 300, 197 + 18 * row)
+    pdf.line(55, 120, 300, 120)
+    for x in (55, 135, 215, 300):
+        pdf.line(x, 120, x, 251)
+    text = document_text(load(pdf.save(tmp_path)))
+    assert "| Region | Wet wells | Valves |" in text and "| South | 7 | 2 |" in text
+
+
+def test_names_of_groups_above_narrow_gaps_part_no_columns(tmp_path):
+    pdf = Sheets()
+    pdf.add_page()
+    x = 310
+    for y, texts in enumerate(
+        [("Site", "Summer plan"), ("", "Aides", "Cost"), ("North", "3", "1.20"),
+         ("South", "4", "1.30"), ("West", "5", "1.40")]
+    ):  # fmt: skip
+        places = (0, 100) if y == 0 else (0, 90, 160)
+        for place, text in zip(places, texts, strict=True):
+            pdf.say(x + place, 100 + 13 * y, text, 9, "B" if y < 2 else "")
+    text = document_text(load(pdf.save(tmp_path)))
+    assert text.startswith("| Site | Summer plan / Aides | Summer plan / Cost |")
+    assert "| West | 5 | 1.40 |" in text
+
+
+def test_labels_with_colons_are_no_header(tmp_path):
+    pdf = Sheets()
+    pdf.add_page()
+    pairs = [
+        ("Client:", "Ode Ltd"),
+        ("Bill:", "R-17"),
+        ("Due:", "03.05.2025"),
+        ("Net:", "1.234,50"),
+    ]
+    for row, (label, value) in enumerate(pairs):
+        pdf.say(60, 60 + 18 * row, label, style="B")
+        pdf.say(210, 60 + 18 * row, value)
+    assert "| Client: | Ode Ltd |\n| Bill: | R-17 |" in document_text(load(pdf.save(tmp_path)))
