@@ -1,7 +1,7 @@
 """E-mail messages (RFC 5322 with MIME): who, when, what, and what is attached."""
 
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from email import message_from_bytes, policy
 from email.errors import MessageError
 from email.message import EmailMessage
@@ -74,6 +74,12 @@ def _body(parsed: EmailMessage) -> Generator[Loaded, None, list[EmailMessage]]:
     html = next((part for part in parts if part is not plain), None)
     text, warnings = _text(plain) if plain else ("", ())
     shown = list(_page(html)) if html else []
+    yield from said(text, warnings, shown)
+    return parts
+
+
+def said(text: str, warnings: Iterable[LoadWarning], shown: Sequence[Loaded]) -> Iterator[Loaded]:
+    """What the plain part of a body says, or the blocks of its page where that says more."""
     page = " ".join(one.text for one in shown if isinstance(one, Block))
     says_more = _share_lacking(page, text) > _MUCH and len(page) > len(text)
     differs = len(text.split()) >= _STUB_WORDS and _share_lacking(text, page) > _MOST
@@ -82,7 +88,6 @@ def _body(parsed: EmailMessage) -> Generator[Loaded, None, list[EmailMessage]]:
         yield from marked(map(paragraph, text.split("\n\n")))
     if says_more:
         yield from marked(shown)
-    return parts
 
 
 def _body_parts(parsed: EmailMessage) -> list[EmailMessage]:

@@ -51,7 +51,7 @@ def _opened(path: Path) -> "Image.Image":
     from PIL import Image, UnidentifiedImageError
 
     try:
-        return Image.open(path, formats=("PNG", "JPEG", "TIFF", "MPO"))
+        return Image.open(path, formats=("PNG", "JPEG", "TIFF"))
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise _damaged(path.name) from error
 

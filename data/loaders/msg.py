@@ -1,5 +1,6 @@
 """Outlook messages (.msg): who, when, what, and what is attached."""
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,8 +9,7 @@ from data.errors import UnreadableFile
 from data.loaders import email
 from data.loaders.attachments import Attachments
 from data.loaders.html import blocks, parse
-from data.loaders.making import heading, line, paragraph
-from data.loaders.replies import marked
+from data.loaders.making import heading, line
 
 
 def load(path: Path) -> Iterator[Loaded]:
@@ -17,14 +17,14 @@ def load(path: Path) -> Iterator[Loaded]:
     from oxmsg import Message
 
     try:
-        message = Message.load(path.open("rb"))
+        message = Message.load(io.BytesIO(path.read_bytes()))
         sender, subject, sent = message.sender, message.subject, message.sent_date
         receivers = ", ".join(
             f"{each.name} <{each.email_address}>" if each.email_address else each.name
             for each in message.recipients
         )
         body, html = message.body, message.html_body
-    except (OSError, ValueError, KeyError, IndexError, UnicodeDecodeError) as error:
+    except (OSError, ValueError, LookupError) as error:
         raise UnreadableFile(
             f"cannot read {path.name}", cause="it is damaged or not an Outlook message"
         ) from error
@@ -32,11 +32,8 @@ def load(path: Path) -> Iterator[Loaded]:
     for name, value in (("From", sender), ("To", receivers), ("Date", sent)):
         if value:
             yield line(f"{name}: {value}")
-    if html and not (body or "").strip():
-        yield from marked(blocks(parse(html.encode(), "utf-8")))
-    else:
-        plain = (body or "").replace("\r\n", "\n").split("\n\n")
-        yield from marked(map(paragraph, plain))
+    shown = list(blocks(parse(html.encode(), "utf-8"))) if html else []
+    yield from email.said((body or "").replace("\r\n", "\n"), (), shown)
     attachments = Attachments(email.message)
     for attachment in message.attachments:
         if attachment.file_bytes is not None:
