@@ -65,6 +65,13 @@ def take(app: RunningApp, scratch: Path) -> None:
         page.until(lambda: page.all("iframe"))
         page.screenshot("evaluation")
     with opened(app, scratch / "fourth") as page:
+        page.click("[data-view=compare]")
+        page.until(lambda: page.one("#compare [name=question]").is_displayed())
+        page.one("#compare [name=question]").send_keys(QUESTION)
+        page.click("#compare form [type=submit]")
+        page.until(lambda: page.all("#compare [data-act=vote]"), "nothing was compared", 120)
+        page.screenshot("compare")
+        page.click("[data-view=chat]")
         page.click(".pill[data-opens=connect-model]")
         page.until(lambda: page.one("#connect-model [name=address]").is_displayed())
         page.screenshot("model")
