@@ -65,7 +65,7 @@ def documents(
     if exists and owner is not None:
         acts.append(("share", "Share with all users") if owner else ("unshare", "Make private"))
         whose = f"Private to {escape(owner)}" if owner else "Shared with all users"
-        sharing = f'<p class="limit">{whose}</p>'
+        sharing = f'<p class="sharing">{whose}</p>'
     button = '<button type="button" class="link" data-act="{}" data-collection="{}">{}</button>'
     buttons = "".join(
         button.format(act, escape(collection), label)
