@@ -1,6 +1,7 @@
 """The log-in page and log-out: what they send, and how a person meets them in a browser."""
 
 from collections.abc import Iterator
+from importlib import resources
 from pathlib import Path
 
 import httpx
@@ -12,6 +13,7 @@ from rag_app.users.users import Users
 from rag_app.web.access import Access, Throttle
 from tests.ui.browser import NARROW, WIDE, Browser, require_chromium
 from tests.ui.running import RunningApp
+from tests.ui.test_accessibility import judged
 from ui.account import account
 from ui.log_in import log_in_routes
 
@@ -114,6 +116,9 @@ def test_a_person_logs_in_and_out(
         assert page.run("return document.activeElement.name") == "username"
         assert page.run("return document.documentElement.scrollWidth <= innerWidth")
         page.screenshot(f"log-in-{size[0]}")
+        page.run((resources.files("axe_playwright_python") / "axe.min.js").read_text("utf-8"))
+        assert judged(page, "log-in") == []
+        page.resize(size)
         page.driver.switch_to.active_element.send_keys("anna", Keys.TAB, "a guess", Keys.ENTER)
         alert = page.until(lambda: page.text("[role=alert]"))
         assert alert == "User or password is not right."
@@ -125,6 +130,14 @@ def test_a_person_logs_in_and_out(
             page.click(".drawer-button[data-drawer=library]")
         page.until(lambda: page.text("#account span") == "anna")
         page.screenshot(f"account-{size[0]}")
+        if size == WIDE:
+            page.new_collection("diary")
+            page.until(lambda: "Private to anna" in page.text("#documents"))
+            page.click("#documents [data-act=share]")
+            page.driver.switch_to.alert.accept()
+            page.until(lambda: "Shared with all users" in page.text("#documents"))
+            assert Users(closed.storage).owners() == {}
+            page.screenshot("shared")
         page.click("#account button")
         page.until(lambda: page.driver.current_url == f"{closed.address}/login")
         page.driver.get(closed.address)
