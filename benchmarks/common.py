@@ -34,10 +34,11 @@ def arguments(description: str) -> argparse.ArgumentParser:
 def application(storage: Path | None, **overrides: object) -> Iterator["Application"]:
     """The application with the default profile, on its own storage folder."""
     # A machine that measures a model alone needs no engine.
-    from rag_app.assembly.application import open_application, silence_telemetry
+    from data.telemetry import silence
+    from rag_app.assembly.application import open_application
     from rag_app.settings import load_settings
 
-    silence_telemetry()
+    silence()
     with tempfile.TemporaryDirectory() as scratch:
         path = storage or Path(scratch)
         app, _ = open_application(load_settings(overrides={"storage": {"path": path}, **overrides}))

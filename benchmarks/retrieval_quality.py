@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import arguments, heading, table
+from data.telemetry import silence
 from eval.retrieval.beginning import begin
 from eval.retrieval.plan import RetrievalPlan
 from eval.retrieval.task import RetrievalTask
 from eval.runs.lifecycle import run
-from rag_app.assembly.application import silence_telemetry
 from rag_app.settings import Settings, load_settings
 from rag_app.systems import product
 
@@ -67,7 +67,7 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", default=SETS)
     parser.add_argument("--runs", type=Path, help="keep the runs with their reports here")
     chosen = parser.parse_args()
-    silence_telemetry()
+    silence()
     heading(f"Retrieval quality, nDCG@10, MiniLM {chosen.precision}")
     with tempfile.TemporaryDirectory() as scratch:
         storage, runs = chosen.storage or Path(scratch), chosen.runs or Path(scratch) / "runs"

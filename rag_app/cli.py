@@ -14,7 +14,7 @@ import typer
 
 from data.errors import RagAppError
 from data.exports import require
-from rag_app import telemetry
+from data.telemetry import silence
 from rag_app.commands import (
     backups,
     chats,
@@ -82,7 +82,7 @@ def _settings(
 
 def main() -> None:
     """Entry point of the command `rag-app`."""
-    telemetry.silence()
+    silence()
     for entry in entry_points(group=GROUP):
         if entry.dist is not None and entry.dist.name == "rag-app":
             try:

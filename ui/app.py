@@ -11,7 +11,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 from starlette.routing import Mount
 
-from rag_app.assembly.application import silence_telemetry
+from data.telemetry import silence
 from rag_app.probes.connecting import ModelConnection
 from rag_app.service import Service
 from rag_app.settings import Settings
@@ -24,7 +24,7 @@ from ui.page_guard import PageGuard, note_misfit
 from ui.session import Session
 from ui.uploads import Uploads
 
-silence_telemetry()
+silence()
 import gradio as gr  # noqa: E402 - telemetry has to be off before this import
 
 # these import gradio

@@ -12,6 +12,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, cast
 
 from data.loaders.page import Page, Rule, Word
+from data.telemetry import silence_onnxruntime
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,6 +50,7 @@ class PictureReader:
     """
 
     def __init__(self) -> None:
+        silence_onnxruntime()
         try:
             import cv2
             from rapidocr import RapidOCR

@@ -11,8 +11,8 @@ from typing import Any
 
 import orjson
 
+from data.telemetry import silence
 from eval.errors import DatasetError
-from rag_app.telemetry import silence
 
 Row = dict[str, Any]
 

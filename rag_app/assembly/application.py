@@ -6,7 +6,6 @@ from typing import Any
 
 from data.limits import MIB
 from data.parsing import Parser
-from rag_app import telemetry
 from rag_app.application import Application
 from rag_app.assembly import components
 from rag_app.assembly.pipelines import Pipelines
@@ -17,8 +16,6 @@ from rag_app.ingestion.fetching import Fetcher
 from rag_app.settings import Settings, Storage
 from retrieval.index.collections import Collections
 from retrieval.index.edge_collections import EdgeCollections
-
-silence_telemetry = telemetry.silence
 
 
 def open_application(

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import PrivateAttr
 
+from data.telemetry import silence_onnxruntime
 from retrieval.encoders.base import Encoded, Identity, PortableEncoder, fill, refuse_empty
 from retrieval.encoders.minilm_graph import (
     GRAPH_VERSION,
@@ -203,6 +204,7 @@ class MiniLMEmbedding(PortableEncoder):
 
     def _new_session(self) -> Any:
         """A session of the cached graph; a file damaged on disk is built anew, once."""
+        silence_onnxruntime()  # before anything of it is imported
         from onnxruntime.capi.onnxruntime_pybind11_state import InvalidProtobuf
 
         path = self._graph()

@@ -13,6 +13,7 @@ import numpy as np
 from llama_index.core.bridge.pydantic import PrivateAttr
 from llama_index.core.schema import NodeWithScore
 
+from data.telemetry import silence_onnxruntime
 from retrieval.encoders.errors import ModelMismatchError, ModelMissingError
 from retrieval.encoders.local.checkpoint import (
     Dtype,
@@ -178,6 +179,7 @@ class OnnxScorer(PairScorer):
     """
 
     def __init__(self, folder: Path) -> None:
+        silence_onnxruntime()
         import onnxruntime
         from tokenizers import Tokenizer
 
