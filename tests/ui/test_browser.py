@@ -494,7 +494,9 @@ def _add_a_folder_and_ask(page: Browser, model: OpenAIServer, folder: Path) -> N
     page.click("#presets [data-preset=fast]")
     page.until(lambda: page.all("#presets [data-preset=fast][aria-pressed=true]"))
     page.click("#also input")
-    page.click("#also [role=option]")
+    page.until(lambda: page.all("#also [role=option]"))
+    [samples] = [one for one in page.all("#also [role=option]") if "samples" in one.text]
+    samples.click()
     model.replies = [Reply("The buoy is red [1].", delay=0)]
     page.ask("Which colour has the buoy off Skerry?")
     page.wait_for_answers(1)
