@@ -76,8 +76,9 @@ class LibraryPanel:
             self.picker = gr.Dropdown([], label="Collection", filterable=False, elem_id="picker")
             gr.HTML(page.new_collection_button(), elem_id="new-collection-button")
         self.also = gr.Dropdown(
-            [], label="Also ask", multiselect=True, filterable=False, visible=False, elem_id="also"
-        )
+            [], label="Also ask these collections",
+            multiselect=True, filterable=False, visible=False, elem_id="also",
+        )  # fmt: skip
         self.dialog = gr.HTML(
             dialogs.new_collection(),
             js_on_load=shipped("dialog.js"),
@@ -101,6 +102,7 @@ class LibraryPanel:
                 self.documents = gr.HTML(js_on_load=shipped("documents.js"), elem_id="documents")
             with gr.Tab("Settings"):
                 self.choices = Choices(settings)
+                gr.HTML(page.connect_button())
 
     def wire(
         self, blocks: gr.Blocks, session: gr.State, turns: gr.HTML, evidence: EvidencePanel

@@ -35,6 +35,12 @@ def new_collection_button() -> str:
     )
 
 
+def connect_button() -> str:
+    """Opens the dialog that connects a language model; on a phone the header has no room for it."""
+    label = "Connect a language model"
+    return f'<button type="button" class="link" data-opens="connect-model">{label}</button>'
+
+
 def add_source_button() -> str:
     """Opens the dialog that asks for a folder or an address."""
     label = "Add a folder or a web address"

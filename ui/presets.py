@@ -37,7 +37,7 @@ PRESETS: Final = {
         "Searches once, and reads the five best passages.",
         {"top_k": 5, "rewrite": "none", "rerank": "none"},
     ),
-    "balanced": Preset("Balanced", "Answers as the settings say.", {}),
+    "balanced": Preset("Balanced", "Searches and reads as chosen under Settings.", {}),
     "thorough": Preset(
         "Thorough",
         "Searches also with the question in other words, lets the model grade what is found, and "
