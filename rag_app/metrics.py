@@ -30,7 +30,7 @@ class Observer:
         try:
             yield traces
             outcome = "answered"
-        except Exception:
+        except Exception:  # whatever it is, it is counted and goes on
             outcome = "failed"
             raise
         finally:

@@ -37,14 +37,16 @@ def new_collection_button() -> str:
 
 def connect_button() -> str:
     """Opens the dialog that connects a language model; on a phone the header has no room for it."""
-    label = "Connect a language model"
-    return f'<button type="button" class="link" data-opens="connect-model">{label}</button>'
+    return _opening("connect-model", "Connect a language model")
 
 
 def add_source_button() -> str:
     """Opens the dialog that asks for a folder or an address."""
-    label = "Add a folder or a web address"
-    return f'<button type="button" class="link" data-opens="add-source">{label}</button>'
+    return _opening("add-source", "Add a folder or a web address")
+
+
+def _opening(dialog: str, label: str) -> str:
+    return f'<button type="button" class="link" data-opens="{dialog}">{label}</button>'
 
 
 def documents(

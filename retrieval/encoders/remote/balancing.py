@@ -57,7 +57,7 @@ class Balancer:
             server.under_way += 1
         try:
             yield server.url
-        except BaseException as error:
+        except BaseException as error:  # whatever it is, `fails` looks at it and it goes on
             if fails(error):
                 server.rests_until = self._clock() + _REST
             raise
