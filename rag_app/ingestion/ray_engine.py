@@ -45,8 +45,9 @@ _GROUP_BYTES = 4 * 1024 * 1024
 _BLOCK_BYTES = 256 * 1024
 """Passages are handed on once there is as much, about `ROWS` of them, so that no encoder waits
 while another has more than it can do."""
-_RETRIES = 3
-"""A task whose worker died is tried again, but not for ever: it may be what kills them."""
+_RESTARTS = 3
+"""A worker that died is started again, but not for ever: its task may be what kills it. Tasks are
+not counted: a worker whose machine is lost is asked in vain some times before that is noticed."""
 
 
 class RayIngestor(Ingestor):
@@ -122,7 +123,7 @@ class RayIngestor(Ingestor):
             batch_format="pyarrow",
             compute=ActorPoolStrategy(size=cluster.parsers, max_concurrent_calls_per_actor=1),
             num_cpus=1,
-            max_task_retries=_RETRIES,
+            max_restarts=_RESTARTS,
         )
         return passages.map_batches(
             Encode,
@@ -132,7 +133,7 @@ class RayIngestor(Ingestor):
             compute=ActorPoolStrategy(size=cluster.actors),
             num_cpus=cluster.cpus_per_actor,
             num_gpus=cluster.gpus_per_actor,
-            max_task_retries=_RETRIES,
+            max_restarts=_RESTARTS,
         )
 
 

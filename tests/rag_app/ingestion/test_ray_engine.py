@@ -214,7 +214,7 @@ def test_runs_that_fail_leave_documents_whole_and_the_next_finishes_them(
     assert str(raised.value) == "the model is gone: it was lent. Buy one"
     seen = visible(engine.store)
     assert last not in seen
-    monkeypatch.setattr(ingest_ray, "_RETRIES", 1)
+    monkeypatch.setattr(ingest_ray, "_RESTARTS", 1)
     with pytest.raises(ClusterError, match="finished documents are kept"):
         engine.run(files, encoder=MortalEncoder("", tmp_path / "deaths", most=100))
     assert 1 < len(names(tmp_path / "deaths")) < 100

@@ -43,6 +43,7 @@ def nodes() -> Iterator[Any]:
         patch.setenv("RAY_worker_niceness", "0")
         patch.setenv("RAY_AUTH_MODE", "token")
         patch.setenv("RAY_AUTH_TOKEN", "0" * 64)
+        import ray
         from ray.cluster_utils import Cluster as Nodes
 
         shape = {"num_cpus": 2, "object_store_memory": 100 * 1024 * 1024}
@@ -54,6 +55,7 @@ def nodes() -> Iterator[Any]:
             started.add_node(**shape)
             yield started
         finally:
+            ray.shutdown()  # a node that this process is connected to cannot be removed
             started.shutdown()
 
 
