@@ -60,7 +60,10 @@ class Metrics(Observer):
     def __init__(self) -> None:
         from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+        from rag_app.spans import record
+
         super().__init__()
+        self._record = record
         self.registry = registry = CollectorRegistry()
         self._seconds = Histogram(
             "rag_app_question_seconds", "From a question to the end of its answer.",
@@ -95,6 +98,7 @@ class Metrics(Observer):
 
     def asked(self, operation: str, outcome: str, seconds: float, trace: Trace | None) -> None:
         """See `Observer.asked`."""
+        self._record(operation, outcome, seconds, trace)
         self._seconds.labels(operation, outcome).observe(seconds)
         for stage in trace.stages if trace else ():
             self._stages.labels(stage["stage"], stage["kind"]).observe(stage["ms"] / 1000)

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 UV = Path(sys.executable).with_name("uv")
 FILES = {
     "requirements.txt": ["report", "ocr", "mcp"],  # make setup
-    "requirements-image.txt": ["server", "report", "ocr", "mcp"],
+    "requirements-image.txt": ["server", "report", "ocr", "mcp", "otel"],
     "requirements-dev.txt": ["dev"],  # the tests
 }
 _LEFT_OUT = re.compile(r"(torch|triton|cuda-.*|nvidia-.*|playwright)")

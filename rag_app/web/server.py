@@ -21,6 +21,7 @@ from rag_app.probes.base import Check, Probe
 from rag_app.probes.readiness import Readiness
 from rag_app.service import Service
 from rag_app.settings import Server
+from rag_app.spans import TELEMETRY
 from rag_app.users.guarded import guard
 from rag_app.users.users import SHORTEST
 from rag_app.web.access import Access
@@ -93,6 +94,7 @@ def create_app(
         redoc_url=None,
         openapi_url=None,
         responses=ERRORS,
+        telemetry=TELEMETRY,
     )
     app.add_middleware(Gate, access=access, server=server)
     app.add_exception_handler(RagAppError, explain)
