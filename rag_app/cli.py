@@ -6,6 +6,7 @@ this one add their commands through the entry-point group `rag_app.commands`.
 """
 
 import sys
+from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated
@@ -32,7 +33,7 @@ from rag_app.commands import (
     training,
     users,
 )
-from rag_app.commands.common import Accept, Interrupted
+from rag_app.commands.common import READ_AGAIN, Accept, Interrupted
 from rag_app.errors import SettingsError
 from rag_app.settings import load_settings
 
@@ -76,7 +77,8 @@ def _settings(
 ) -> None:
     """Answers questions over your own documents, with evidence."""
     flags = {"recipe": recipe, "encoder": {"accept_license": accept_license or None}}
-    context.obj = load_settings(config, profile, flags)
+    context.meta[READ_AGAIN] = read = partial(load_settings, config, profile, flags)
+    context.obj = read()
     output.set_up_logging(context.obj.log_level)
 
 

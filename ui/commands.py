@@ -1,10 +1,12 @@
 """The commands `ui` and `serve`, added to `rag-app` through its entry points."""
 
 import sys
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
+from rag_app.commands.common import READ_AGAIN
 from rag_app.settings import Settings, override
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on.")]
@@ -27,8 +29,9 @@ def ui(
     from rag_app.collections.ownership import HeldByAnother
     from ui import serving
 
+    read = _reader(context, host, port)
     try:
-        serving.serve(_settings(context, host, port), samples=True, browser=show)
+        serving.serve(read(), read, samples=True, browser=show)
     except HeldByAnother as held:
         if held.owner is None or not held.owner.address:
             raise
@@ -41,8 +44,10 @@ def serve(context: typer.Context, host: Host = None, port: Port = None) -> None:
     """Serve the chat and the API."""
     from ui import serving
 
-    serving.serve(_settings(context, host, port))
+    read = _reader(context, host, port)
+    serving.serve(read(), read)
 
 
-def _settings(context: typer.Context, host: str | None, port: int | None) -> Settings:
-    return override(context.obj, {"server": {"host": host, "port": port}})
+def _reader(context: typer.Context, host: str | None, port: int | None) -> Callable[[], Settings]:
+    """Reads the settings, each time anew."""
+    return lambda: override(context.meta[READ_AGAIN](), {"server": {"host": host, "port": port}})

@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 import typer
 
@@ -25,6 +25,9 @@ EncoderName = Annotated[str | None, typer.Option("--encoder", help="Row of the e
 Accept = Annotated[
     bool, typer.Option("--accept-license", help="Accept the encoder's restricted licence.")
 ]
+
+READ_AGAIN: Final = "rag_app.read_again"
+"""Where a command's context keeps what reads the settings anew."""
 
 
 class Interrupted(Exception):

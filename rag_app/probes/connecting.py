@@ -21,6 +21,8 @@ from retrieval.replies import PLAIN, ReplyError, read
 
 USUAL: Final = (("Ollama", 11434), ("LM Studio", 1234), ("llama.cpp", 8080), ("vLLM", 8000))
 """Where servers of models listen unless they are told otherwise."""
+RELOADED: Final = ("recipe", "retrieval", "condense", "rewrite", "rerank", "reader", "llm")
+"""Sections that questions go by alone: no index and no server is made with them."""
 _LOOK: Final = 1.5
 """Seconds that a server of this machine has to answer."""
 _PATIENCE: Final = 60.0
@@ -88,6 +90,20 @@ class ModelConnection:
     def reads(self) -> str:
         """Name of the model that reads; empty where answers are quoted."""
         return self._settings.llm.model if self._settings.reader.kind == "llm" else ""
+
+    def reload(self, settings: Settings) -> list[str]:
+        """Let questions go by other settings, as far as they may change in a running process.
+
+        Returns the sections that differ and are not taken over.
+        """
+        taken = {name: getattr(settings, name) for name in RELOADED}
+        same = self._settings.model_copy(update=taken)
+        self._settings, self.offered, self._asked = same, (), -math.inf
+        self._use(same)
+        both = (
+            (name, getattr(same, name), getattr(settings, name)) for name in Settings.model_fields
+        )
+        return [name for name, before, after in both if before != after]
 
     async def models(self, address: str, key: str) -> list[str]:
         """What a server lists.

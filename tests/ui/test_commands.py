@@ -1,4 +1,5 @@
 import json
+import signal
 import socket
 import stat
 import subprocess
@@ -258,3 +259,38 @@ def _documents(address: str, collection: str) -> list[object] | None:
 
 
 _FOREIGN = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}
+
+
+def test_sighup_has_the_settings_read_again_but_for_what_indexes_are_made_with(
+    tmp_path: Path,
+) -> None:
+    notes = tmp_path / "notes.md"
+    notes.write_text("\n\n".join(f"# Light {n}\n\n{NOTE}" for n in range(5)), "utf-8")
+    file = tmp_path / "rag-app.toml"
+    file.write_text("retrieval.top_k = 3\n", "utf-8")
+    app = RunningApp(tmp_path / "storage", ["--config", str(file), "serve", "--port", "0"])
+
+    def hits() -> int:
+        found = client.post("/api/collections/default/search", json={"question": "Which light?"})
+        return len(found.raise_for_status().json()["hits"])
+
+    def hang_up(settings: str, said: str) -> None:
+        file.write_text(settings, "utf-8")
+        app.process.send_signal(signal.SIGHUP)
+        deadline = time.monotonic() + 30
+        while not any(said in line for line in app.lines):
+            assert time.monotonic() < deadline, app.lines
+            time.sleep(0.01)
+
+    try:
+        with app.browser() as client:
+            client.post(
+                "/api/collections/default/documents?name=notes.md", content=notes.read_bytes()
+            ).raise_for_status()
+            assert hits() == 3
+            hang_up("retrieval.top_k = 1\nchunking.tokens = 99\n", "changed under chunking needs a")
+            assert hits() == 1
+            hang_up("retrieval.top_k = 0\n", "keeps its settings: setting retrieval.top_k")
+            assert hits() == 1
+    finally:
+        app.stop()
