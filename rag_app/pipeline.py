@@ -7,7 +7,6 @@ into its entry of the trace.
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from copy import deepcopy
 from dataclasses import dataclass
 
 from llama_index.core.base.llms.types import ChatMessage
@@ -101,7 +100,7 @@ class Pipeline:
                 if isinstance(event, TextDelta | ThinkingDelta):
                     yield event
                 else:
-                    trace = deepcopy(result.trace)  # the result has been given out
+                    trace = result.trace.copy()  # the result has been given out
                     self._trace_reading(trace, event, start)
                     trace.given = [found.node.node_id for found in given]
                     trace.used = [trace.given[n - 1] for n in event.used]

@@ -1,7 +1,8 @@
 """What the application gives back: hits, answers, and the trace of how they came about."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from copy import copy
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from llama_index.core.schema import NodeWithScore
@@ -137,6 +138,10 @@ class Trace:
         """Note a stage that has finished."""
         entry = {"stage": name, "kind": kind, "ms": round(milliseconds, 3), **details}
         self.stages.append(entry)
+
+    def copy(self) -> "Trace":
+        """One that grows by itself; what stands in it already, neither changes."""
+        return replace(self, **{one.name: copy(getattr(self, one.name)) for one in fields(self)})
 
     @property
     def milliseconds(self) -> float:

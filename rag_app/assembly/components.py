@@ -10,7 +10,7 @@ component, which is made from ``options`` of its section and the few parts that 
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -56,11 +56,16 @@ def build(section: str, kind: Callable[..., Any], parts: Parts, **options: Any) 
     Raises:
         SettingsError: an argument is missing, unknown or out of its range.
     """
-    wanted = signature(kind).parameters.keys() - options.keys()
+    wanted = _arguments(kind) - options.keys()
     try:
         return kind(**{name: make() for name, make in parts.items() if name in wanted}, **options)
     except (TypeError, ValueError) as error:
         raise SettingsError(f"settings under {section} do not fit", cause=str(error)) from error
+
+
+@lru_cache(256)
+def _arguments(kind: Callable[..., Any]) -> frozenset[str]:
+    return frozenset(signature(kind).parameters)
 
 
 def _ready(values: Mapping[str, Any]) -> Parts:

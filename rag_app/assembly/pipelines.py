@@ -72,7 +72,11 @@ class Pipelines:
         rewriting, reranking, reading = settings.rewrite, settings.rerank, settings.reader
         make = components
         stages = Stages(
-            condenser=make.condenser(settings, self._clients),
+            condenser=self._keep(
+                "condense",
+                f"{settings.condense.kind} {settings.llm.model}",
+                lambda: make.condenser(settings, self._clients),
+            ),
             rewriter=self._keep(
                 "rewrite",
                 f"{rewriting.kind} {settings.llm.model}",

@@ -2,9 +2,9 @@
 
 import asyncio
 import inspect
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager, contextmanager
-from functools import partial, wraps
+from functools import lru_cache, partial, wraps
 from typing import Any, Final, TypeVar, cast
 
 from rag_app.users.rights import CURRENT, Forbidden, Right, forbidden, right_of
@@ -60,10 +60,11 @@ class _Guarded:
     def _call(self, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(method)
         async def call(*arguments: Any, **named: Any) -> Any:
-            collection = _collection(method, arguments, named)
+            given = _given(method, arguments, named)
+            collection = _collection(given)
             makes = name in _MAKERS and await self._is_new(collection)
             await self._require("make" if makes else right_of(name), collection, new=makes)
-            await self._require_all(right_of(name), method, arguments, named)
+            await self._require_all(right_of(name), given)
             try:
                 if makes:
                     return await self._make(collection, partial(method, *arguments, **named))
@@ -80,9 +81,9 @@ class _Guarded:
     def _stream(self, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(method)
         async def stream(*arguments: Any, **named: Any) -> AsyncGenerator[Any, None]:
-            collection = _collection(method, arguments, named)
-            await self._require(right_of(name), collection)
-            await self._require_all(right_of(name), method, arguments, named)
+            given = _given(method, arguments, named)
+            await self._require(right_of(name), _collection(given))
+            await self._require_all(right_of(name), given)
             try:
                 async with aclosing(method(*arguments, **named)) as events:
                     async for event in events:
@@ -101,11 +102,8 @@ class _Guarded:
         if not person.may(right, collection, owner):
             raise forbidden(person, right, collection)
 
-    async def _require_all(
-        self, right: Right, method: Callable[..., Any], arguments: Any, named: Any
-    ) -> None:
+    async def _require_all(self, right: Right, given: Mapping[str, Any]) -> None:
         """As `_require`, for the other collections that a question is asked of."""
-        given = inspect.signature(method).bind(*arguments, **named).arguments
         for other in getattr(given.get("options"), "also", ()):
             await self._require(right, other)
 
@@ -183,9 +181,17 @@ class _Guarded:
         return UnknownCollection(collection, [one.name for one in await self.collections()])
 
 
-def _collection(method: Callable[..., Any], arguments: Any, named: Any) -> str:
+def _given(method: Callable[..., Any], arguments: Any, named: Any) -> Mapping[str, Any]:
+    """What a method is called with, by the names that it has for it."""
+    return _signature(method).bind(*arguments, **named).arguments
+
+
+_signature = lru_cache(256)(inspect.signature)
+"""Working one out takes longer than a look at who may do what."""
+
+
+def _collection(given: Mapping[str, Any]) -> str:
     """The collection that a call is about; empty where it is about none."""
-    given = inspect.signature(method).bind(*arguments, **named).arguments
     if getattr(given.get("options"), "retriever", None) == "none":
         return ""  # a model is asked alone
     return str(given.get("collection", given.get("name", "")))
