@@ -28,6 +28,8 @@ _LOOK: Final = 1.5
 _PATIENCE: Final = 60.0
 """Seconds to the first words of a model that may have to be loaded."""
 _LARGEST: Final = 1 << 20
+_LONGEST: Final = 200
+"""Characters of a model's name."""
 _FRESH: Final = 30.0
 """Seconds for which the list of a server's models is not asked for again."""
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x20\x7f]")
@@ -57,7 +59,7 @@ async def _look(connections: httpx.AsyncClient, name: str, port: int) -> Found |
             async with connections.stream("GET", f"{address}/models", headers=PLAIN) as answer:
                 listed = orjson.loads(await read(answer.raise_for_status(), _LARGEST))
         models = listed["data"] or ()  # Ollama without a model says null
-        return Found(name, address, tuple(str(one["id"])[:200] for one in models[:200]))
+        return Found(name, address, tuple(str(one["id"])[:_LONGEST] for one in models[:200]))
     except (httpx.HTTPError, ReplyError, ValueError, LookupError, TypeError, TimeoutError):
         return None  # nothing listens there, or something else
 
@@ -112,23 +114,20 @@ class ModelConnection:
             ApplicationError: the address is none that may be asked, or nothing is listed there.
         """
         chosen = await self._chosen(address, key, "")
-        async with httpx.AsyncClient(transport=_transport(), timeout=10) as connections:
-            found = (await list_models(chosen, connections)).names
+        found = await _listed(chosen, patience=10)
         if not found:
             raise ApplicationError(
                 f"no model is listed at {address[:200]}",
                 hint="Check address and key; or type the name of a model and test it",
             )
-        return [name[:200] for name in found[:500]]
+        return list(found)
 
     async def refresh(self) -> None:
         """Bring `offered` up to date: what the server in use lists; nothing where it does not."""
         if not self.reads or time.monotonic() - self._asked < _FRESH:
             return
         self._asked = time.monotonic()
-        async with httpx.AsyncClient(transport=_transport(), timeout=5) as connections:
-            names = (await list_models(self.current, connections)).names
-        self.offered = tuple(name for name in names[:500] if len(name) <= 200)
+        self.offered = await _listed(self.current, patience=5)
 
     async def connect(self, address: str, key: str, model: str) -> str:
         """Test a model as questions are asked, keep the choice, and let it read from now on.
@@ -139,7 +138,7 @@ class ModelConnection:
         Raises:
             RagAppError: it does not answer as it should; nothing has been changed.
         """
-        if not model or len(model) > 200 or _UNPRINTABLE.search(model):
+        if not model or len(model) > _LONGEST or _UNPRINTABLE.search(model):
             raise ApplicationError("no model is named", hint="List the models, and choose one")
         chosen = await self._chosen(address, key, model)
         async with httpx.AsyncClient(transport=_transport(), timeout=10) as connections:
@@ -173,6 +172,13 @@ class ModelConnection:
             secret = known.api_key  # a key never goes to another address than its own
         place = {"api_base": address, "api_key": secret}
         return known.with_model(model).model_copy(update=place)
+
+
+async def _listed(settings: LLMSettings, patience: float) -> tuple[str, ...]:
+    """The models that a server lists, as far as they can be chosen from."""
+    async with httpx.AsyncClient(transport=_transport(), timeout=patience) as connections:
+        names = (await list_models(settings, connections)).names
+    return tuple(name for name in names[:500] if len(name) <= _LONGEST)
 
 
 def _transport() -> CheckedTransport:

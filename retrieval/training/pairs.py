@@ -25,6 +25,8 @@ _TERM = re.compile(
     r"[-*•\s]*(?:\*\*)?(?P<term>[^\n.:;|*]{2,60}?)(?:\*\*)?\s*[:–—]\s+(?P<what>\S.+)"
 )
 _ITEM = re.compile(r"\s*(?:[-*•‣]|\(?\d{1,3}[.)]|\(?[a-z][.)])\s+\S")
+_MARK = re.compile(r"\s*(?:#{1,6}|[-*•‣>]|\d{1,3}[.)])\s+")
+"""What a line of Markdown may begin with; nobody types it in a search."""
 _WORD = re.compile(r"[^\W\d_]{3,}")
 
 
@@ -76,7 +78,9 @@ def make(
         for kind in KINDS:
             if kind not in wanted:
                 continue
-            for query, text in _WAYS[kind](_Seen(passage, parts, frequency)):
+            for asked, text in _WAYS[kind](_Seen(passage, parts, frequency)):
+                mark = _MARK.match(asked)
+                query = asked[mark.end() :] if mark else asked
                 if _fits(query, text):
                     yield Example(query=query, pos=[text], pos_id=[passage.id], kind=kind)
 

@@ -76,3 +76,11 @@ def test_any_text_is_endured_and_no_pair_is_blank(texts):
         assert example.kind in KINDS
         assert len(example.query.split()) >= pairs.SHORTEST_QUERY
         assert len(example.pos[0].split()) >= pairs.SHORTEST_REST
+
+
+def test_a_query_begins_with_words_and_not_with_a_mark_of_markdown():
+    for mark in ("## ", "- ", "> ", "• "):
+        ((query, _),) = of("sentence", f"{mark}The otter builds a holt. {FILLER}")
+        assert query == "The otter builds a holt."
+    ((query, _),) = of("sentence", f"#5 is the pump that the otter likes. {FILLER}")
+    assert query == "#5 is the pump that the otter likes."
