@@ -64,9 +64,7 @@ def report(document: Mapping[str, Any], losses: Losses) -> Report:
         title=f"{document['name']}, trained on collection {document['collection']}",
         kicker=f"Adaptation of encoder {before['encoder']}",
         verdict=Verdict(
-            "It is better beyond chance"
-            if document["better"]
-            else "It is not better beyond chance",
+            _outcome(document),
             evidence(document),
             _reasons(document),
             [
@@ -78,6 +76,13 @@ def report(document: Mapping[str, Any], losses: Losses) -> Report:
         ),
         sections=sections,
     )
+
+
+def _outcome(document: Mapping[str, Any]) -> str:
+    if document["better"]:
+        return "It is better beyond chance"
+    _, highest = document["delta"]["ci95"]
+    return "It is worse beyond chance" if highest < 0 else "It is not better beyond chance"
 
 
 def evidence(document: Mapping[str, Any]) -> str:

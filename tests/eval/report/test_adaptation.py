@@ -6,6 +6,7 @@ from eval.report.adaptation import report, write
 
 pytest.importorskip("matplotlib", reason="optional: needs the extra `eval`")
 HOSTILE = "<img src=x onerror=alert(1)>"
+DELTA = {"points": 25.0, "ci95": [5.0, 45.0], "p": 0.01, "wins": 1, "ties": 1, "losses": 0}
 
 
 def document(**changed):
@@ -14,8 +15,7 @@ def document(**changed):
         "train": {"examples": 40},
         "before": {"encoder": "minilm", "ndcg@10": 0.5},
         "after": {"encoder": "mine", "ndcg@10": 0.75},
-        "delta": {"points": 25.0, "ci95": [5.0, 45.0], "p": 0.01, "wins": 1, "ties": 1,
-                  "losses": 0},
+        "delta": DELTA,
         "guard": None, "better": True, "switched": False,
         "lost": [{"question": HOSTILE, "before": 1.0, "after": 0.5}],
         **changed,
@@ -47,6 +47,7 @@ def test_the_files_say_the_same_and_hold_no_html_of_a_question(tmp_path):
         ({}, "rag-app indexes use mine -c island"),
         ({"switched": True}, "rag-app indexes use minilm -c island"),
         ({"better": False}, "not better beyond chance"),
+        ({"better": False, "delta": {**DELTA, "points": -11.0, "ci95": [-19.0, -5.0]}}, "worse"),
         ({"guard": {"points": -2.0, "p": 0.03}}, "−2.00 points"),
     ],
 )
