@@ -263,7 +263,8 @@ def _run(
     """Serve on the socket, with the first start and the sweeping beside it."""
 
     async def both() -> None:
-        if hasattr(signal, "SIGHUP"):  # Windows has none
+        # Windows has none; of a terminal, it says that its window was closed
+        if hasattr(signal, "SIGHUP") and not sys.stderr.isatty():
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
         beside = [asyncio.create_task(start.run()), asyncio.create_task(sweeping)]
         try:

@@ -183,7 +183,9 @@ class _Guarded:
 
 def _given(method: Callable[..., Any], arguments: Any, named: Any) -> Mapping[str, Any]:
     """What a method is called with, by the names that it has for it."""
-    return _signature(method).bind(*arguments, **named).arguments
+    whose = (method.__self__,) if inspect.ismethod(method) else ()
+    function = getattr(method, "__func__", method)  # no cache keeps a service alive
+    return _signature(function).bind(*whose, *arguments, **named).arguments
 
 
 _signature = lru_cache(256)(inspect.signature)
