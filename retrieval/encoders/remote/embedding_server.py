@@ -37,8 +37,8 @@ Inputs = Sequence[str | list[int]]
 """What one request embeds: texts alone, or token ids alone, with all special tokens."""
 
 _LONGEST_WAIT = 30.0
-_LARGEST_ANSWER = 256 << 20
-"""Bytes; 1,000 vectors of 4,096 numbers in decimal are about 90 MB."""
+_LARGEST_ANSWER, _LARGEST_VECTOR = 16 << 20, 512 << 10
+"""Bytes of an answer without vectors, and for each text; 4,096 decimal numbers are about 90 kB."""
 _SLOWEST = 10
 """How many times the longest silence a whole answer may take."""
 _MOST_NAMED = 20
@@ -241,18 +241,19 @@ class EmbeddingServer:
             reraise=True,
         )
         content = None if body is None else orjson.dumps(body)
+        most = _LARGEST_ANSWER + _LARGEST_VECTOR * len((body or {}).get("input", ()))
         try:
-            return retrying(self._send, method, path, content)
+            return retrying(self._send, method, path, content, most)
         except httpx.TransportError as error:
             raise self._silent(str(error) or type(error).__name__) from error
 
-    def _send(self, method: str, path: str, content: bytes | None) -> httpx.Response:
+    def _send(self, method: str, path: str, content: bytes | None, most: int) -> httpx.Response:
         headers = {"content-type": "application/json"} if content else {}
         with self._balancer.chosen(_is_transient) as base:
             url = _address(base, path)
             with self._open().stream(method, url, content=content, headers=headers) as response:
                 try:
-                    held = b"".join(self._timely(pieces(response, _LARGEST_ANSWER)))
+                    held = b"".join(self._timely(pieces(response, most)))
                 except ReplyError as error:
                     raise self._unusable(str(error)) from error
             whole = httpx.Response(

@@ -213,7 +213,8 @@ def test_lone_surrogates_are_sent_as_unknown_characters(server, calls):
 
 
 def test_an_answer_without_end_is_given_up(server, calls, monkeypatch):
-    monkeypatch.setattr(embedding_server, "_LARGEST_ANSWER", 100)
+    monkeypatch.setattr(embedding_server, "_LARGEST_ANSWER", 0)
+    monkeypatch.setattr(embedding_server, "_LARGEST_VECTOR", 100)
     with pytest.raises(EncoderUnavailableError, match="the reply is larger than"):
         calls.embed(["a"])
 
