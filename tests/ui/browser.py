@@ -125,16 +125,20 @@ class Browser:
             time.sleep(0.02)
 
     def click(self, selector: str) -> None:
-        self.until(lambda: self._clicked(selector), f"{selector} cannot be clicked")
+        self.press(lambda: self.one(selector), f"{selector} cannot be clicked")
 
-    def _clicked(self, selector: str) -> bool:
+    def press(self, look: Callable[[], "WebElement"], message: str = "") -> None:
+        """Click what `look` finds, once nothing that still moves covers it."""
+        self.until(lambda: self._clicked(look), message)
+
+    def _clicked(self, look: Callable[[], "WebElement"]) -> bool:
         from selenium.common.exceptions import (
             ElementClickInterceptedException,
             ElementNotInteractableException,
         )
 
         try:
-            self.one(selector).click()
+            look().click()
         except (ElementClickInterceptedException, ElementNotInteractableException):
             return False
         return True
