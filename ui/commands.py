@@ -29,9 +29,8 @@ def ui(
     from rag_app.collections.ownership import HeldByAnother
     from ui import serving
 
-    read = _reader(context, host, port)
     try:
-        serving.serve(read(), read, samples=True, browser=show)
+        serving.serve(*_settings(context, host, port), samples=True, browser=show)
     except HeldByAnother as held:
         if held.owner is None or not held.owner.address:
             raise
@@ -44,10 +43,12 @@ def serve(context: typer.Context, host: Host = None, port: Port = None) -> None:
     """Serve the chat and the API."""
     from ui import serving
 
-    read = _reader(context, host, port)
-    serving.serve(read(), read)
+    serving.serve(*_settings(context, host, port))
 
 
-def _reader(context: typer.Context, host: str | None, port: int | None) -> Callable[[], Settings]:
-    """Reads the settings, each time anew."""
-    return lambda: override(context.meta[READ_AGAIN](), {"server": {"host": host, "port": port}})
+def _settings(
+    context: typer.Context, host: str | None, port: int | None
+) -> tuple[Settings, Callable[[], Settings]]:
+    """The settings, and what reads them anew."""
+    where = {"server": {"host": host, "port": port}}
+    return override(context.obj, where), lambda: override(context.meta[READ_AGAIN](), where)

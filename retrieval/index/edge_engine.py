@@ -41,7 +41,7 @@ def engine_errors(path: Path) -> Iterator[None]:
         yield
     except Exception as error:  # the engine raises nothing narrower
         raise DamagedIndex(path, str(error)) from error
-    except BaseException as error:
+    except BaseException as error:  # a panic of the engine is no Exception; all else goes on
         if type(error).__name__ != "PanicException":  # which pyo3 does not export
             raise
         raise DamagedIndex(path, f"the engine failed: {error}") from error
