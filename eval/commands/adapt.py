@@ -38,7 +38,7 @@ def adapt(  # noqa: PLR0913, PLR0917 - one parameter a flag
     limit: Annotated[int, typer.Option(min=1, help="Most pairs of the documents.")] = 3000,
     epochs: Annotated[float, typer.Option(min=0.01)] = 2,
     batch_size: Annotated[int, typer.Option(min=2)] = 32,
-    keep: Annotated[float, typer.Option(min=0, max=1, help="Share of the trained weights.")] = 1.0,
+    keep: Annotated[float, typer.Option(min=0, max=1, help="Share of the trained weights.")] = 0.5,
     switch: Annotated[bool, typer.Option(help="Use the new index where it is better.")] = False,
     seed: Annotated[int, typer.Option()] = 0,
     as_json: AsJson = False,
@@ -177,7 +177,7 @@ async def _prepared(
     rest = filters.uncontaminated(
         filters.distinct([*given, *pool], dropped), [one.question for one in test], dropped
     )
-    data = [await reading.with_negatives(service, where, one) for one in rest]
+    data = [await reading.with_negatives(service, where, one, gold=kept_out) for one in rest]
     guards = asking.read(guard, passages) if guard else []
     return data, test, guards, dict(Counter(one.kind for one in data) + dropped)
 

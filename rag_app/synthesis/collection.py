@@ -7,8 +7,13 @@ from rag_app.results import Hit
 from rag_app.service import QueryOptions, Service
 from rag_app.settings import RetrieverName
 from retrieval.training.examples import Example
-from retrieval.training.mining import FIRST, LAST, MARGIN
 from retrieval.training.pairs import Passage
+
+FIRST, LAST = 5, 50
+"""Ranks, from 0, that negatives are taken from: the first ones are too often unjudged positives."""
+MARGIN = 0.95
+"""A passage that scores more than this share of the positive's score is taken for a positive (the
+guard that NV-Retriever calls perc-pos-aware, https://arxiv.org/abs/2407.15831)."""
 
 
 def unit(hit: Hit) -> str:
@@ -41,7 +46,8 @@ async def with_negatives(
 
     The first ones are left out, and so is what scores almost as high as the best passage of the
     positive's document, since both are likely to be answers that nobody has marked. So is what an
-    evaluation holds for an answer: `gold` has such passages' ids, documents and texts.
+    evaluation holds for an answer: `gold` has such passages' ids, documents and texts. As a
+    negative and never a positive, it would be pushed away from its own questions.
     """
     options = QueryOptions(retriever=retriever, top_k=last)
     hits = (await service.search(collection, example.query, options)).hits

@@ -35,7 +35,7 @@ _AGREEMENT = 0.999
 
 
 PRESETS: dict[str, Plan] = {
-    "laptop": Plan(),
+    "laptop": Plan(keep=0.5),
     # facebookresearch/ReasonIR, training/train.sh: 2,048 pairs a step with one hard negative each,
     # for 1,000 steps; a device here takes what 128 took there.
     "reasonir": Plan(

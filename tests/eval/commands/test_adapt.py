@@ -38,6 +38,9 @@ def test_a_collection_is_trained_on_measured_and_reported(tmp_path):
     assert tested
     assert trained.isdisjoint(tested)
     assert asked.isdisjoint(one["query"] for one in examples)
+    negatives = {name for one in examples for name in one["neg_id"]}
+    assert negatives
+    assert negatives.isdisjoint(tested), "what is tested was trained on as a negative"
     assert all(set(one["neg_id"]).isdisjoint(one["pos_id"]) for one in examples)
     assert "nDCG@10" in (out / "report.md").read_text()
     listed = json.loads(rag_app("indexes", "list", "--json", storage=storage).stdout)
