@@ -139,6 +139,8 @@ class Pipeline:
             self._trace_retrieval(trace, found)
             details: dict[str, object] = {"cut": True} if found.query_cut else {}
             details |= {"fallback": found.fallback} if found.fallback else {}
+            if not found.hits and stages.retriever_name != "none":
+                details["empty"] = True
             start = _lap(
                 trace, "retrieve", stages.retriever_name, start, steps=found.milliseconds, **details
             )

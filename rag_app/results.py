@@ -89,7 +89,8 @@ class PassageBatch:
 
 
 def notes(stages: Iterable[Mapping[str, Any]]) -> list[str]:
-    """What became of the question on its way: made to stand alone, cut, or searched by half."""
+    """What became of the question on its way: made to stand alone, cut, searched by half or in vain.
+    """
     found = []
     for stage in stages:
         if stand_alone := stage.get("question"):
@@ -98,6 +99,8 @@ def notes(stages: Iterable[Mapping[str, Any]]) -> list[str]:
             found.append("The question was too long for the encoder, and its end was not searched.")
         if stage["stage"] == "retrieve" and (fallback := stage.get("fallback")):
             found.append(f"{fallback}.")
+        if stage.get("empty"):
+            found.append("There is nothing to find: no documents are here yet, or none has its words.")
     return found
 
 

@@ -251,8 +251,8 @@ def welcome(examples: Sequence[str], empty: bool) -> str:
 
 
 def header(model: str) -> str:
-    """The line at the top; `model` reads the answers, and is empty where they are quoted."""
-    reads = f"{escape(model)} reads" if model else "quoting"
+    """The line at the top; `model` reads where a conversation has no other; none quotes."""
+    reads = f"{escape(model)} is connected" if model else "quoting"
     drawers = "".join(
         f'<button type="button" class="drawer-button" data-act="drawer" data-drawer="{name}">'
         f"{label}</button>"

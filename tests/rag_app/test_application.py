@@ -20,7 +20,7 @@ from rag_app.collections.context import in_context
 from rag_app.collections.ownership import HeldByAnother
 from rag_app.errors import ApplicationError, UnknownDocument
 from rag_app.ingestion import engine as ingest
-from rag_app.results import Answer, SearchResult
+from rag_app.results import Answer, SearchResult, notes
 from rag_app.service import QueryOptions
 from rag_app.settings import override
 from retrieval.index.edge import EdgeStore
@@ -163,8 +163,13 @@ async def test_a_collection_is_made_empty_and_can_be_filled(application, folder)
         ("empty", 0, True)
     ]
     assert await application.documents("empty") == []
-    assert (await application.search("empty", "anything")).hits == []
+    found = await application.search("empty", "anything")
+    assert found.hits == []
+    assert "no documents are here yet" in " ".join(notes(found.trace.stages))
+    closed_book = await application.search("empty", "anything", QueryOptions(retriever="none"))
+    assert not notes(closed_book.trace.stages)
     assert (await application.ingest("empty", [folder])).added == 3
+    assert not notes((await application.search("empty", "anything")).trace.stages)
 
 
 async def test_collections_are_apart_and_dropped_with_all_they_hold(application, folder, settings):

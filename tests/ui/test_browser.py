@@ -3,8 +3,10 @@
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -46,6 +48,7 @@ def app(tmp_path_factory: pytest.TempPathFactory, model: OpenAIServer) -> Iterat
         RAG_APP_LLM__API_BASE=model.url,
         RAG_APP_LLM__MODEL=model.model,
         RAG_APP_READER__KIND="llm",
+        RAG_APP_INGEST__HOSTS='["127.0.0.1"]',
     )
     yield running
     running.stop()
@@ -490,11 +493,12 @@ def _add_a_folder_and_ask(page: Browser, model: OpenAIServer, folder: Path) -> N
     page.one("#add-source input").clear()
     page.one("#add-source input").send_keys(str(folder), Keys.ENTER)
     page.until(lambda: len(page.all("#documents li.ready")) == 6, "the folder was not added")
+    _add_an_address(page, folder)
 
     page.click("#presets [data-preset=fast]")
     page.until(lambda: page.all("#presets [data-preset=fast][aria-pressed=true]"))
     page.click("#also input")
-    page.until(lambda: page.all("#also [role=option]"))
+    page.until(lambda: "samples" in page.text("#also"), "no other collection is offered")
     [samples] = [one for one in page.all("#also [role=option]") if "samples" in one.text]
     samples.click()
     model.replies = [Reply("The buoy is red [1].", delay=0)]
@@ -503,6 +507,31 @@ def _add_a_folder_and_ask(page: Browser, model: OpenAIServer, folder: Path) -> N
     page.until(lambda: len(page.all(".hit")) == 5, "Fast reads five passages")
     places = {one.text.split(" · ")[-1] for one in page.all(".hit small")}
     assert places == {"harbour", "samples"}
+
+
+def _add_an_address(page: Browser, folder: Path) -> None:
+    """A page of a web server comes as a document and goes again; a host not named is refused."""
+    from selenium.webdriver.common.keys import Keys
+
+    (folder / "lamp.html").write_text("<h1>Lamps</h1><p>The lamp of Skerry turns twice a minute.")
+    answer = partial(SimpleHTTPRequestHandler, directory=folder)
+    with ThreadingHTTPServer(("127.0.0.1", 0), answer) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        for host in ("localhost", "127.0.0.1"):
+            page.click("[data-opens=add-source]")
+            page.until(lambda: page.one("#add-source input").is_displayed())
+            page.one("#add-source input").clear()
+            address = f"http://{host}:{server.server_port}/lamp.html"
+            page.one("#add-source input").send_keys(address, Keys.ENTER)
+            if host == "localhost":
+                page.until(lambda: "not among the hosts" in page.text("#library"), "it was fetched")
+        page.until(lambda: len(page.all("#documents li.ready")) == 7, "the page was not fetched")
+        server.shutdown()
+    page.click("#documents .name[data-source*=lamp]")
+    page.until(lambda: "twice a minute" in page.text("#evidence .page"), "it is not shown")
+    page.click("#documents li:has(.name[data-source*=lamp]) [data-act=delete]")
+    page.driver.switch_to.alert.accept()
+    page.until(lambda: len(page.all("#documents li")) == 6)
 
 
 _PLACE = """
