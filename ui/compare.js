@@ -44,6 +44,8 @@ element.addEventListener('submit', (event) => {
   const { question, collection } = Object.fromEntries(new FormData(event.target));
   const systems = fieldsets().filter((one) => !one.hidden).map(system);
   trigger('submit', { question, collection, systems });
+  const results = document.getElementById('compared'); // on a phone they are below the form
+  if (results.getBoundingClientRect().top > 0.6 * innerHeight) results.scrollIntoView();
 });
 element.addEventListener('keydown', (event) => {
   if (event.target.name !== 'question' || event.key !== 'Enter') return;

@@ -130,6 +130,8 @@ def test_systems_are_compared_side_by_side_and_votes_become_an_evaluation_set(
     page.screenshot(f"compare-form-{size[0]}")
     page.click("#compare-form .go")
     page.until(lambda: page.all("#compared .found tr"), "nothing was found")
+    top = "return document.querySelector('#compared').getBoundingClientRect().top"
+    assert 0 <= page.run(top) <= 0.7 * size[1], "the answers are out of sight"
     names = [one.text for one in page.all("#compared .contender h4")]
     assert names == ["bm25", "hybrid", "dense"]
     assert all("in all" in one.text for one in page.all("#compared .contender .where"))
