@@ -40,6 +40,7 @@ _COLUMNS: Final = [column.name for column in TURNS.columns if column.name != "ev
 _TURN: Final = TypeAdapter(Turn)
 
 Title = Annotated[str, Field(min_length=1, max_length=1000)]
+ModelName = Annotated[str, Field(max_length=500)]
 Number = Annotated[int, Field(ge=1, le=1_000_000)]
 Comment = Annotated[str, Field(max_length=4000)]
 
@@ -146,8 +147,8 @@ class Chats:
         turn.asked = asked
         return made
 
-    async def choose_model(self, owner: str, conversation_id: str, model: str) -> None:
-        """Let another language model answer a conversation; empty for that of the settings."""
+    async def choose_model(self, owner: str, conversation_id: str, model: ModelName) -> None:
+        """Let another language model answer a conversation; empty for the connected one."""
         change = partial(_update, owner, conversation_id, {"model": model})
         await self._change(conversation_id, change)
 

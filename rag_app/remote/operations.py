@@ -166,6 +166,7 @@ CHAT_OPERATIONS = (
     Operation(
         "rename_conversation", "PUT", f"{_CHAT}/title", done="renamed", of=Chats
     ),
+    Operation("choose_model", "PUT", f"{_CHAT}/model", done="chosen", of=Chats),
     Operation("delete_conversation", "DELETE", _CHAT, done="deleted", of=Chats),
     Operation(
         "rate_answer", "PUT", f"{_CHAT}/turns/{{number}}/rating", done="rated",

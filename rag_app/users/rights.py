@@ -47,6 +47,7 @@ METHODS: Final[Mapping[str, Right]] = {
     "rated_answers": "read",
     "votes": "read",
     "rename_conversation": "converse",
+    "choose_model": "converse",
     "delete_conversation": "converse",
     "rate_answer": "converse",
     "add_document": "write",

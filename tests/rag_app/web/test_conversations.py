@@ -134,8 +134,10 @@ async def test_a_local_command_reaches_all_through_the_application(served, kept)
     for identity in kept.values():
         await chats.rename_conversation("*", identity, "Herons")
         await chats.rate_answer("*", identity, 1, "up", "good")
+        await chats.choose_model("*", identity, "qwen3:8b")
         conversation = await chats.conversation("*", identity)
         assert (conversation.title, conversation.turns[0].comment) == ("Herons", "good")
+        assert conversation.model == "qwen3:8b"
         assert conversation.turns[0].citations == a_turn().citations
     assert len(await chats.rated_answers("*")) == 2
     assert [await chats.delete_conversation("*", one) for one in kept.values()] == [True, True]
