@@ -116,7 +116,7 @@ clean:
 
 # All kills, damage and full disks, instead of the slice that `make test` takes.
 adversity: $(VENV)/.ready-dev
-	RAG_APP_ADVERSITY_KILLS=500 RAG_APP_ADVERSITY_STORES=40 RAG_APP_ADVERSITY_REQUESTS=10000 \
+	ADVERSITY_KILLS=500 ADVERSITY_STORES=40 ADVERSITY_REQUESTS=10000 \
 		$(BIN)/python -m pytest -q -s tests/adversity tests/eval/commands/test_resume.py \
 		tests/rag_app/ingestion/test_ray_nodes.py
 

@@ -22,6 +22,7 @@ from typing import Any, Final, Literal
 
 from data.files import write_text
 from data.secrets import secret_values
+from data.text import well_formed
 from rag_app.errors import ApplicationError
 from rag_app.settings import PREFIX, Settings, describe
 from rag_app.users.rights import CURRENT
@@ -49,6 +50,8 @@ _MEASURES: Final = (("arms", "accuracy"), ("systems", "ndcg@10"))
 _GATE: Final = "failed: the new run is worse"
 """What `eval gate` says last where it fails, with exit status 1."""
 _LONGEST_MESSAGE: Final = 500
+_LONGEST: Final = 4096
+"""Characters of an argument: a path may have as many, and Linux takes some more."""
 _LOG_TAIL: Final = 8192
 
 
@@ -128,7 +131,8 @@ class EvaluationRuns:
 
         Raises:
             ApplicationError: another run is under way, no data set is named, a run to compare is
-                not there, or the folder cannot be written.
+                not there, a value is nothing that a command can be given, or the folder cannot be
+                written.
         """
         if not dataset.strip():
             raise ApplicationError("no data set is named", hint="Name one, or its folder")
@@ -144,6 +148,7 @@ class EvaluationRuns:
                 out = ["--out", str(self._folder / name / REPORT)] if kind == "compare" else []
                 target = [*out, "--", *pair]
             flags = [part for key, value in given.items() for part in _flag(key, value)]
+            _require_plain([*flags, *target])
             person = CURRENT.get()
             launch = {
                 "owner": person.id if person.name else "",
@@ -348,6 +353,17 @@ def _flag(key: str, value: Option) -> list[str]:
     if isinstance(value, bool):
         return [f"--{name}" if value else f"--no-{name}"]
     return [] if value in {None, ""} else [f"--{name}", str(value)]
+
+
+def _require_plain(arguments: Sequence[str]) -> None:
+    """Refuse what no process can be started with: it came from a page."""
+    for one in arguments:
+        if "\0" in one or one != well_formed(one) or len(one) > _LONGEST:
+            raise ApplicationError(
+                f"a run cannot be given {one[:40]!r}",
+                cause=f"it is longer than {_LONGEST} characters, or has some that are none",
+                hint="Type it again",
+            )
 
 
 def _headline(metrics: Mapping[str, Any]) -> tuple[str, dict[str, float]]:

@@ -1,6 +1,6 @@
 """Stores with damaged files: each says why, all others answer, and a repair brings them back.
 
-RAG_APP_ADVERSITY_STORES=40 damages so many, instead of a few; what was done to each is printed.
+ADVERSITY_STORES=40 damages so many, instead of a few; what was done to each is printed.
 """
 
 import os
@@ -20,7 +20,7 @@ from rag_app.service import QueryOptions
 from retrieval.index.errors import DamagedIndex
 from tests.rag_app.support import prose, write
 
-COUNT = int(os.environ.pop("RAG_APP_ADVERSITY_STORES", "6"))
+COUNT = int(os.environ.get("ADVERSITY_STORES", "6"))
 WORDS = QueryOptions(retriever="bm25", top_k=1000)
 
 Spoil = Callable[[Path, random.Random], None]

@@ -2,7 +2,7 @@
 
 After each kill every document is there as it was before or as it is to be, whole and once, or not
 there at all where it is new or being deleted; doing the same again completes it, and nothing is
-left over. RAG_APP_ADVERSITY_KILLS=500 makes so many kills in all, instead of one of each kind; a
+left over. ADVERSITY_KILLS=500 makes so many kills in all, instead of one of each kind; a
 kill that comes when the work is done does not count. The counts are printed.
 """
 
@@ -33,7 +33,7 @@ Texts = dict[str, list[str]]
 Work = Callable[[Application, Path], Awaitable[object]]
 
 IN_CI = 8
-WHOLE = int(os.environ.get("RAG_APP_ADVERSITY_KILLS", "0"))
+WHOLE = int(os.environ.get("ADVERSITY_KILLS", "0"))
 
 
 async def _restore(application: Application, inputs: Path) -> None:

@@ -1,6 +1,6 @@
 """Requests made from the API's own description: none fails the server, answers are as described.
 
-RAG_APP_ADVERSITY_REQUESTS=10000 sends about so many, instead of a few hundred.
+ADVERSITY_REQUESTS=10000 sends about so many, instead of a few hundred.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ from rag_app.application import Application
 from tests.rag_app.served import TOKEN, serving
 from tests.rag_app.support import prose, write
 
-COUNT = int(os.environ.get("RAG_APP_ADVERSITY_REQUESTS", "300"))
+COUNT = int(os.environ.get("ADVERSITY_REQUESTS", "300"))
 FIXED: dict[str, dict[str, Any]] = {"ingest": {"body": {"paths": ["/nowhere"]}}}
 """What is not left to chance: a path might be a folder of this machine."""
 KNOWN = {"collection": "c", "source": "a.txt", "name": "rag-app/c"}

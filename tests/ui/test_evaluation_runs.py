@@ -62,6 +62,19 @@ def test_a_retrieval_run_shows_its_systems(runs):
     assert (run.measure, run.headline) == ("ndcg@10", {"bm25": 0.31, "hybrid": 0.42})
 
 
+@pytest.mark.parametrize("odd", ["a\0b", "\ud800", "x" * 200_000], ids=["nul", "half", "long"])
+def test_what_no_process_can_be_given_is_refused_and_leaves_nothing(runs, tmp_path, odd):
+    for kind, dataset, options in (
+        ("adapt", odd, {}),
+        ("retrieval", odd, {}),
+        ("retrieval", "own", {"collection": odd}),
+    ):
+        with pytest.raises(ApplicationError, match="cannot be given"):
+            runs.start(kind, dataset, options)
+    assert not (tmp_path / "evaluations").exists()
+    assert runs.running == ""
+
+
 def test_an_adaptation_is_the_command_of_that_name(runs, tmp_path):
     name = runs.start("adapt", "island", {"name": "island-1", "switch": True})
     run = until(runs, name, "done")

@@ -1,6 +1,6 @@
 """`rag-app eval resume`: a run that was killed comes to the same end as one that was not.
 
-RAG_APP_ADVERSITY_KILLS kills twenty times instead of four; `make adversity` does so.
+ADVERSITY_KILLS kills twenty times instead of four; `make adversity` does so.
 """
 
 import json
@@ -9,6 +9,7 @@ import random
 import signal
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ import pytest
 from tests.eval.choice.quiz import reads, write_documents, write_questions
 from tests.rag_app.command import MAIN, Command, environment, rag_app
 
-KILLS = 20 if "RAG_APP_ADVERSITY_KILLS" in os.environ else 4
+KILLS = 20 if "ADVERSITY_KILLS" in os.environ else 4
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def world(tmp_path, openai_server):
 
     def slowly(body):
         reply = reads(body)
-        return type(reply)(reply.text, delay=draw.uniform(0.0, 0.06))
+        return replace(reply, delay=draw.uniform(0.0, 0.06))
 
     openai_server.respond = slowly
     variables = {
@@ -106,8 +107,9 @@ def _bytes(path) -> bytes:
     return path.read_bytes()
 
 
-def test_a_run_that_a_person_stops_tells_the_way_on(tmp_path, world):
+def test_a_run_that_a_person_stops_tells_the_way_on(tmp_path, world, openai_server):
     arguments, variables = world
+    openai_server.respond = lambda body: replace(reads(body), delay=0.3)  # so that work is left
     process = subprocess.Popen(
         [*MAIN, *arguments, "--out", str(tmp_path / "run")],
         env=environment(tmp_path / "storage", network=True, **variables),

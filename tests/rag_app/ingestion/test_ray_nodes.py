@@ -27,7 +27,7 @@ from tests.rag_app.support import (
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(
-        "RAG_APP_ADVERSITY_KILLS" not in os.environ,
+        "ADVERSITY_KILLS" not in os.environ,
         reason="optional: three nodes take long to start; `make adversity` runs it",
     ),
     # Ray 2.60 sets deprecated fields of its own configuration
