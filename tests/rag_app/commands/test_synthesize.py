@@ -301,7 +301,7 @@ def test_the_published_weights_are_those_of_lengths_and_levels():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["hq", "remixer"])
+@pytest.mark.parametrize("kind", ["hq", "vl", "remixer"])
 def test_every_answer_of_a_real_server_is_accounted_for(
     ready, tmp_path, monkeypatch, chat_server, kind
 ):
