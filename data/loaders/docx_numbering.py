@@ -99,6 +99,8 @@ def _whole(text: str) -> int:
 
 def shown_number(count: int, form: str) -> str:
     """A number of a list in a format of `w:numFmt`."""
+    if count < 1 and form != "decimalZero":
+        return str(count)
     if form in {"lowerLetter", "upperLetter"}:
         letters = chr(ord("a") + (count - 1) % 26) * min((count - 1) // 26 + 1, 9)
         return letters.upper() if form == "upperLetter" else letters

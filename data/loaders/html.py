@@ -128,6 +128,7 @@ class _Flow:
     def __init__(self) -> None:
         self._text: list[str] = []
         self._numbers: list[int | None] = []
+        self._steps: list[int] = []
         self._forms: list[str] = []
         self._bullet = ""
         self._quotes = 0
@@ -143,7 +144,10 @@ class _Flow:
         if name in _FLOW:
             yield from self.flush()
         if name in _LISTS:
-            self._numbers.append(_number(tag, "start", 1) if name == "ol" else None)
+            back = name == "ol" and tag.has_attr("reversed")
+            first = len(tag.find_all("li", recursive=False)) if back else 1
+            self._numbers.append(_number(tag, "start", first) if name == "ol" else None)
+            self._steps.append(-1 if back else 1)
             self._forms.append(_FORMS.get(str(tag.get("type", "")), "decimal"))
         elif name == "li":
             self._bullet = self._mark(tag)
@@ -157,7 +161,7 @@ class _Flow:
         if number is None:
             return "- "
         number = _number(tag, "value", number)
-        self._numbers[-1] = number + 1
+        self._numbers[-1] = number + self._steps[-1]
         return f"{shown_number(number, self._forms[-1])}. "
 
     def leave(self, tag: Tag) -> Iterator[Block]:
@@ -166,6 +170,7 @@ class _Flow:
             yield from self.flush()
         if tag.name in _LISTS and self._numbers:
             self._numbers.pop()
+            self._steps.pop()
             self._forms.pop()
         elif tag.name == "blockquote":
             self._quotes -= 1

@@ -113,6 +113,12 @@ def test_lists_are_numbered_as_the_page_says(tmp_path):
         '<h1>A</h1><ol type="a" start="2"><li>x<ol type="I"><li>y</ol><li value="26">z</ol>',
     )
     assert section.text.endswith("b. x\n  I. y\nz. z")
+    (section,) = read(
+        tmp_path,
+        "<h1>A</h1><ol reversed><li>x<ul><li>in</ul><li>y<li value=1>z</ol>"
+        "<ol reversed start=1 type=a><li>p<li>q</ol><ol><li>r</ol>",
+    )
+    assert section.text.endswith("3. x\n  - in\n2. y\n1. z\na. p\n0. q\n1. r")
 
 
 def test_deleted_text_is_left_out_with_a_warning(tmp_path):
