@@ -89,8 +89,7 @@ class PassageBatch:
 
 
 def notes(stages: Iterable[Mapping[str, Any]]) -> list[str]:
-    """What became of the question on its way: made to stand alone, cut, searched by half or in vain.
-    """
+    """What became of the question on its way: made to stand alone, cut, or searched in vain."""
     found = []
     for stage in stages:
         if stand_alone := stage.get("question"):
@@ -100,7 +99,9 @@ def notes(stages: Iterable[Mapping[str, Any]]) -> list[str]:
         if stage["stage"] == "retrieve" and (fallback := stage.get("fallback")):
             found.append(f"{fallback}.")
         if stage.get("empty"):
-            found.append("There is nothing to find: no documents are here yet, or none has its words.")
+            found.append(
+                "There is nothing to find: no documents are here yet, or none has its words."
+            )
     return found
 
 
