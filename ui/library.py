@@ -91,7 +91,11 @@ class LibraryPanel:
                     file_count="multiple", show_label=False, height=92, elem_id="files"
                 )
                 self.sent = gr.JSON(visible=False)
-                gr.HTML(page.add_source_button(), elem_id="add-source-button")
+                gr.HTML(
+                    page.add_source_button(),
+                    js_on_load=shipped("folders.js"),
+                    elem_id="add-source-button",
+                )
                 self.source_dialog = gr.HTML(
                     dialogs.add_source(),
                     js_on_load=shipped("dialog.js"),

@@ -31,6 +31,9 @@ _KEPT: Final = 3600.0
 """Seconds that an upload waits for the event that names it."""
 _READ: Final = 24
 """Times as long an upload may take to be read."""
+_DEEPEST: Final = 8
+"""Folders of a file that are kept."""
+_SLASHES: Final = re.compile(r"[/\\]")
 _ID: Final = re.compile(r"[0-9a-f]{32}")
 
 
@@ -72,8 +75,9 @@ class Uploads:
     ) -> tuple[Path, list[Path]]:
         """Move uploads into a new folder, under the names their owner gave them.
 
-        A name that is missing or empty becomes ``document``. Returns the folder, which the caller
-        deletes, and the files in it, each in a folder of its own so that equal names do not meet.
+        A name that is missing or empty becomes ``document``; one may begin with folders, which tell
+        files of one name apart. Returns the folder, which the caller deletes, and the files in it,
+        each in a folder of its own so that equal names do not meet.
 
         Raises:
             ApplicationError: this visitor has no such upload (any longer).
@@ -83,9 +87,11 @@ class Uploads:
         folder.mkdir(mode=0o700)
         taken = []
         for i, file in enumerate(found):
-            place = folder / str(i + 1)
-            place.mkdir()
-            taken.append(file.rename(place / safe_name(names[i] if i < len(names) else "")))
+            name = names[i] if i < len(names) else ""
+            above = [part for part in _SLASHES.split(name)[:-1] if part][-_DEEPEST:]
+            place = folder.joinpath(str(i + 1), *map(safe_name, above))
+            place.mkdir(parents=True)
+            taken.append(file.rename(place / safe_name(name)))
         return folder, taken
 
     def sweep(self, age: float = _KEPT) -> None:

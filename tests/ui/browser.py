@@ -155,6 +155,14 @@ class Browser:
     def upload(self, files: Sequence[Path]) -> None:
         self.one("#files input[type=file]").send_keys("\n".join(str(file) for file in files))
 
+    def drop(self, path: Path, selector: str) -> None:
+        """Drag a file or a folder from a file manager onto what matches."""
+        box = self.one(selector).rect
+        middle = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+        data = {"items": [], "files": [str(path)], "dragOperationsMask": 1}
+        for step in ("dragEnter", "dragOver", "drop"):
+            self._command("Input.dispatchDragEvent", type=step, data=data, **middle)
+
     def new_collection(self, name: str) -> None:
         """Make a collection, once the page shows those that there are."""
         from selenium.webdriver.common.keys import Keys

@@ -509,6 +509,22 @@ def _add_a_folder_and_ask(page: Browser, model: OpenAIServer, folder: Path) -> N
     assert places == {"harbour", "samples"}
 
 
+def test_a_folder_is_dropped_and_what_stands_in_it_is_found(
+    browse: Callable[..., Browser], model: OpenAIServer, tmp_path: Path
+) -> None:
+    for place, lamp in (("office", "white"), ("office/old", "green"), ("office/.hidden", "blue")):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / "lamps.md").write_text(f"# Lamps\n\nThe lamp of Skerry is {lamp}.\n")
+    (tmp_path / "office" / "film.mov").write_bytes(b"0")
+    page = browse((1440, 900))
+    page.new_collection("dropped")
+    page.drop(tmp_path / "office", "#files")
+    page.until(lambda: len(page.all("#documents li.ready")) == 2, "the folder was not taken")
+    names = {one.get_attribute("data-source") for one in page.all("#documents li.ready .name")}
+    assert names == {"office/lamps.md", "old/lamps.md"}
+    page.until(lambda: "film.mov" in page.text("#status"), "what cannot be read is not named")
+
+
 def _add_an_address(page: Browser, folder: Path) -> None:
     """A page of a web server comes as a document and goes again; a host not named is refused."""
     from selenium.webdriver.common.keys import Keys

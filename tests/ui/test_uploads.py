@@ -44,6 +44,19 @@ async def test_uploads_are_taken_under_their_owners_names(uploads: Uploads) -> N
         uploads.take(VISITOR, ids, [])
 
 
+async def test_the_folders_of_a_file_are_kept_and_lead_nowhere_else(uploads: Uploads) -> None:
+    ids = await uploads.receive(VISITOR, request(multipart(*[b"x"] * 4)))
+    names = ["office/sub/a.md", "../../../etc/a.md", "\\\\host\\share\\a.md", "f/" * 5000 + "a.md"]
+    folder, files = uploads.take(VISITOR, ids, names)
+    assert [str(path.relative_to(folder)) for path in files] == [
+        "1/office/sub/a.md",
+        "2/document/document/document/etc/a.md",
+        "3/host/share/a.md",
+        "4/" + "f/" * 8 + "a.md",
+    ]
+    assert all(path.resolve().is_relative_to(folder.resolve()) for path in files)
+
+
 async def test_an_upload_belongs_to_its_visitor(uploads: Uploads) -> None:
     ids = await uploads.receive(VISITOR, request(multipart(b"one")))
     for other in ("b" * 32, "", "../" + VISITOR):
