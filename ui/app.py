@@ -6,7 +6,8 @@ objects.
 """
 
 import logging
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import FastAPI
 from starlette.routing import Mount
@@ -38,6 +39,9 @@ from ui.evidence import EvidencePanel  # noqa: E402
 from ui.library import LibraryPanel  # noqa: E402
 from ui.model import ModelPanel  # noqa: E402
 from ui.panels import shipped  # noqa: E402
+
+if TYPE_CHECKING:
+    from gradio.block_function import BlockFunction
 
 
 def mount(app: FastAPI, page: "Page", settings: Settings, access: Access) -> None:
@@ -88,13 +92,32 @@ class _Blocks(gr.Blocks):
         CURRENT.set(self.access.person(request.request) if request else NOBODY)
         return await super().process_api(*arguments, **named)
 
-    async def preprocess_data(self, *arguments: Any, **named: Any) -> Any:
+    async def preprocess_data(
+        self, block_fn: "BlockFunction", *arguments: Any, **named: Any
+    ) -> Sequence[Any]:
         try:
-            return await super().preprocess_data(*arguments, **named)
+            values: Sequence[Any] = await super().preprocess_data(block_fn, *arguments, **named)
+            _require_counts(block_fn.inputs, values)
         except Exception as error:  # whatever a component makes of what a client sent
             note_misfit(error)
             _LOGGER.warning("an event has a value of no sense: %s", type(error).__name__)
             raise gr.Error(_MISFIT, print_exception=False) from error
+        return values
+
+
+def _require_counts(parts: Sequence[Any], values: Sequence[Any]) -> None:
+    """Raise ValueError for several choices where one may be made, or the other way round.
+
+    Gradio checks each choice, and neither how many there are nor whether they are in a list.
+    """
+    for part, value in zip(parts, values, strict=False):
+        several = isinstance(value, list)
+        if (
+            isinstance(part, gr.Dropdown)
+            and value is not None
+            and several != bool(part.multiselect)
+        ):
+            raise ValueError(f"{part.elem_id}: {type(value).__name__}")
 
 
 class Page:
