@@ -25,6 +25,9 @@ PASSAGE = "passage"
 _AT_ONCE = 32
 """Points a write: the engine holds the interpreter lock meanwhile, and encoders wait for it."""
 _KEYWORDS = ("kind", "version", "source")
+_CLOSELY = edge.SearchParams(hnsw_ef=512)
+"""Candidates that a search of the graph keeps: of 200,000 passages recall@10 is 1.000 in 3.4 ms, and
+0.936 in 1.1 ms with as many as the engine keeps by itself (docs/scaling.md)."""
 _SAMPLE = 16
 """Passages that are read when an index is opened."""
 
@@ -119,7 +122,7 @@ class EdgeStore(PassageStore):
     def dense(self, vector: Vector, limit: int, where: Where = EVERYWHERE) -> list[Scored]:
         """See `PassageStore.dense`."""
         query = edge.Query.Nearest(vector.tolist(), using=DENSE)
-        return self._search(query, limit, where, None)
+        return self._search(query, limit, where, _CLOSELY)
 
     def sparse(self, vector: SparseVector, limit: int, where: Where = EVERYWHERE) -> list[Scored]:
         """See `PassageStore.sparse`."""
