@@ -3,6 +3,7 @@
 import re
 import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from bs4 import BeautifulSoup, XMLParsedAsHTMLWarning
@@ -122,14 +123,21 @@ def blocks(root: Tag) -> Iterator[Block]:
             todo.extend((child, False) for child in reversed(node.contents))
 
 
+@dataclass
+class _List:
+    """A list that is being read: the number of its next item, if any, and how it goes on."""
+
+    number: int | None
+    step: int
+    form: str
+
+
 class _Flow:
     """Gathers running text until a block begins or ends, and knows how deep in lists it is."""
 
     def __init__(self) -> None:
         self._text: list[str] = []
-        self._numbers: list[int | None] = []
-        self._steps: list[int] = []
-        self._forms: list[str] = []
+        self._lists: list[_List] = []
         self._bullet = ""
         self._quotes = 0
 
@@ -146,9 +154,9 @@ class _Flow:
         if name in _LISTS:
             back = name == "ol" and tag.has_attr("reversed")
             first = len(tag.find_all("li", recursive=False)) if back else 1
-            self._numbers.append(_number(tag, "start", first) if name == "ol" else None)
-            self._steps.append(-1 if back else 1)
-            self._forms.append(_FORMS.get(str(tag.get("type", "")), "decimal"))
+            number = _number(tag, "start", first) if name == "ol" else None
+            form = _FORMS.get(str(tag.get("type", "")), "decimal")
+            self._lists.append(_List(number, -1 if back else 1, form))
         elif name == "li":
             self._bullet = self._mark(tag)
         elif name == "blockquote":
@@ -157,21 +165,19 @@ class _Flow:
             self._text.append("\n")
 
     def _mark(self, tag: Tag) -> str:
-        number = self._numbers[-1] if self._numbers else None
-        if number is None:
+        inmost = self._lists[-1] if self._lists else None
+        if inmost is None or inmost.number is None:
             return "- "
-        number = _number(tag, "value", number)
-        self._numbers[-1] = number + self._steps[-1]
-        return f"{shown_number(number, self._forms[-1])}. "
+        number = _number(tag, "value", inmost.number)
+        inmost.number = number + inmost.step
+        return f"{shown_number(number, inmost.form)}. "
 
     def leave(self, tag: Tag) -> Iterator[Block]:
         """End an element."""
         if tag.name in _FLOW:
             yield from self.flush()
-        if tag.name in _LISTS and self._numbers:
-            self._numbers.pop()
-            self._steps.pop()
-            self._forms.pop()
+        if tag.name in _LISTS and self._lists:
+            self._lists.pop()
         elif tag.name == "blockquote":
             self._quotes -= 1
 
@@ -182,7 +188,7 @@ class _Flow:
         self._text.clear()
         if not text:
             return
-        depth = len(self._numbers)
+        depth = len(self._lists)
         if depth == 0:
             yield paragraph(quoted(text, self._quotes))
             return
