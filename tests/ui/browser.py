@@ -143,6 +143,17 @@ class Browser:
             return False
         return True
 
+    def choose(self, selector: str, label: str) -> None:
+        """Choose from a list what its label says; another list may still be closing."""
+        self.click(f"{selector} input")
+        self.press(lambda: self.option(selector, label), f"{selector} does not offer {label}")
+
+    def option(self, selector: str, label: str) -> "WebElement":
+        found = self.until(
+            lambda: [one for one in self.all(f"{selector} [role=option]") if label in one.text]
+        )
+        return found[0]
+
     def tab(self, label: str) -> None:
         """Click a visible tab by its label."""
 

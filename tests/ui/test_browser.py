@@ -323,10 +323,7 @@ def test_settings_hold_for_the_question(
     page.until(lambda: page.all(".offer"))
     page.tab("Settings")
     page.run("document.querySelector('#retriever input').focus()")
-    page.click("#retriever input")
-    page.until(lambda: page.all("[role=option]"))
-    [bm25] = [option for option in page.all("[role=option]") if option.text.strip(" ✓") == "bm25"]
-    bm25.click()
+    page.choose("#retriever", "bm25")
     page.ask("What is wet stacking?")
     page.wait_for_answers(1)
     ranks = page.run("return document.querySelector('.hits').textContent")
@@ -497,10 +494,7 @@ def _add_a_folder_and_ask(page: Browser, model: OpenAIServer, folder: Path) -> N
 
     page.click("#presets [data-preset=fast]")
     page.until(lambda: page.all("#presets [data-preset=fast][aria-pressed=true]"))
-    page.click("#also input")
-    page.until(lambda: "samples" in page.text("#also"), "no other collection is offered")
-    [samples] = [one for one in page.all("#also [role=option]") if "samples" in one.text]
-    samples.click()
+    page.choose("#also", "samples")
     model.replies = [Reply("The buoy is red [1].", delay=0)]
     page.ask("Which colour has the buoy off Skerry?")
     page.wait_for_answers(1)
@@ -627,8 +621,7 @@ def test_a_second_window_shows_what_the_first_has_added(
     first.click("#documents .only")
     first.until(lambda: "asks 1 of 1" in first.text("#documents .limit"))
     second.until(lambda: "windows" in picks(second), "the second window does not see it")
-    [shown] = [one for one in second.all("#picker [role=option]") if "windows" in one.text]
-    shown.click()
+    second.press(lambda: second.option("#picker", "windows"))
     (tmp_path / "pot.md").write_text("The pot is blue.")
     second.until(lambda: second.all("#documents .name[data-source='kettle.md']"))
     second.upload([tmp_path / "pot.md"])

@@ -86,13 +86,6 @@ def browse(app: RunningApp, tmp_path: Path) -> Iterator[Callable[..., Browser]]:
         browser.close()
 
 
-def choose(page: Browser, field: str, label: str) -> None:
-    page.click(f"#{field} input")
-    page.until(lambda: page.all("[role=option]"))
-    [option] = [found for found in page.all("[role=option]") if label in found.text]
-    option.click()
-
-
 def write(page: Browser, field: str, text: str) -> None:
     from selenium.webdriver.common.keys import Keys
 
@@ -255,9 +248,9 @@ def test_a_run_is_stopped_and_taken_up_again(
     (data_dir / "sums.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     model.replies = [Reply("The answer is A.", hang_after=0)]
     page = browse()
-    choose(page, "subject", "Multiple-choice")
+    page.choose("#subject", "Multiple-choice")
     page.until(lambda: "own documents" in page.one("#measured input").get_attribute("value"))
-    choose(page, "measured", "samples")
+    page.choose("#measured", "samples")
     write(page, "dataset", "sums.jsonl")
     page.click("#start")
     page.until(lambda: "0 of" in page.text("#now"), "nothing is under way", 60)
@@ -278,7 +271,7 @@ def test_what_cannot_be_measured_is_explained(
 ) -> None:
     (data_dir / "empty").mkdir()
     page = browse()
-    choose(page, "subject", "public collection")
+    page.choose("#subject", "public collection")
     for outside in ("", "/etc", "..", "a" * 300):
         write(page, "dataset", outside)
         page.click("#start")
