@@ -1,12 +1,13 @@
 """Many streamed questions at once to the served application, over a large collection.
 
-    python -m benchmarks.many_streams [--storage DIR] [--clients 50] [--questions 10]
+    python -m benchmarks.many_streams [--storage DIR] [--clients 50] [--questions 3]
+    python -m benchmarks.many_streams --pause 10 --questions 5 --rounds 11   # ten minutes
 
 The application runs as `rag-app serve` does, in a process of its own, with its defaults: hybrid
 search over OpenStax's 24,783 passages and the quoting reader. Each client asks one question after
-the other, streamed, and no question comes twice. Prints errors, the time to the first words of an
-answer, processor time a question, how late `/healthz` answers meanwhile, and the server's memory
-after each round.
+the other, streamed, and no question comes twice; with a pause as people make who read an answer.
+Prints errors, the time to the first words of an answer, processor time a question, how late
+`/healthz` answers meanwhile, the server's memory after each round, and what it uses when idle.
 """
 
 import asyncio
@@ -29,6 +30,7 @@ from retrieval.encoders.minilm import MiniLMEmbedding
 from tests.ui.running import RunningApp
 
 COLLECTION = "openstax"
+_IDLE = 60  # seconds
 
 
 @dataclass
@@ -108,12 +110,14 @@ async def watch(client: httpx.AsyncClient, found: Round) -> None:
         await asyncio.sleep(0.1)
 
 
-async def play(address: str, questions: list[list[str]]) -> Round:
-    """All clients at once, each with its own questions."""
+async def play(address: str, questions: list[list[str]], pause: float = 0) -> Round:
+    """All clients at once, each with its own questions; before each up to two `pause` seconds."""
     found = Round()
+    draw = random.Random(7)
 
     async def one(mine: list[str]) -> None:
         for question in mine:
+            await asyncio.sleep(draw.uniform(0, 2 * pause))
             await ask(client, question, found)
 
     limits = httpx.Limits(max_connections=None)
@@ -135,6 +139,7 @@ def main() -> None:
         "--random-vectors", action="store_true", help="encode no passage: dense hits are arbitrary"
     )
     parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--pause", type=float, default=0, help="mean seconds before each question")
     chosen = parser.parse_args()
     lines = (chosen.data / "openstax" / "mcq.jsonl").read_text("utf-8").splitlines()
     asked = [json.loads(line)["question"] for line in lines]
@@ -155,7 +160,7 @@ def main() -> None:
             asyncio.run(play(app.address, [[next(left)]]))
             for number in range(chosen.rounds):
                 before = processor_seconds(app.process.pid)
-                found = asyncio.run(play(app.address, questions()))
+                found = asyncio.run(play(app.address, questions(), chosen.pause))
                 busy = processor_seconds(app.process.pid) - before
                 total = len(found.first) + len(found.errors)
                 health = percentile(found.health, 0.95), max(found.health)
@@ -168,10 +173,14 @@ def main() -> None:
                 ])  # fmt: skip
                 for error in found.errors[:3]:
                     print(error)
+            before = processor_seconds(app.process.pid)
+            time.sleep(_IDLE)
+            idle = (processor_seconds(app.process.pid) - before) / _IDLE
         finally:
             app.stop()
     columns = ["round", "questions", "errors", "first words p50 s", "p95 s", "whole p95 s"]
     table([*columns, "processor ms each", "healthz p95 ms", "worst ms", "server MiB"], rows)
+    print(f"idle: {100 * idle:.2f} % of a core over {_IDLE} s")
 
 
 if __name__ == "__main__":

@@ -90,8 +90,9 @@ def _or_path(rows: Mapping[str, Row]) -> AfterValidator:
 
 _FROM_RERANKER = "; unset: the reranker's own, which `config show` prints."
 _ADVANCED = {
-    "ray", "bm25", "limits", "storage.grpc_port", "storage.prefer_grpc", "storage.shards",
-    "storage.replicas", "storage.write_consistency", "storage.min_free_mb", "storage.hnsw_above",
+    "ray", "bm25", "limits", "storage.grpc_port", "storage.prefer_grpc", "storage.tenants",
+    "storage.shards", "storage.replicas", "storage.write_consistency", "storage.min_free_mb",
+    "storage.hnsw_above",
     "encoder.revision", "encoder.precision", "encoder.workers", "encoder.dtype",
     "encoder.batch_tokens", "encoder.concurrency", "encoder.golden", "encoder.options",
     "chunking.options", "retrieval.options", "retrieval.rrf_k", "rewrite.rounds",
@@ -132,6 +133,10 @@ class Storage(_Section):
     grpc_port: int = Field(6334, description="gRPC port of the Qdrant server.")
     prefer_grpc: bool = Field(True, description="Use gRPC rather than HTTP for Qdrant.")
     api_key: SecretStr | None = Field(None, description="API key of the Qdrant server.")
+    tenants: bool = Field(
+        False,
+        description="Server: keep collections as parts of one of Qdrant's, for many small ones.",
+    )
     timeout: int = Field(30, ge=1, description="Server: seconds that one request may take.")
     shards: int = Field(
         1, ge=1, description="Server: parts a collection is cut into; questions then cost more."

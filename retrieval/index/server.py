@@ -36,6 +36,7 @@ from retrieval.index.records import (
 )
 from retrieval.index.server_calls import Calls
 from retrieval.index.server_options import AS_THE_SERVER_LIKES, Access
+from retrieval.index.tenants import TenantClient
 from retrieval.passages import from_stored
 from retrieval.sparse import SparseVector
 
@@ -70,7 +71,7 @@ class LeanVectorStore(QdrantVectorStore):
     `parse_to_query_result` falls back to `text_key` where there is no ``_node_content``).
     """
 
-    def __init__(self, client: QdrantClient, collection: str, bm25: BM25) -> None:
+    def __init__(self, client: Any, collection: str, bm25: BM25) -> None:
         def encode(texts: list[str]) -> tuple[list[list[int]], list[list[float]]]:
             vectors = [bm25.encode_query(text) for text in texts]
             return [vector.indices for vector in vectors], [vector.values for vector in vectors]
@@ -130,7 +131,7 @@ class ServerStore(PassageStore):
 
     HIDDEN_SECONDS: ClassVar[float] = 1.0
 
-    _client: QdrantClient = PrivateAttr()
+    _client: QdrantClient | TenantClient = PrivateAttr()
     _collection: str = PrivateAttr()
     _repeat: Calls = PrivateAttr()
     _gone: bool = PrivateAttr(default=False)
@@ -146,7 +147,7 @@ class ServerStore(PassageStore):
 
     def __init__(
         self,
-        client: QdrantClient,
+        client: QdrantClient | TenantClient,
         collection: str,
         spec: IndexSpec,
         calls: Calls | None = None,
@@ -168,8 +169,8 @@ class ServerStore(PassageStore):
         self._noting = threading.Lock()
 
     @property
-    def client(self) -> QdrantClient:
-        """The `qdrant_client.QdrantClient`."""
+    def client(self) -> QdrantClient | TenantClient:
+        """Of the server; stays open when the store is closed."""
         return self._client
 
     @property

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import grpc  # type: ignore[import-untyped]
 import httpx
@@ -20,6 +20,9 @@ from tenacity import (
 
 from data.arguments import above_zero, at_least
 from retrieval.index.errors import IndexGone, StoreError
+
+if TYPE_CHECKING:
+    from retrieval.index.tenants import TenantClient
 
 T = TypeVar("T")
 
@@ -47,7 +50,9 @@ class Calls:
         ValueError: `attempts` or `pause` is out of its range.
     """
 
-    def __init__(self, client: QdrantClient, attempts: int = 5, pause: float = 0.2) -> None:
+    def __init__(
+        self, client: "QdrantClient | TenantClient", attempts: int = 5, pause: float = 0.2
+    ) -> None:
         at_least(1, attempts=attempts)
         above_zero(pause=pause)
         self._address = address(client)
@@ -126,7 +131,7 @@ def is_transient(error: BaseException) -> bool:
     return isinstance(error, grpc.RpcError) and _code(error) in _BUSY
 
 
-def address(client: QdrantClient) -> str:
+def address(client: "QdrantClient | TenantClient") -> str:
     """Where a client looks for its data; without credentials."""
     options = client.init_options
     found = options.get("url") or options.get("host") or options.get("path")

@@ -108,8 +108,9 @@ class ServerCollections:
     ) -> None:
         _require_extra()
         from retrieval.index.server_calls import Calls
+        from retrieval.index.tenants import TenantClient
 
-        self._client = client
+        self._client = TenantClient(client) if placement.tenants else client
         self._placement, self._access = placement, access
         self._calls = Calls(client, attempts)
 

@@ -23,6 +23,8 @@ class Placement:
         quantization: of the dense vectors that are searched in memory; hits are scored again by
             the whole vectors, which then lie on disk.
         on_disk: keep vectors, graph and texts on disk, for collections larger than the memory.
+        tenants: as parts of one collection that all of the same fingerprint share, for many small
+            ones; the rest then holds for the whole. Those that are kept otherwise are not seen.
     """
 
     shards: int | None = 1
@@ -32,6 +34,7 @@ class Placement:
     hnsw_ef_construct: int | None = None
     quantization: Quantization = "none"
     on_disk: bool = False
+    tenants: bool = False
 
 
 @dataclass(frozen=True, slots=True)

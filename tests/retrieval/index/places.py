@@ -22,6 +22,7 @@ from retrieval.index.fingerprint import IndexSpec
 from retrieval.index.records import DocumentRecord
 from retrieval.index.server_collections import ServerCollections, connect
 from retrieval.index.server_options import Placement
+from retrieval.index.tenants import TenantClient
 from retrieval.passages import indexed_text, passage, version_id
 from tests.retrieval.index.qdrant_server import QdrantServer
 
@@ -98,7 +99,7 @@ class StandInPlace:
     The first that opens a folder starts it, and writes there where others find it.
     """
 
-    grpc, shards = True, 2
+    grpc, shards, tenants = True, 2, False
 
     def __init__(self, root: Path) -> None:
         self.server: QdrantServer | None = None
@@ -117,7 +118,7 @@ class StandInPlace:
             self.client.close()
         self.client = self.connect()
         self.collections: Collections = ServerCollections(
-            self.client, Placement(shards=self.shards)
+            self.client, Placement(shards=self.shards, tenants=self.tenants)
         )
 
     def stop(self) -> None:
@@ -134,6 +135,18 @@ class RestPlace(StandInPlace):
     """The same by REST, its collections whole."""
 
     grpc, shards = False, 1
+
+
+class TenantPlace(StandInPlace):
+    """The same, its collections parts of one of the server's."""
+
+    shards, tenants = 1, True
+
+    def versions(self, name: str) -> list[str]:
+        found = TenantClient(self.client).get_collections().collections
+        return sorted(
+            one.name.removeprefix(f"{name}__") for one in found if one.name.startswith(name)
+        )
 
 
 class ServerPlace(LocalServerPlace):
@@ -154,6 +167,7 @@ PLACES: dict[str, type[Place]] = {
     "edge": EdgePlace,
     "server-grpc-shards": StandInPlace,
     "server-rest": RestPlace,
+    "server-tenants": TenantPlace,
 }
 if os.environ.get("QDRANT_URL"):
     PLACES["server"] = ServerPlace

@@ -94,10 +94,15 @@ class Shards:
             for shard in self._all:
                 shard.update_collection_aliases(list(actions))
 
-    def upsert(self, name: str, points: Sequence[models.PointStruct]) -> None:
+    def upsert(
+        self,
+        name: str,
+        points: Sequence[models.PointStruct],
+        mode: models.UpdateMode | None = None,
+    ) -> None:
         with self._lock:
             for shard, part in self._parted(name, points, lambda point: point.id):
-                shard.upsert(name, part)
+                shard.upsert(name, part, update_mode=mode)
 
     def update_vectors(self, name: str, points: Sequence[models.PointVectors]) -> None:
         with self._lock:
@@ -213,7 +218,7 @@ def _put_index(shards: Shards, name: str, _: models.CreateFieldIndex) -> models.
 
 
 def _put_points(shards: Shards, name: str, asked: models.PointsList) -> models.UpdateResult:
-    shards.upsert(name, asked.points)
+    shards.upsert(name, asked.points, asked.update_mode)
     return _DONE
 
 
@@ -287,7 +292,10 @@ def answer_rest(shards: Shards, method: str, address: str, body: bytes) -> Any:
 
 
 def _upsert(shards: Shards, asked: Any) -> Message:
-    shards.upsert(asked.collection_name, [GrpcToRest.convert_point_struct(p) for p in asked.points])
+    points = [GrpcToRest.convert_point_struct(point) for point in asked.points]
+    given = asked.HasField("update_mode")
+    mode = GrpcToRest.convert_update_mode(asked.update_mode) if given else None
+    shards.upsert(asked.collection_name, points, mode)
     return _updated()
 
 
