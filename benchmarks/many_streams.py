@@ -78,6 +78,12 @@ def processor_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def scheduled_seconds(pid: int) -> float:
+    """The same, exactly: short work at each tick of a clock looks like more in the other figure."""
+    threads = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return sum(int(one.read_text().split()[0]) for one in threads) / 1e9
+
+
 def resident_mib(pid: int) -> float:
     """What it holds in memory."""
     return (
@@ -173,9 +179,9 @@ def main() -> None:
                 ])  # fmt: skip
                 for error in found.errors[:3]:
                     print(error)
-            before = processor_seconds(app.process.pid)
+            before = scheduled_seconds(app.process.pid)
             time.sleep(_IDLE)
-            idle = (processor_seconds(app.process.pid) - before) / _IDLE
+            idle = (scheduled_seconds(app.process.pid) - before) / _IDLE
         finally:
             app.stop()
     columns = ["round", "questions", "errors", "first words p50 s", "p95 s", "whole p95 s"]
