@@ -30,8 +30,9 @@ from data.limits import Limits
 from data.names import safe_name
 from data.page_picture import PagePicture
 from data.parsing import Parser
-from rag_app import models
-from rag_app.chats import chats
+from rag_app.accounts import users
+from rag_app.accounts.chats import chats
+from rag_app.accounts.quota import Quota
 from rag_app.collections.backup import Backups
 from rag_app.collections.catalogue import require_documents
 from rag_app.collections.context import PassageGone, passage_context
@@ -50,8 +51,9 @@ from rag_app.ingestion.fetching import Fetcher
 from rag_app.ingestion.identity import UPLOAD, origin
 from rag_app.ingestion.reading import Originals
 from rag_app.ingestion.report import IngestReport, OnProgress, Progress
+from rag_app.llm import models
+from rag_app.llm.models import well_asked
 from rag_app.metrics import Observer
-from rag_app.models import well_asked
 from rag_app.pipeline import Pipeline
 from rag_app.results import (
     Answer,
@@ -71,8 +73,6 @@ from rag_app.results import (
 )
 from rag_app.service import DEFAULT_OPTIONS, QueryOptions
 from rag_app.settings import Settings
-from rag_app.users import users
-from rag_app.users.quota import Quota
 from retrieval.index.base import PassageStore
 from retrieval.index.collections import Collections
 from retrieval.index.errors import DamagedIndex, UnknownCollection

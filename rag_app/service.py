@@ -8,7 +8,7 @@ from llama_index.core.base.llms.types import ChatMessage
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from data.page_picture import PagePicture
-from rag_app.chats.chats import Chats
+from rag_app.accounts.chats.chats import Chats
 from rag_app.ingestion.report import IngestReport, OnProgress
 from rag_app.results import (
     AskEvent,

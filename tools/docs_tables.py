@@ -14,9 +14,9 @@ from pathlib import Path
 
 from data.components import LOADERS
 from rag_app import recipes
+from rag_app.accounts.rights import right_of
 from rag_app.commands.recipe_listing import number
 from rag_app.remote.operations import CHAT_OPERATIONS, OPERATIONS
-from rag_app.users.rights import right_of
 from retrieval.encoders.registry import EncoderRow, built_in
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"

@@ -6,7 +6,7 @@ from contextlib import aclosing
 
 from data.errors import RagAppError
 from generation.reading import TextDelta, ThinkingDelta
-from rag_app.chats.conversation import Turn
+from rag_app.accounts.chats.conversation import Turn
 from rag_app.results import Answer, AskEvent, SearchResult
 from rag_app.service import QueryOptions, Service
 from ui.session import Thread

@@ -13,10 +13,10 @@ from fastapi import FastAPI
 from starlette.routing import Mount
 
 from data.telemetry import silence
+from rag_app.accounts.rights import CURRENT, NOBODY
 from rag_app.probes.connecting import ModelConnection
 from rag_app.service import Service
 from rag_app.settings import Settings
-from rag_app.users.rights import CURRENT, NOBODY
 from rag_app.web.access import Access
 from ui import rendering
 from ui.evaluation_runs import EvaluationRuns

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from html import escape
 
-from rag_app.chats.conversation import ConversationInfo
+from rag_app.accounts.chats.conversation import ConversationInfo
 from ui.languages import lang
 
 

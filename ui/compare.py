@@ -9,9 +9,9 @@ from typing import Final
 import gradio as gr
 
 from data.errors import RagAppError
+from rag_app.accounts.chats.conversation import Turn
+from rag_app.accounts.chats.votes import Vote
 from rag_app.assembly.encoders import rows
-from rag_app.chats.conversation import Turn
-from rag_app.chats.votes import Vote
 from rag_app.comparison import Comparison, compare
 from rag_app.errors import ApplicationError
 from rag_app.probes.connecting import ModelConnection

@@ -6,9 +6,9 @@ from html import escape
 from typing import Final
 from urllib.parse import quote
 
-from rag_app.chats.conversation import Turn
-from rag_app.chats.exporting import place
-from rag_app.chats.votes import Vote
+from rag_app.accounts.chats.conversation import Turn
+from rag_app.accounts.chats.exporting import place
+from rag_app.accounts.chats.votes import Vote
 from rag_app.comparison import ComparedPassage, Comparison, Overlap
 from rag_app.results import Hit, Trace
 from ui.parts import Part, Parts

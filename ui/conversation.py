@@ -7,7 +7,7 @@ from typing import Any, Final, get_args
 import gradio as gr
 
 from data.errors import RagAppError
-from rag_app.chats.conversation import Rating
+from rag_app.accounts.chats.conversation import Rating
 from rag_app.probes.connecting import ModelConnection
 from rag_app.service import Service
 from rag_app.settings import Settings

@@ -23,9 +23,9 @@ from typing import Any, Final, Literal
 from data.files import write_text
 from data.secrets import secret_values
 from data.text import well_formed
+from rag_app.accounts.rights import CURRENT
 from rag_app.errors import ApplicationError
 from rag_app.settings import PREFIX, Settings, describe
-from rag_app.users.rights import CURRENT
 
 Kind = Literal["retrieval", "choice", "answers", "score", "compare", "gate", "adapt"]
 State = Literal["running", "done", "failed", "interrupted"]

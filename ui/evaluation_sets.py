@@ -13,7 +13,7 @@ from starlette.background import BackgroundTask
 
 from data.errors import RagAppError
 from data.names import safe_name
-from rag_app.chats import evaluation_set
+from rag_app.accounts.chats import evaluation_set
 from rag_app.service import Service
 from rag_app.web.access import Access
 from ui.compare_rendering import EVALUATION_SETS

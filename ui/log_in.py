@@ -10,8 +10,8 @@ from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from rag_app.users.rights import Person
-from rag_app.users.users import SESSION_SECONDS
+from rag_app.accounts.rights import Person
+from rag_app.accounts.users import SESSION_SECONDS
 from rag_app.web.access import Access
 from rag_app.web.errors import printable
 from rag_app.web.gate import LOG_IN

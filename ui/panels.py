@@ -6,8 +6,8 @@ from typing import Any, Final
 import gradio as gr
 from starlette.requests import HTTPConnection
 
+from rag_app.accounts.rights import Right, forbidden
 from rag_app.service import Service
-from rag_app.users.rights import Right, forbidden
 from rag_app.web.access import Access
 from ui import rendering
 from ui.suggestions import suggestions

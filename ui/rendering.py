@@ -18,7 +18,7 @@ from markdown_it.token import Token
 from data.page_picture import PagePicture
 from generation.answerability import is_answered
 from generation.citations import Citation, Quote
-from rag_app.chats.exporting import place
+from rag_app.accounts.chats.exporting import place
 from rag_app.ingestion.report import IngestReport, Progress
 from rag_app.results import Hit, PassageContext, Trace, notes
 from ui.formulas import add_formulas

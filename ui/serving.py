@@ -22,19 +22,19 @@ from typing import Any, Final
 import uvicorn
 
 from data.limits import MIB
+from rag_app.accounts.guarded import guard
+from rag_app.accounts.keys import Keys
+from rag_app.accounts.users import Users
 from rag_app.application import Application
 from rag_app.assembly import application as assembly
 from rag_app.collections.leftovers import PROCESS, UPLOADS, sweep_old
 from rag_app.collections.ownership import Ownership
 from rag_app.errors import SettingsError
-from rag_app.keys import Keys
 from rag_app.mcp.server import ToolsOverHttp, make_server
 from rag_app.metrics import Metrics
 from rag_app.probes.connecting import ModelConnection
 from rag_app.probes.readiness import readiness
 from rag_app.settings import Server, Settings
-from rag_app.users.guarded import guard
-from rag_app.users.users import Users
 from rag_app.web.access import Access, stored_secret
 from rag_app.web.gate import LOG_IN, LOOPBACK
 from rag_app.web.protocol import SteadyProtocol, raise_open_files

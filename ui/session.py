@@ -1,11 +1,11 @@
-"""What one browser tab has open; conversations themselves are kept by `rag_app.chats`."""
+"""What one browser tab has open; conversations themselves are kept by `rag_app.accounts.chats`."""
 
 from dataclasses import dataclass, field
 
 from llama_index.core.base.llms.types import ChatMessage, MessageRole
 
-from rag_app.chats.conversation import Conversation, Turn
-from rag_app.chats.exporting import markdown
+from rag_app.accounts.chats.conversation import Conversation, Turn
+from rag_app.accounts.chats.exporting import markdown
 
 __all__ = ["HISTORY_TURNS", "Session", "Thread", "Turn"]
 

@@ -2,9 +2,9 @@
 
 import asyncio
 
+from rag_app.accounts.rights import CURRENT, forbidden
+from rag_app.accounts.users import Users
 from rag_app.errors import ApplicationError
-from rag_app.users.rights import CURRENT, forbidden
-from rag_app.users.users import Users
 
 _GONE = "a user who was removed"
 

@@ -5,10 +5,10 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from rag_app.accounts.rights import Right
 from rag_app.errors import ApplicationError
 from rag_app.service import Service
 from rag_app.settings import Settings
-from rag_app.users.rights import Right
 from rag_app.web.gate import LOOPBACK
 from ui.ingestions import Work
 

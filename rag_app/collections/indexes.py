@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 
 from data.discovery import Found
 from data.errors import DataError, RagAppError
+from rag_app.accounts.quota import Quota
 from rag_app.collections.catalogue import write_catalogue
 from rag_app.collections.leftovers import (
     copy_originals,
@@ -32,7 +33,6 @@ from rag_app.ingestion.reading import Originals, reason, sha256
 from rag_app.ingestion.report import Failure, IngestReport, OnProgress, Progress
 from rag_app.ingestion.writing import DocumentWriter, forget_unused
 from rag_app.results import IndexInfo
-from rag_app.users.quota import Quota
 from retrieval.encoders.base import Encoder
 from retrieval.errors import RetrievalError
 from retrieval.index.base import PassageStore

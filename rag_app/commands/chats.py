@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from rag_app.chats import EVERYONE
+from rag_app.accounts.chats import EVERYONE
 from rag_app.commands import output
 from rag_app.commands.common import AsJson, with_service
 from rag_app.errors import ApplicationError, SettingsError
@@ -121,7 +121,7 @@ def _export_feedback(
 ) -> None:
     import orjson
 
-    from rag_app.chats.exporting import questions
+    from rag_app.accounts.chats.exporting import questions
 
     rated = with_service(context.obj, lambda service: service.chats.rated_answers(EVERYONE))
     chosen = [turn for turn in rated if collection in (None, turn.collection)]
@@ -139,7 +139,7 @@ def _export_feedback(
 def _export_votes(
     context: typer.Context, folder: Path, collection: str | None, as_json: bool
 ) -> None:
-    from rag_app.chats import evaluation_set
+    from rag_app.accounts.chats import evaluation_set
 
     name = collection or context.obj.collection
 
@@ -156,7 +156,7 @@ def _conversation(context: typer.Context, name: str) -> Any:
 
 
 def _markdown(conversation: Any) -> str:
-    from rag_app.chats.exporting import markdown
+    from rag_app.accounts.chats.exporting import markdown
 
     return markdown(conversation.title, conversation.turns)
 

@@ -42,8 +42,8 @@ def create_key(
     as_json: AsJson = False,
 ) -> None:
     """Make a key and show it, this once. Where there are users, it belongs to one."""
-    from rag_app.keys import Keys
-    from rag_app.users.users import Users
+    from rag_app.accounts.keys import Keys
+    from rag_app.accounts.users import Users
 
     settings: Settings = context.obj
     users = Users(settings.storage.path)
@@ -58,8 +58,8 @@ def create_key(
 @_keys.command("list")
 def list_keys(context: typer.Context, as_json: AsJson = False) -> None:
     """List the keys there are, without what is secret of them."""
-    from rag_app.keys import Keys
-    from rag_app.users.users import Users
+    from rag_app.accounts.keys import Keys
+    from rag_app.accounts.users import Users
 
     settings: Settings = context.obj
     names = {user.id: user.name for user in Users(settings.storage.path).all()}
@@ -77,7 +77,7 @@ def revoke_key(
     as_json: AsJson = False,
 ) -> None:
     """Make a key worthless, at once."""
-    from rag_app.keys import Keys
+    from rag_app.accounts.keys import Keys
 
     settings: Settings = context.obj
     if not Keys(settings.storage.path).revoke(key):

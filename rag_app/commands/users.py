@@ -11,7 +11,7 @@ from rag_app.commands.common import AsJson
 from rag_app.settings import Settings
 
 if TYPE_CHECKING:
-    from rag_app.users.users import Users
+    from rag_app.accounts.users import Users
 
 
 class RoleName(StrEnum):
@@ -122,7 +122,7 @@ def _give(context: typer.Context, collection: str, name: str | None, as_json: bo
 
 
 def _store(context: typer.Context) -> "Users":
-    from rag_app.users.users import Users
+    from rag_app.accounts.users import Users
 
     settings: Settings = context.obj
     return Users(settings.storage.path)

@@ -13,8 +13,8 @@ from data.components import BY_ENDING
 from data.discovery import Found
 from data.limits import Limits
 from data.names import safe_name
-from rag_app.addresses import CheckedTransport, Number, not_link_local, parts_of, public
 from rag_app.errors import ApplicationError
+from rag_app.ingestion.addresses import CheckedTransport, Number, not_link_local, parts_of, public
 from retrieval.replies import PLAIN, ReplyError, async_pieces
 
 _HINT: Final = "Give one such as https://example.org/report.pdf"

@@ -12,9 +12,9 @@ import httpx
 import orjson
 from pydantic import SecretStr
 
-from rag_app.addresses import CheckedTransport, not_link_local, parts_of
 from rag_app.connection import write_connection
 from rag_app.errors import ApplicationError
+from rag_app.ingestion.addresses import CheckedTransport, not_link_local, parts_of
 from rag_app.probes.models import language_model, list_models
 from rag_app.settings import LLMSettings, Settings, override
 from retrieval.replies import PLAIN, ReplyError, read

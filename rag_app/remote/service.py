@@ -12,7 +12,7 @@ from urllib.parse import quote
 import httpx
 from llama_index.core.base.llms.types import ChatMessage
 
-from rag_app.chats.chats import Chats
+from rag_app.accounts.chats.chats import Chats
 from rag_app.errors import ApplicationError
 from rag_app.ingestion.report import IngestReport, OnProgress
 from rag_app.remote import wire

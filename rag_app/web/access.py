@@ -1,6 +1,6 @@
 """Who a request comes from: a command's token, a password, an API key, or a browser's cookie.
 
-What each may do stands in `rag_app.users.rights`; the reasons for this design in
+What each may do stands in `rag_app.accounts.rights`; the reasons for this design in
 docs/decisions/0015-who-may-change.md and 0020-people-and-rights.md.
 """
 
@@ -25,10 +25,10 @@ from typing import Final
 
 from starlette.requests import HTTPConnection
 
+from rag_app.accounts.keys import Keys, is_key
+from rag_app.accounts.rights import NOBODY, OPERATOR, ROLES, Person
+from rag_app.accounts.users import SESSION_SECONDS, User, Users
 from rag_app.connection import BROWSER_KEY
-from rag_app.keys import Keys, is_key
-from rag_app.users.rights import NOBODY, OPERATOR, ROLES, Person
-from rag_app.users.users import SESSION_SECONDS, User, Users
 
 _PERSON: Final = "rag_app.person"
 """Where a request's scope keeps who sends it."""

@@ -13,11 +13,11 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import StreamingResponse
 
 from data.errors import RagAppError
+from rag_app.accounts.rights import NOBODY, Person, Right, forbidden, right_of
 from rag_app.ingestion.report import IngestReport, Progress
 from rag_app.remote import wire
 from rag_app.remote.operations import CHAT_OPERATIONS, OPERATIONS, Operation
 from rag_app.service import Service
-from rag_app.users.rights import NOBODY, Person, Right, forbidden, right_of
 from rag_app.web.access import Access
 from rag_app.web.gate import UNKNOWN
 from rag_app.web.streams import ClosingStream
@@ -27,7 +27,7 @@ _STREAM: Final = Annotated[bool, Query(description="Whether lines come as they a
 
 def api(service: Service, access: Access) -> APIRouter:
     """All routes. `rag_app.web.gate` asks for the right to read; a guarded service
-    (`rag_app.users.guarded`) for each right that a call needs.
+    (`rag_app.accounts.guarded`) for each right that a call needs.
     """
 
     class Changing(APIRoute):

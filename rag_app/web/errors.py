@@ -11,9 +11,9 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from data.errors import RagAppError
+from rag_app.accounts.rights import Forbidden
 from rag_app.errors import UnknownDocument
 from rag_app.remote import wire
-from rag_app.users.rights import Forbidden
 from retrieval.index.errors import DiskFull, UnknownCollection
 
 

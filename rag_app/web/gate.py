@@ -16,8 +16,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from data.errors import RagAppError
 from data.limits import MIB
+from rag_app.accounts.rights import CURRENT, NOBODY, OPERATOR, Person
 from rag_app.settings import Server
-from rag_app.users.rights import CURRENT, NOBODY, OPERATOR, Person
 from rag_app.web.access import Access
 
 LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")

@@ -24,11 +24,11 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from data.errors import RagAppError
 from generation.errors import QuestionTooLong, ReaderUnavailable
 from generation.reading import TextDelta, ThinkingDelta
+from rag_app.accounts.rights import Forbidden
 from rag_app.errors import RerankerUnavailable, UnknownModel
 from rag_app.remote import wire
 from rag_app.results import Answer, AskEvent, Trace
 from rag_app.service import Service
-from rag_app.users.rights import Forbidden
 from rag_app.web.errors import ERRORS, printable
 from rag_app.web.model_api import model_api
 from rag_app.web.openai_answers import ChatCompletion, Completion, Model, Models, OpenAIError

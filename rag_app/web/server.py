@@ -15,6 +15,8 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
 from data.errors import RagAppError
+from rag_app.accounts.guarded import guard
+from rag_app.accounts.users import SHORTEST
 from rag_app.errors import SettingsError
 from rag_app.mcp.server import PATH, ToolsOverHttp
 from rag_app.probes.base import Check, Probe
@@ -22,8 +24,6 @@ from rag_app.probes.readiness import Readiness
 from rag_app.service import Service
 from rag_app.settings import Server
 from rag_app.spans import TELEMETRY
-from rag_app.users.guarded import guard
-from rag_app.users.users import SHORTEST
 from rag_app.web.access import Access
 from rag_app.web.api import api
 from rag_app.web.documentation import add_documentation

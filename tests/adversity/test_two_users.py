@@ -13,11 +13,11 @@ import httpx
 import pytest
 
 from generation.citations import Citation
-from rag_app.chats import EVERYONE
-from rag_app.chats.chats import Chats
-from rag_app.chats.conversation import Turn
-from rag_app.keys import Keys
-from rag_app.users.users import Users
+from rag_app.accounts.chats import EVERYONE
+from rag_app.accounts.chats.chats import Chats
+from rag_app.accounts.chats.conversation import Turn
+from rag_app.accounts.keys import Keys
+from rag_app.accounts.users import Users
 from tests.adversity.pages import config, event, send
 from tests.ui.running import RunningApp
 

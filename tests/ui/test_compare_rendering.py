@@ -1,11 +1,11 @@
 """What the compare page shows of systems, their answers, ranks and votes."""
 
-from rag_app.chats.conversation import Turn
-from rag_app.chats.votes import Vote
+from rag_app.accounts.chats.conversation import Turn
+from rag_app.accounts.chats.votes import Vote
 from rag_app.comparison import compare
 from rag_app.results import IndexInfo, SearchResult, Trace
 from rag_app.settings import Settings
-from tests.rag_app.chats.test_votes import a_hit
+from tests.rag_app.accounts.chats.test_votes import a_hit
 from ui import compare_rendering as page
 from ui.parts import parts_of
 

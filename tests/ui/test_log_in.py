@@ -9,7 +9,7 @@ import pytest
 from argon2 import PasswordHasher
 from fastapi import FastAPI
 
-from rag_app.users.users import Users
+from rag_app.accounts.users import Users
 from rag_app.web.access import Access, Throttle
 from tests.ui.browser import NARROW, WIDE, Browser, require_chromium
 from tests.ui.running import RunningApp

@@ -6,9 +6,9 @@ from pathlib import Path
 import gradio as gr
 import pytest
 
+from rag_app.accounts.chats.conversation import Turn
 from rag_app.application import Application
 from rag_app.assembly.application import open_application
-from rag_app.chats.conversation import Turn
 from rag_app.probes.connecting import ModelConnection
 from rag_app.service import QueryOptions
 from rag_app.settings import Settings, load_settings

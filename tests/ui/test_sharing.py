@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from argon2 import PasswordHasher
 
+from rag_app.accounts.rights import OPERATOR, Forbidden, Person
+from rag_app.accounts.users import Users
 from rag_app.errors import ApplicationError
-from rag_app.users.rights import OPERATOR, Forbidden, Person
-from rag_app.users.users import Users
-from tests.rag_app.users.test_guarded import asking
+from tests.rag_app.accounts.test_guarded import asking
 from ui.library_rendering import documents
 from ui.sharing import owner_name, set_sharing
 

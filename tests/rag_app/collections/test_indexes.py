@@ -12,9 +12,9 @@ import pytest
 
 from data.errors import UnreadableFile
 from data.parsing import Parser
+from rag_app.accounts.chats.conversation import Turn
 from rag_app.application import Application
 from rag_app.assembly import application as assembly
-from rag_app.chats.conversation import Turn
 from rag_app.errors import ApplicationError, SettingsError, UnknownDocument
 from rag_app.ingestion import engine as ingest
 from rag_app.results import IndexInfo

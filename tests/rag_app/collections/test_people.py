@@ -10,17 +10,17 @@ from pathlib import Path
 import pytest
 from argon2 import PasswordHasher
 
+from rag_app.accounts.chats import EVERYONE
+from rag_app.accounts.chats.votes import Vote
+from rag_app.accounts.keys import Keys
+from rag_app.accounts.users import User, Users
 from rag_app.application import Application
 from rag_app.assembly import application as assembly
-from rag_app.chats import EVERYONE
-from rag_app.chats.votes import Vote
 from rag_app.collections.archive import DamagedBackup
 from rag_app.errors import ApplicationError
-from rag_app.keys import Keys
 from rag_app.settings import override
-from rag_app.users.users import User, Users
 from rag_app.web.access import stored_secret
-from tests.rag_app.chats.talk import a_turn
+from tests.rag_app.accounts.chats.talk import a_turn
 from tests.rag_app.collections.test_backup import backed_up, closed, opened, pieces
 from tests.rag_app.support import prose, write
 

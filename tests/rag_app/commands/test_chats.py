@@ -13,13 +13,13 @@ from eval.adaptation.questions import read
 from eval.datasets import beir
 from eval.datasets.answers_jsonl import load_asked
 from eval.datasets.asked import Asked
-from rag_app.chats.chats import Chats
-from rag_app.chats.votes import Vote
+from rag_app.accounts.chats.chats import Chats
+from rag_app.accounts.chats.votes import Vote
 from rag_app.cli import app
 from rag_app.errors import ApplicationError, SettingsError
 from rag_app.results import Hit
 from retrieval.training.pairs import Passage
-from tests.rag_app.chats.talk import a_turn
+from tests.rag_app.accounts.chats.talk import a_turn
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from rag_app.accounts.keys import Keys
+from rag_app.accounts.users import Users
 from rag_app.cli import app
 from rag_app.errors import SettingsError
-from rag_app.keys import Keys
-from rag_app.users.users import Users
 
 PASSWORD = "a lamp at dusk"
 

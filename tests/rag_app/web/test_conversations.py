@@ -9,7 +9,7 @@ import pytest
 from rag_app.remote.operations import CHAT_OPERATIONS
 from rag_app.remote.wire import RemoteError
 from rag_app.web.access import Access, Throttle
-from tests.rag_app.chats.talk import a_turn
+from tests.rag_app.accounts.chats.talk import a_turn
 from tests.rag_app.served import TOKEN, Served, serving
 
 PASSWORD = "a long password"

@@ -10,13 +10,13 @@ from argon2 import PasswordHasher
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
-from rag_app.chats.chats import FILES as CHATS
+from rag_app.accounts.chats.chats import FILES as CHATS
+from rag_app.accounts.guarded import guard
+from rag_app.accounts.keys import Keys
+from rag_app.accounts.users import FILE, Users
 from rag_app.errors import SettingsError
-from rag_app.keys import Keys
 from rag_app.mcp.server import ToolsOverHttp, make_server
 from rag_app.settings import Server
-from rag_app.users.guarded import guard
-from rag_app.users.users import FILE, Users
 from rag_app.web.access import Access, Throttle
 from rag_app.web.server import require_safe_host
 from tests.rag_app.served import TOKEN, Served, serving

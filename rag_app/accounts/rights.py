@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
-from rag_app.chats import EVERYONE
+from rag_app.accounts.chats import EVERYONE
 from rag_app.errors import ApplicationError
 
 Role = Literal["reader", "writer", "admin"]

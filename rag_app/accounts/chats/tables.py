@@ -4,7 +4,7 @@ from typing import Final
 
 from sqlalchemy import Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text
 
-from rag_app.database import Schema
+from rag_app.accounts.database import Schema
 
 _METADATA = MetaData()
 

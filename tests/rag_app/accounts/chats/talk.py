@@ -1,7 +1,7 @@
 """A turn with everything that one can have."""
 
 from generation.citations import Citation, Quote
-from rag_app.chats.conversation import Turn
+from rag_app.accounts.chats.conversation import Turn
 from rag_app.results import Hit, Trace
 
 

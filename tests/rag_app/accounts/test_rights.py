@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rag_app.accounts.rights import METHODS, NOBODY, OPERATOR, ROLES, Person, Right, right_of
 from rag_app.remote.operations import CHAT_OPERATIONS, OPERATIONS
-from rag_app.users.rights import METHODS, NOBODY, OPERATOR, ROLES, Person, Right, right_of
 
 RIGHTS: tuple[Right, ...] = get_args(Right)
 rights = st.sampled_from(RIGHTS)

@@ -30,9 +30,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects.sqlite import insert as insert_new
 
 from data.text import well_formed
-from rag_app.database import Database, Schema, add_missing
+from rag_app.accounts.database import Database, Schema, add_missing
+from rag_app.accounts.rights import ROLES, Role
 from rag_app.errors import ApplicationError
-from rag_app.users.rights import ROLES, Role
 
 FILE: Final = "users.sqlite"
 FILES: Final = (FILE, f"{FILE}-wal", f"{FILE}-shm")
@@ -82,7 +82,7 @@ class User:
     Attributes:
         id: 32 hexadecimal digits, which stay when all else changes and are never used again.
         name: for the log-in; the case of letters of ASCII makes no difference.
-        role: see `rag_app.users.rights`.
+        role: see `rag_app.accounts.rights`.
         created: ISO 8601 in UTC.
     """
 

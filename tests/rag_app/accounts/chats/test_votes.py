@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from eval.datasets import beir
-from rag_app.chats import EVERYONE, evaluation_set
-from rag_app.chats.chats import Chats
-from rag_app.chats.votes import Vote
+from rag_app.accounts.chats import EVERYONE, evaluation_set
+from rag_app.accounts.chats.chats import Chats
+from rag_app.accounts.chats.votes import Vote
 from rag_app.errors import ApplicationError
 from rag_app.results import Hit, PassageBatch
 

@@ -1,5 +1,5 @@
-from rag_app.chats.exporting import markdown, questions
-from tests.rag_app.chats.talk import a_turn
+from rag_app.accounts.chats.exporting import markdown, questions
+from tests.rag_app.accounts.chats.talk import a_turn
 
 
 def test_a_document_shows_what_a_follow_up_was_searched_for_and_what_was_stopped():

@@ -6,8 +6,8 @@ import socket
 import httpx
 import pytest
 
-from rag_app.addresses import CheckedTransport, look_up, not_link_local, parts_of, public
 from rag_app.errors import ApplicationError
+from rag_app.ingestion.addresses import CheckedTransport, look_up, not_link_local, parts_of, public
 
 
 @pytest.mark.parametrize(

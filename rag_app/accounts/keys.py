@@ -13,9 +13,9 @@ from typing import Any, Final, Literal
 
 from sqlalchemy import delete, insert, select
 
-from rag_app.chats.chats import FILE
-from rag_app.chats.tables import CHATS, KEYS
-from rag_app.database import Database, add_missing
+from rag_app.accounts.chats.chats import FILE
+from rag_app.accounts.chats.tables import CHATS, KEYS
+from rag_app.accounts.database import Database, add_missing
 from rag_app.errors import ApplicationError
 from retrieval.index.collections import checked_name
 

@@ -5,8 +5,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from data.limits import MIB
+from rag_app.accounts.users import Users
 from rag_app.errors import ApplicationError
-from rag_app.users.users import Users
 
 
 class QuotaExceeded(ApplicationError):

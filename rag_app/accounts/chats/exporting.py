@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from typing import Any, Final
 
-from rag_app.chats.conversation import Turn
+from rag_app.accounts.chats.conversation import Turn
 
 _BRACKET: Final = re.compile(r"\[(?!\d+\](?![(\[:]))")
 """Each but that of a citation, which is no link by itself."""

@@ -8,10 +8,10 @@ import pytest
 from argon2 import PasswordHasher
 
 from data.errors import RagAppError
+from rag_app.accounts.guarded import guard
+from rag_app.accounts.rights import CURRENT, NOBODY, OPERATOR, Forbidden, Person
+from rag_app.accounts.users import Users
 from rag_app.service import QueryOptions
-from rag_app.users.guarded import guard
-from rag_app.users.rights import CURRENT, NOBODY, OPERATOR, Forbidden, Person
-from rag_app.users.users import Users
 from retrieval.index.errors import UnknownCollection
 from tests.rag_app.support import prose, write
 

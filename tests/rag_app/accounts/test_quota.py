@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from data.limits import MIB
+from rag_app.accounts.quota import Quota, QuotaExceeded
+from rag_app.accounts.users import Users
 from rag_app.assembly import application as assembly
 from rag_app.settings import load_settings, override
-from rag_app.users.quota import Quota, QuotaExceeded
-from rag_app.users.users import Users
 from tests.rag_app.support import prose, write
 
 ALICE, BOB = "a" * 32, "b" * 32

@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import Connection, RowMapping, delete, insert, select
 
 from data.text import well_formed
-from rag_app.chats.tables import VOTES
+from rag_app.accounts.chats.tables import VOTES
 from rag_app.results import Hit
 
 _COLUMNS: Final = ("collection", "question", "voted", "winner")

@@ -9,8 +9,8 @@ import pytest
 from argon2 import PasswordHasher
 
 from data.errors import RagAppError
-from rag_app.users import users as module
-from rag_app.users.users import FILE, Users
+from rag_app.accounts import users as module
+from rag_app.accounts.users import FILE, Users
 
 PASSWORD = "a lamp at dusk"
 

@@ -7,8 +7,8 @@ from contextlib import aclosing, asynccontextmanager, contextmanager
 from functools import lru_cache, partial, wraps
 from typing import Any, Final, TypeVar, cast
 
-from rag_app.users.rights import CURRENT, Forbidden, Right, forbidden, right_of
-from rag_app.users.users import Users
+from rag_app.accounts.rights import CURRENT, Forbidden, Right, forbidden, right_of
+from rag_app.accounts.users import Users
 from retrieval.index.collections import checked_name
 from retrieval.index.errors import UnknownCollection
 
@@ -18,7 +18,7 @@ _MAKERS: Final = frozenset({"create_collection", "ingest", "add_document", "add_
 
 
 def guard(service: S, users: Users | None) -> S:
-    """The service, each method of which first asks `rag_app.users.rights`.
+    """The service, each method of which first asks `rag_app.accounts.rights`.
 
     What a person may not see is not there for them: lists leave it out, and asking for it fails as
     asking for nothing would. A collection that a user makes is private to them.

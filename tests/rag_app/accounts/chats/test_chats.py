@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from rag_app.chats import EVERYONE
-from rag_app.chats.chats import Chats, title_of
-from rag_app.chats.conversation import TITLE, Turn
+from rag_app.accounts.chats import EVERYONE
+from rag_app.accounts.chats.chats import Chats, title_of
+from rag_app.accounts.chats.conversation import TITLE, Turn
 from rag_app.errors import ApplicationError
-from tests.rag_app.chats.talk import a_turn
+from tests.rag_app.accounts.chats.talk import a_turn
 
 ANNE, BOB = "a" * 32, "b" * 32
 

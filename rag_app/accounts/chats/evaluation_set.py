@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data.files import replacing, write_text
-from rag_app.chats.votes import Vote
+from rag_app.accounts.chats.votes import Vote
 from rag_app.comparison import Key, passage_key
 from rag_app.errors import ApplicationError
 from rag_app.results import PassageBatch

@@ -16,17 +16,17 @@ from sqlalchemy import delete as delete_from
 from sqlalchemy import insert as insert_into
 
 from data.text import well_formed
-from rag_app.chats import EVERYONE, votes
-from rag_app.chats.conversation import (
+from rag_app.accounts.chats import EVERYONE, votes
+from rag_app.accounts.chats.conversation import (
     TITLE,
     Conversation,
     ConversationInfo,
     Rating,
     Turn,
 )
-from rag_app.chats.tables import CHATS, CONVERSATIONS, TURNS, VOTES
-from rag_app.chats.votes import Vote
-from rag_app.database import Database, add_missing
+from rag_app.accounts.chats.tables import CHATS, CONVERSATIONS, TURNS, VOTES
+from rag_app.accounts.chats.votes import Vote
+from rag_app.accounts.database import Database, add_missing
 from rag_app.errors import ApplicationError
 
 T = TypeVar("T")

@@ -4,8 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from sqlalchemy import func, select
 
-from rag_app.chats.tables import CHATS, CONVERSATIONS
-from rag_app.database import Database
+from rag_app.accounts.chats.tables import CHATS, CONVERSATIONS
+from rag_app.accounts.database import Database
 
 
 def count(database: Database) -> int:

@@ -1,1 +1,0 @@
-"""The people who share one application: who they are, and what each may do."""
