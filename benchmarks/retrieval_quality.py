@@ -19,7 +19,7 @@ from eval.retrieval.plan import RetrievalPlan
 from eval.retrieval.task import RetrievalTask
 from eval.runs.lifecycle import run
 from rag_app.settings import Settings, load_settings
-from rag_app.systems import product
+from rag_app.systems.grammar import product
 
 SETS = ["beir:scifact", "beir:entailmentbank", "beir:cranfield", "beir:xquad_en", "openstax"]
 SYSTEMS = ["bm25", "rank_bm25", "dense", "hybrid"]

@@ -1,6 +1,6 @@
 from rag_app.assembly.application import open_application as open_application
-from rag_app.remote.opening import connect as connect
-from rag_app.remote.opening import open_service as open_service
+from rag_app.assembly.opening import connect as connect
+from rag_app.assembly.opening import open_service as open_service
 from rag_app.results import Answer as Answer
 from rag_app.results import Hit as Hit
 from rag_app.results import SearchResult as SearchResult

@@ -53,7 +53,6 @@ from rag_app.ingestion.reading import Originals
 from rag_app.ingestion.report import IngestReport, OnProgress, Progress
 from rag_app.llm import models
 from rag_app.llm.models import well_asked
-from rag_app.metrics import Observer
 from rag_app.pipeline import Pipeline
 from rag_app.results import (
     Answer,
@@ -73,6 +72,7 @@ from rag_app.results import (
 )
 from rag_app.service import DEFAULT_OPTIONS, QueryOptions
 from rag_app.settings import Settings
+from rag_app.telemetry.metrics import Observer
 from retrieval.index.base import PassageStore
 from retrieval.index.collections import Collections
 from retrieval.index.errors import DamagedIndex, UnknownCollection

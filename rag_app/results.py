@@ -15,6 +15,10 @@ CANDIDATES_TRACED = 50
 """Candidates of each ranking that a trace keeps."""
 
 
+PassagePlace = tuple[str | int | None, ...]
+"""See `Hit.place`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Hit:
     """One passage found.
@@ -51,6 +55,16 @@ class Hit:
     boxes: tuple[tuple[float, ...], ...] = ()
     grade: float | None = None
     collection: str = ""
+
+    @property
+    def place(self) -> PassagePlace:
+        """What tells it from others in every index of the same documents, as its id does not.
+
+        Its document and its place there, or the id that it was pre-cut under.
+        """
+        if self.record_id is not None:
+            return (self.source, self.record_id)
+        return (self.source, self.page, self.char_start, self.char_end)
 
     @classmethod
     def of(

@@ -664,7 +664,7 @@ def _profile(name: str) -> dict[str, Any]:
 
 
 def _recipe(name: object) -> dict[str, Any]:
-    """The settings of a recipe; what it says of itself is for `rag_app.recipes`."""
+    """The settings of a recipe; what it says of itself is for `rag_app.assembly.recipes`."""
     return {**read_recipe(str(name)), "recipe": str(name)}
 
 

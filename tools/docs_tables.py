@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from data.components import LOADERS
-from rag_app import recipes
 from rag_app.accounts.rights import right_of
+from rag_app.assembly import recipes
 from rag_app.commands.recipe_listing import number
 from rag_app.remote.operations import CHAT_OPERATIONS, OPERATIONS
 from retrieval.encoders.registry import EncoderRow, built_in

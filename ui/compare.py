@@ -12,12 +12,12 @@ from data.errors import RagAppError
 from rag_app.accounts.chats.conversation import Turn
 from rag_app.accounts.chats.votes import Vote
 from rag_app.assembly.encoders import rows
-from rag_app.comparison import Comparison, compare
 from rag_app.errors import ApplicationError
 from rag_app.probes.connecting import ModelConnection
 from rag_app.results import IndexInfo, SearchResult
 from rag_app.service import Service
-from rag_app.systems import System, compared
+from rag_app.systems.comparison import Comparison, compare
+from rag_app.systems.grammar import System, compared
 from rag_app.web.access import Access
 from ui import compare_rendering as page
 from ui.answering import answer

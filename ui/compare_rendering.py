@@ -9,8 +9,8 @@ from urllib.parse import quote
 from rag_app.accounts.chats.conversation import Turn
 from rag_app.accounts.chats.exporting import place
 from rag_app.accounts.chats.votes import Vote
-from rag_app.comparison import ComparedPassage, Comparison, Overlap
 from rag_app.results import Hit, Trace
+from rag_app.systems.comparison import ComparedPassage, Comparison, Overlap
 from ui.parts import Part, Parts
 from ui.rendering import hint, markdown, milliseconds, money
 

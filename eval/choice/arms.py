@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from eval.errors import EvalError
-from rag_app import systems
+from rag_app.systems import grammar
 from rag_app.errors import SettingsError
 from rag_app.service import DEFAULT_OPTIONS, QueryOptions
 from rag_app.settings import Settings
@@ -72,7 +72,7 @@ def _parse(name: str) -> Arm:
     replicate = int(number) if mark else 1
     kind, colon, system = plain.partition(":")
     if colon and kind == "rag":
-        return Arm(name, "rag", systems.parse(system).options, replicate)
+        return Arm(name, "rag", grammar.parse(system).options, replicate)
     if colon or kind not in get_args(Kind):
         raise UnknownArm(f"arm {name!r} is unknown", hint=_HINT)
     return Arm(name, kind, replicate=replicate)  # type: ignore[arg-type]  # checked just above

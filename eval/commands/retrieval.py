@@ -62,8 +62,8 @@ def retrieval(  # noqa: PLR0913, PLR0917 - one parameter a flag
     """Compare how well systems find what the judges found relevant."""
     from eval.retrieval import beginning
     from eval.retrieval.plan import RetrievalPlan
-    from rag_app import recipes
-    from rag_app.systems import chosen
+    from rag_app.assembly import recipes
+    from rag_app.systems.grammar import chosen
 
     settings: Settings = context.obj
     recipe = recipes.load(settings.recipe) if settings.recipe else None

@@ -14,10 +14,10 @@ from eval.retrieval.plan import RetrievalPlan, collection_of, with_task
 from eval.runs import lifecycle
 from eval.runs.directory import RunDirectory
 from eval.runs.lifecycle import OpenService
-from rag_app.remote.opening import open_service
+from rag_app.assembly.opening import open_service
 from rag_app.service import DEFAULT_OPTIONS, Service
 from rag_app.settings import Settings
-from rag_app.systems import System
+from rag_app.systems.grammar import System
 
 KIND = "retrieval"
 QUESTIONS = "own.jsonl"

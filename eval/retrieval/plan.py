@@ -11,11 +11,11 @@ from eval.errors import EvalError
 from eval.retrieval.lengths import cut_name
 from eval.runs.collections import collection_name
 from eval.runs.plan import Plan
-from rag_app import recipes
+from rag_app.assembly import recipes
 from rag_app.assembly.encoders import choose
 from rag_app.service import QueryOptions
 from rag_app.settings import Settings, override
-from rag_app.systems import System
+from rag_app.systems.grammar import System
 
 _RENAMED = {"own_settings": "needs_settings"}
 """Fields of plans that earlier versions wrote."""

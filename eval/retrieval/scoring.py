@@ -18,7 +18,7 @@ from eval.retrieval.summary import per_query, summarise
 from eval.runs.directory import RunDirectory
 from eval.runs.samples import Record
 from eval.statistics.rounding import rounded
-from rag_app import recipes
+from rag_app.assembly import recipes
 
 _MOST_WITHOUT_HITS = 0.5
 _SEARCHED_ONLY = ("p50_ms", "p95_ms", "flops_per_query", "query_tokens")

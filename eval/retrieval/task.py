@@ -26,7 +26,7 @@ from rag_app.remote.service import RemoteService
 from rag_app.results import IndexInfo, SearchResult
 from rag_app.service import Service
 from rag_app.settings import Settings, override
-from rag_app.systems import System
+from rag_app.systems.grammar import System
 
 _DEEPER = 5
 """Times as many hits are asked for where many of them are passages of one document."""

@@ -22,8 +22,8 @@ from eval.runs.plan import Plan
 from eval.runs.progress import Progress
 from eval.runs.runner import Job, run_all
 from eval.runs.samples import Record
+from rag_app.assembly.opening import open_service
 from rag_app.ingestion.report import OnProgress
-from rag_app.remote.opening import open_service
 from rag_app.results import IndexInfo
 from rag_app.service import Service
 from rag_app.settings import Settings
@@ -135,7 +135,7 @@ async def run(
     """Get the samples that are missing, errors of earlier attempts included, and sum up.
 
     Args:
-        opened: opens the application; None is `rag_app.remote.opening.open_service`.
+        opened: opens the application; None is `rag_app.assembly.opening.open_service`.
         tell: takes lines about progress; None means stderr.
 
     Raises:

@@ -61,7 +61,7 @@ def accepted(settings: Settings, name: str | None, accept: bool) -> Settings:
 
 def with_service(settings: Settings, work: Callable[[Any], Awaitable[T]]) -> T:
     """Open the application, do one thing with it, close it."""
-    from rag_app.remote.opening import open_service
+    from rag_app.assembly.opening import open_service
 
     async def run() -> T:
         service = open_service(settings)

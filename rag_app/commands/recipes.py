@@ -2,7 +2,7 @@
 
 import typer
 
-from rag_app import recipes
+from rag_app.assembly import recipes
 from rag_app.commands import output, recipe_listing
 from rag_app.commands.common import AsJson
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from rag_app.assembly import components
+from rag_app.assembly.opening import open_service
 from rag_app.collections.ownership import Owner
 from rag_app.probes.base import BEYOND, Problem, in_thread, shown, since
-from rag_app.remote.opening import open_service
 from rag_app.results import CollectionInfo, IndexInfo
 from rag_app.settings import Settings, Storage
 from retrieval.index.errors import StoreError

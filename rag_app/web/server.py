@@ -23,7 +23,7 @@ from rag_app.probes.base import Check, Probe
 from rag_app.probes.readiness import Readiness
 from rag_app.service import Service
 from rag_app.settings import Server
-from rag_app.spans import TELEMETRY
+from rag_app.telemetry.spans import TELEMETRY
 from rag_app.web.access import Access
 from rag_app.web.api import api
 from rag_app.web.documentation import add_documentation

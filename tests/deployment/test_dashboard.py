@@ -8,8 +8,8 @@ import prometheus_client
 import pytest
 
 from rag_app.ingestion.report import IngestReport
-from rag_app.metrics import Metrics
 from rag_app.results import Trace
+from rag_app.telemetry.metrics import Metrics
 from tests.deployment.compose import ROOT
 
 DASHBOARD = json.loads((ROOT / "deploy" / "grafana" / "rag-app.json").read_text("utf-8"))

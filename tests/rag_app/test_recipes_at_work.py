@@ -13,7 +13,7 @@ import pytest
 
 from rag_app.application import Application
 from rag_app.assembly import application as assembly
-from rag_app.recipes import load
+from rag_app.assembly.recipes import load
 from rag_app.results import Hit, SearchResult
 from rag_app.settings import load_settings
 from tests.openai_server import OpenAIServer, Reply
@@ -266,7 +266,7 @@ async def test_families_run_with_real_models(name, made, tiny, tmp_path, corpus)
 def test_every_family_is_tried_here():
     """The control: a reranker, fusion or rewriter that a recipe names is in one of these tests."""
     source = Path(__file__).read_text("utf-8")
-    from rag_app.recipes import names
+    from rag_app.assembly.recipes import names
 
     tried = {name for name in names() if f'"{name}"' in source}
     ways = {tuple((s.stage, s.kind) for s in load(name).stages()) for name in tried}

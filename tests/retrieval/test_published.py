@@ -6,8 +6,8 @@ import math
 import pytest
 from pydantic import ValidationError
 
-from rag_app.recipes import names
-from rag_app.systems import parse
+from rag_app.assembly.recipes import names
+from rag_app.systems.grammar import parse
 from retrieval.encoders.registry import built_in
 from retrieval.published import (
     TASKS,

@@ -3,7 +3,7 @@
 import pytest
 
 from data.components import LOADERS
-from rag_app.recipes import names
+from rag_app.assembly.recipes import names
 from rag_app.remote.operations import CHAT_OPERATIONS, OPERATIONS
 from retrieval.encoders.registry import built_in
 from tests.conftest import REPOSITORY

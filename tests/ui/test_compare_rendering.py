@@ -2,9 +2,9 @@
 
 from rag_app.accounts.chats.conversation import Turn
 from rag_app.accounts.chats.votes import Vote
-from rag_app.comparison import compare
 from rag_app.results import IndexInfo, SearchResult, Trace
 from rag_app.settings import Settings
+from rag_app.systems.comparison import compare
 from tests.rag_app.accounts.chats.test_votes import a_hit
 from ui import compare_rendering as page
 from ui.parts import parts_of

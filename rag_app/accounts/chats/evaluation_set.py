@@ -9,9 +9,8 @@ from pathlib import Path
 
 from data.files import replacing, write_text
 from rag_app.accounts.chats.votes import Vote
-from rag_app.comparison import Key, passage_key
 from rag_app.errors import ApplicationError
-from rag_app.results import PassageBatch
+from rag_app.results import PassageBatch, PassagePlace
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +46,9 @@ async def write(
     Raises:
         ApplicationError: no vote names a passage that is there, or the folder cannot be written.
     """
-    relevant: dict[str, set[Key]] = defaultdict(set)
+    relevant: dict[str, set[PassagePlace]] = defaultdict(set)
     for vote in votes:
-        relevant[vote.question] |= {passage_key(hit) for hit in vote.relevant}
+        relevant[vote.question] |= {hit.place for hit in vote.relevant}
     try:
         await asyncio.to_thread((folder / "qrels").mkdir, parents=True, exist_ok=True)
         ids, count = await _write_corpus(folder, passages, set().union(*relevant.values()))
@@ -73,10 +72,10 @@ async def write(
 
 
 async def _write_corpus(
-    folder: Path, passages: AsyncIterable[PassageBatch], wanted: Set[Key]
-) -> tuple[dict[Key, str], int]:
+    folder: Path, passages: AsyncIterable[PassageBatch], wanted: Set[PassagePlace]
+) -> tuple[dict[PassagePlace, str], int]:
     """Write all passages; returns the ids of those wanted, and how many there are in all."""
-    ids: dict[Key, str] = {}
+    ids: dict[PassagePlace, str] = {}
     count = 0
     with replacing(folder / "corpus.jsonl", mode=0o600) as corpus:
         async for batch in passages:
@@ -84,7 +83,7 @@ async def _write_corpus(
             lines = ""
             for hit in batch.passages:
                 lines += _line(_id=hit.passage_id, title=" ".join(hit.headings), text=hit.text)
-                if (key := passage_key(hit)) in wanted:
+                if (key := hit.place) in wanted:
                     ids[key] = hit.passage_id
             await asyncio.to_thread(corpus.write, lines.encode("utf-8", "replace"))
         if not ids:

@@ -21,7 +21,7 @@ class Vote:
     Attributes:
         question: as it was asked.
         collection: where it was asked.
-        systems: their names (`rag_app.systems`), in the order in which they were shown.
+        systems: their names (`rag_app.systems.grammar`), in the order in which they were shown.
         winner: the one whose answer is best; empty where none is.
         relevant: the passages that answer the question.
         marked: whether the person named these; else they are those that the best answer cites.

@@ -6,7 +6,7 @@ from eval.choice.arms import parse_all, resolve, retrieving
 from eval.errors import EvalError
 from rag_app.service import DEFAULT_OPTIONS
 from rag_app.settings import load_settings, override
-from rag_app.systems import UnknownSystem
+from rag_app.systems.grammar import UnknownSystem
 
 
 def test_arms_come_in_the_order_they_are_named():

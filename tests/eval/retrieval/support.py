@@ -7,7 +7,7 @@ from eval.report import write
 from eval.retrieval.plan import RetrievalPlan
 from eval.retrieval.task import RetrievalTask
 from eval.runs.lifecycle import run
-from rag_app.systems import parse_all
+from rag_app.systems.grammar import parse_all
 from tests.rag_app.support import prose
 
 NAMES = ["bm25", "dense", "hybrid"]

@@ -12,7 +12,7 @@ from eval.retrieval.mteb_model import MtebModel, _falling, _text
 from rag_app.application import Application
 from rag_app.assembly import application as assembly
 from rag_app.settings import Settings, override
-from rag_app.systems import UnknownSystem, parse
+from rag_app.systems.grammar import UnknownSystem, parse
 from tests.openai_server import Reply
 from tests.rag_app.building import install
 from tests.rag_app.support import twin

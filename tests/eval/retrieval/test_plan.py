@@ -7,7 +7,7 @@ from eval.errors import EvalError
 from eval.retrieval.plan import RetrievalPlan, collection_of, limited, with_task
 from rag_app.assembly.encoders import choose
 from rag_app.settings import load_settings
-from rag_app.systems import parse, product
+from rag_app.systems.grammar import parse, product
 
 QUERIES = {str(number): f"query {number}" for number in range(50)}
 SET = RetrievalDataset("s", None, QUERIES, {q: {"d": 1} for q in QUERIES}, "r")

@@ -1,6 +1,6 @@
 from eval.retrieval.plan import RetrievalPlan
 from eval.retrieval.scoring import expected
-from rag_app.systems import parse
+from rag_app.systems.grammar import parse
 
 
 def plan(dataset: str, queries: str = "original") -> RetrievalPlan:

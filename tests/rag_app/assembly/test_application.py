@@ -6,9 +6,9 @@ from generation.llm_reader import LLMReader
 from generation.quoting import QuotingReader
 from rag_app.assembly import application as assembly
 from rag_app.assembly import components
+from rag_app.assembly.opening import open_service
 from rag_app.assembly.pipelines import Pipelines
 from rag_app.errors import SettingsError
-from rag_app.remote.opening import open_service
 from rag_app.service import QueryOptions
 from rag_app.settings import (
     CondenserName,

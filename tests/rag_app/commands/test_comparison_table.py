@@ -1,8 +1,8 @@
 """A comparison as people read it."""
 
 from rag_app.commands import comparison_table
-from rag_app.comparison import compare
 from rag_app.results import Hit, SearchResult, Trace
+from rag_app.systems.comparison import compare
 
 WORDS = {1: "first [red]words", 2: "second \x1b[31mwords", 3: "third words", 4: "fourth words"}
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_app.comparison import compare, rank_biased_overlap
 from rag_app.results import Hit, SearchResult, Trace
+from rag_app.systems.comparison import compare, rank_biased_overlap
 
 PLACES = st.lists(st.integers(0, 14), unique=True, max_size=12)
 RANKINGS = PLACES.map(lambda places: [("a.txt", place) for place in places])

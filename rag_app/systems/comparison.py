@@ -1,6 +1,6 @@
 """The same question put to several retrieval systems: which passages they share, and in what order.
 
-Pure: nothing here searches. `rag_app.systems` says what is asked, `compare` takes the results.
+Pure: nothing here searches. `grammar` says what is asked, `compare` takes the results.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,14 +9,12 @@ from itertools import combinations
 from statistics import fmean
 from typing import Any
 
-from rag_app.results import Hit, SearchResult
+from rag_app.results import Hit, PassagePlace, SearchResult
 
 PERSISTENCE = 0.9
 """p of rank-biased overlap: the first ten ranks have 86 % of the weight (Webber et al. 2010)."""
 
-Key = tuple[str | int | None, ...]
-"""What tells a passage from others in every index of the same documents, as its id does not."""
-_Ranking = Mapping[Key, tuple[int, Hit]]
+_Ranking = Mapping[PassagePlace, tuple[int, Hit]]
 """Rank, from 1, and hit of each passage, best first."""
 
 
@@ -102,7 +100,7 @@ def compare(results: Mapping[str, SearchResult], depth: int) -> Comparison:
 
 
 def rank_biased_overlap(
-    first: Sequence[Key], second: Sequence[Key], p: float = PERSISTENCE
+    first: Sequence[PassagePlace], second: Sequence[PassagePlace], p: float = PERSISTENCE
 ) -> float:
     """Extrapolated rank-biased overlap of two rankings without repeats, 0 to 1.
 
@@ -126,18 +124,11 @@ def rank_biased_overlap(
     return min(1.0, (1 - p) / p * agreement + tail * p**l)
 
 
-def passage_key(hit: Hit) -> Key:
-    """The key of a passage: its document and its place there, or the id it was pre-cut under."""
-    if hit.record_id is not None:
-        return (hit.source, hit.record_id)
-    return (hit.source, hit.page, hit.char_start, hit.char_end)
-
-
 def _ranking(hits: Sequence[Hit]) -> _Ranking:
     """The hits by passage; one that is found twice keeps its better rank."""
-    ranking: dict[Key, tuple[int, Hit]] = {}
+    ranking: dict[PassagePlace, tuple[int, Hit]] = {}
     for rank, hit in enumerate(hits, start=1):
-        ranking.setdefault(passage_key(hit), (rank, hit))
+        ranking.setdefault(hit.place, (rank, hit))
     return ranking
 
 

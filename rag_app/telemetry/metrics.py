@@ -60,7 +60,7 @@ class Metrics(Observer):
     def __init__(self) -> None:
         from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-        from rag_app.spans import record
+        from rag_app.telemetry.spans import record
 
         super().__init__()
         self._record = record

@@ -5,9 +5,9 @@ from contextlib import aclosing
 import pytest
 from prometheus_client import CollectorRegistry
 
-from rag_app.metrics import Metrics, Observer
 from rag_app.results import Answer, Trace
 from rag_app.service import QueryOptions
+from rag_app.telemetry.metrics import Metrics, Observer
 from retrieval.index.errors import UnknownCollection
 from tests.rag_app.support import write
 

@@ -5,7 +5,7 @@ import pytest
 from rag_app.errors import SettingsError
 from rag_app.service import QueryOptions
 from rag_app.settings import load_settings
-from rag_app.systems import System, chosen, compared, parse, parse_all, product
+from rag_app.systems.grammar import System, chosen, compared, parse, parse_all, product
 
 
 def test_a_name_says_all_of_the_pipeline() -> None:

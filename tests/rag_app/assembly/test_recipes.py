@@ -6,12 +6,12 @@ import pytest
 
 from eval.datasets.bright import REWRITERS
 from eval.datasets.bright import TASKS as BRIGHT
-from rag_app import recipes
+from rag_app.assembly import recipes
 from rag_app.assembly.encoders import choose
+from rag_app.assembly.opening import open_service
+from rag_app.assembly.recipes import TASKS, for_task, load, names, parse
 from rag_app.collections.ownership import HeldByAnother, Ownership
 from rag_app.errors import SettingsError
-from rag_app.recipes import TASKS, for_task, load, names, parse
-from rag_app.remote.opening import open_service
 from rag_app.settings import load_settings, override, read_recipe
 from tests.rag_app.command import rag_app
 

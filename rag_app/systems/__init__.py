@@ -1,0 +1,1 @@
+"""Which retrieval systems a person names, and what they found side by side."""

@@ -1,0 +1,1 @@
+"""What may be measured from outside: figures for Prometheus, spans for OpenTelemetry."""
