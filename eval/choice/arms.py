@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from eval.errors import EvalError
-from rag_app.systems import grammar
 from rag_app.errors import SettingsError
 from rag_app.service import DEFAULT_OPTIONS, QueryOptions
 from rag_app.settings import Settings
+from rag_app.systems import grammar
 
 Kind = Literal["closed_book", "rag", "random"]
 _HINT = "Name some of closed_book, rag, rag:SYSTEM and random; NAME#2 asks an arm again"

@@ -126,9 +126,8 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Show side by side what several systems find."""
-    from rag_app.systems import grammar
     from rag_app.commands import comparison_table
-    from rag_app.systems import comparison
+    from rag_app.systems import comparison, grammar
 
     settings: Settings = context.obj
     usual, known = settings.encoder.name, [row.name for row in rows(settings)]
