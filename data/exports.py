@@ -47,10 +47,10 @@ def require(name: str) -> None:
     """
     spec = find_spec(name)
     places = (spec.origin and [spec.origin]) or spec.submodule_search_locations if spec else None
-    ours = _ROOT / name / "__init__.py"
-    if not places or Path(places[0]).resolve() != ours.resolve():
+    expected = _ROOT / name / "__init__.py"
+    if not places or Path(places[0]).resolve() != expected.resolve():
         raise ImportError(
-            f"the package `{name}` of rag-app, {ours.parent}, is hidden by "
+            f"the package `{name}` of rag-app, {expected.parent}, is hidden by "
             f"{places[0] if places else 'nothing'}, which comes first on Python's path; "
             "docs/llamaindex.md tells what to do"
         )

@@ -124,10 +124,10 @@ class ThinkingFilter:
                 self._inside = False
             self.marked |= channel is not None or mark in _PARTING
         self._side(shown).append(text[position:])
-        said = self._strip_start("".join(shown))
+        shown_text = self._strip_start("".join(shown))
         if not self.marked:
-            self._unmarked.append(said)
-        return said
+            self._unmarked.append(shown_text)
+        return shown_text
 
     def _take_back(self, shown: list[str]) -> None:
         """Make a thought of all text up to the first mark, which closes what nothing opened."""

@@ -347,7 +347,7 @@ class _Parser:
         yield from self._thought(piece.thought)
         if self._abstention is not None:
             text = self._abstention.feed(text)
-        yield from self._said(self._citations.feed(text))
+        yield from self._text_events(self._citations.feed(text))
 
     def finish(self, *, truncated: bool) -> Iterator[ReadingEvent]:
         """Yield what was held back, and a sentence of ours for a model that said no more.
@@ -365,7 +365,7 @@ class _Parser:
         text = self._citations.feed(text) + self._citations.finish()
         if self.abstained and not (self.text + text).strip():
             text = ABSTAINED
-        yield from self._said(text)
+        yield from self._text_events(text)
 
     def _thought(self, thought: str = "") -> Iterator[ReadingEvent]:
         """Thoughts, among them what was said before it turned out to be one."""
@@ -378,7 +378,7 @@ class _Parser:
         if thought:
             yield ThinkingDelta(thought, retracts)
 
-    def _said(self, text: str) -> Iterator[ReadingEvent]:
+    def _text_events(self, text: str) -> Iterator[ReadingEvent]:
         self.text += text
         if text:
             yield TextDelta(text)

@@ -351,7 +351,8 @@ class Application:
         async with self._new_folder() as folder:
             found = await self._fetcher.fetch(address, folder)
             return await self._ingest(
-                lambda tell: self._indexes.ingest(collection, encoder, [found], tell), on_progress
+                lambda send: self._indexes.ingest(collection, encoder, [found], send),
+                on_progress,
             )
 
     async def reingest(
@@ -366,7 +367,8 @@ class Application:
             self._read(found.path, found.source, None)
 
         return await self._ingest(
-            lambda tell: self._indexes.reingest(collection, sources, check, tell), on_progress
+            lambda send: self._indexes.reingest(collection, sources, check, send),
+            on_progress,
         )
 
     # --- questions ---------------------------------------------------------------------------
@@ -547,7 +549,7 @@ class Application:
         """
         stop = threading.Event()
 
-        def tell(progress: Progress) -> None:
+        def send(progress: Progress) -> None:
             if stop.is_set():
                 raise _interrupted()
             self._require_open()
@@ -556,7 +558,7 @@ class Application:
 
         try:
             with self.observer.change():
-                return await asyncio.get_running_loop().run_in_executor(self._writers, work, tell)
+                return await asyncio.get_running_loop().run_in_executor(self._writers, work, send)
         except asyncio.CancelledError:
             stop.set()
             raise

@@ -83,7 +83,7 @@ class LLMDecomposer:
         response = await answer(asked)
         _, text = part_thoughts(well_formed(response.message.content or ""))
         lines = [_MARK.sub("", line, count=1).strip(_AROUND) for line in _lines(text)]
-        parts = [line for line in lines if _says_something(line)]
+        parts = [line for line in lines if _has_words(line)]
         if not parts:
             raise ValueError("the model wrote no sub-question")
         return [part for part in dict.fromkeys(parts[: self._parts]) if part != question]
@@ -97,7 +97,7 @@ def _lines(text: str) -> list[str]:
     return text.splitlines()
 
 
-def _says_something(line: str) -> bool:
+def _has_words(line: str) -> bool:
     """Whether a line is more than a fence, or an introduction such as "Here they are:"."""
     spoken = len(line) <= _LONGEST and any(map(str.isalpha, line))
     return spoken and not line.endswith((":", "："))

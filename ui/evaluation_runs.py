@@ -385,12 +385,12 @@ def _verdict(path: Path, launch: Mapping[str, Any]) -> str:
 
 
 def _last_line(path: Path) -> str:
-    return next(iter(reversed(_said(path))), "")
+    return next(iter(reversed(_output_lines(path))), "")
 
 
 def _reason(path: Path, progress: Mapping[str, Any]) -> str:
     """Why a run failed: what the command said last, or else what it noted."""
-    lines = _said(path)
+    lines = _output_lines(path)
     messages = [line.removeprefix("rag-app: ") for line in lines if line.startswith("rag-app: ")]
     others = [str(progress.get("message") or ""), *lines[-1:]]
     reason = next(
@@ -399,7 +399,7 @@ def _reason(path: Path, progress: Mapping[str, Any]) -> str:
     return reason[:_LONGEST_MESSAGE]
 
 
-def _said(path: Path) -> list[str]:
+def _output_lines(path: Path) -> list[str]:
     """The last lines that the command wrote."""
     try:
         with (path / _LOG).open("rb") as file:

@@ -53,8 +53,8 @@ def _blocks(parsed: EmailMessage, attachments: Attachments, depth: int) -> Itera
         value = inline(_header(parsed, name))
         if value:
             yield line(f"{name}: {value}")
-    taken = yield from _body(parsed)
-    for part in _rest(parsed, taken):
+    used = yield from _body(parsed)
+    for part in _rest(parsed, used):
         yield from _attached(part, attachments, depth)
 
 
@@ -74,19 +74,21 @@ def _body(parsed: EmailMessage) -> Generator[Loaded, None, list[EmailMessage]]:
     html = next((part for part in parts if part is not plain), None)
     text, warnings = _text(plain) if plain else ("", ())
     shown = list(_page(html)) if html else []
-    yield from said(text, warnings, shown)
+    yield from body_blocks(text, warnings, shown)
     return parts
 
 
-def said(text: str, warnings: Iterable[LoadWarning], shown: Sequence[Loaded]) -> Iterator[Loaded]:
+def body_blocks(
+    text: str, warnings: Iterable[LoadWarning], shown: Sequence[Loaded]
+) -> Iterator[Loaded]:
     """What the plain part of a body says, or the blocks of its page where that says more."""
     page = " ".join(one.text for one in shown if isinstance(one, Block))
-    says_more = _share_lacking(page, text) > _MUCH and len(page) > len(text)
+    page_has_more = _share_lacking(page, text) > _MUCH and len(page) > len(text)
     differs = len(text.split()) >= _STUB_WORDS and _share_lacking(text, page) > _MOST
-    if not says_more or differs:
+    if not page_has_more or differs:
         yield from warnings
         yield from marked(map(paragraph, text.split("\n\n")))
-    if says_more:
+    if page_has_more:
         yield from marked(shown)
 
 
@@ -126,7 +128,7 @@ def _text(part: EmailMessage) -> tuple[str, tuple[LoadWarning, ...]]:
         return (decoded.text, decoded.warnings) if decoded else ("", ())
 
 
-def _rest(parsed: EmailMessage, taken: list[EmailMessage]) -> Iterator[EmailMessage]:
+def _rest(parsed: EmailMessage, used: list[EmailMessage]) -> Iterator[EmailMessage]:
     """The parts beside the body, in order; a message in the message is one part."""
     todo: list[EmailMessage] = [parsed]
     alternative: set[int] = set()
@@ -139,7 +141,7 @@ def _rest(parsed: EmailMessage, taken: list[EmailMessage]) -> Iterator[EmailMess
             if part.get_content_type() == "multipart/alternative":
                 alternative.update(id(child) for child in children)
             todo.extend(reversed(children))
-        elif not any(part is each for each in taken) and id(part) not in alternative:
+        elif not any(part is each for each in used) and id(part) not in alternative:
             yield part
 
 

@@ -18,7 +18,7 @@ from data.loaders.making import heading, line
 
 _CONTAINER = "META-INF/container.xml"
 _ENCRYPTION = "META-INF/encryption.xml"
-_SAID = ("title", "creator", "publisher", "date")
+_METADATA = ("title", "creator", "publisher", "date")
 _PAGES = frozenset({"application/xhtml+xml", "text/html"})
 
 
@@ -71,9 +71,9 @@ def _package(archive: zipfile.ZipFile) -> tuple[str, Element]:
 
 def _metadata(package: Element) -> Iterator[Block]:
     """The title of the book as a heading, and who made it."""
-    said = {name: [node.text or "" for node in _all(package, name)] for name in _SAID}
-    yield from (heading(0, text) for text in said.pop("title")[:1])
-    for name, texts in said.items():
+    metadata = {name: [node.text or "" for node in _all(package, name)] for name in _METADATA}
+    yield from (heading(0, text) for text in metadata.pop("title")[:1])
+    for name, texts in metadata.items():
         if any(map(inline, texts)):
             yield line(f"{name.capitalize()}: {', '.join(map(inline, texts))}")
 

@@ -109,7 +109,7 @@ def blocks(root: Tag) -> Iterator[Block]:
     while todo:
         node, done = todo.pop()
         if not isinstance(node, Tag):
-            flow.say(node)
+            flow.add_label(node)
         elif done:
             yield from flow.leave(node)
         elif _is_hidden(node):
@@ -141,7 +141,7 @@ class _Flow:
         self._bullet = ""
         self._quotes = 0
 
-    def say(self, node: PageElement) -> None:
+    def add_label(self, node: PageElement) -> None:
         """Take a piece of text; comments, doctypes and the like are no text."""
         if type(node) in {NavigableString, CData}:
             self._text.append(_SPACE.sub(" ", _scripted(node)))

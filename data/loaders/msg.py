@@ -33,7 +33,7 @@ def load(path: Path) -> Iterator[Loaded]:
         if value:
             yield line(f"{name}: {value}")
     shown = list(blocks(parse(html.encode(), "utf-8"))) if html else []
-    yield from email.said((body or "").replace("\r\n", "\n"), (), shown)
+    yield from email.body_blocks((body or "").replace("\r\n", "\n"), (), shown)
     attachments = Attachments(email.message)
     for attachment in message.attachments:
         if attachment.file_bytes is not None:

@@ -21,14 +21,14 @@ class Progress:
 
     def __init__(self, out: Path) -> None:
         self._path = out / "progress.json"
-        self._told, self._start = 0.0, time.monotonic()
+        self._reported, self._start = 0.0, time.monotonic()
 
-    def tell(self, message: str, done: int = 0, total: int = 0) -> None:
+    def report(self, message: str, done: int = 0, total: int = 0) -> None:
         """Say what is done now, and how many of how many steps; steps once a second at most."""
         now = time.monotonic()
-        if 0 < done < total and now - self._told < _SAVE_S:
+        if 0 < done < total and now - self._reported < _SAVE_S:
             return
-        self._told = now
+        self._reported = now
         self._keep("running", message, done, total)
 
     def _keep(self, state: str, message: str, done: int = 0, total: int = 0) -> None:

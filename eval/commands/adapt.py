@@ -73,9 +73,9 @@ def adapt(  # noqa: PLR0913, PLR0917 - one parameter a flag
         )
 
     async def measure(service: Any) -> dict[str, list[list[float]]]:
-        progress.tell("building the new index")
+        progress.report("building the new index")
         await service.build_index(where, name)
-        progress.tell(f"comparing both on {len(test) + len(guards)} questions")
+        progress.report(f"comparing both on {len(test) + len(guards)} questions")
         return {
             kind: [await measuring.ndcg(service, where, asked, one) for one in (before, name)]
             for kind, asked in (("test", test), ("guard", guards))
@@ -83,13 +83,13 @@ def adapt(  # noqa: PLR0913, PLR0917 - one parameter a flag
 
     def count_step(step: int, steps: int, loss: float) -> None:
         on_step(step, steps, loss)
-        progress.tell(f"training, loss {loss:.3f}", step, steps)
+        progress.report(f"training, loss {loss:.3f}", step, steps)
 
     with Progress(out) as progress:
         data, test, guards, counts = with_service(settings, prepare)
         if not is_trained:  # else an earlier call got as far
             examples.write(out / examples.TRAIN_FILE, data)
-            progress.tell(f"training on {len(data)} examples")
+            progress.report(f"training on {len(data)} examples")
             training.train(choice.row, start_of(choice), data, plan, folder, name, count_step)
         scores = with_service(settings, measure)
         old, new = scores["test"]

@@ -42,7 +42,7 @@ def find(name: str, data_dir: Path | None) -> ChoiceDataset:
     folder = (data_dir or Path("DATA_DIR")) / "gpqa"
     hint = _hint(name, folder)
     source, rows = _rows(name, folder, hint)
-    dataset = whole(name, read(source, _ours(rows), hint), private=True)
+    dataset = whole(name, read(source, _converted(rows), hint), private=True)
     if len(dataset.questions) != COUNTS[name]:
         raise DatasetError(
             f"{name} is not whole",
@@ -87,7 +87,7 @@ def _csv(content: bytes, path: Path) -> Iterator[Mapping[str, Any]]:
         raise DatasetError(f"{path} cannot be read", cause=cause) from error
 
 
-def _ours(rows: Iterable[Mapping[str, Any]]) -> Iterator[tuple[int, dict[str, Any]]]:
+def _converted(rows: Iterable[Mapping[str, Any]]) -> Iterator[tuple[int, dict[str, Any]]]:
     answers = ("Correct Answer", *(f"Incorrect Answer {n}" for n in (1, 2, 3)))
     for number, row in enumerate(rows, start=1):
         choices = [row.get(answer) for answer in answers]

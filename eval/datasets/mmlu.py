@@ -61,13 +61,13 @@ def check(questions: Iterable[Question], split: str) -> None:
 
 
 def _questions(data_dir: Path | None, cache: Path, split: str) -> Iterator[Question]:
-    ours = data_dir / "mmlu" / "mmlu.jsonl" if data_dir else None
-    if ours and ours.is_file():
-        of_split = (line for line in records(ours, _HINT) if line[1].get("split") == split)
-        yield from read(ours, of_split, _HINT)
+    local = data_dir / "mmlu" / "mmlu.jsonl" if data_dir else None
+    if local and local.is_file():
+        of_split = (line for line in records(local, _HINT) if line[1].get("split") == split)
+        yield from read(local, of_split, _HINT)
     else:
-        theirs = hub.copy(HUB, "all", split, f"mmlu/{split}.jsonl", data_dir, cache)
-        yield from read(theirs, _with_ids(records(theirs, _HINT), split), _HINT)
+        downloaded = hub.copy(HUB, "all", split, f"mmlu/{split}.jsonl", data_dir, cache)
+        yield from read(downloaded, _with_ids(records(downloaded, _HINT), split), _HINT)
 
 
 def _with_ids(rows: _Numbered, split: str) -> _Numbered:

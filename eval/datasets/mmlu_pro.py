@@ -35,7 +35,7 @@ def find(data_dir: Path | None, cache: Path, split: str = "test") -> ChoiceDatas
         raise DatasetError(f"mmlu_pro has no split {split!r}", hint="It has test and dev")
     path = hub.copy(HUB, None, split, f"mmlu_pro/{split}.jsonl", data_dir, cache)
     name = "mmlu_pro" if split == "test" else "mmlu_pro (dev)"
-    dataset = whole(name, read(path, _ours(records(path, _HINT)), _HINT))
+    dataset = whole(name, read(path, _converted(records(path, _HINT)), _HINT))
     if len(dataset.questions) != COUNTS[split]:
         raise DatasetError(
             f"{name} is not whole",
@@ -45,7 +45,9 @@ def find(data_dir: Path | None, cache: Path, split: str = "test") -> ChoiceDatas
     return dataset
 
 
-def _ours(numbered: Iterable[tuple[int, dict[str, Any]]]) -> Iterator[tuple[int, dict[str, Any]]]:
+def _converted(
+    numbered: Iterable[tuple[int, dict[str, Any]]],
+) -> Iterator[tuple[int, dict[str, Any]]]:
     """The hub's rows under our names, without the choices ``N/A`` that fill up some of them."""
     for number, row in numbered:
         choices = [choice for choice in row.get("options") or () if choice != "N/A"]

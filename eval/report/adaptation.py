@@ -117,16 +117,16 @@ def _reasons(document: Mapping[str, Any]) -> list[str]:
 def _loss(losses: Losses) -> Block:
     """The loss as a curve of a few means, since single steps jump."""
     first, last = losses[0]["loss"], losses[-1]["loss"]
-    said = (
+    summary = (
         f"{len(losses)} steps, loss {decimal(first)} at the first and {decimal(last)} at the last"
     )
     try:
         plots.require_matplotlib()
     except EvalError:
-        return Text(f"{said}.")
+        return Text(f"{summary}.")
     size = math.ceil(len(losses) / _POINTS)
     parts = [losses[at : at + size] for at in range(0, len(losses), size)]
     means = [sum(one["loss"] for one in part) / len(part) for part in parts]
     curve = plots.Series("loss", [part[-1]["step"] for part in parts], means)
     drawn = plots.curves([curve], name="loss", x_axis="step", y_axis="loss", log2=False)
-    return Plot(drawn, f"Loss, each point the mean of {size} steps", said)
+    return Plot(drawn, f"Loss, each point the mean of {size} steps", summary)

@@ -12,20 +12,20 @@ def show(report: Report) -> None:
 
     console = Console(width=None if sys.stdout.isatty() else UNWATCHED, highlight=False)
 
-    def say(text: str, style: str = "") -> None:
+    def write(text: str, style: str = "") -> None:
         console.print(harmless(text), markup=False, style=style)
 
     evidence = f" ({report.verdict.evidence})" if report.verdict.evidence else ""
-    say(f"{report.verdict.sentence}{evidence}.", "bold")
+    write(f"{report.verdict.sentence}{evidence}.", "bold")
     for reason in report.verdict.reasons:
-        say(f"- {reason}")
+        write(f"- {reason}")
     for section in report.sections:
         for block in section.blocks:
             if isinstance(block, Table) and not block.folded:
-                say(f"\n{block.caption}", "dim")
+                write(f"\n{block.caption}", "dim")
                 console.print(_table(block))
             elif isinstance(block, Text) and block.tone == "warning":
-                say(block.text)
+                write(block.text)
 
 
 def _table(block: Table) -> object:

@@ -130,13 +130,13 @@ async def run(
     *,
     command: Sequence[str] = (),
     opened: OpenService | None = None,
-    tell: Callable[[str], None] | None = None,
+    write_line: Callable[[str], None] | None = None,
 ) -> Result:
     """Get the samples that are missing, errors of earlier attempts included, and sum up.
 
     Args:
         opened: opens the application; None is `rag_app.assembly.opening.open_service`.
-        tell: takes lines about progress; None means stderr.
+        write_line: takes lines about progress; None means stderr.
 
     Raises:
         EvalError: the data set or the collection has changed since the run began, there is nothing
@@ -151,7 +151,7 @@ async def run(
         )
     save = partial(directory.write_json, "progress.json")
     progress = Progress(
-        save, task.total, lambda record: str(record[task.group]), task.is_correct, tell
+        save, task.total, lambda record: str(record[task.group]), task.is_correct, write_line
     )
     finished = errors = 0
     with directory.held(), _quiet_logs(private), directory.log:

@@ -40,7 +40,7 @@ class Progress:
 
     Args:
         right: whether its answer is correct; None where answers are not judged one by one.
-        tell: takes lines of text; None means stderr, drawn where it is a terminal.
+        write_line: takes lines of text; None means stderr, drawn where it is a terminal.
     """
 
     def __init__(
@@ -49,13 +49,13 @@ class Progress:
         total: int,
         group: Callable[[Record], str],
         right: Callable[[Record], bool] | None = None,
-        tell: Callable[[str], None] | None = None,
+        write_line: Callable[[str], None] | None = None,
     ) -> None:
         self.message = ""
         self.lines: dict[str, Line] = {}
         self._keep, self._total, self._group, self._right = keep, total, group, right
-        self._draws = tell is None and sys.stderr.isatty()
-        self._tell = tell or _to_stderr
+        self._draws = write_line is None and sys.stderr.isatty()
+        self._write_line = write_line or _to_stderr
         self._tokens = self._new = 0
         self._start = time.monotonic()
         self._live: Live | None = None
@@ -133,7 +133,7 @@ class Progress:
         self.message = "" if error is None else str(error) or "interrupted"
         self._keep(self.state("failed" if error is not None else "done"))
         self.message = ""  # whoever catches the error shows it
-        self._tell(self.summary())
+        self._write_line(self.summary())
 
     async def _tick(self) -> None:
         saved = logged = time.monotonic()
@@ -144,7 +144,7 @@ class Progress:
                 self._live.update(self._picture(), refresh=True)
             elif now - logged >= _LOG_S:
                 logged = now
-                self._tell(self.summary())
+                self._write_line(self.summary())
             if now - saved >= _SAVE_S:
                 saved = now
                 self._keep(self.state())

@@ -123,8 +123,8 @@ class Database:
 
 
 def add_missing(
-    theirs: Connection,
-    ours: Connection,
+    source: Connection,
+    target: Connection,
     table: Table,
     which: Callable[[RowMapping], bool] = lambda _: True,
 ) -> int:
@@ -135,15 +135,15 @@ def add_missing(
             come from anywhere.
     """
     kind = "SELECT type FROM sqlite_master WHERE name = ?"
-    if theirs.exec_driver_sql(kind, (table.name,)).scalar_one() != "table":
+    if source.exec_driver_sql(kind, (table.name,)).scalar_one() != "table":
         raise ApplicationError(f"{table.name} cannot be read", cause="it is no table")
     added = 0
-    for part in theirs.execute(select(table)).mappings().partitions(_AT_ONCE):
+    for part in source.execute(select(table)).mappings().partitions(_AT_ONCE):
         rows = [dict(row) for row in part if which(row)]
         for row in rows:
             _require_types(table, row)
         if rows:
-            added += ours.execute(insert(table).on_conflict_do_nothing(), rows).rowcount
+            added += target.execute(insert(table).on_conflict_do_nothing(), rows).rowcount
     return added
 
 

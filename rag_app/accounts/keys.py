@@ -121,8 +121,8 @@ class Keys:
         """Add the keys of another folder; returns how many."""
         if not others._database.exists:
             return 0
-        with others._database.transaction() as theirs, self._database.transaction() as ours:
-            return add_missing(theirs, ours, KEYS)
+        with others._database.transaction() as source, self._database.transaction() as target:
+            return add_missing(source, target, KEYS)
 
 
 def is_key(text: str) -> bool:

@@ -30,8 +30,8 @@ class Quota:
         owner = self._users.owner(collection)
         if not owner or growth <= 0:
             return
-        theirs = [name for name, one in self._users.owners().items() if one == owner]
-        used = sum(size for name in theirs for size in _sizes(self._originals / name))
+        owned = [name for name, one in self._users.owners().items() if one == owner]
+        used = sum(size for name in owned for size in _sizes(self._originals / name))
         if used + growth > self._most:
             raise QuotaExceeded(
                 f"the quota of {_megabytes(self._most)} for each user would be exceeded",

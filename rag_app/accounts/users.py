@@ -269,11 +269,11 @@ class Users:
         """
         if not others.begun:
             return 0
-        with others._database.transaction() as theirs, self._database.transaction() as ours:
-            added = add_missing(theirs, ours, USERS)
-            if strange := set(ours.execute(select(USERS.c.role)).scalars()) - set(ROLES):
+        with others._database.transaction() as source, self._database.transaction() as target:
+            added = add_missing(source, target, USERS)
+            if strange := set(target.execute(select(USERS.c.role)).scalars()) - set(ROLES):
                 raise ApplicationError("users cannot be read", cause=f"roles {sorted(strange)}")
-            _require_admin(ours)
+            _require_admin(target)
             return added
 
     # --- how -----------------------------------------------------------------------------------

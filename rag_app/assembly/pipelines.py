@@ -159,8 +159,8 @@ class Pipelines:
         kind = components.load("retrieval.retriever", name, RETRIEVERS)
         make = partial(components.retriever, kind, settings, store, where, model)
         if store is None or (isinstance(kind, type) and issubclass(kind, PassageRetriever)):
-            ours: PassageRetriever = make()
-            return ours
+            made: PassageRetriever = make()
+            return made
         versions = tuple(record.version for record in store.records())
         state = (name, count, store.spec.fingerprint, versions)
         if self._stock is None or self._stock[0] != state:

@@ -226,7 +226,7 @@ class Indexes:
             chosen = [one for one in documents.values() if one.live in contents]
             files, total, done = self._files(name, chosen), IngestReport(), 0
 
-            def tell(progress: Progress) -> None:
+            def send(progress: Progress) -> None:
                 share = (done + progress.done * len(group)) / len(files)
                 documents = done + progress.documents
                 on_progress(
@@ -240,7 +240,7 @@ class Indexes:
                     total.failures += [Failure(found.source, reason(error)) for found in group]
                 else:
                     for store in stores:
-                        self._renew(name, store, group, total, tell)
+                        self._renew(name, store, group, total, send)
                 done += len(group)
             self.forget_unused(name)
             return total

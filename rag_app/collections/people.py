@@ -90,17 +90,17 @@ class People:
         Raises:
             DamagedBackup: its files are not what this program writes.
         """
-        theirs = People(folder)
+        restored = People(folder)
         try:
             offered = BackupReport()
-            theirs._count(offered)
+            restored._count(offered)
             if self._users.exist() or self._keys.all():
                 left = {"users": offered.users, "keys": offered.keys}
                 report.left_out += [f"{number} {kind}" for kind, number in left.items() if number]
             else:
-                report.users = self._users.add_from(theirs._users)
-                report.keys = self._keys.add_from(theirs._keys)
-            report.conversations = self._chats.add_from(theirs._chats)
+                report.users = self._users.add_from(restored._users)
+                report.keys = self._keys.add_from(restored._keys)
+            report.conversations = self._chats.add_from(restored._chats)
         except ApplicationError as error:
             raise DamagedBackup(str(error)) from error
         with suppress(FileNotFoundError, FileExistsError):

@@ -84,12 +84,12 @@ def progress() -> "Iterator[OnProgress | None]":
     with bar.Progress(*columns, console=Console(stderr=True), transient=True) as bars:
         task = bars.add_task("", total=1.0, counts="")
 
-        def tell(news: "Progress") -> None:
+        def draw(news: "Progress") -> None:
             bars.update(
                 task, completed=news.done, counts=_counts(news), description=harmless(news.source)
             )
 
-        yield tell
+        yield draw
 
 
 def _counts(news: "Progress") -> str:

@@ -25,22 +25,22 @@ def show_all(listing: Document) -> None:
         row = [recipe["name"], means[0], recipe["queries"], recipe["title"]]
         table.add_row(*map(_plain, row))
     _console().print(table)
-    _say("numbers are published ones, in percent; those in brackets are of another pipeline")
+    _print("numbers are published ones, in percent; those in brackets are of another pipeline")
 
 
 def show(recipe: Document) -> None:
     """Stages in order, needs, published numbers with their sources, and what differs."""
-    _say(recipe["title"])
-    _say(f"\nqueries: {recipe['queries']}")
+    _print(recipe["title"])
+    _print(f"\nqueries: {recipe['queries']}")
     for stage in recipe["stages"]:
         details = ", ".join(
             f"{name} {value}" for name, value in stage.items() if name not in ("stage", "kind")
         )
-        _say(f"{stage['stage']}: {stage['kind']}{f' ({details})' if details else ''}")
+        _print(f"{stage['stage']}: {stage['kind']}{f' ({details})' if details else ''}")
     _list("\nneeds", recipe["needs"])
     _list("\npublished (nDCG@10 in percent; in brackets: of another pipeline)", _published(recipe))
-    _say(f"\ndiffers: {recipe['differs']}")
-    _say(f"\n{recipe['run']}")
+    _print(f"\ndiffers: {recipe['differs']}")
+    _print(f"\n{recipe['run']}")
 
 
 def number(expected: Document) -> str:
@@ -63,12 +63,12 @@ def _published(recipe: Document) -> list[str]:
 
 
 def _list(title: str, lines: Sequence[str]) -> None:
-    _say(f"{title}:")
+    _print(f"{title}:")
     for line in lines:
-        _say(f"  {line}")
+        _print(f"  {line}")
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     _console().print(_plain(text))
 
 

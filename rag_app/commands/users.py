@@ -116,9 +116,9 @@ def _give(context: typer.Context, collection: str, name: str | None, as_json: bo
 
     users = _store(context)
     users.set_owner(checked_name(collection), users.named(name).id if name else "")
-    said = f"{collection} is {f'private to {name}' if name else 'shared'}"
+    sentence = f"{collection} is {f'private to {name}' if name else 'shared'}"
     changed = {"collection": collection, "owner": name}
-    output.show(changed, as_json, lambda _: output.text(said))
+    output.show(changed, as_json, lambda _: output.text(sentence))
 
 
 def _store(context: typer.Context) -> "Users":

@@ -221,10 +221,10 @@ class DocumentReader:
         yield Finish(document, tuple(warnings)) if part else Failed(document, "holds no text")
 
     def _loaded(self, document: Document, original: Path) -> Iterator[Loaded]:
-        def tell(scan: Scan) -> None:
+        def on_scan(scan: Scan) -> None:
             self._on_step(f"{document.source}, page {scan.page} of {scan.pages}, a picture")
 
-        for one in self._parser.parse(original, document.source, tell):
+        for one in self._parser.parse(original, document.source, on_scan):
             self._on_step(f"{document.source}, page {one.page}" if one.page else document.source)
             yield one
 

@@ -170,7 +170,7 @@ class BatchWriter:
         self._store.flush()
         self._report.seconds = self._seconds
         self._done = self._total
-        self._tell("")
+        self._report_progress("")
         return self._report
 
     @property
@@ -189,14 +189,14 @@ class BatchWriter:
         self._passages(passages, batch.stored)
         self._report.truncated += batch.truncated
         if not batch.items:
-            self._tell(batch.reading)
+            self._report_progress(batch.reading)
 
     def _passages(self, nodes: list[TextNode], stored: dict[str, int]) -> None:
         if nodes:
             self._report.passages += self._writer.passages(nodes, stored)
             read = self._read + sum(len(node.text) for node in nodes)
             self._read = min(read, self._size)  # characters are no bytes, and passages overlap
-            self._tell(str(nodes[-1].metadata["source"]))
+            self._report_progress(str(nodes[-1].metadata["source"]))
 
     def _step(self, item: Begin | Finish | Unchanged | Failed) -> None:
         document = item.document
@@ -221,9 +221,9 @@ class BatchWriter:
                 self._report.failures.append(Failure(document.source, reason))
         if not isinstance(item, Begin):
             self._done, self._read = self._done + document.size, 0
-        self._tell(document.source)
+        self._report_progress(document.source)
 
-    def _tell(self, source: str) -> None:
+    def _report_progress(self, source: str) -> None:
         if self._on_progress:
             done = (self._done + self._read) / self._total if self._total else 1.0
             self._share = max(self._share, min(done, 1.0))

@@ -291,8 +291,8 @@ def _error(body: Json) -> Json | None:
         error = first.get("error") if isinstance(first, dict) else None
         return {"error": error} if isinstance(error, dict) else None  # OpenRouter, in mid-stream
     if body.get("error"):
-        told = body["error"]
-        return {"error": told if isinstance(told, dict) else {"message": str(told)}}
+        reason = body["error"]
+        return {"error": reason if isinstance(reason, dict) else {"message": str(reason)}}
     if body.get("object") == "error":
         return {"error": body}
     return None

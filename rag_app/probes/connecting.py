@@ -145,7 +145,7 @@ class ModelConnection:
             window = (await list_models(chosen, connections)).window
         if window:
             chosen = chosen.model_copy(update={"context_window": max(256, window)})
-        said = await language_model(chosen, _PATIENCE, transport=_transport())
+        reply = await language_model(chosen, _PATIENCE, transport=_transport())
         secret = chosen.api_key.get_secret_value()
         await asyncio.to_thread(
             write_connection,
@@ -159,7 +159,7 @@ class ModelConnection:
         self._settings = override(settings, {"reader": {"kind": "llm"}})
         self._use(self._settings)
         self.changed, self.offered, self._asked = True, (), -math.inf
-        return said
+        return reply
 
     async def _chosen(self, address: str, key: str, model: str) -> LLMSettings:
         address = address.strip().rstrip("/")

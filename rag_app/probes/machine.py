@@ -126,7 +126,7 @@ def port(server: Server, owner: Owner | None, *, shared: bool) -> str:
         try:
             attempt.bind((server.host, server.port))
         except OSError as error:
-            if shared and _is_ours(server):
+            if shared and _is_this_application(server):
                 return f"the application is running at {where}"
             raise Problem(
                 f"{where} cannot be used",
@@ -136,7 +136,7 @@ def port(server: Server, owner: Owner | None, *, shared: bool) -> str:
     return f"{where} is free"
 
 
-def _is_ours(server: Server) -> bool:
+def _is_this_application(server: Server) -> bool:
     asked = http.client.HTTPConnection(
         _ALL.get(server.host, server.host), server.port, timeout=_SECONDS
     )

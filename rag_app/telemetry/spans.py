@@ -32,8 +32,8 @@ def record(operation: str, outcome: str, seconds: float, trace: Trace | None) ->
     tracer = tracing.get_tracer("rag_app")
     end = time.time_ns()
     start = end - int(seconds * 1e9)
-    told = {"rag_app.outcome": outcome}
-    whole = tracer.start_span(f"rag_app {operation}", start_time=start, attributes=told)
+    outcomes = {"rag_app.outcome": outcome}
+    whole = tracer.start_span(f"rag_app {operation}", start_time=start, attributes=outcomes)
     inside = tracing.set_span_in_context(whole)
     for stage in trace.stages if trace else ():
         counted = {name: stage[key] for key, name in _COUNTED.items() if key in stage}

@@ -169,9 +169,9 @@ def _probes(
     )
     async def metrics() -> Response:
         """In Prometheus's text format."""
-        told = [prometheus_client.REGISTRY, *([counted] if counted else [])]
+        registries = [prometheus_client.REGISTRY, *([counted] if counted else [])]
         return Response(
-            b"".join(map(prometheus_client.generate_latest, told)),
+            b"".join(map(prometheus_client.generate_latest, registries)),
             media_type=prometheus_client.CONTENT_TYPE_LATEST,
         )
 

@@ -25,7 +25,7 @@ _ATTEMPTS: Final = 3
 _LONGEST_WAIT: Final = 4.0
 _LARGEST_ANSWER: Final = 16 << 20
 """Bytes; some servers send all passages back with their scores."""
-_MOST_SAID: Final = 300
+_MOST_REASON: Final = 300
 """Bytes of a refusal that are told."""
 
 
@@ -117,7 +117,7 @@ class CrossEncoderReranker(PointwiseReranker):
                 ) as response:
                     answer = await read(response, _LARGEST_ANSWER)
                 if not response.is_success:
-                    problem = answer[:_MOST_SAID].decode(errors="replace")
+                    problem = answer[:_MOST_REASON].decode(errors="replace")
                     problem = f"HTTP {response.status_code}: {problem}"
                     raise httpx.HTTPStatusError(
                         problem, request=response.request, response=response

@@ -205,11 +205,11 @@ class Chats:
         """
         if not others._database.exists:
             return 0
-        with others._database.transaction() as theirs, self._database.transaction() as ours:
-            here = set(ours.execute(select(CONVERSATIONS.c.id)).scalars())
-            added = add_missing(theirs, ours, CONVERSATIONS)
-            add_missing(theirs, ours, TURNS, lambda turn: turn["conversation"] not in here)
-            add_missing(theirs, ours, VOTES)
+        with others._database.transaction() as source, self._database.transaction() as target:
+            here = set(target.execute(select(CONVERSATIONS.c.id)).scalars())
+            added = add_missing(source, target, CONVERSATIONS)
+            add_missing(source, target, TURNS, lambda turn: turn["conversation"] not in here)
+            add_missing(source, target, VOTES)
         return added
 
     # --- how -----------------------------------------------------------------------------------
@@ -246,11 +246,11 @@ def _list(connection: Connection, owner: str, text: str) -> list[ConversationInf
         .limit(MOST_LISTED)
     )
     if wanted := well_formed(text).casefold().strip():
-        said = select(TURNS.c.conversation).where(
+        statement = select(TURNS.c.conversation).where(
             or_(_holds(TURNS.c.question, wanted), _holds(TURNS.c.text, wanted))
         )
         query = query.where(
-            or_(_holds(CONVERSATIONS.c.title, wanted), CONVERSATIONS.c.id.in_(said))
+            or_(_holds(CONVERSATIONS.c.title, wanted), CONVERSATIONS.c.id.in_(statement))
         )
     names = [field.name for field in fields(ConversationInfo)]
     rows = connection.execute(query).mappings()
@@ -262,8 +262,8 @@ def _conversation(connection: Connection, owner: str, conversation_id: str) -> C
     row = connection.execute(found).mappings().first()
     if row is None:
         return None
-    said = select(TURNS).where(TURNS.c.conversation == row["id"]).order_by(TURNS.c.number)
-    turns = [_turn(one) for one in connection.execute(said).mappings()]
+    statement = select(TURNS).where(TURNS.c.conversation == row["id"]).order_by(TURNS.c.number)
+    turns = [_turn(one) for one in connection.execute(statement).mappings()]
     names = ("id", "title", "collection", "created", "updated", "model")
     return Conversation(**{name: row[name] for name in names}, turns=turns)
 

@@ -50,8 +50,8 @@ def _turn(turn: Turn) -> str:
     if turn.stand_alone != turn.question:
         lines += [f"*Searched for: {_inert_line(turn.stand_alone)}*", ""]
     notes = [turn.error, "Stopped before the end." if turn.state == "stopped" else ""]
-    said = [_inert(turn.text), *(f"*{_inert_line(note)}*" for note in notes if note)]
-    lines.append("\n\n".join(part for part in said if part))
+    texts = [_inert(turn.text), *(f"*{_inert_line(note)}*" for note in notes if note)]
+    lines.append("\n\n".join(part for part in texts if part))
     for citation in turn.citations:
         source = _inert_line(place(citation.source, citation.page, citation.collection))
         lines += ["", f"> [{citation.n}] **{source}**: {_inert_line(citation.text)}"]

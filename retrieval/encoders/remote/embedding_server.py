@@ -316,36 +316,36 @@ class EmbeddingServer:
         )
 
     def _refused(self, response: httpx.Response) -> EncoderError:
-        status, said = response.status_code, _said(response)
+        status, reason = response.status_code, _reason(response)
         if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
             return EncoderUnavailableError(
                 f"the encoder server at {self.address} refuses the key",
-                cause=f"{said} ({status})" if self._api_key else f"no key was sent ({status})",
+                cause=f"{reason} ({status})" if self._api_key else f"no key was sent ({status})",
                 hint="Set the right api_key in the encoder settings",
             )
         if status == HTTPStatus.NOT_FOUND:
-            return self._unknown_model(said)
-        if status < HTTPStatus.TOO_MANY_REQUESTS and _TOO_LONG.search(said):
+            return self._unknown_model(reason)
+        if status < HTTPStatus.TOO_MANY_REQUESTS and _TOO_LONG.search(reason):
             return TextTooLongError(
                 f"{self.model} at {self.address} cannot read a text whole",
-                cause=said,
+                cause=reason,
                 hint="Serve it with the row's length (--max-model-len), or set a smaller "
                 "passage_length and query_length",
             )
         if _is_transient(response):
-            return self._silent(f"{said} ({status}), {self._attempts} times")
+            return self._silent(f"{reason} ({status}), {self._attempts} times")
         return EncoderUnavailableError(
             f"the encoder server at {self.address} refused a request",
-            cause=f"{said} ({status})",
+            cause=f"{reason} ({status})",
             hint="Check the server's log, and the command of `rag-app serve-command`",
         )
 
-    def _unknown_model(self, said: str) -> EncoderError:
+    def _unknown_model(self, reason: str) -> EncoderError:
         models = self.models()
         if self.model in models:
-            return self._unusable(f"it lists {self.model}, but: {said}")
+            return self._unusable(f"it lists {self.model}, but: {reason}")
         if not models:
-            return self._unusable(said)
+            return self._unusable(reason)
         return ModelMismatchError(
             f"the encoder server at {self.address} has no model {self.model!r}",
             cause=f"it serves {', '.join(name[:100] for name in models[:_MOST_NAMED])}",
@@ -396,13 +396,13 @@ def _floats(embedding: str | list[float]) -> Vectors:
     return vector.reshape(-1)
 
 
-def _said(response: httpx.Response) -> str:
+def _reason(response: httpx.Response) -> str:
     """What the server gives as the reason, in at most 300 characters."""
     try:
         answer = orjson.loads(response.content)
     except orjson.JSONDecodeError:
         answer = {}
     error = answer.get("error", answer) if isinstance(answer, dict) else answer
-    said = (error.get("message") or error.get("detail")) if isinstance(error, dict) else error
-    words = " ".join(str(said or response.reason_phrase).split())
+    reason = (error.get("message") or error.get("detail")) if isinstance(error, dict) else error
+    words = " ".join(str(reason or response.reason_phrase).split())
     return words if len(words) <= 300 else f"{words[:300]}..."

@@ -10,11 +10,11 @@ def test_it_says_what_is_done_and_how_it_ended(tmp_path):
     file = tmp_path / "progress.json"
     with Progress(tmp_path) as progress:
         assert json.loads(file.read_text())["state"] == "running"
-        progress.tell("training", 1, 9)
-        progress.tell("training", 2, 9)  # too soon to be written
+        progress.report("training", 1, 9)
+        progress.report("training", 2, 9)  # too soon to be written
         found = json.loads(file.read_text())
         assert (found["message"], found["done"], found["total"]) == ("training", 1, 9)
-        progress.tell("building")
+        progress.report("building")
         assert json.loads(file.read_text())["message"] == "building"
     assert json.loads(file.read_text())["state"] == "done"
 

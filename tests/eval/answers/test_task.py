@@ -42,7 +42,7 @@ async def test_quoted_answers_are_faithful_and_a_hopeless_question_is_abstained_
     tmp_path, usual, plan
 ):
     directory = begin(tmp_path / "run", plan, usual)
-    result = await run(directory, AnswersTask(directory), opened=opened, tell=lambda _: None)
+    result = await run(directory, AnswersTask(directory), opened=opened, write_line=lambda _: None)
     assert (result.finished, result.errors) == (3, 0)
     system = directory.read_json("metrics.json")["systems"]["rag"]
     assert system["faithfulness"]["value"] == 1
@@ -53,7 +53,7 @@ async def test_quoted_answers_are_faithful_and_a_hopeless_question_is_abstained_
     assert system["document_cited"]["value"] == 1
     write(directory)
     assert "stands in the passages" in (directory.path / "report.md").read_text()
-    again = await run(directory, AnswersTask(directory), opened=opened, tell=lambda _: None)
+    again = await run(directory, AnswersTask(directory), opened=opened, write_line=lambda _: None)
     assert again.metrics == result.metrics
     with pytest.raises(EvalError, match="no paired test"):
         compare(directory, directory)
@@ -63,7 +63,7 @@ async def test_a_collection_that_is_not_there_is_refused(tmp_path, usual, plan):
     empty = AnswersPlan(plan.dataset, collection="none")
     directory = begin(tmp_path / "run", empty, usual)
     with pytest.raises(Exception, match="none"):
-        await run(directory, AnswersTask(directory), opened=opened, tell=lambda _: None)
+        await run(directory, AnswersTask(directory), opened=opened, write_line=lambda _: None)
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def opened(settings):
 
 async def finish(directory):
     """To the end, but without the reports, which take a second each."""
-    return await run(directory, ChoiceTask(directory), opened=opened, tell=lambda _: None)
+    return await run(directory, ChoiceTask(directory), opened=opened, write_line=lambda _: None)
 
 
 def samples(directory, arm=None):

@@ -82,7 +82,7 @@ async def test_state_and_lines_come_while_nothing_else_happens(progress, kept, t
 
 
 async def test_what_is_not_judged_one_by_one_has_no_accuracy(kept):
-    progress = Progress(kept.append, 2, lambda r: r["system"], tell=lambda _: None)
+    progress = Progress(kept.append, 2, lambda r: r["system"], write_line=lambda _: None)
     async with progress:
         progress.count({"system": "bm25", "state": "ok"})
     assert "accuracy" not in kept[-1]
