@@ -99,6 +99,11 @@ class Ingestions:
         """A visitor's ingestions: those that go on, and the last ones that have ended."""
         return list(self._of.get(visitor, ()))
 
+    def go_on(self, collection: str) -> bool:
+        """Whether anybody's work on a collection has not ended."""
+        every = (one for known in self._of.values() for one in known)
+        return any(one.running and one.collection == collection for one in every)
+
     def stop(self, visitor: str) -> None:
         """End all that a visitor has begun."""
         for one in self.of(visitor):

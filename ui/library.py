@@ -252,6 +252,7 @@ class LibraryPanel:
                 found,
                 collection,
                 exists=collection in {one.name for one in known},
+                under_way=not self._start.done() or self._ingestions.go_on(collection),
                 owner=await owner_name(self._access.users, collection),
             ),
         }

@@ -54,6 +54,7 @@ def documents(
     collection: str = "",
     *,
     exists: bool = False,
+    under_way: bool = False,
     owner: str | None = None,
 ) -> str:
     """The documents of a collection, each with what can be done with it, and with all.
@@ -62,6 +63,7 @@ def documents(
         found: the documents.
         collection: its name.
         exists: whether it is there already.
+        under_way: whether documents are being added: then none of them is left interrupted.
         owner: whom it is private to; empty where all users share it, None where that is not shown.
     """
     acts = [
@@ -87,7 +89,7 @@ def documents(
         '<input type="search" class="find" aria-label="Search the documents" '
         'placeholder="Search the documents">'
     )
-    rows = "".join(_document(document, collection) for document in found)
+    rows = "".join(_document(document, collection, under_way) for document in found)
     return (
         f"{search if len(found) >= _SEARCHED else ''}"
         '<p class="limit" aria-live="polite">Check documents to ask only them.</p>'
@@ -95,10 +97,11 @@ def documents(
     )
 
 
-def _document(document: DocumentInfo, collection: str) -> str:
+def _document(document: DocumentInfo, collection: str, under_way: bool) -> str:
     name, source = escape(document.source), document.source
     passages = f"{document.passages} passage{'' if document.passages == 1 else 's'}"
-    about = passages if document.state == "ready" else escape(document.state)
+    state = "being read" if under_way and document.state == "interrupted" else document.state
+    about = passages if state == "ready" else escape(state)
     if document.failure:  # the status has said it at once
         about = f"<details><summary>{about}</summary>{escape(document.failure)}</details>"
     kind = escape(PurePosixPath(source).suffix[1:5].upper() or "?")
@@ -110,7 +113,7 @@ def _document(document: DocumentInfo, collection: str) -> str:
     named = f'data-collection="{escape(collection)}" data-source="{name}"'
     address = f"{ORIGINALS}{quote(collection)}?source={quote(source, safe='', errors='replace')}"
     return (
-        f'<li class="{escape(document.state)}">{check}<i class="kind" aria-hidden="true">{kind}</i>'
+        f'<li class="{escape(state)}">{check}<i class="kind" aria-hidden="true">{kind}</i>'
         f'<span><button type="button" class="name" dir="auto" data-act="open" {named} '
         f'title="Read {name}">{name}</button><small>{about}</small></span>'
         f'<a href="{escape(address)}" download aria-label="Download {name}" title="Download">↓</a>'

@@ -31,6 +31,13 @@ def test_a_name_stays_a_name_wherever_it_stands(name: str) -> None:
     ]
 
 
+def test_a_document_that_is_being_read_is_not_called_interrupted() -> None:
+    left = [DocumentInfo("a.md", "interrupted", 0, 0, "", "")]
+    for under_way, shown in ((True, "being read"), (False, "interrupted")):
+        soup = BeautifulSoup(page.documents(left, under_way=under_way), "lxml")
+        assert soup.select_one("li small").text == shown
+
+
 def test_a_document_is_shown_with_its_tables_and_what_was_not_read() -> None:
     blocks = [Block("heading", "<b>"), Block("table", "| a | b |\n|---|---|\n| 1 | <i> |")]
     content = DocumentContent("<x>.md", blocks, [LoadWarning("a <u> was skipped", 3)])
