@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import grpc  # type: ignore[import-untyped]
 import httpx
@@ -117,6 +117,15 @@ class _Pause:
         error = state.outcome.exception() if state.outcome else None
         asked = error.retry_after_s if isinstance(error, ResourceExhaustedResponse) else 0
         return max(self._backing_off(state), min(asked, _LONGEST_PAUSE))
+
+
+def create_once(client: "QdrantClient | TenantClient", collection: str, **how: Any) -> None:
+    """Create a collection, unless there is one: another process may be first."""
+    try:
+        client.create_collection(collection, **how)
+    except (UnexpectedResponse, grpc.RpcError):
+        if not client.collection_exists(collection):
+            raise
 
 
 def is_transient(error: BaseException) -> bool:

@@ -285,11 +285,10 @@ class ServerCollections:
         return bool(self._calls(lambda: self._client.retrieve(collection, [COLLECTION_POINT])))
 
     def _create(self, collection: str, spec: IndexSpec) -> None:
-        import grpc  # type: ignore[import-untyped]
         from qdrant_client import models
-        from qdrant_client.http.exceptions import UnexpectedResponse
 
         from retrieval.index.server import DENSE, SPARSE
+        from retrieval.index.server_calls import create_once
 
         distances = {"cosine": models.Distance.COSINE, "dot": models.Distance.DOT}
         placement = self._placement
@@ -318,21 +317,16 @@ class ServerCollections:
         sparse = models.SparseVectorParams(
             modifier=modifier, index=models.SparseIndexParams(on_disk=on_disk)
         )
-        try:
-            self._client.create_collection(
-                collection,
-                vectors_config={DENSE: dense},
-                sparse_vectors_config={SPARSE: sparse},
-                shard_number=placement.shards,
-                replication_factor=placement.replicas,
-                write_consistency_factor=placement.write_consistency,
-                on_disk_payload=on_disk,
-            )
-        except (UnexpectedResponse, grpc.RpcError):
-            if not self._client.collection_exists(
-                collection
-            ):  # another process may have been first
-                raise
+        create_once(
+            self._client,
+            collection,
+            vectors_config={DENSE: dense},
+            sparse_vectors_config={SPARSE: sparse},
+            shard_number=placement.shards,
+            replication_factor=placement.replicas,
+            write_consistency_factor=placement.write_consistency,
+            on_disk_payload=on_disk,
+        )
 
     def _point(self, name: str, version: Version) -> None:
         from qdrant_client import models

@@ -10,11 +10,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import grpc  # type: ignore[import-untyped]
 from qdrant_client import QdrantClient, models
-from qdrant_client.http.exceptions import UnexpectedResponse
 
 from retrieval.index.errors import IndexGone
+from retrieval.index.server_calls import create_once
 
 TENANT = "rag_app_tenant"
 CATALOGUE = "_tenants"
@@ -96,7 +95,8 @@ class TenantClient:
 
     def collection_exists(self, collection: str) -> bool:
         """Whether it is one of `get_collections`."""
-        return any(part.name == collection and not part.gone for part in self._parts())
+        part = self._find(collection)
+        return part is not None and not part.gone
 
     def get_collection(self, collection: str) -> models.CollectionInfo:
         """How the whole is kept that it is a part of; the counts are those of the whole."""
@@ -106,12 +106,12 @@ class TenantClient:
         self, collection: str, *, vectors_config: dict[str, models.VectorParams], **others: Any
     ) -> None:
         """Make the part, and the whole where it is the first of its fingerprint."""
-        for part in self._parts():
-            if part.name == collection and part.gone:
-                self._finish(part)
+        create_once(self._client, CATALOGUE, vectors_config={})
+        if (old := self._find(collection)) and old.gone:
+            self._finish(old)
         part = Part(collection, uuid.uuid4().hex)
-        self._create(CATALOGUE, vectors_config={})
-        self._create(
+        create_once(
+            self._client,
             part.within,
             vectors_config={name: _linked(each) for name, each in vectors_config.items()},
             **others,
@@ -233,12 +233,16 @@ class TenantClient:
         until, part = self._known.get(collection, (0.0, None))
         if part is None or fresh or time.monotonic() >= until:
             self._known.pop(collection, None)
-            found = self._client.retrieve(CATALOGUE, [_catalogued(_PART, collection)])
-            part = _part_of(found[0].payload) if found else None
+            part = self._find(collection)
             if part is None or part.gone:
                 raise IndexGone(f"no part of {CATALOGUE} is called {collection}")
             self._known[collection] = time.monotonic() + self.KNOWN_SECONDS, part
         return part
+
+    def _find(self, collection: str) -> Part | None:
+        """The part of that name, also one that is being deleted; the catalogue must exist."""
+        found = self._client.retrieve(CATALOGUE, [_catalogued(_PART, collection)])
+        return _part_of(found[0].payload) if found else None
 
     def _parts(self) -> list[Part]:
         return [_part_of(one) for one in self._catalogue(_PART)]
@@ -258,14 +262,6 @@ class TenantClient:
             yield from (record.payload or {} for record in found)
             if offset is None:
                 return
-
-    def _create(self, collection: str, **how: Any) -> None:
-        if not self._client.collection_exists(collection):
-            try:
-                self._client.create_collection(collection, **how)
-            except (UnexpectedResponse, grpc.RpcError):
-                if not self._client.collection_exists(collection):
-                    raise  # else another process has been first
 
     def _finish(self, part: Part) -> None:
         """Delete a part that is marked as gone, its name last."""

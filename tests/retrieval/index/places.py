@@ -69,6 +69,12 @@ class QuietLocalClient(QdrantClient):
         return models.UpdateResult(status=models.UpdateStatus.COMPLETED)
 
 
+def versions(client: QdrantClient | TenantClient, name: str) -> list[str]:
+    """Fingerprints of the versions of a collection that a server holds."""
+    found = (held.name for held in client.get_collections().collections)
+    return sorted(each.removeprefix(f"{name}__") for each in found if each.startswith(name))
+
+
 class LocalServerPlace:
     """The stand-in for a server: the same client calls, answered by numpy and sqlite."""
 
@@ -89,8 +95,7 @@ class LocalServerPlace:
         self.client.close()
 
     def versions(self, name: str) -> list[str]:
-        found = (held.name for held in self.client.get_collections().collections)
-        return sorted(each.removeprefix(f"{name}__") for each in found if each.startswith(name))
+        return versions(self.client, name)
 
 
 class StandInPlace:
@@ -127,8 +132,7 @@ class StandInPlace:
             self.server.stop()
 
     def versions(self, name: str) -> list[str]:
-        found = (held.name for held in self.client.get_collections().collections)
-        return sorted(each.removeprefix(f"{name}__") for each in found if each.startswith(name))
+        return versions(TenantClient(self.client) if self.tenants else self.client, name)
 
 
 class RestPlace(StandInPlace):
@@ -141,12 +145,6 @@ class TenantPlace(StandInPlace):
     """The same, its collections parts of one of the server's."""
 
     shards, tenants = 1, True
-
-    def versions(self, name: str) -> list[str]:
-        found = TenantClient(self.client).get_collections().collections
-        return sorted(
-            one.name.removeprefix(f"{name}__") for one in found if one.name.startswith(name)
-        )
 
 
 class ServerPlace(LocalServerPlace):
