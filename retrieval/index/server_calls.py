@@ -3,11 +3,10 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import grpc  # type: ignore[import-untyped]
 import httpx
-from qdrant_client import QdrantClient
 from qdrant_client.common.client_exceptions import QdrantException, ResourceExhaustedResponse
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 from tenacity import (
@@ -20,9 +19,6 @@ from tenacity import (
 
 from data.arguments import above_zero, at_least
 from retrieval.index.errors import IndexGone, StoreError
-
-if TYPE_CHECKING:
-    from retrieval.index.tenants import TenantClient
 
 T = TypeVar("T")
 
@@ -42,7 +38,7 @@ class Calls:
     makes leads to the same state when it is made twice, so repeating is safe.
 
     Args:
-        client: whose address the errors name.
+        client: whose address the errors name; a `QdrantClient`, or what offers its calls.
         attempts: calls in all, at least 1.
         pause: most seconds before the second one, above 0.
 
@@ -50,9 +46,7 @@ class Calls:
         ValueError: `attempts` or `pause` is out of its range.
     """
 
-    def __init__(
-        self, client: "QdrantClient | TenantClient", attempts: int = 5, pause: float = 0.2
-    ) -> None:
+    def __init__(self, client: Any, attempts: int = 5, pause: float = 0.2) -> None:
         at_least(1, attempts=attempts)
         above_zero(pause=pause)
         self._address = address(client)
@@ -119,7 +113,7 @@ class _Pause:
         return max(self._backing_off(state), min(asked, _LONGEST_PAUSE))
 
 
-def create_once(client: "QdrantClient | TenantClient", collection: str, **how: Any) -> None:
+def create_once(client: Any, collection: str, **how: Any) -> None:
     """Create a collection, unless there is one: another process may be first."""
     try:
         client.create_collection(collection, **how)
@@ -140,7 +134,7 @@ def is_transient(error: BaseException) -> bool:
     return isinstance(error, grpc.RpcError) and _code(error) in _BUSY
 
 
-def address(client: "QdrantClient | TenantClient") -> str:
+def address(client: Any) -> str:
     """Where a client looks for its data; without credentials."""
     options = client.init_options
     found = options.get("url") or options.get("host") or options.get("path")
