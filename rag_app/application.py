@@ -32,6 +32,7 @@ from data.page_picture import PagePicture
 from data.parsing import Parser
 from rag_app.accounts import users
 from rag_app.accounts.chats import chats
+from rag_app.accounts.keys import BROWSER_KEY
 from rag_app.accounts.quota import Quota
 from rag_app.collections.backup import Backups
 from rag_app.collections.catalogue import require_documents
@@ -40,7 +41,6 @@ from rag_app.collections.indexes import Indexes
 from rag_app.collections.pictures import PagePictures, page_of
 from rag_app.collections.repair import Repairs
 from rag_app.collections.stores import OpenStores
-from rag_app.connection import BROWSER_KEY, CONNECTION, KEY
 from rag_app.errors import (
     ApplicationError,
     UnknownDocument,
@@ -50,7 +50,6 @@ from rag_app.ingestion.encoders import Encoders
 from rag_app.ingestion.fetching import Fetcher
 from rag_app.ingestion.identity import UPLOAD, origin
 from rag_app.ingestion.reading import Originals
-from rag_app.ingestion.report import IngestReport, OnProgress, Progress
 from rag_app.llm import models
 from rag_app.llm.models import well_asked
 from rag_app.pipeline import Pipeline
@@ -65,13 +64,17 @@ from rag_app.results import (
     EncoderInfo,
     Hit,
     IndexInfo,
+    IngestReport,
+    OnProgress,
     PassageBatch,
     PassageContext,
+    Progress,
     Relevance,
     SearchResult,
 )
 from rag_app.service import DEFAULT_OPTIONS, QueryOptions
 from rag_app.settings import Settings
+from rag_app.settings.connection import CONNECTION, KEY
 from rag_app.telemetry.metrics import Observer
 from retrieval.index.base import PassageStore
 from retrieval.index.collections import Collections

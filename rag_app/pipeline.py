@@ -15,7 +15,7 @@ from llama_index.core.schema import NodeWithScore, QueryBundle
 
 from generation.condensing import Condenser
 from generation.reading import Reader, Reading, TextDelta, ThinkingDelta
-from rag_app.cost.flops import trace_calls
+from rag_app.cost.flops import cost_of
 from rag_app.cost.metering import Meter, metered, stage, within
 from rag_app.cost.prices import dollars_of
 from rag_app.results import CANDIDATES_TRACED, Answer, AskEvent, Hit, SearchResult, Trace
@@ -218,3 +218,24 @@ def _hits(
         for found in nodes
         for passage in [found.node.node_id]
     ]
+
+
+def trace_calls(trace: Trace, meter: Meter, parameters: Mapping[str, float] | None = None) -> None:
+    """Write what the calls of a meter used and cost into the trace's stages and its sum.
+
+    Call it once for every meter; `parameters` is as for `cost_of`.
+    """
+    cost = cost_of(meter, parameters)
+    for name, use in meter.by_stage().items():
+        details = {
+            "calls": use.calls,
+            "uncounted": use.uncounted,
+            "prompt_tokens": use.prompt_tokens,
+            "completion_tokens": use.completion_tokens,
+            "models": list(use.models),
+            "flops": cost.flops.get(name, 0.0),
+        }
+        for entry in trace.stages:
+            if entry["stage"] == name:
+                entry.update(details)
+    trace.flops += cost.total

@@ -9,7 +9,6 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from data.page_picture import PagePicture
 from rag_app.accounts.chats.chats import Chats
-from rag_app.ingestion.report import IngestReport, OnProgress
 from rag_app.results import (
     AskEvent,
     BackupReport,
@@ -19,6 +18,8 @@ from rag_app.results import (
     Embeddings,
     EncoderInfo,
     IndexInfo,
+    IngestReport,
+    OnProgress,
     PassageBatch,
     PassageContext,
     Relevance,

@@ -1,4 +1,4 @@
-"""The commands `ui` and `serve`, added to `rag-app` through its entry points."""
+"""The commands `ui`, `serve` and `mcp`, added to `rag-app` through its entry points."""
 
 import sys
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from rag_app.commands.common import READ_AGAIN
+from rag_app.commands.common import READ_AGAIN, with_service
 from rag_app.settings import Settings, override
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on.")]
@@ -17,6 +17,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(ui)
     app.command()(serve)
+    app.command()(mcp)
 
 
 def ui(
@@ -44,6 +45,14 @@ def serve(context: typer.Context, host: Host = None, port: Port = None) -> None:
     from ui import serving
 
     serving.serve(*_settings(context, host, port))
+
+
+def mcp(context: typer.Context) -> None:
+    """Offer search, ask and read_document to an assistant over stdin and stdout (MCP)."""
+    from rag_app.web.mcp.server import make_server
+
+    settings: Settings = context.obj
+    with_service(settings, lambda service: make_server(service, settings).run_stdio_async())
 
 
 def _settings(

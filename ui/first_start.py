@@ -7,7 +7,7 @@ from importlib import resources
 from typing import Final
 
 from data.errors import RagAppError
-from rag_app.ingestion.report import IngestReport, Progress
+from rag_app.results import IngestReport, Progress
 from rag_app.service import Service
 
 SAMPLES: Final = "samples"

@@ -13,7 +13,7 @@ from typing import Final
 
 from data.errors import RagAppError
 from rag_app.errors import ApplicationError
-from rag_app.ingestion.report import IngestReport, OnProgress, Progress
+from rag_app.results import IngestReport, OnProgress, Progress
 
 Work = Callable[[OnProgress], Awaitable[IngestReport]]
 """What is done; told how it goes on, it may be ended by what that raises."""

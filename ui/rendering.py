@@ -19,8 +19,7 @@ from data.page_picture import PagePicture
 from generation.answerability import is_answered
 from generation.citations import Citation, Quote
 from rag_app.accounts.chats.exporting import place
-from rag_app.ingestion.report import IngestReport, Progress
-from rag_app.results import Hit, PassageContext, Trace, notes
+from rag_app.results import Hit, IngestReport, PassageContext, Progress, Trace, notes
 from ui.formulas import add_formulas
 from ui.languages import lang
 from ui.passage import render

@@ -30,13 +30,13 @@ from rag_app.assembly import application as assembly
 from rag_app.collections.leftovers import PROCESS, UPLOADS, sweep_old
 from rag_app.collections.ownership import Ownership
 from rag_app.errors import SettingsError
-from rag_app.mcp.server import ToolsOverHttp, make_server
 from rag_app.probes.connecting import ModelConnection
 from rag_app.probes.readiness import readiness
 from rag_app.settings import Server, Settings
 from rag_app.telemetry.metrics import Metrics
 from rag_app.web.access import Access, stored_secret
 from rag_app.web.gate import LOG_IN, LOOPBACK
+from rag_app.web.mcp.server import ToolsOverHttp, make_server
 from rag_app.web.protocol import SteadyProtocol, raise_open_files
 from rag_app.web.server import create_app, require_safe_host
 from ui.evaluation_runs import EvaluationRuns

@@ -9,8 +9,7 @@ from data.errors import RagAppError
 from rag_app.assembly.availability import NOT_DOWNLOADED, encoder_obstacle, reranker_obstacle
 from rag_app.assembly.encoders import choose, rows
 from rag_app.errors import ApplicationError
-from rag_app.ingestion.report import Progress
-from rag_app.results import IndexInfo
+from rag_app.results import IndexInfo, Progress
 from rag_app.service import Service
 from rag_app.settings import Settings
 from retrieval import published

@@ -21,8 +21,7 @@ from eval.runs.lifecycle import OpenService, Phase
 from eval.runs.runner import Job
 from eval.runs.samples import Record
 from generation.quoting import MORE
-from rag_app.ingestion.report import OnProgress
-from rag_app.results import Answer
+from rag_app.results import Answer, OnProgress
 from rag_app.service import Service
 from rag_app.settings import Settings
 

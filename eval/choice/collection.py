@@ -7,8 +7,7 @@ from eval.choice.arms import Arm
 from eval.choice.plan import ChoicePlan
 from eval.errors import EvalError
 from eval.runs.collections import collection_name, ingest
-from rag_app.ingestion.report import OnProgress
-from rag_app.results import IndexInfo
+from rag_app.results import IndexInfo, OnProgress
 from rag_app.service import Service
 from rag_app.settings import Settings
 

@@ -28,8 +28,7 @@ from eval.runs.runner import Job
 from eval.runs.samples import Record
 from rag_app.assembly.components import chooser as make_chooser
 from rag_app.cost import shapes
-from rag_app.ingestion.report import OnProgress
-from rag_app.results import IndexInfo
+from rag_app.results import IndexInfo, OnProgress
 from rag_app.service import Service
 from rag_app.settings import Settings, override
 

@@ -23,7 +23,7 @@ from eval.retrieval.ranking import by_passage, hits_wanted, ranking
 from eval.runs.collections import degraded
 from eval.runs.lifecycle import OpenService
 from rag_app.assembly.opening import open_service
-from rag_app.ingestion.report import IngestReport
+from rag_app.results import IngestReport
 from rag_app.service import Service
 from rag_app.settings import Settings
 from rag_app.systems.grammar import System, parse

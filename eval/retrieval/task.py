@@ -21,9 +21,8 @@ from eval.runs.lifecycle import OpenService, Phase
 from eval.runs.runner import Job
 from eval.runs.samples import Record
 from rag_app.assembly.components import word_counter
-from rag_app.ingestion.report import OnProgress
 from rag_app.remote.service import RemoteService
-from rag_app.results import IndexInfo, SearchResult
+from rag_app.results import IndexInfo, OnProgress, SearchResult
 from rag_app.service import Service
 from rag_app.settings import Settings, override
 from rag_app.systems.grammar import System

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.errors import EvalError
-from rag_app.ingestion.report import OnProgress
-from rag_app.results import Trace
+from rag_app.results import OnProgress, Trace
 from rag_app.service import Service
 from retrieval.index.errors import NoIndexOfEncoder
 

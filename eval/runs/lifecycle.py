@@ -23,8 +23,7 @@ from eval.runs.progress import Progress
 from eval.runs.runner import Job, run_all
 from eval.runs.samples import Record
 from rag_app.assembly.opening import open_service
-from rag_app.ingestion.report import OnProgress
-from rag_app.results import IndexInfo
+from rag_app.results import IndexInfo, OnProgress
 from rag_app.service import Service
 from rag_app.settings import Settings
 

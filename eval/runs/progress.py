@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Group
     from rich.live import Live
 
-    from rag_app.ingestion.report import Progress as Ingested
+    from rag_app.results import Progress as Ingested
 
 _REDRAW_S, _SAVE_S, _LOG_S = 0.5, 1.0, 10.0
 """Seconds between two pictures on a terminal, two states of the file, two lines elsewhere."""

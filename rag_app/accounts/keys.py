@@ -21,6 +21,8 @@ from retrieval.index.collections import checked_name
 
 Rights = Literal["read", "write"]
 PREFIX: Final = "rag-"
+BROWSER_KEY: Final = "browser.key"
+"""File of the storage folder with the secret that browsers' cookies are signed with."""
 _FORM: Final = re.compile(rf"{PREFIX}([0-9a-f]{{12}})-([\w-]{{43}})", re.ASCII)
 _LONGEST: Final = 100
 

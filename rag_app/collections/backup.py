@@ -48,8 +48,7 @@ from rag_app.collections.people import People
 from rag_app.collections.stores import OpenStores
 from rag_app.errors import ApplicationError
 from rag_app.ingestion.reading import Originals, sha256
-from rag_app.ingestion.report import OnProgress, Progress
-from rag_app.results import BackupReport, CopiedCollection
+from rag_app.results import BackupReport, CopiedCollection, OnProgress, Progress
 from retrieval.bm25 import BM25
 from retrieval.errors import RetrievalError
 from retrieval.index.base import PassageStore, StoredPassage, point_ids

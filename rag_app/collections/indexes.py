@@ -30,9 +30,8 @@ from rag_app.errors import ApplicationError, UnknownDocument
 from rag_app.ingestion.encoders import Encoders
 from rag_app.ingestion.identity import gone, identify
 from rag_app.ingestion.reading import Originals, reason, sha256
-from rag_app.ingestion.report import Failure, IngestReport, OnProgress, Progress
 from rag_app.ingestion.writing import DocumentWriter, forget_unused
-from rag_app.results import IndexInfo
+from rag_app.results import Failure, IndexInfo, IngestReport, OnProgress, Progress
 from retrieval.encoders.base import Encoder
 from retrieval.errors import RetrievalError
 from retrieval.index.base import PassageStore

@@ -20,11 +20,10 @@ from typing import Final
 from rag_app.accounts import users
 from rag_app.accounts.chats import chats
 from rag_app.accounts.chats.chats import Chats
-from rag_app.accounts.keys import Keys
+from rag_app.accounts.keys import BROWSER_KEY, Keys
 from rag_app.accounts.users import Users
 from rag_app.collections.archive import ArchiveWriter, DamagedBackup, Member
 from rag_app.collections.leftovers import SCRATCH
-from rag_app.connection import BROWSER_KEY
 from rag_app.errors import ApplicationError
 from rag_app.results import BackupReport
 

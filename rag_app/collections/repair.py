@@ -11,7 +11,7 @@ from rag_app.collections.stores import OpenStores
 from rag_app.errors import ApplicationError
 from rag_app.ingestion.encoders import Encoders
 from rag_app.ingestion.reading import Originals, sha256
-from rag_app.ingestion.report import Failure, IngestReport, OnProgress
+from rag_app.results import Failure, IngestReport, OnProgress
 from retrieval.encoders.base import Encoder
 from retrieval.index.base import PassageStore
 from retrieval.index.collections import Collections

@@ -13,7 +13,7 @@ from rag_app.errors import SettingsError
 from rag_app.settings import Settings, override
 
 if TYPE_CHECKING:
-    from rag_app.ingestion.report import IngestReport, OnProgress
+    from rag_app.results import IngestReport, OnProgress
 
 T = TypeVar("T")
 

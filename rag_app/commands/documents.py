@@ -84,7 +84,7 @@ async def _ingest(
     sync: bool,
 ) -> Any:
     """The report of all: an address that gives nothing is one of its failures."""
-    from rag_app.ingestion.report import Failure, IngestReport
+    from rag_app.results import Failure, IngestReport
 
     addresses = [source for source in sources if _ADDRESS.match(source)]
     paths = [Path(source) for source in sources if not _ADDRESS.match(source)]

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 if TYPE_CHECKING:
-    from rag_app.ingestion.report import OnProgress, Progress
-    from rag_app.results import AskEvent
+    from rag_app.results import AskEvent, OnProgress, Progress
 
 Document = Mapping[str, Any]
 UNWATCHED = 240

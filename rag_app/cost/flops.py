@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rag_app.cost import shapes
 from rag_app.cost.metering import Meter
@@ -10,9 +10,6 @@ from rag_app.cost.shapes import Shape
 from rag_app.errors import SettingsError
 from retrieval.encoders.registry import EncoderRow
 from retrieval.reranking.cross_encoder_models import CROSS_ENCODERS
-
-if TYPE_CHECKING:
-    from rag_app.results import Trace
 
 Model = Shape | float
 """A model's shape, or, where that is not known, its number of parameters."""
@@ -58,29 +55,6 @@ def cost_of(meter: Meter, parameters: Mapping[str, float] | None = None) -> Cost
             spent = operations(model, call.prompt_tokens, call.completion_tokens)
             stages[call.stage] = stages.get(call.stage, 0.0) + spent
     return Cost(stages, tuple(unknown), uncounted)
-
-
-def trace_calls(
-    trace: "Trace", meter: Meter, parameters: Mapping[str, float] | None = None
-) -> None:
-    """Write what the calls of a meter used and cost into the trace's stages and its sum.
-
-    Call it once for every meter; `parameters` is as for `cost_of`.
-    """
-    cost = cost_of(meter, parameters)
-    for name, use in meter.by_stage().items():
-        details = {
-            "calls": use.calls,
-            "uncounted": use.uncounted,
-            "prompt_tokens": use.prompt_tokens,
-            "completion_tokens": use.completion_tokens,
-            "models": list(use.models),
-            "flops": cost.flops.get(name, 0.0),
-        }
-        for entry in trace.stages:
-            if entry["stage"] == name:
-                entry.update(details)
-    trace.flops += cost.total
 
 
 def operations(model: Model, prompt_tokens: int, completion_tokens: int) -> float:

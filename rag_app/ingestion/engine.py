@@ -20,8 +20,9 @@ from llama_index.core.schema import TextNode
 from data.discovery import Found
 from data.parsing import Parser
 from data.splitting import Splitter
+from rag_app.ingestion.batches import Batch, BatchWriter
 from rag_app.ingestion.reading import DocumentReader, Item, Originals
-from rag_app.ingestion.report import Batch, BatchWriter, IngestReport, OnProgress
+from rag_app.results import IngestReport, OnProgress
 from retrieval.encoders.base import Encoder
 from retrieval.index.base import PassageStore
 from retrieval.passages import indexed_text

@@ -20,6 +20,7 @@ from data.discovery import Found
 from data.parsing import Parser
 from data.splitting import Splitter
 from rag_app.errors import ApplicationError
+from rag_app.ingestion.batches import Batch
 from rag_app.ingestion.engine import AwaitReaders, Ingestor
 from rag_app.ingestion.ray_cluster import Cluster, connected, explained
 from rag_app.ingestion.ray_stages import ROWS, Encode, Parse, Table, passage
@@ -32,7 +33,7 @@ from rag_app.ingestion.reading import (
     Item,
     Originals,
 )
-from rag_app.ingestion.report import Batch, IngestReport, OnProgress
+from rag_app.results import IngestReport, OnProgress
 from retrieval.encoders.base import Encoder
 from retrieval.index.base import PassageStore
 

@@ -12,11 +12,11 @@ import httpx
 import orjson
 from pydantic import SecretStr
 
-from rag_app.connection import write_connection
 from rag_app.errors import ApplicationError
 from rag_app.ingestion.addresses import CheckedTransport, not_link_local, parts_of
 from rag_app.probes.models import language_model, list_models
 from rag_app.settings import LLMSettings, Settings, override
+from rag_app.settings.connection import write_connection
 from retrieval.replies import PLAIN, ReplyError, read
 
 USUAL: Final = (("Ollama", 11434), ("LM Studio", 1234), ("llama.cpp", 8080), ("vLLM", 8000))

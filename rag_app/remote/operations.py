@@ -15,8 +15,7 @@ from llama_index.core.base.llms.types import ChatMessage, MessageRole
 from pydantic import BaseModel, ConfigDict, create_model
 
 from rag_app.accounts.chats.chats import Chats
-from rag_app.ingestion.report import IngestReport
-from rag_app.results import Answer, BackupReport
+from rag_app.results import Answer, BackupReport, IngestReport
 from rag_app.service import Service
 
 _LOCAL = {"self", "on_progress", "owner"}

@@ -14,9 +14,9 @@ from llama_index.core.base.llms.types import ChatMessage
 
 from rag_app.accounts.chats.chats import Chats
 from rag_app.errors import ApplicationError
-from rag_app.ingestion.report import IngestReport, OnProgress
 from rag_app.remote import wire
 from rag_app.remote.operations import CHAT_OPERATIONS, OPERATIONS, Operation
+from rag_app.results import IngestReport, OnProgress
 from rag_app.service import QueryOptions
 from retrieval.index.collections import checked_name
 

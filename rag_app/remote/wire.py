@@ -14,8 +14,7 @@ from pydantic import TypeAdapter
 from data.errors import RagAppError
 from generation.reading import TextDelta, ThinkingDelta
 from rag_app.errors import ApplicationError
-from rag_app.ingestion.report import IngestReport, Progress
-from rag_app.results import Answer, BackupReport, PassageBatch, SearchResult
+from rag_app.results import Answer, BackupReport, IngestReport, PassageBatch, Progress, SearchResult
 
 MEDIA_TYPE = "application/x-ndjson"
 

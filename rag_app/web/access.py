@@ -25,10 +25,9 @@ from typing import Final
 
 from starlette.requests import HTTPConnection
 
-from rag_app.accounts.keys import Keys, is_key
+from rag_app.accounts.keys import BROWSER_KEY, Keys, is_key
 from rag_app.accounts.rights import NOBODY, OPERATOR, ROLES, Person
 from rag_app.accounts.users import SESSION_SECONDS, User, Users
-from rag_app.connection import BROWSER_KEY
 
 _PERSON: Final = "rag_app.person"
 """Where a request's scope keeps who sends it."""

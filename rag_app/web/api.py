@@ -14,9 +14,9 @@ from starlette.responses import StreamingResponse
 
 from data.errors import RagAppError
 from rag_app.accounts.rights import NOBODY, Person, Right, forbidden, right_of
-from rag_app.ingestion.report import IngestReport, Progress
 from rag_app.remote import wire
 from rag_app.remote.operations import CHAT_OPERATIONS, OPERATIONS, Operation
+from rag_app.results import IngestReport, Progress
 from rag_app.service import Service
 from rag_app.web.access import Access
 from rag_app.web.gate import UNKNOWN

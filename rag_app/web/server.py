@@ -18,7 +18,6 @@ from data.errors import RagAppError
 from rag_app.accounts.guarded import guard
 from rag_app.accounts.users import SHORTEST
 from rag_app.errors import SettingsError
-from rag_app.mcp.server import PATH, ToolsOverHttp
 from rag_app.probes.base import Check, Probe
 from rag_app.probes.readiness import Readiness
 from rag_app.service import Service
@@ -29,6 +28,7 @@ from rag_app.web.api import api
 from rag_app.web.documentation import add_documentation
 from rag_app.web.errors import ERRORS, correct, explain, refuse
 from rag_app.web.gate import HEALTH, LOOPBACK, Gate
+from rag_app.web.mcp.server import PATH, ToolsOverHttp
 from rag_app.web.openai_api import openai_api
 
 

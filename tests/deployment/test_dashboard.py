@@ -7,8 +7,7 @@ from collections.abc import Iterator
 import prometheus_client
 import pytest
 
-from rag_app.ingestion.report import IngestReport
-from rag_app.results import Trace
+from rag_app.results import IngestReport, Trace
 from rag_app.telemetry.metrics import Metrics
 from tests.deployment.compose import ROOT
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 
 import uvicorn
 
-from rag_app.mcp.server import ToolsOverHttp
 from rag_app.probes.readiness import Readiness
 from rag_app.remote.service import RemoteService
 from rag_app.service import Service
 from rag_app.settings import Server
 from rag_app.web.access import Access
+from rag_app.web.mcp.server import ToolsOverHttp
 from rag_app.web.protocol import SteadyProtocol
 from rag_app.web.server import create_app
 

@@ -8,7 +8,7 @@ from data.discovery import Found, discover
 from data.parsing import Parser
 from data.splitting import Splitter
 from rag_app.ingestion.engine import Ingestor
-from rag_app.ingestion.report import IngestReport, OnProgress
+from rag_app.results import IngestReport, OnProgress
 from retrieval.analysis import Analyzer
 from retrieval.bm25 import BM25
 from retrieval.encoders.base import Encoder

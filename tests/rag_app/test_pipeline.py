@@ -10,8 +10,10 @@ from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 from generation.condensing import Condensed, NoCondenser
 from generation.quoting import NO_PASSAGE, QuotingReader
 from generation.reading import Reading, ReadingEvent, TextDelta, ThinkingDelta
-from rag_app.pipeline import Pipeline, Stages
-from rag_app.results import CANDIDATES_TRACED, Answer, SearchResult
+from rag_app.cost.metering import Call, Meter
+from rag_app.cost.shapes import SHAPES, flops
+from rag_app.pipeline import Pipeline, Stages, trace_calls
+from rag_app.results import CANDIDATES_TRACED, Answer, SearchResult, Trace
 from retrieval.fusion import MinMaxFusion
 from retrieval.index.base import PassageStore
 from retrieval.reranking.none import KeepOrder
@@ -279,3 +281,18 @@ async def test_what_several_queries_found_can_be_printed(store):
     assert rewrite["queries"] == (QUESTION, "turbine")
     assert {"combined", "dense", "bm25"} <= set(document["trace"]["candidates"])
     assert found.hits[0].ranks["combined"] == 1
+
+
+def test_a_trace_shows_what_its_stages_used():
+    trace = Trace(flops=1e9)
+    for name in ("rewrite", "retrieve", "rerank"):
+        trace.stage(name, "llm", 1.0)
+    calls = [Call("rewrite", "gpt-4o", 10, 5, 1.0), Call("rerank", "qwen3-8b", 400, 1, 1.0),
+             Call("rerank", "qwen3-8b", None, None, 1.0)]  # fmt: skip
+    trace_calls(trace, Meter(calls))
+    rewrite, retrieve, rerank = trace.stages
+    assert "calls" not in retrieve
+    assert (rewrite["calls"], rewrite["prompt_tokens"], rewrite["flops"]) == (1, 10, 0.0)
+    assert (rerank["calls"], rerank["uncounted"], rerank["models"]) == (2, 1, ["qwen3-8b"])
+    assert rerank["flops"] == flops(SHAPES["qwen3-8b"], 400, 1)
+    assert trace.flops == 1e9 + rerank["flops"]

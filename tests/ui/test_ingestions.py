@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rag_app.assembly.application import open_application
-from rag_app.ingestion.report import IngestReport
+from rag_app.results import IngestReport
 from rag_app.service import Service
 from rag_app.settings import load_settings
 from ui.ingestions import Ingestion, Ingestions

@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 
 from data.page_picture import PagePicture
 from generation.citations import Citation, Quote
-from rag_app.ingestion.report import Failure, IngestReport, Progress
-from rag_app.results import Hit, PassageContext, Trace
+from rag_app.results import Failure, Hit, IngestReport, PassageContext, Progress, Trace
 from ui import rendering
 from ui.session import Thread, Turn
 

@@ -6,7 +6,7 @@ import pytest
 
 from eval.runs import progress as module
 from eval.runs.progress import Progress
-from rag_app.ingestion.report import Progress as Ingested
+from rag_app.results import Progress as Ingested
 
 
 @pytest.fixture

@@ -8,8 +8,18 @@ import pytest
 from generation.citations import Citation
 from generation.reading import TextDelta, ThinkingDelta
 from rag_app.commands import output
-from rag_app.ingestion.report import DocumentWarning, Failure, IngestReport, Progress
-from rag_app.results import Answer, CollectionInfo, DocumentInfo, Hit, SearchResult, Trace
+from rag_app.results import (
+    Answer,
+    CollectionInfo,
+    DocumentInfo,
+    DocumentWarning,
+    Failure,
+    Hit,
+    IngestReport,
+    Progress,
+    SearchResult,
+    Trace,
+)
 from rag_app.settings import load_settings
 
 ESCAPE = "\x1b[31mred\x07\x9b\r\x00 text"

@@ -7,12 +7,10 @@ from rag_app.cost.flops import (
     cost_of,
     model_named,
     operations,
-    trace_calls,
 )
 from rag_app.cost.metering import Call, Meter
 from rag_app.cost.shapes import SHAPES, flops
 from rag_app.errors import SettingsError
-from rag_app.results import Trace
 from retrieval.encoders.registry import built_in
 
 QWEN, LLAMA = SHAPES["qwen2.5-32b"], SHAPES["llama-3.1-8b"]
@@ -53,21 +51,6 @@ def test_a_known_shape_wins_over_a_number():
 def test_a_number_is_close_to_the_shape_it_stands_for():
     shape = SHAPES["qwen2.5-7b"]
     assert operations(shape.total, 500, 20) == pytest.approx(operations(shape, 500, 20), rel=0.2)
-
-
-def test_a_trace_shows_what_its_stages_used():
-    trace = Trace(flops=1e9)
-    for name in ("rewrite", "retrieve", "rerank"):
-        trace.stage(name, "llm", 1.0)
-    calls = [call("rewrite", "gpt-4o", 10, 5), call("rerank", "qwen3-8b", 400, 1),
-             call("rerank", "qwen3-8b", None, None)]  # fmt: skip
-    trace_calls(trace, Meter(calls))
-    rewrite, retrieve, rerank = trace.stages
-    assert "calls" not in retrieve
-    assert (rewrite["calls"], rewrite["prompt_tokens"], rewrite["flops"]) == (1, 10, 0.0)
-    assert (rerank["calls"], rerank["uncounted"], rerank["models"]) == (2, 1, ["qwen3-8b"])
-    assert rerank["flops"] == flops(SHAPES["qwen3-8b"], 400, 1)
-    assert trace.flops == 1e9 + rerank["flops"]
 
 
 @pytest.mark.parametrize("text", ["gpt-4o", "", "-3", "0", "nan", "inf"])

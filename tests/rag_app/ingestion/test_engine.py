@@ -14,7 +14,7 @@ from data.parsing import Parser
 from rag_app.errors import ApplicationError
 from rag_app.ingestion import engine as ingest
 from rag_app.ingestion.engine import Ingestor
-from rag_app.ingestion.report import IngestReport, Progress
+from rag_app.results import IngestReport, Progress
 from retrieval.encoders.errors import EncoderError
 from retrieval.index.base import PassageStore, Where
 from retrieval.index.edge import EdgeStore

@@ -21,7 +21,7 @@ from rag_app.ingestion.engine import Ingestor
 from rag_app.ingestion.ray_cluster import Cluster, ClusterError, connected
 from rag_app.ingestion.ray_engine import RayIngestor
 from rag_app.ingestion.ray_stages import ROWS
-from rag_app.ingestion.report import IngestReport, OnProgress, Progress
+from rag_app.results import IngestReport, OnProgress, Progress
 from retrieval.encoders.base import Encoder
 from retrieval.encoders.errors import EncoderError
 from retrieval.encoders.minilm import MiniLMEmbedding

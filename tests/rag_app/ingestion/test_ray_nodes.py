@@ -9,7 +9,7 @@ import pytest
 from data.parsing import Parser
 from rag_app.ingestion.ray_cluster import Cluster, connected
 from rag_app.ingestion.ray_engine import RayIngestor
-from rag_app.ingestion.report import Progress
+from rag_app.results import Progress
 from tests.conftest import REPOSITORY
 from tests.encoders import HashingEncoder
 from tests.rag_app.mortal import MortalEncoder

@@ -8,10 +8,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from data.errors import RagAppError
-from rag_app.connection import read_connection
 from rag_app.errors import ApplicationError
 from rag_app.probes.connecting import ModelConnection, find_servers
 from rag_app.settings import Settings, override
+from rag_app.settings.connection import read_connection
 from tests.openai_server import OpenAIServer
 
 OLLAMA = b'{"object":"list","data":[{"id":"llama3.2:3b","object":"model","owned_by":"library"}]}'

@@ -13,11 +13,10 @@ from generation.reading import TextDelta
 from rag_app.application import Application
 from rag_app.errors import ApplicationError
 from rag_app.ingestion import engine as ingest
-from rag_app.ingestion.report import Progress
 from rag_app.remote import wire
 from rag_app.remote.service import RemoteService
 from rag_app.remote.wire import RemoteError
-from rag_app.results import Answer, BackupReport, SearchResult
+from rag_app.results import Answer, BackupReport, Progress, SearchResult
 from rag_app.service import QueryOptions, Service
 from tests.rag_app.building import install
 from tests.rag_app.served import Served, serving

@@ -10,9 +10,19 @@ from data.errors import DataError
 from generation.citations import Citation
 from generation.reading import TextDelta, ThinkingDelta
 from rag_app.errors import ApplicationError
-from rag_app.ingestion.report import DocumentWarning, Failure, IngestReport, Progress
 from rag_app.remote import wire
-from rag_app.results import Answer, BackupReport, CopiedCollection, Hit, SearchResult, Trace
+from rag_app.results import (
+    Answer,
+    BackupReport,
+    CopiedCollection,
+    DocumentWarning,
+    Failure,
+    Hit,
+    IngestReport,
+    Progress,
+    SearchResult,
+    Trace,
+)
 
 HIT = Hit("id", "a.txt", None, 0, 5, "words", 0.5, {"dense": 1}, {"dense": 0.5}, ("T", "U"), "p1")
 TRACE = Trace([{"stage": "read", "kind": "quote", "ms": 1.5, "steps": {"a": 1.0}}], {"query": 3})

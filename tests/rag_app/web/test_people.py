@@ -15,9 +15,9 @@ from rag_app.accounts.guarded import guard
 from rag_app.accounts.keys import Keys
 from rag_app.accounts.users import FILE, Users
 from rag_app.errors import SettingsError
-from rag_app.mcp.server import ToolsOverHttp, make_server
 from rag_app.settings import Server
 from rag_app.web.access import Access, Throttle
+from rag_app.web.mcp.server import ToolsOverHttp, make_server
 from rag_app.web.server import require_safe_host
 from tests.rag_app.served import TOKEN, Served, serving
 from tests.rag_app.support import prose, write

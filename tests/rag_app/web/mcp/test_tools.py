@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rag_app.errors import ApplicationError
-from rag_app.mcp.tools import Tools
+from rag_app.web.mcp.tools import Tools
 from retrieval.reranking.cutting import estimate_tokens
 from tests.rag_app.support import prose, write
 

@@ -12,9 +12,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from data.errors import RagAppError
 from rag_app.errors import ApplicationError
-from rag_app.mcp.tools import Tools
 from rag_app.service import Service
 from rag_app.settings import Settings
+from rag_app.web.mcp.tools import Tools
 
 if TYPE_CHECKING:
     from mcp.server.mcpserver import MCPServer

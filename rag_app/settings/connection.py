@@ -14,7 +14,6 @@ from rag_app.errors import SettingsError
 
 CONNECTION: Final = "connection.toml"
 KEY: Final = "connection.key"
-BROWSER_KEY: Final = "browser.key"
 
 
 def read_connection(storage: Path) -> dict[str, Any]:

@@ -11,9 +11,9 @@ from mcp import Client, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 
 from rag_app.assembly import application as assembly
-from rag_app.mcp.server import ToolsOverHttp, make_server
 from rag_app.settings import Settings
 from rag_app.web.access import Access
+from rag_app.web.mcp.server import ToolsOverHttp, make_server
 from tests.rag_app.served import TOKEN, Served, address_of, listening, serving
 from tests.rag_app.support import prose, write
 from tests.ui.running import environment
@@ -104,7 +104,7 @@ async def test_who_may_not_read_may_not_call(settings, encoder, tmp_path):
 
 
 async def test_without_the_package_it_is_told_what_to_install(settings, application, monkeypatch):
-    monkeypatch.setattr("rag_app.mcp.server.find_spec", lambda _: None)
+    monkeypatch.setattr("rag_app.web.mcp.server.find_spec", lambda _: None)
     tools = ToolsOverHttp(lambda: make_server(application, settings))
     async with serving(application, tools=tools) as served:
         async with httpx.AsyncClient(base_url=served.address, trust_env=False) as client:

@@ -2,8 +2,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from rag_app.ingestion.batches import Batch, BatchWriter
 from rag_app.ingestion.reading import Begin, Document, Failed, Finish, Unchanged
-from rag_app.ingestion.report import Batch, BatchWriter, Progress
+from rag_app.results import Progress
 from retrieval.index.edge import EdgeStore
 from retrieval.passages import indexed_text, passage
 from tests.encoders import HashingEncoder

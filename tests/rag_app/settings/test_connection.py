@@ -1,8 +1,8 @@
 import pytest
 
-from rag_app.connection import CONNECTION, KEY, read_connection, write_connection
 from rag_app.errors import SettingsError
 from rag_app.settings import load_settings
+from rag_app.settings.connection import CONNECTION, KEY, read_connection, write_connection
 
 CHOICE = {"api_base": "http://127.0.0.1:1/v1", "model": 'a "b" \\ ü', "context_window": 4096}
 

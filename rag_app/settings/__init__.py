@@ -1,0 +1,55 @@
+"""One typed settings tree: its sections, where its values come from, and how it is shown."""
+
+from rag_app.settings.loading import (
+    PREFIX,
+    load_settings,
+    override,
+    profiles,
+    read_recipe,
+    recipes,
+)
+from rag_app.settings.printing import describe
+from rag_app.settings.sections import (
+    CondenserName,
+    EncoderRun,
+    FusionName,
+    LLMSettings,
+    Ray,
+    ReaderName,
+    Rerank,
+    RerankerName,
+    Retrieval,
+    RetrieverName,
+    RewriterName,
+    Server,
+    Settings,
+    StageLLM,
+    Storage,
+    is_path,
+)
+
+__all__ = [
+    "PREFIX",
+    "CondenserName",
+    "EncoderRun",
+    "FusionName",
+    "LLMSettings",
+    "Ray",
+    "ReaderName",
+    "Rerank",
+    "RerankerName",
+    "Retrieval",
+    "RetrieverName",
+    "RewriterName",
+    "Server",
+    "Settings",
+    "StageLLM",
+    "Storage",
+    "describe",
+    "is_path",
+    "load_settings",
+    "override",
+    "profiles",
+    "read_recipe",
+    "recipes",
+]
