@@ -47,7 +47,8 @@ async def test_no_request_of_the_description_fails_the_server(
     await application.ingest("c", [write(tmp_path / "in", {"a.txt": prose("a"), "b.txt": "b."})])
     async with serving(application) as served:
         unsent, problems = await asyncio.to_thread(send_all, served.address)
-        assert [one.name for one in await application.collections()] == ["c"]
+        names = [one.name for one in await application.collections()]
+    assert "c" in names  # others may have been created
     assert not problems, "\n\n".join(sorted(problems))
     assert not unsent
 
