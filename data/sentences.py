@@ -26,7 +26,8 @@ _BEFORE_NAMES: Final = _words(
     "v.a s.o s.u o.ä m.e z.t z.zt i.v i.a c.-à-d p.ex p.ej t.ex f.eks bl.a f.x dvs jfr jf env "
     "aprox evtl ggf lt inkl incl exkl excl zzgl abzgl mindest sog bd boul avda avd pza str prot "
     "est geb gest geg ehem einschl insb insbes lfd vorm nachm kl pr el ev og kgl tzv např zn "
-    "m.in т.е т.к напр др см ср godz dhr mevr mw bijv nl o.a m.b.t univ "
+    "m.in т.е т.к напр др см ср godz dhr mevr mw bijv nl o.a m.b.t univ bzgl med exma exmo attn "
+    "matt κ "
 )
 _BEFORE_NAMES_IN_CAPITALS: Final = _words(
     "Hr Fr Fa Ms M MM Me Mm Mag Ing Col Maj Hon Rt Mt Pres Sen Rep Sta Sto Herr Inst Gebr Av Abt D "
@@ -37,7 +38,8 @@ _BEFORE_NUMBERS: Final = _words(
     "pgs s ss vol vols hft ed eds lit gr kat pos pkt st stk par para paras al alin lig jg stck "
     "cl cols zl ex ann lib ver vers v č str стр гл рис табл п ст № op sq fol hl mo di mi do fr "
     "sa so lun mar mer jeu ven ext ref refs tlf tel tél fon rd mind min max ca approx circa av "
-    "jan feb febr mär mar apr jun jul aug sep sept oct okt nov dec dez déc janv févr juil "
+    "jan feb febr mär mar apr jun jul aug sep sept oct okt nov dec dez déc janv févr juil tue thu "
+    "кв корп αρ"
 )
 _BEFORE_EITHER: Final = _words(
     # these end a sentence where a word follows that often begins one
@@ -97,7 +99,7 @@ _STARTERS: Final = _words(
     "siden som så til ud under var ved vi vil være het een de van in op is zijn maar dit dat "
     "deze die ook als na bij il lo gli una nel nella con per che non sono è era questo questa w "
     "na i nie to jest się z do po oraz jak в и на не он она они это что как но его её с по для "
-    "из при после "
+    "из при после потом затем здесь там этот эта мы вы я также если когда так "
 )
 _CLOSERS: Final = "\"'”’»›)\\]}»«“‘"
 _REFERENCE: Final = r"\[(?:\d{1,3}|[a-z]|note \d{1,2})\]|[⁰¹²³⁴-⁹]"
@@ -111,6 +113,7 @@ _BOUNDARY: Final = re.compile(
 _WORD_BEFORE: Final = re.compile(r"\S+\Z")
 _NEXT_WORD: Final = re.compile(r"[\s\"'“„‘«»‹(\[¿¡]*([^\W_]+(?:[.'’-][^\W\d_]+)*|\S)?")
 _QUOTATIVE: Final = re.compile(r"\s*(?:と|って|という|、|，|[のがをはに])")
+_MEASURED: Final = re.compile(r"[\d.,]*\d|sq\.|cu\.")
 _CHAIN: Final = re.compile(
     r"(?:(?<=\s)|\A)((?:[^\W\d_]{1,2}\.[ \u00a0\u202f]?){1,3}[^\W\d_]{1,3})\Z"
 )
@@ -220,6 +223,8 @@ def _is_abbreviation(at: _Context) -> bool:
         if numbered and keys & _BEFORE_NUMBERS:
             return True
         return not at.starts and not _opens_sentence(at)
+    if at.starts and len(at.key) < 3 and at.earlier and _MEASURED.fullmatch(at.earlier[-1]):
+        return False  # "20 m. The rest"
     names = {at.last, at.last.rpartition("-")[2]}  # "Dipl.-Ing."
     if keys & _BEFORE_NAMES or names & _BEFORE_NAMES_IN_CAPITALS:
         return True
