@@ -16,6 +16,7 @@ from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 
 from data.page_picture import PagePicture
+from data.tables import index_text
 from generation.answerability import is_answered
 from generation.citations import Citation, Quote
 from rag_app.accounts.chats.exporting import place
@@ -421,7 +422,7 @@ def _hit(number: int, n: int, hit: Hit, cited: bool) -> str:
         f'<span class="title"><b dir="auto">{escape(hit.source)}</b>'
         f"{f'<small>{where}</small>' if where else ''}</span>"
         f'<span class="snippet" dir="auto"{lang(hit.text)}>'
-        f"{escape(_short(hit.text, _SNIPPET))}</span></button>"
+        f"{escape(_short(index_text(hit.text), _SNIPPET))}</span></button>"
         f'<details class="why"><summary>Why this?</summary><dl class="ranks">{ranks}</dl>'
         "</details></li>"
     )

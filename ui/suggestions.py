@@ -1,18 +1,17 @@
 """Questions that a collection may answer, made of the headings and table rows in its passages."""
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import aclosing
 from typing import Final
 
 from data.errors import RagAppError
+from data.tables import cells, is_separator
 from rag_app.results import Hit
 from rag_app.service import Service
 from ui.first_start import EXAMPLES, SAMPLES
 
 MOST: Final = 3
 _LONGEST: Final = 60
-_RULE: Final = re.compile(r"[|\s:-]+")
 
 
 async def suggestions(service: Service, collection: str) -> Sequence[str]:
@@ -48,14 +47,10 @@ def _of_table(text: str) -> Iterator[str]:
     """A question for the first value of a Markdown table: its column, and its row's label."""
     rows = [line for line in text.splitlines() if line.startswith("|")]
     for head, rule, row in zip(rows, rows[1:], rows[2:], strict=False):
-        columns, cells = _cells(head), _cells(row)
-        whole = len(columns) == len(cells) > 1 and all(map(_fits, (columns[1], cells[0])))
-        if _RULE.fullmatch(rule) and whole and cells[1]:
-            yield f"What is “{columns[1]}” of {cells[0]}?"
-
-
-def _cells(line: str) -> list[str]:
-    return [cell.strip() for cell in line.strip().strip("|").split("|")]
+        columns, values = cells(head), cells(row)
+        whole = len(columns) == len(values) > 1 and all(map(_fits, (columns[1], values[0])))
+        if is_separator(rule) and whole and values[1]:
+            yield f"What is “{columns[1]}” for {values[0]}?"
 
 
 def _fits(words: str) -> bool:

@@ -170,6 +170,13 @@ def test_sources_show_place_and_score_in_each_ranking() -> None:
     assert "page 3" in soup.get_text()
 
 
+def test_sources_show_rows_of_tables_in_words() -> None:
+    table = "Fares\n\n| Ticket | Day |\n| --- | --- |\n| Adult | 4 |"
+    soup = BeautifulSoup(rendering.sources(a_turn(table)), "html.parser")
+    (snippet,) = soup.select(".snippet")
+    assert snippet.get_text() == "Fares Ticket: Adult; Day: 4"
+
+
 def test_timings_show_each_stage_and_mark_those_that_are_off() -> None:
     trace = Trace()
     trace.stage("rewrite", "none", 0.01)

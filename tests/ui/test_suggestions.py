@@ -27,7 +27,7 @@ def test_questions_come_from_a_table_row_and_a_heading_of_each_document():
         suggest(found)
         == suggest(reversed(found))
         == [
-            "What is “Head m” of P-3 north?",
+            "What is “Head m” for P-3 north?",
             "Why does it rattle?",
             "What does b.md say about “Pumps and heads”?",
         ]
