@@ -20,16 +20,28 @@ _MARKS = (  # combining signs inside words, which Python does not count as lette
     "\u0300-\u036f\u0591-\u05bd\u05bf\u05c1\u05c2\u05c7\u0610-\u061a\u064b-\u065f\u0670"
     "\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\u0eb1\u0eb4-\u0ebc\u0ec8-\u0ece" + _INDIC_SIGNS
 )
-_WORD = re.compile(rf"['’]s\b|\d+|[{_IDEOGRAPH}]|(?:[^\W\d_{_IDEOGRAPH}]|[{_MARKS}])+")
+_STACK = "\u1039\u17d2"  # below a letter, puts the next one under it
+_BASES = (  # letters that stand before their signs
+    "\u0e01-\u0e2f\u0e46\u0e81-\u0eaf\u0ec6\u0edc-\u0edf\u1000-\u102a\u103f\u1050-\u1055\u1780-\u17b3"
+)
+_CLUSTER = (  # a letter with the vowels and signs around it, of Thai, Lao, Burmese and Khmer
+    f"[\u0e40-\u0e44\u0ec0-\u0ec4]?[{_BASES}]"
+    f"(?:[{_STACK}][{_BASES}]|[{_MARKS}\u102b-\u103e\u1056-\u1059\u17b4-\u17d3\u17dd])*"
+    "[\u0e30\u0e32\u0e45\u0eb0\u0eb2\u0ebd]*"
+)
+_WORD = re.compile(
+    rf"['’]s\b|\d+|[{_IDEOGRAPH}]|{_CLUSTER}|(?:[^\W\d_{_IDEOGRAPH}{_BASES}]|[{_MARKS}])+"
+)
 
 
 class Analyzer:
     """Turns text into the terms that BM25 counts.
 
     A text is normalised (Unicode NFKC, lower case), cut into words, freed of stop words, and
-    stemmed. A word is a run of letters with their combining signs, a run of digits (so ``il-6``
-    and ``il6`` have the same terms), or one Han or kana character, since those scripts set no
-    spaces; the pairs that BM25 counts as well keep such pieces together.
+    stemmed. A word is a run of letters with their combining signs, or a run of digits (so ``il-6``
+    and ``il6`` have the same terms). Scripts that set no spaces give one Han or kana character, or
+    one cluster of Thai, Lao, Burmese or Khmer (Theeramunkong et al., Character Cluster Based Thai
+    Information Retrieval, 2000); the pairs that BM25 counts as well keep such pieces together.
 
     Stop words exist for English; in other languages the inverse document frequency alone keeps
     function words from mattering, at some cost in index size.
@@ -60,4 +72,4 @@ class Analyzer:
     @property
     def identity(self) -> dict[str, str | int]:
         """What a stored index must agree on: change of any value means other terms."""
-        return {"analyzer": 1, "language": self.language}
+        return {"analyzer": 2, "language": self.language}

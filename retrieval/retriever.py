@@ -16,7 +16,9 @@ from data.text import well_formed
 from retrieval.encoders.errors import EncoderUnavailableError
 from retrieval.encoders.stock import as_encoder
 from retrieval.fusion import Fusion, Scored
+from retrieval.identifiers import identifiers_of, raise_holders
 from retrieval.index.base import EVERYWHERE, Found, PassageStore, Where
+from retrieval.passages import indexed_text
 
 
 @dataclass(frozen=True)
@@ -143,10 +145,19 @@ class HybridRetriever(PassageRetriever):
         found = self._store.search(encoded.vectors[0], terms, self._candidates, self._where)
         with clock("fuse"):
             fused = self._fusion.fuse(found.dense, found.sparse)
+            fused = self._with_identifiers(query, found, fused)
         hits = _fetch(self._store, found, fused[: self._top_k], clock)
         rankings = {"dense": found.dense, "bm25": found.sparse, "fused": fused}
         cut = encoded.truncated > 0
         return Retrieval(hits, rankings, clock.milliseconds, encoded.tokens[0], cut)
+
+    def _with_identifiers(self, query: str, found: Found, fused: list[Scored]) -> list[Scored]:
+        wanted = identifiers_of(query)
+        if not wanted:
+            return fused
+        nodes = self._store.fetch_found(found, [passage for passage, _ in fused])
+        held = {node.node_id: wanted & identifiers_of(indexed_text(node)) for node in nodes}
+        return raise_holders(fused, held)
 
 
 class StockRetriever(PassageRetriever):

@@ -57,6 +57,13 @@ def test_scripts_without_spaces_are_cut_into_characters():
     assert Analyzer("none")("東京タワー2階") == ["東", "京", "タ", "ワ", "ー", "2", "階"]
 
 
+def test_scripts_without_spaces_are_cut_into_clusters_of_letters_and_signs():
+    assert Analyzer("none")("โกดังหมายเลขสาม") == [
+        "โก", "ดั", "ง", "ห", "มา", "ย", "เล", "ข", "สา", "ม",
+    ]  # fmt: skip
+    assert Analyzer("none")("ເປີດ ឃ្លាំង ဂိုဒေါင်") == ["ເປີ", "ດ", "ឃ្លាំ", "ង", "ဂို", "ဒေါ", "င်"]
+
+
 def test_none_neither_stems_nor_drops():
     assert Analyzer("none")("The cats") == ["the", "cats"]
 
