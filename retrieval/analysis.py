@@ -72,4 +72,4 @@ class Analyzer:
     @property
     def identity(self) -> dict[str, str | int]:
         """What a stored index must agree on: change of any value means other terms."""
-        return {"analyzer": 2, "language": self.language}
+        return {"analyzer": 1, "language": self.language}
