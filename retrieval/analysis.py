@@ -72,4 +72,5 @@ class Analyzer:
     @property
     def identity(self) -> dict[str, str | int]:
         """What a stored index must agree on: change of any value means other terms."""
+        # still 1: what clusters replaced were words as long as a sentence, which nobody asks for
         return {"analyzer": 1, "language": self.language}
