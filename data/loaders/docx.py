@@ -10,7 +10,7 @@ from typing import Any
 from data.blocks import Block, Loaded, LoadWarning
 from data.cleaning import inline
 from data.errors import UnreadableFile
-from data.loaders.docx_numbering import Numbering
+from data.loaders.numbering import Numbering
 from data.loaders.docx_symbols import form_field, symbol
 from data.loaders.making import (
     Cell,

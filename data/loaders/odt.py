@@ -9,7 +9,7 @@ from xml.sax import SAXException
 from data.blocks import Block, Loaded, LoadWarning
 from data.cleaning import inline
 from data.errors import UnreadableFile
-from data.loaders.docx_numbering import shown_number
+from data.loaders.numbering import shown_number
 from data.loaders.making import (
     Cell,
     grid,

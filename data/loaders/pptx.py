@@ -10,7 +10,7 @@ from typing import Any
 from data.blocks import Block, Loaded, LoadWarning
 from data.cleaning import inline
 from data.errors import UnreadableFile
-from data.loaders.docx_numbering import shown_number
+from data.loaders.numbering import shown_number
 from data.loaders.making import Cell, grid, heading, item, note, paragraph, table
 from data.loaders.number_format import shown
 from data.loaders.scripts import lowered, raised, with_fractions
