@@ -461,11 +461,11 @@ class _Run:
         spans = cell_spans(line)
         todo = deque(index for index in range(min(len(row), len(spans))) if row[index])
         while todo:
-            taken = self._cells_that_fit(names, row, labels, todo)
-            columns = _with_labels(labels, taken)
-            begin, end = at + spans[taken[0]][0], at + spans[taken[-1]][1]
+            packed = self._cells_that_fit(names, row, labels, todo)
+            columns = _with_labels(labels, packed)
+            begin, end = at + spans[packed[0]][0], at + spans[packed[-1]][1]
             shown = named_row([names[i] for i in columns], [row[i] for i in columns])
-            before = columns[: len(columns) - len(taken)]
+            before = columns[: len(columns) - len(packed)]
             if (cost := self.cost(shown)) <= self.limit:
                 prefix = "".join(
                     f"{part}\n"
@@ -476,7 +476,7 @@ class _Run:
                 ) + (markdown_row([row[i] for i in before]) + " " if before else "| ")
                 yield _Unit(begin, end, cost, True, prefix, overlaps=False, apart=True)
                 continue
-            label = [row[i] for i in before] + [_capped(names[i]) for i in taken]
+            label = [row[i] for i in before] + [_capped(names[i]) for i in packed]
             prefix = f"{', '.join(part for part in label if part)}: "
             for unit in self._sentences(line[begin - at : end - at], begin):
                 unit.prefix, unit.overlaps, unit.apart = prefix, False, True
@@ -496,17 +496,17 @@ class _Run:
         def fits(columns: Sequence[int]) -> bool:
             return cost(_with_labels(labels, columns)) <= self.limit
 
-        taken = [todo.popleft()]
-        spent = cost(_with_labels(labels, taken))
+        packed = [todo.popleft()]
+        spent = cost(_with_labels(labels, packed))
         while (
-            todo and todo[0] == taken[-1] + 1 and (spent := spent + cost([todo[0]])) <= self.limit
+            todo and todo[0] == packed[-1] + 1 and (spent := spent + cost([todo[0]])) <= self.limit
         ):
-            taken.append(todo.popleft())
-        while len(taken) > 1 and not fits(taken):
-            todo.appendleft(taken.pop())
-        while todo and todo[0] == taken[-1] + 1 and fits([*taken, todo[0]]):
-            taken.append(todo.popleft())
-        return taken
+            packed.append(todo.popleft())
+        while len(packed) > 1 and not fits(packed):
+            todo.appendleft(packed.pop())
+        while todo and todo[0] == packed[-1] + 1 and fits([*packed, todo[0]]):
+            packed.append(todo.popleft())
+        return packed
 
     def _sentences(self, text: str, base: int) -> Iterator[_Unit]:
         """Sentences, cut where they are too long, in order; white space is between them."""

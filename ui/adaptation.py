@@ -64,8 +64,8 @@ class AdaptationPanel:
         Its value is taken over in the browser: the server refuses one that is not yet a choice.
         """
         shown = [self.state, self.watch, self.status, self.go]
-        named = picker.change(None, picker, self.collection, js=_NAMED)
-        named.then(self._look, self.collection, shown, **AT_ONCE)
+        changed = picker.change(None, picker, self.collection, js=_NAMED)
+        changed.then(self._look, self.collection, shown, **AT_ONCE)
         self.watch.tick(self._tick, self.collection, shown, **AT_ONCE)
         self.go.click(self._start, self.collection, shown, **AT_ONCE)
         self.state.select(self._act, self.collection, shown, **AT_ONCE)

@@ -90,17 +90,17 @@ class _Blocks(gr.Blocks):
 
     access: Access
 
-    async def process_api(self, *arguments: Any, **named: Any) -> Any:
+    async def process_api(self, *arguments: Any, **keywords: Any) -> Any:
         # events of the queue are worked at by tasks of Gradio's own, one for each event
-        request = named.get("request")
+        request = keywords.get("request")
         CURRENT.set(self.access.person(request.request) if request else NOBODY)
-        return await super().process_api(*arguments, **named)
+        return await super().process_api(*arguments, **keywords)
 
     async def preprocess_data(
-        self, block_fn: "BlockFunction", *arguments: Any, **named: Any
+        self, block_fn: "BlockFunction", *arguments: Any, **keywords: Any
     ) -> Sequence[Any]:
         try:
-            values: Sequence[Any] = await super().preprocess_data(block_fn, *arguments, **named)
+            values: Sequence[Any] = await super().preprocess_data(block_fn, *arguments, **keywords)
             _require_counts(block_fn.inputs, values)
         except Exception as error:  # whatever a component makes of what a client sent
             note_misfit(error)

@@ -21,6 +21,8 @@ from rag_app.systems.grammar import System, compared
 from rag_app.web.access import Access
 from ui import compare_rendering as page
 from ui.answering import answer
+from ui.model_catalogue import ModelCatalogue
+from ui.model_catalogue_rendering import model_catalogue
 from ui.panels import (
     AT_ONCE,
     EACH,
@@ -35,8 +37,6 @@ from ui.panels import (
 from ui.parts import parts_of
 from ui.rendering import problem
 from ui.session import Session, Thread
-from ui.shelf import Shelf
-from ui.shelf_rendering import shelf
 
 MOST: Final = 4
 """Systems side by side."""
@@ -58,7 +58,7 @@ class Comparing:
         running: whether there are more to come.
         stopping: whether those are not wanted any longer.
         vote: the one that was given.
-        shown: the collection that the form and the shelf are for.
+        shown: the collection that the form and the catalogue are for.
         seen: what the form was made for: the changes of collections, and the language model.
     """
 
@@ -112,19 +112,19 @@ class ComparePage:
             self.form = gr.HTML(js_on_load=script, elem_id="compare-form")
             self.results = gr.HTML(page.nothing(), js_on_load=script, elem_id="compared")
             self.votes = gr.HTML(elem_id="votes")
-            self._shelf = Shelf(service, lambda: connection.settings)
+            self._catalogue = ModelCatalogue(service, lambda: connection.settings)
             self.watch = gr.Timer(_PAUSE, active=False)
-            self.shelf = gr.HTML(js_on_load=shipped("acts.js"), elem_id="shelf")
-            self.problem = gr.HTML(elem_id="shelf-status")
+            self.catalogue = gr.HTML(js_on_load=shipped("acts.js"), elem_id="catalogue")
+            self.problem = gr.HTML(elem_id="catalogue-status")
 
     def wire(self, header: gr.HTML, session: gr.State) -> None:
         """Connect the components; `header` says when the page is looked at."""
-        bringing = [self.shelf, self.watch]
+        bringing = [self.catalogue, self.watch]
         shown = [self.form, self.votes, *bringing]
         header.select(self._open, [session, self._state], shown, **AT_ONCE)
         self.form.input(self._choose, [self._state], shown, **AT_ONCE)
         self.watch.tick(self._look, [self._state], shown, **AT_ONCE)
-        self.shelf.select(self._bring, [self._state], [*bringing, self.problem], **EACH)
+        self.catalogue.select(self._bring, [self._state], [*bringing, self.problem], **EACH)
         asking = {**STREAMED, "trigger_mode": "multiple"}
         self.form.submit(self._run, [self._state], [self.results, self.votes], **asking)
         self.results.select(self._act, [self._state], [self.results, self.votes], **AT_ONCE)
@@ -146,7 +146,7 @@ class ComparePage:
         return await self._form(text_of(event, "collection"), state, request)
 
     async def _form(self, collection: str, state: Comparing, request: gr.Request) -> Updates:
-        running = self._shelf.running  # before anything is looked up, so that its end is seen
+        running = self._catalogue.running  # before anything is looked up, so that its end is seen
         try:
             names = [one.name for one in await self._service.collections() if one.passages]
             if not names:
@@ -167,25 +167,25 @@ class ComparePage:
         self, collection: str, indexes: Sequence[IndexInfo], *, running: bool
     ) -> Updates:
         """What a collection has of the encoders, looked at again while something is brought."""
-        encoders = await asyncio.to_thread(self._shelf.encoders, collection, indexes)
-        rerankers = await asyncio.to_thread(self._shelf.rerankers)
+        encoders = await asyncio.to_thread(self._catalogue.encoders, collection, indexes)
+        rerankers = await asyncio.to_thread(self._catalogue.rerankers)
         return {
-            self.shelf: shelf(encoders, rerankers, collection),
+            self.catalogue: model_catalogue(encoders, rerankers, collection),
             self.watch: gr.update(active=running),
         }
 
     async def _look(self, state: Comparing, request: gr.Request) -> Updates:
         """Something is being brought: show how far it is, and at its end what it changes."""
-        if not self._shelf.running:
+        if not self._catalogue.running:
             return await self._form(state.shown, state, request)
         try:
             indexes = await self._service.indexes(state.shown)
             return await self._shelved(state.shown, indexes, running=True)
         except RagAppError as error:
-            return {self.shelf: problem(error)}
+            return {self.catalogue: problem(error)}
 
     async def _bring(self, event: gr.EventData, state: Comparing, request: gr.Request) -> Updates:
-        """A button of the shelf: download, build an index, or end that."""
+        """A button of the catalogue: download, build an index, or end that."""
         act, name, collection = (text_of(event, one) for one in ("act", "name", "collection"))
         try:
             require_right(self._access, request)
@@ -193,7 +193,7 @@ class ComparePage:
                 has_right, self._access, request, "manage", collection
             )
             if act == "stop":
-                self._shelf.stop(name, collection if manages else "")
+                self._catalogue.stop(name, collection if manages else "")
             elif act == "build" and not manages:
                 await self._service.indexes(collection)  # it is not there for everybody
                 raise ApplicationError(
@@ -201,7 +201,7 @@ class ComparePage:
                     hint="Ask its owner, or an admin",
                 )
             elif act in {"download", "build"}:
-                self._shelf.start(act, name, collection)
+                self._catalogue.start(act, name, collection)
             indexes = await self._service.indexes(state.shown)
             return {self.problem: "", **await self._shelved(state.shown, indexes, running=True)}
         except RagAppError as error:

@@ -260,7 +260,7 @@ def tally(votes: Sequence[Vote], collection: str) -> str:
     if not votes:
         return ""
     counts = Counter(vote.winner or "no difference" for vote in votes)
-    said = ", ".join(f"{escape(name)} {count}" for name, count in counts.most_common())
+    listed = ", ".join(f"{escape(name)} {count}" for name, count in counts.most_common())
     judged = sum(bool(vote.relevant) for vote in votes)
     address = f"{EVALUATION_SETS}{quote(collection, safe='')}"
     link = (
@@ -269,6 +269,6 @@ def tally(votes: Sequence[Vote], collection: str) -> str:
         else ""
     )
     return (
-        f'<div class="tally"><p><b>Your votes in {escape(collection)}</b> {said}. '
+        f'<div class="tally"><p><b>Your votes in {escape(collection)}</b> {listed}. '
         f"{judged} of {len(votes)} questions have passages that answer them.</p>{link}</div>"
     )

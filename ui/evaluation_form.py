@@ -206,8 +206,8 @@ class EvaluationForm:
         chosen = SUBJECTS[subject]
         label, info, value = chosen.data
         searches = subject in SEARCHES
-        own = [(_OWN_DOCUMENTS, ""), *((name, name) for name in collections)]
-        choices = own if subject == CHOICE else list(collections)
+        collections_and_none = [(_OWN_DOCUMENTS, ""), *((name, name) for name in collections)]
+        choices = collections_and_none if subject == CHOICE else list(collections)
         first = "" if subject == CHOICE else next(iter(collections), None)
         pair = [*reversed(runs[:2])] if len(runs) > 1 else [None, None]
         updates: dict[Any, Any] = {
@@ -250,15 +250,15 @@ def launch(settings: Settings, parts: Parts, values: Sequence[Any]) -> Launch:
     given = {one.name: _given(one, value) for one, value in zip(FIELDS, rest, strict=True)}
     if subject == RUNS:
         return _pair(first, second, given["tolerance"])
-    named = _named(chosen, (dataset or "").strip(), folder) if subject in _WITH_DATA else COLLECTION
+    data = _named(chosen, (dataset or "").strip(), folder) if subject in _WITH_DATA else COLLECTION
     options: dict[str, Option] = {
         one.name: given[one.name]
         for one in FIELDS
         if subject in one.subjects and (one.name == "limit" or given[one.name] != one.value)
     }
     if subject == SCORE:
-        options["dataset"] = named
-        named = str(_below(folder, str(options.pop("run_file", "")).strip()))
+        options["dataset"] = data
+        data = str(_below(folder, str(options.pop("run_file", "")).strip()))
     if subject in _WITH_DATA and folder:
         options["data_dir"] = str(folder.absolute())
     if subject in _WITH_COLLECTION:
@@ -271,7 +271,7 @@ def launch(settings: Settings, parts: Parts, values: Sequence[Any]) -> Launch:
     elif subject in SEARCHES and retrievers:
         options |= {"retrievers": retrievers, **chosen_parts(parts, checked)}
     _require_systems(subject, options)
-    return Launch(chosen.kind, named, options)
+    return Launch(chosen.kind, data, options)
 
 
 def _collection(subject: str, name: Any) -> str:

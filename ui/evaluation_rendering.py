@@ -137,11 +137,11 @@ def _rows(scores: Mapping[str, Any]) -> Iterable[tuple[str, float]]:
 
 
 def _score(measure: str, name: str, value: float) -> str:
-    said = f"{value:.1%}" if measure == "accuracy" else f"{value:.3f}"
+    shown = f"{value:.1%}" if measure == "accuracy" else f"{value:.3f}"
     width = 100 * min(1.0, max(0.0, value))
     return (
         f'<div><dt title="{escape(name)}">{escape(name.replace("_", " "))}</dt>'
-        f'<dd><span class="bar" style="width:{width:.1f}%"></span></dd><dd>{said}</dd></div>'
+        f'<dd><span class="bar" style="width:{width:.1f}%"></span></dd><dd>{shown}</dd></div>'
     )
 
 

@@ -230,10 +230,10 @@ class EvaluationRuns:
     def _require_idle(self) -> None:
         self._reap()
         if self._running:
-            mine = _may_see(self._folder / self._running)
+            seen = _may_see(self._folder / self._running)
             raise ApplicationError(
-                f"run {self._running} is under way" if mine else "another user's run is under way",
-                hint="Wait until it is done, or stop it" if mine else "Wait until it is done",
+                f"run {self._running} is under way" if seen else "another user's run is under way",
+                hint="Wait until it is done, or stop it" if seen else "Wait until it is done",
             )
 
     def _launch(self, name: str, launch: Mapping[str, Any], arguments: Sequence[str]) -> None:
@@ -293,9 +293,9 @@ class EvaluationRuns:
     def _new_name(self, kind: Kind, dataset: str) -> str:
         words = re.findall(r"[A-Za-z0-9]+", Path(dataset.strip().rstrip("/\\")).name.lower())
         stem = f"{kind}-{'-'.join(words)[:40] or 'data'}-{time.strftime('%Y%m%d-%H%M%S')}"
-        taken = {path.name for path in self._folder.glob(f"{stem}*")}
-        names = (stem if n == 1 else f"{stem}-{n}" for n in range(1, len(taken) + 2))
-        return next(name for name in names if name not in taken)
+        used = {path.name for path in self._folder.glob(f"{stem}*")}
+        names = (stem if n == 1 else f"{stem}-{n}" for n in range(1, len(used) + 2))
+        return next(name for name in names if name not in used)
 
     def _describe(self, path: Path) -> EvaluationRun:
         launch, run, metrics = (
@@ -303,13 +303,13 @@ class EvaluationRuns:
         )
         progress = _read(path / "progress.json")
         dataset = run.get("dataset")
-        named = dataset.get("name") if isinstance(dataset, dict) else None
+        name = dataset.get("name") if isinstance(dataset, dict) else None
         state = self._state(path, launch, progress)
         measure, headline = _headline(metrics) if state == "done" else ("", {})
         return EvaluationRun(
             name=path.name,
             kind=str(run.get("kind") or launch.get("kind") or ""),
-            dataset=str(named or launch.get("dataset") or ""),
+            dataset=str(name or launch.get("dataset") or ""),
             state=state,
             begun=float(launch.get("begun") or path.stat().st_mtime),
             progress=progress,
@@ -404,10 +404,10 @@ def _output_lines(path: Path) -> list[str]:
     try:
         with (path / _LOG).open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - _LOG_TAIL))
-            said = file.read().decode("utf-8", "replace")
+            text = file.read().decode("utf-8", "replace")
     except OSError:
         return []
-    return [line.strip() for line in said.splitlines() if line.strip()]
+    return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 def _modified(path: Path) -> float:

@@ -156,36 +156,36 @@ class LibraryPanel:
 
     def _unseen(self, session: Session, request: gr.Request) -> list[Ingestion]:
         """This visitor's ingestions that go on, or whose end this tab has not shown."""
-        mine = self._ingestions.of(visitor_of(self._access, request))
-        return [one for one in mine if one.number not in session.seen_ingestions]
+        ingestions = self._ingestions.of(visitor_of(self._access, request))
+        return [one for one in ingestions if one.number not in session.seen_ingestions]
 
     async def _open(self, remembered: str | None, session: Session, request: gr.Request) -> Updates:
         """A page is opened: show what there is, and watch what goes on."""
         session.collection = self._settings.collection
         with suppress(RagAppError):  # the listing tells of it
             session.collection = await self._first_choice(remembered or "")
-        mine = self._ingestions.of(visitor_of(self._access, request))
-        session.seen_ingestions = {one.number for one in mine if one.shown}
+        ingestions = self._ingestions.of(visitor_of(self._access, request))
+        session.seen_ingestions = {one.number for one in ingestions if one.shown}
         updates = await self._listing(session)
-        watched = len(mine) > len(session.seen_ingestions) or not self._start.done()
+        watched = len(ingestions) > len(session.seen_ingestions) or not self._start.done()
         return updates | {self.watch: gr.update(active=watched)}
 
     async def _watch(self, session: Session, request: gr.Request) -> Updates:
         """Show the first start and this visitor's uploads as they go on, and what they came to."""
-        mine = self._unseen(session, request)
-        running = any(one.running for one in mine)
+        ingestions = self._unseen(session, request)
+        running = any(one.running for one in ingestions)
         if running or not self._start.done():
-            shown = [_state(one, session.collection) for one in mine]
-            if not mine:
+            shown = [_state(one, session.collection) for one in ingestions]
+            if not ingestions:
                 shown = [rendering.progress(one) for one in tuple(self._start.news)]
             status = "".join(shown) or gr.skip()
             return {self.status: status, self.cancel: gr.update(visible=running)}
         updates = await self._listing(session)
-        for one in mine:
+        for one in ingestions:
             one.shown = True
             session.seen_ingestions.add(one.number)
         return updates | {
-            self.status: "".join(_state(one, session.collection) for one in mine)
+            self.status: "".join(_state(one, session.collection) for one in ingestions)
             or _outcome(self._start),
             self.cancel: gr.update(visible=False),
             self.watch: gr.update(active=False),

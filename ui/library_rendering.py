@@ -110,16 +110,16 @@ def _document(document: DocumentInfo, collection: str, under_way: bool) -> str:
         if document.passages
         else ""
     )
-    named = f'data-collection="{escape(collection)}" data-source="{name}"'
+    attributes = f'data-collection="{escape(collection)}" data-source="{name}"'
     address = f"{ORIGINALS}{quote(collection)}?source={quote(source, safe='', errors='replace')}"
     return (
         f'<li class="{escape(state)}">{check}<i class="kind" aria-hidden="true">{kind}</i>'
-        f'<span><button type="button" class="name" dir="auto" data-act="open" {named} '
+        f'<span><button type="button" class="name" dir="auto" data-act="open" {attributes} '
         f'title="Read {name}">{name}</button><small>{about}</small></span>'
         f'<a href="{escape(address)}" download aria-label="Download {name}" title="Download">↓</a>'
-        f'<button type="button" class="act-on" data-act="reingest" {named} '
+        f'<button type="button" class="act-on" data-act="reingest" {attributes} '
         f'aria-label="Read {name} anew" title="Read anew from the original">↻</button>'
-        f'<button type="button" class="act-on" data-act="delete" {named} '
+        f'<button type="button" class="act-on" data-act="delete" {attributes} '
         f'aria-label="Delete {name}" title="Delete">×</button></li>'
     )
 

@@ -496,11 +496,11 @@ def progress(news: Progress) -> str:
 def report(done: IngestReport) -> str:
     """What an ingestion did; every file that failed with its reason."""
     counts = [(done.added, "added"), (done.updated, "updated"), (done.unchanged, "unchanged")]
-    said = ", ".join(f"{count} {what}" for count, what in counts if count) or "nothing added"
+    summary = ", ".join(f"{count} {what}" for count, what in counts if count) or "nothing added"
     failures = "".join(_failure(one.source, one.reason) for one in done.failures)
     failed = f'<ul class="failures" role="alert">{failures}</ul>' if failures else ""
     return (
-        f'<div class="report" role="status"><p>{said} · {done.passages} passages in '
+        f'<div class="report" role="status"><p>{summary} · {done.passages} passages in '
         f"{done.seconds:.1f} s</p>{failed}{_warnings(done)}</div>"
     )
 

@@ -337,8 +337,8 @@ def _ready(address: str, key: str, browser: bool) -> None:
     """Say where; with the key, which makes a browser of this user known, or where to log in."""
     whole = f"{address}{LOG_IN}?key={key}" if key else f"{address}{LOG_IN}"
     sys.stderr.write(f"rag-app is ready at {address}\n")
-    said = f"Open {whole} in a browser" if key else f"Log in at {whole} with user and password"
-    sys.stderr.write(f"{said}\n")
+    message = f"Open {whole} in a browser" if key else f"Log in at {whole} with user and password"
+    sys.stderr.write(f"{message}\n")
     sys.stderr.flush()
     if browser:
         asyncio.get_running_loop().run_in_executor(None, open_page, whole)

@@ -85,14 +85,14 @@ class Uploads:
         found = [self._file(visitor, one) for one in ids]
         folder = self._folder / f"taken-{secrets.token_hex(16)}"
         folder.mkdir(mode=0o700)
-        taken = []
+        moved = []
         for i, file in enumerate(found):
             name = names[i] if i < len(names) else ""
             above = [part for part in _SLASHES.split(name)[:-1] if part][-_DEEPEST:]
             place = folder.joinpath(str(i + 1), *map(safe_name, above))
             place.mkdir(parents=True)
-            taken.append(file.rename(place / safe_name(name)))
-        return folder, taken
+            moved.append(file.rename(place / safe_name(name)))
+        return folder, moved
 
     def sweep(self, age: float = _KEPT) -> None:
         """Delete what no event has named in time, and what was read long ago."""

@@ -260,8 +260,8 @@ def _header_cells(
         if row:
             groups.append(row)
     for row in groups:
-        taken = {c for cell in row for c in range(cell.column, cell.behind)}
-        yield row + [Cell(0, c, 1, c + 1, []) for c in range(columns) if c not in taken]
+        covered = {c for cell in row for c in range(cell.column, cell.behind)}
+        yield row + [Cell(0, c, 1, c + 1, []) for c in range(columns) if c not in covered]
     if any(rest):
         yield [Cell(0, c, 1, c + 1, words) for c, words in enumerate(rest)]
 
@@ -271,15 +271,15 @@ def _spans(
 ) -> dict[tuple[int, int], tuple[int, int]]:
     """The columns that each group header of a line stands over."""
     columns = len(edges) - 1
-    taken = sorted(line)
+    places = sorted(line)
     found: dict[tuple[int, int], tuple[int, int]] = {}
     if len(line) >= columns:
         return found
-    for index, place in enumerate(taken):
+    for index, place in enumerate(places):
         words = line[place]
         left, right = min(w.left for w in words), max(w.right for w in words)
-        low = taken[index - 1][1] if index else (1 if place[0] > 0 else 0)
-        high = taken[index + 1][0] if index + 1 < len(taken) else columns
+        low = places[index - 1][1] if index else (1 if place[0] > 0 else 0)
+        high = places[index + 1][0] if index + 1 < len(places) else columns
         under = [
             rule
             for rule in rules

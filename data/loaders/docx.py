@@ -10,7 +10,6 @@ from typing import Any
 from data.blocks import Block, Loaded, LoadWarning
 from data.cleaning import inline
 from data.errors import UnreadableFile
-from data.loaders.numbering import Numbering
 from data.loaders.docx_symbols import form_field, symbol
 from data.loaders.making import (
     Cell,
@@ -22,6 +21,7 @@ from data.loaders.making import (
     paragraph,
     table,
 )
+from data.loaders.numbering import Numbering
 from data.loaders.scripts import lowered, raised, with_fractions
 
 _HEADING = re.compile(r"heading (\d)$", re.IGNORECASE)

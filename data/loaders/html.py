@@ -11,9 +11,9 @@ from bs4.element import CData, NavigableString, PageElement, Tag
 
 from data.blocks import Block, Loaded, LoadWarning
 from data.cleaning import clean, inline
-from data.loaders.numbering import shown_number
 from data.loaders.encodings import declared_encoding, decode
 from data.loaders.making import Cell, grid, heading, item, line, paragraph, quoted, table
+from data.loaders.numbering import shown_number
 from data.loaders.scripts import lowered, raised, with_fractions
 
 _SPACE = re.compile(r"\s+")

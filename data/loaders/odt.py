@@ -9,7 +9,6 @@ from xml.sax import SAXException
 from data.blocks import Block, Loaded, LoadWarning
 from data.cleaning import inline
 from data.errors import UnreadableFile
-from data.loaders.numbering import shown_number
 from data.loaders.making import (
     Cell,
     grid,
@@ -20,6 +19,7 @@ from data.loaders.making import (
     paragraph,
     table,
 )
+from data.loaders.numbering import shown_number
 from data.loaders.scripts import lowered, raised, with_fractions
 
 _TEXT = "urn:oasis:names:tc:opendocument:xmlns:text:1.0"

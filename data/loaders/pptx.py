@@ -10,9 +10,9 @@ from typing import Any
 from data.blocks import Block, Loaded, LoadWarning
 from data.cleaning import inline
 from data.errors import UnreadableFile
-from data.loaders.numbering import shown_number
 from data.loaders.making import Cell, grid, heading, item, note, paragraph, table
 from data.loaders.number_format import shown
+from data.loaders.numbering import shown_number
 from data.loaders.scripts import lowered, raised, with_fractions
 
 _AUTO = re.compile(r"(arabic|alphaLc|alphaUc|romanLc|romanUc)(Period|ParenR|ParenBoth|Plain)")

@@ -65,13 +65,13 @@ def evidence(text: str, cited: Mapping[int, str], found: Sequence[str]) -> Evide
         if not quoted:
             unquoted += 1
             continue
-        named = [passages.get(n, "") for n in _cited(sentence)]
+        texts = [passages.get(n, "") for n in _cited(sentence)]
         quotes += len(quoted)
         true += sum(any(quote in passage for passage in everything) for quote in quoted)
-        citations += len(named)
-        right += sum(any(quote in passage for quote in quoted) for passage in named)
-        if named:
-            borne_out += all(any(quote in passage for passage in named) for quote in quoted)
+        citations += len(texts)
+        right += sum(any(quote in passage for quote in quoted) for passage in texts)
+        if texts:
+            borne_out += all(any(quote in passage for passage in texts) for quote in quoted)
         else:
             borne_out += any(_plain(sentence) in passages.get(n, "") for n in behind)
     return Evidence(total, borne_out, unquoted, citations, right, quotes, true)

@@ -47,15 +47,15 @@ class PassagePool:
             EvalError: the collection has no such passages.
         """
         draw = random.Random(digest(f"{seed}:random:{question}"))  # noqa: S311 - no secret
-        taken = {found.node.node_id for found in like}
+        chosen = {found.node.node_id for found in like}
         wanted = [_words(found.node.get_content()) for found in like]
         drawn = []
         for words in wanted:
-            place = self._pick(words, taken, draw)
+            place = self._pick(words, chosen, draw)
             if place is None:
                 break
             drawn.append(self._passages[place])
-            taken.add(self._passages[place].passage_id)
+            chosen.add(self._passages[place].passage_id)
         total = sum(_words(passage.text) for passage in drawn)
         if len(drawn) < len(like) or abs(total - sum(wanted)) > TOLERANCE * sum(wanted):
             raise EvalError(
@@ -65,14 +65,14 @@ class PassagePool:
             )
         return [node_of(passage) for passage in drawn]
 
-    def _pick(self, words: int, taken: set[str], draw: random.Random) -> int | None:
+    def _pick(self, words: int, chosen: set[str], draw: random.Random) -> int | None:
         low = bisect_left(self._lengths, (1 - TOLERANCE) * words)
         high = bisect_right(self._lengths, (1 + TOLERANCE) * words)
         for _ in range(_TRIES if low < high else 0):
             place = low + int(draw.random() * (high - low))
-            if self._passages[place].passage_id not in taken:
+            if self._passages[place].passage_id not in chosen:
                 return place
-        free = (n for n, p in enumerate(self._passages) if p.passage_id not in taken)
+        free = (n for n, p in enumerate(self._passages) if p.passage_id not in chosen)
         return min(free, key=lambda n: abs(self._lengths[n] - words), default=None)
 
 

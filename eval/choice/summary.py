@@ -100,10 +100,10 @@ def timings(samples: Iterable[ChoiceSample]) -> dict[str, dict[str, float]]:
 
     Apart from the rest, since no two runs take the same time.
     """
-    taken: dict[str, list[float]] = {}
+    durations: dict[str, list[float]] = {}
     for sample in samples:
         if sample.state != "error":
-            taken.setdefault(sample.arm, []).append(sample.milliseconds)
+            durations.setdefault(sample.arm, []).append(sample.milliseconds)
     result: dict[str, dict[str, float]] = rounded(
         {
             arm: {
@@ -112,7 +112,7 @@ def timings(samples: Iterable[ChoiceSample]) -> dict[str, dict[str, float]]:
                 "p50_ms": float(np.percentile(times, 50)),
                 "p95_ms": float(np.percentile(times, 95)),
             }
-            for arm, times in sorted(taken.items())
+            for arm, times in sorted(durations.items())
         }
     )
     return result

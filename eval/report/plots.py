@@ -239,7 +239,7 @@ def _name_points(
     axes.autoscale_view()
     middle = axes.transAxes.transform((0.5, 0.5))[0]
     places = axes.transData.transform(list(points))
-    taken: list[tuple[float, float, float]] = []  # left, right, height of what is written already
+    written: list[tuple[float, float, float]] = []  # left, right, height of what is written already
     for number in sorted(range(len(points)), key=lambda number: points[number][1]):
         x, y = places[number]
         left = inwards and x > middle
@@ -248,10 +248,10 @@ def _name_points(
         height = y
         while any(
             start < right and other < start + width and abs(height - at) < _LETTER * 2
-            for other, right, at in taken
+            for other, right, at in written
         ):
             height += 2.0
-        taken.append((start, start + width, height))
+        written.append((start, start + width, height))
         to_points = 72 / axes.figure.dpi
         axes.annotate(
             text, points[number], xytext=((-8 if left else 8), (height - y) * to_points),

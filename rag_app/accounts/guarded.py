@@ -59,20 +59,20 @@ class _Guarded:
 
     def _call(self, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(method)
-        async def call(*arguments: Any, **named: Any) -> Any:
-            given = _given(method, arguments, named)
+        async def call(*arguments: Any, **keywords: Any) -> Any:
+            given = _given(method, arguments, keywords)
             collection = _collection(given)
             makes = name in _MAKERS and await self._is_new(collection)
             await self._require("make" if makes else right_of(name), collection, new=makes)
             await self._require_all(right_of(name), given)
             try:
                 if makes:
-                    return await self._make(collection, partial(method, *arguments, **named))
+                    return await self._make(collection, partial(method, *arguments, **keywords))
                 if name == "rename_collection":
-                    return await self._rename(method, *arguments, **named)
+                    return await self._rename(method, *arguments, **keywords)
                 if name == "drop_collection":
-                    return await self._drop(collection, partial(method, *arguments, **named))
-                return await method(*arguments, **named)
+                    return await self._drop(collection, partial(method, *arguments, **keywords))
+                return await method(*arguments, **keywords)
             except UnknownCollection as error:
                 raise await self._unknown(error.name) from None
 
@@ -80,12 +80,12 @@ class _Guarded:
 
     def _stream(self, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(method)
-        async def stream(*arguments: Any, **named: Any) -> AsyncGenerator[Any, None]:
-            given = _given(method, arguments, named)
+        async def stream(*arguments: Any, **keywords: Any) -> AsyncGenerator[Any, None]:
+            given = _given(method, arguments, keywords)
             await self._require(right_of(name), _collection(given))
             await self._require_all(right_of(name), given)
             try:
-                async with aclosing(method(*arguments, **named)) as events:
+                async with aclosing(method(*arguments, **keywords)) as events:
                     async for event in events:
                         yield event
             except UnknownCollection as error:
@@ -181,11 +181,11 @@ class _Guarded:
         return UnknownCollection(collection, [one.name for one in await self.collections()])
 
 
-def _given(method: Callable[..., Any], arguments: Any, named: Any) -> Mapping[str, Any]:
+def _given(method: Callable[..., Any], arguments: Any, keywords: Any) -> Mapping[str, Any]:
     """What a method is called with, by the names that it has for it."""
     whose = (method.__self__,) if inspect.ismethod(method) else ()
     function = getattr(method, "__func__", method)  # no cache keeps a service alive
-    return _signature(function).bind(*whose, *arguments, **named).arguments
+    return _signature(function).bind(*whose, *arguments, **keywords).arguments
 
 
 _signature = lru_cache(256)(inspect.signature)

@@ -105,10 +105,10 @@ class Person:
             return False
         if (self.by_key and right == "administer") or not self.reaches(collection):
             return False
-        own = bool(owner) and owner == self.id
-        if owner and not own and self.role != "admin":
+        owns = bool(owner) and owner == self.id
+        if owner and not owns and self.role != "admin":
             return False
-        least: Role = "writer" if own and right == "manage" else RIGHTS[right]
+        least: Role = "writer" if owns and right == "manage" else RIGHTS[right]
         return ROLES.index(self.role) >= ROLES.index(least)
 
     def reaches(self, collection: str) -> bool:

@@ -125,7 +125,7 @@ def _row(settings: Settings, name: str) -> EncoderRow:
 def _user_rows(settings: Settings) -> Mapping[str, Mapping[str, Any]]:
     """Those that were trained here, and those of the settings, which are stronger."""
     made = {row.name: row.model_dump(exclude={"name"}) for row in trained.rows(settings)}
-    return made | {name: named.row for name, named in settings.encoders.items() if named.row}
+    return made | {name: given.row for name, given in settings.encoders.items() if given.row}
 
 
 def _shipped(name: str) -> dict[str, Any]:
@@ -136,8 +136,8 @@ def _shipped(name: str) -> dict[str, Any]:
 
 def _run(settings: Settings, name: str) -> EncoderRun:
     base = settings.encoder if name == settings.encoder.name else EncoderRun()
-    named = settings.encoders.get(name)
-    chosen = {key: getattr(named, key) for key in named.model_fields_set} if named else {}
+    section = settings.encoders.get(name)
+    chosen = {key: getattr(section, key) for key in section.model_fields_set} if section else {}
     fields = {key: getattr(base, key) for key in EncoderRun.model_fields}
     given = {**fields, **{key: chosen[key] for key in chosen if key in fields}}
     # Whoever accepts has read which licence it is: the commands show it.

@@ -562,8 +562,8 @@ def _document(line: bytes) -> DocumentRecord:
         record = _DOCUMENT.validate_json(line)
     except ValidationError as error:
         raise _unreadable(error) from None
-    named = record.live is None or _SHA256.fullmatch(record.live)
-    if not named or "/" in record.suffix or "\0" in record.suffix:  # they become a file's name
+    hashed = record.live is None or _SHA256.fullmatch(record.live)
+    if not hashed or "/" in record.suffix or "\0" in record.suffix:  # they become a file's name
         raise DamagedBackup(f"the record of {record.source!r} names no original file")
     return record
 

@@ -353,8 +353,8 @@ class Indexes:
         if begun or encoder not in known:
             return NoIndexOfEncoder(name, encoder, known, begun)
         other = next(r.identity for r in records if _encoder(r.identity) == encoder)
-        named = encoder if spec.fingerprint != self._spec.fingerprint else None
-        return FingerprintMismatch(name, differences(other, spec.identity), named)
+        row = encoder if spec.fingerprint != self._spec.fingerprint else None
+        return FingerprintMismatch(name, differences(other, spec.identity), row)
 
     # --- for whoever changes a collection by other means ---------------------------------------
 
@@ -513,10 +513,10 @@ class Indexes:
     def _replaced_by(self, name: str, model: Encoder) -> list[str]:
         """Fingerprints of the indexes that a rebuilt one replaces."""
         others = {store.stored_fingerprint: store.collection() for store in self.all(name)}
-        own = others.pop(self._encoders.spec(model).fingerprint, None)
+        previous = others.pop(self._encoders.spec(model).fingerprint, None)
         replaced = {key for key, r in others.items() if _encoder(r.identity) == model.row.name}
-        if own is not None and not own.building:
-            replaced.update(own.replaces)
+        if previous is not None and not previous.building:
+            replaced.update(previous.replaces)
         elif all(others[key].building for key in replaced):
             replaced.add(self._collections.active(name))
         return sorted(replaced & others.keys())

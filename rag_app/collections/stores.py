@@ -154,8 +154,8 @@ class OpenStores:
     async def _reading(
         self, name: str, spec: IndexSpec, every: bool
     ) -> AsyncIterator[list[PassageStore]]:
-        me, own = object(), [(name, spec.fingerprint)]
-        keys = own if not every and own[0] in self._whole else []
+        me, index = object(), [(name, spec.fingerprint)]
+        keys = index if not every and index[0] in self._whole else []
         while not (stores := self._enter(keys, me)):
             keys = await asyncio.to_thread(self._opened, name, spec, every)
             if not keys:

@@ -34,16 +34,16 @@ def identify(files: Sequence[Found], records: Iterable[DocumentRecord]) -> list[
     Otherwise it is a new document.
     """
     known: dict[str, str] = {}
-    taken: dict[str, DocumentRecord | None] = {}
+    known_names: dict[str, DocumentRecord | None] = {}
     for record in records:
-        taken[record.source] = record
+        known_names[record.source] = record
         if record.origin:
             known[record.origin] = record.source
     found = []
     for file in files:
-        source = known.get(file.origin) or _name(file, taken)
-        stored = taken.get(source)
-        taken[source] = None
+        source = known.get(file.origin) or _name(file, known_names)
+        stored = known_names.get(source)
+        known_names[source] = None
         known[file.origin] = source
         kept = stored.origin if stored and file.origin.startswith(UPLOAD) else ""
         found.append(replace(file, source=source, origin=kept or file.origin))
@@ -76,11 +76,11 @@ def _is_gone(path: str) -> bool:
     return True
 
 
-def _name(file: Found, taken: dict[str, DocumentRecord | None]) -> str:
+def _name(file: Found, known_names: dict[str, DocumentRecord | None]) -> str:
     """A name that no other document has."""
     names = _longer_names(file)
-    while (name := next(names)) in taken:
-        record = taken[name]
+    while (name := next(names)) in known_names:
+        record = known_names[name]
         if record is not None and _is_same(file, record):
             break
     return name

@@ -50,7 +50,7 @@ _PROBE: Final = "Say yes."
 class _Known:
     """What is known of one model at one address: names of arguments, and `SYSTEM`."""
 
-    taken: set[str] = field(default_factory=set)
+    accepted: set[str] = field(default_factory=set)
     refused: set[str] = field(default_factory=set)
     learning: "WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock]" = field(
         default_factory=WeakKeyDictionary
@@ -101,7 +101,7 @@ class ServerTransport(httpx.AsyncBaseTransport):
         sent = _adapted(body, known.refused)
         answer = await self._ask(request, sent)
         if not answer.refuses:
-            known.taken |= _features(sent)
+            known.accepted |= _features(sent)
             return answer.response
         async with known.lock():
             await self._learn(request, sent, known)
@@ -112,7 +112,7 @@ class ServerTransport(httpx.AsyncBaseTransport):
 
     async def _learn(self, request: httpx.Request, refused: Json, known: _Known) -> None:
         """Try what may be to blame, each by itself; nothing is learnt where the rest fails, too."""
-        unsure = _features(refused) - known.taken - known.refused
+        unsure = _features(refused) - known.accepted - known.refused
         if not unsure:
             return
         base: Json = {key: refused[key] for key in ("model", "stream") if key in refused}
@@ -127,21 +127,21 @@ class ServerTransport(httpx.AsyncBaseTransport):
             other = {_OTHER_LIMIT[limit]: value} if "messages" in refused else None
             limits = [{limit: value}, *([other] if other else []), {}]
         for tried in limits:
-            taken = await self._takes(request, {**base, **tried})
-            if taken is None:
+            accepted = await self._takes(request, {**base, **tried})
+            if accepted is None:
                 return
-            if taken:
+            if accepted:
                 base |= tried
-                known.taken |= tried.keys()
+                known.accepted |= tried.keys()
                 break
-            known.refused |= tried.keys() - known.taken
+            known.refused |= tried.keys() - known.accepted
         else:
             known.refused -= _OTHER_LIMIT.keys()
             return
         for name in sorted(unsure - _OTHER_LIMIT.keys()):
-            taken = await self._takes(request, _with(base, refused, name))
-            if taken is not None:
-                (known.taken if taken else known.refused).add(name)
+            accepted = await self._takes(request, _with(base, refused, name))
+            if accepted is not None:
+                (known.accepted if accepted else known.refused).add(name)
 
     async def _takes(self, request: httpx.Request, body: Json) -> bool | None:
         """Whether a request of this form is answered; None where it fails for another reason."""

@@ -98,8 +98,8 @@ class ModelConnection:
 
         Returns the sections that differ and are not taken over.
         """
-        taken = {name: getattr(settings, name) for name in RELOADED}
-        same = self._settings.model_copy(update=taken)
+        reloaded = {name: getattr(settings, name) for name in RELOADED}
+        same = self._settings.model_copy(update=reloaded)
         self._settings, self.offered, self._asked = same, (), -math.inf
         self._use(same)
         both = (

@@ -35,11 +35,11 @@ async def latency(settings: Settings, work: Workload) -> dict[str, Any]:
                 cause=f"rerank.kind is {kind}",
                 hint="Set RAG_APP_RERANK__KIND=cross-encoder, and RAG_APP_RERANK__MODEL",
             )
-        taken = []
+        durations = []
         for _ in range(1 + _ROUNDS):
             start = time.perf_counter()
             outcome = await reranker.rerank(_WORD * work.query, given)
-            taken.append((time.perf_counter() - start) * 1000)
+            durations.append((time.perf_counter() - start) * 1000)
             if outcome.notes.get("ok") != len(given):
                 raise SettingsError(
                     f"reranker {kind} did not grade all passages",
@@ -48,4 +48,4 @@ async def latency(settings: Settings, work: Workload) -> dict[str, Any]:
     finally:
         await clients.close()
     model = settings.rerank.model or kind
-    return {"model": model, "passages": len(given), "ms": round(min(taken[1:]), 1)}
+    return {"model": model, "passages": len(given), "ms": round(min(durations[1:]), 1)}

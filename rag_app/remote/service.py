@@ -64,9 +64,9 @@ class RemoteService:
         """See `Service.close`."""
         await self._client.aclose()
 
-    async def _ask(self, operation: Operation, *arguments: Any, **named: Any) -> Any:
+    async def _ask(self, operation: Operation, *arguments: Any, **keywords: Any) -> Any:
         """The result of an operation; its progress is reported meanwhile."""
-        request, given = _request(operation, arguments, named)
+        request, given = _request(operation, arguments, keywords)
         if operation.reports_progress:
             return await self._report(request, given.get("on_progress"))
         response = await self._send(request)
@@ -77,11 +77,11 @@ class RemoteService:
             return wire.adapter(returned).validate_json(response.content)
 
     async def _follow(
-        self, operation: Operation, *arguments: Any, **named: Any
+        self, operation: Operation, *arguments: Any, **keywords: Any
     ) -> AsyncGenerator[Any, None]:
         """What an operation gives, as it comes."""
         last = None
-        request, _ = _request(operation, arguments, named)
+        request, _ = _request(operation, arguments, keywords)
         async with aclosing(self._stream(request)) as events:
             async for event in events:
                 last = event
@@ -157,10 +157,10 @@ def _sendable(path: Path) -> str:
 
 
 def _request(
-    operation: Operation, arguments: Sequence[Any], named: Mapping[str, Any]
+    operation: Operation, arguments: Sequence[Any], keywords: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """What httpx sends for a call, and the arguments of the call."""
-    bound = operation.signature.bind(*arguments, **named)
+    bound = operation.signature.bind(*arguments, **keywords)
     bound.apply_defaults()
     given = bound.arguments
     path = operation.path.lstrip("/")

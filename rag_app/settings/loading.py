@@ -86,9 +86,9 @@ def load_settings(
     config = config or _path_from(os.environ.get("RAG_APP_CONFIG"))
     merged = _profile(profile or os.environ.get("RAG_APP_PROFILE") or "laptop")
     layers = [_file(config), _environment(), _without_none(overrides or {})]
-    named = next((layer["recipe"] for layer in reversed(layers) if "recipe" in layer), "")
-    if named:
-        layers.insert(0, _recipe(named))
+    recipe = next((layer["recipe"] for layer in reversed(layers) if "recipe" in layer), "")
+    if recipe:
+        layers.insert(0, _recipe(recipe))
     layers.insert(0, _connection([merged, *layers]))
     for layer in layers:
         merged = _merge(merged, layer)
@@ -101,11 +101,11 @@ def _connection(layers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """
     chosen = read_connection(_storage_path(layers))
     sections = [layer.get("llm") for layer in layers[1:]]
-    named = [
+    servers = [
         str(one["api_base"]) for one in sections if isinstance(one, Mapping) and "api_base" in one
     ]
-    mine = chosen.get("llm", {}).get("api_base", "")
-    return {} if named and named[-1].rstrip("/") != mine else chosen
+    server = chosen.get("llm", {}).get("api_base", "")
+    return {} if servers and servers[-1].rstrip("/") != server else chosen
 
 
 def _storage_path(layers: Sequence[Mapping[str, Any]]) -> Path:

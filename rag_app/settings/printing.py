@@ -42,9 +42,9 @@ def describe(model: type[BaseModel], tree: Mapping[str, Any], path: str = "") ->
             tables[advanced].append(f"\n# {field.description}\n[{path}{name}]\n{inner}")
         else:
             tables[advanced].append(f"\n# {field.description}")
-            for key, named in value.items():
+            for key, section in value.items():
                 table = f"{path}{name}.{_toml(key)}"
-                tables[advanced].append(f"[{table}]\n{describe(kind, named, f'{table}.')}\n")
+                tables[advanced].append(f"[{table}]\n{describe(kind, section, f'{table}.')}\n")
     if values[True]:
         values[True].insert(0, "# -- advanced --")
     if tables[True]:

@@ -118,8 +118,8 @@ def product(
     systems = []
     for retriever in retrievers:
         lexical = retriever in _LEXICAL
-        named = [""] if lexical else encoders or [""]
-        for encoder, rewriter, reranker in combinations(named, rewrites, reranks):
+        encoder_names = [""] if lexical else encoders or [""]
+        for encoder, rewriter, reranker in combinations(encoder_names, rewrites, reranks):
             system = _system(retriever, encoder, rewriter, reranker, classes)
             if lexical and encoders:  # any index will do: take one that is there anyway
                 options = system.options.model_copy(update={"encoder": encoders[0]})

@@ -145,10 +145,10 @@ def _status(error: UnexpectedResponse) -> str:
     """The status, and what the server says of it where it speaks as Qdrant does."""
     status = f"{error.status_code} {error.reason_phrase}".strip()
     try:
-        said = json.loads(error.content)["status"]["error"]
+        reason = json.loads(error.content)["status"]["error"]
     except (ValueError, TypeError, KeyError):
         return status
-    return f"{status}: {str(said)[:_LONGEST_REASON]}"
+    return f"{status}: {str(reason)[:_LONGEST_REASON]}"
 
 
 def _code(error: grpc.RpcError) -> grpc.StatusCode | None:

@@ -230,9 +230,9 @@ class ServerCollections:
         aliases = self._aliases()
         if name in aliases:
             return aliases[name][0]
-        taken = {base for base, _ in aliases.values()}
+        used = {base for base, _ in aliases.values()}
         bases = chain([name], (f"{name}.{number}" for number in count(2)))
-        return next(base for base in bases if base not in taken)
+        return next(base for base in bases if base not in used)
 
     def _called(self, name: str, version: Version) -> str:
         """Qdrant's name of a version."""

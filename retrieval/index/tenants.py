@@ -53,8 +53,8 @@ class Part:
 
     def filter(self, inner: models.Filter | None = None) -> models.Filter:
         """What passes the filter, in this part alone."""
-        mine = _is(TENANT, self.key)
-        return models.Filter(must=[mine, inner] if inner else [mine])
+        of_part = _is(TENANT, self.key)
+        return models.Filter(must=[of_part, inner] if inner else [of_part])
 
 
 class TenantClient:
@@ -267,15 +267,15 @@ class TenantClient:
         """Delete a part that is marked as gone, its name last."""
         self._client.delete(part.within, models.FilterSelector(filter=part.filter()), wait=True)
         for what in (_ALIAS, _PART):
-            mine = models.Filter(must=[_is("what", what), _is("key", part.key)])
-            self._client.delete(CATALOGUE, models.FilterSelector(filter=mine), wait=True)
+            entry = models.Filter(must=[_is("what", what), _is("key", part.key)])
+            self._client.delete(CATALOGUE, models.FilterSelector(filter=entry), wait=True)
 
 
 def _linked(vectors: models.VectorParams) -> models.VectorParams:
     """With edges within a part alone: a walk over those of others finds nothing there."""
     graph = vectors.hnsw_config or models.HnswConfigDiff()
-    own = graph.model_copy(update={"m": 0, "payload_m": graph.m or _EDGES})
-    return vectors.model_copy(update={"hnsw_config": own})
+    within_parts = graph.model_copy(update={"m": 0, "payload_m": graph.m or _EDGES})
+    return vectors.model_copy(update={"hnsw_config": within_parts})
 
 
 def _params(part: Part, asked: models.QueryRequest) -> models.SearchParams | None:

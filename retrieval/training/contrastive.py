@@ -77,10 +77,10 @@ class ContrastiveLoss(CachedLossMixin, nn.Module):
         loss: Tensor = self.forward_cached(features, labels)
         return loss
 
-    def embed_minibatch(self, *args: Any, **named: Any) -> Any:
+    def embed_minibatch(self, *args: Any, **keywords: Any) -> Any:
         """As the mixin's, in mixed precision in the second pass too, which runs in `backward`."""
         with self._autocast():
-            return super().embed_minibatch(*args, **named)
+            return super().embed_minibatch(*args, **keywords)
 
     def calculate_loss(
         self, reps: list[list[Tensor]], labels: Tensor | None = None, *, with_backward: bool = False

@@ -113,9 +113,9 @@ def fit(
             if kind.before_step:
                 kind.before_step(state.global_step)
 
-        def on_log(self, args: Any, state: Any, control: Any, **named: Any) -> None:  # noqa: ARG002
-            if on_step and "loss" in named["logs"]:
-                on_step(state.global_step, state.max_steps, named["logs"]["loss"])
+        def on_log(self, args: Any, state: Any, control: Any, **keywords: Any) -> None:  # noqa: ARG002
+            if on_step and "loss" in keywords["logs"]:
+                on_step(state.global_step, state.max_steps, keywords["logs"]["loss"])
 
     gpu = torch.cuda.is_available()
     arguments = kind.arguments(
@@ -193,12 +193,12 @@ def finish(
 def _require_same(folder: Path, plan: Plan, table: Mapping[str, Sequence[Any]]) -> None:
     """Refuse to go on from checkpoints of another training, and note what this one is."""
     content = json.dumps([asdict(plan), table], sort_keys=True).encode("utf-8", "replace")
-    mine, note = hashlib.sha256(content).hexdigest(), folder / "training.sha256"
-    if any(folder.glob("checkpoint-*")) and note.is_file() and note.read_text("utf-8") != mine:
+    digest, note = hashlib.sha256(content).hexdigest(), folder / "training.sha256"
+    if any(folder.glob("checkpoint-*")) and note.is_file() and note.read_text("utf-8") != digest:
         raise TrainingError(
             f"the training in {folder.parent} cannot go on",
             cause="it was begun with other data or settings",
             hint=f"Give the same again, or delete {folder} to begin anew",
         )
     folder.mkdir(parents=True, exist_ok=True)
-    write_text(note, mine)
+    write_text(note, digest)

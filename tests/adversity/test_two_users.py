@@ -312,9 +312,11 @@ TRIES: dict[str, Callable[..., str]] = {
     "page: measure it": fires("start", "click", values={0: "own", 1: "alices", 3: ["bm25"], 5: 1}),
     "page: what to compare": fires("compare-form", "input", collection="alices"),
     "page: build her index": fires(
-        "shelf", "select", act="build", name="minilm", collection="alices"
+        "catalogue", "select", act="build", name="minilm", collection="alices"
     ),
-    "page: end her build": fires("shelf", "select", act="stop", name="minilm", collection="alices"),
+    "page: end her build": fires(
+        "catalogue", "select", act="stop", name="minilm", collection="alices"
+    ),
     "votes": calls("/votes/alices"),
     "page: connect a model": fires(
         "connect-model-dialog", "submit", act="use", address="http://127.0.0.1:9", model="m"
@@ -361,7 +363,7 @@ def test_a_run_is_not_resumed_on_what_has_become_anothers(world: World) -> None:
 
 def test_an_index_is_built_by_those_alone_who_manage_the_collection(world: World) -> None:
     asked = {"act": "build", "name": "minilm", "collection": "alices"}
-    assert "does not exist" in world.fire(world.bob, "shelf", "select", "builds", **asked)
+    assert "does not exist" in world.fire(world.bob, "catalogue", "select", "builds", **asked)
     shown = world.fire(world.alice, "compare-form", "input", "hers", collection="alices")
     assert "known: " not in shown, "and nobody else hears of it"
 

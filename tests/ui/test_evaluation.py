@@ -157,13 +157,13 @@ def test_systems_are_compared_side_by_side_and_votes_become_an_evaluation_set(
     assert [len(one) for one in dataset.qrels.values()] == [1]
 
 
-def test_encoders_are_indexed_and_rerankers_downloaded_from_the_shelf(
+def test_encoders_are_indexed_and_rerankers_downloaded_from_the_catalogue(
     browse: Callable[..., Browser],
 ) -> None:
     page = browse((1440, 900))
     page.click("[data-view=compare]")
     reranker, encoder = '[data-item="ettin-reranker-17m"]', '[data-item="short"]'
-    page.until(lambda: "is not downloaded" in page.text(reranker), "there is no shelf")
+    page.until(lambda: "is not downloaded" in page.text(reranker), "there is no catalogue")
     page.click(f"{reranker} [data-act=download]")
     page.until(lambda: "downloaded: set" in page.text(reranker), "it was not downloaded")
     page.one("#compare-form textarea").send_keys("Typed before")
@@ -177,15 +177,15 @@ def test_encoders_are_indexed_and_rerankers_downloaded_from_the_shelf(
         "the new index cannot be chosen",
     )
     assert page.one("#compare-form textarea").get_attribute("value") == "Typed before"
-    page.run("document.querySelector('#shelf').scrollIntoView()")
-    page.screenshot("shelf")
+    page.run("document.querySelector('#catalogue').scrollIntoView()")
+    page.screenshot("catalogue")
     assert page.complaints() == []
 
     narrow = browse((390, 844), dark=True)
     narrow.click("[data-view=compare]")
     narrow.until(lambda: "indexed" in narrow.text(encoder))
-    narrow.run("document.querySelector('#shelf').scrollIntoView()")
-    narrow.screenshot("shelf-phone-dark")
+    narrow.run("document.querySelector('#catalogue').scrollIntoView()")
+    narrow.screenshot("catalogue-phone-dark")
     assert narrow.run("return document.documentElement.scrollWidth <= window.innerWidth")
 
 

@@ -296,21 +296,21 @@ def _begin(connection: Connection, owner: str, turn: Turn, asked: str, model: st
 def _update(
     owner: str, conversation_id: str, values: dict[str, Any], connection: Connection
 ) -> bool:
-    mine = CONVERSATIONS.c.id.in_(_ids(owner, conversation_id))
-    return connection.execute(update(CONVERSATIONS).where(mine).values(values)).rowcount > 0
+    condition = CONVERSATIONS.c.id.in_(_ids(owner, conversation_id))
+    return connection.execute(update(CONVERSATIONS).where(condition).values(values)).rowcount > 0
 
 
 def _update_turn(
     owner: str, conversation_id: str, number: int, values: dict[str, Any], connection: Connection
 ) -> bool:
-    mine = TURNS.c.conversation.in_(_ids(owner, conversation_id))
-    change = update(TURNS).where(mine, TURNS.c.number == number).values(values)
+    condition = TURNS.c.conversation.in_(_ids(owner, conversation_id))
+    change = update(TURNS).where(condition, TURNS.c.number == number).values(values)
     return connection.execute(change).rowcount > 0
 
 
 def _delete(owner: str, conversation_id: str, connection: Connection) -> bool:
-    mine = CONVERSATIONS.c.id.in_(_ids(owner, conversation_id))
-    return connection.execute(delete_from(CONVERSATIONS).where(mine)).rowcount > 0
+    condition = CONVERSATIONS.c.id.in_(_ids(owner, conversation_id))
+    return connection.execute(delete_from(CONVERSATIONS).where(condition)).rowcount > 0
 
 
 def _ids(owner: str, conversation_id: str | None = None) -> Any:

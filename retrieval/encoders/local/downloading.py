@@ -37,8 +37,8 @@ def download(
     with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
 
         class Bar(tqdm):  # type: ignore[misc]  # the hub tells its progress to these alone
-            def __init__(self, *arguments: object, **named: object) -> None:
-                super().__init__(*arguments, **{**named, "file": nowhere})
+            def __init__(self, *arguments: object, **keywords: object) -> None:
+                super().__init__(*arguments, **{**keywords, "file": nowhere})
 
             def update(self, n: float | None = 1) -> bool | None:
                 shown: bool | None = super().update(n)

@@ -21,7 +21,7 @@ CATS = repository(
     queries=table(queries=[{"_id": "1", "text": "who?"}, {"_id": "2", "text": "unjudged"}]),
 )
 TEST = {"query-id": 1, "corpus-id": "p1", "score": 2}
-SHELF = {
+REPOSITORIES = {
     "mteb/cats": CATS | repository(default=table(test=[TEST])),
     "BeIR/cats": CATS,
     "BeIR/cats-qrels": table(test=[TEST]),
@@ -29,16 +29,16 @@ SHELF = {
     "mteb/script": {"README.md": b"", "script.py": b"raise SystemExit('code was run')"},
     "Idavidrein/gpqa": repository(gpqa_diamond=table(train=[{"Question": "secret"}])),
 }
-SHELF["mteb/cats"]["README.md"] = repository(
+REPOSITORIES["mteb/cats"]["README.md"] = repository(
     corpus=table(corpus=[]), queries=table(queries=[]), default=table(test=[])
 )["README.md"]
-SHELF["mteb/odd"]["README.md"] = SHELF["mteb/cats"]["README.md"]
+REPOSITORIES["mteb/odd"]["README.md"] = REPOSITORIES["mteb/cats"]["README.md"]
 
 GOLD = [
     {"id": str(n), "gold_ids": [f"p/{n}"], "gold_ids_long": ["p"], "excluded_ids": ["N/A", "x"]}
     for n in range(112)
 ]
-SHELF["xlangai/BRIGHT"] = repository(
+REPOSITORIES["xlangai/BRIGHT"] = repository(
     examples=table(pony=[{**row, "query": "asked"} for row in GOLD]),
     gpt4_reason=table(pony=[{**row, "query": "asked better"} for row in GOLD]),
     documents=table(pony=[{"id": f"p/{n}", "content": "t"} for n in range(7894)]),
@@ -92,7 +92,7 @@ def told(tmp_path_factory):
         "beir:mteb/script",
         "beir:mteb/no",
     ]
-    with hub_server(SHELF, gated=frozenset({"Idavidrein/gpqa"})) as url:
+    with hub_server(REPOSITORIES, gated=frozenset({"Idavidrein/gpqa"})) as url:
         told = load(url, folder, *names, "gpqa_diamond", "bright:pony@gpt4")
     # The server is gone now: what was kept is read without it, and nothing else can be.
     alone = load(url, folder, "beir:mteb/cats", "beir:mteb/late")
@@ -175,8 +175,8 @@ def test_the_command_that_is_told_makes_the_local_copy(tmp_path):
     target = tmp_path / "it's here" / "biology.jsonl"
     columns = {"id": "_id", "content": "text"}
     command = hub.command("xlangai/BRIGHT", "documents", "biology", target, columns)
-    shelf = {"xlangai/BRIGHT": repository(documents=table(biology=rows))}
-    with hub_server(shelf) as url:
+    repositories = {"xlangai/BRIGHT": repository(documents=table(biology=rows))}
+    with hub_server(repositories) as url:
         environ = environment(url, tmp_path)
         subprocess.run(command, shell=True, env=environ, check=True, timeout=120)  # noqa: S602
     lines = target.read_text(encoding="utf-8").splitlines()

@@ -80,7 +80,7 @@ def test_what_cannot_be_encoded_is_explained(tmp_path, arguments, status, parts)
     assert all(part in done.stderr for part in parts), done.stderr
 
 
-def test_the_shelf_is_listed_with_rows_of_the_users(tmp_path):
+def test_all_are_listed_with_rows_of_the_users(tmp_path):
     config = tmp_path / "config.toml"
     config.write_text(
         '[encoders.mine.row]\nmodel_id = "me/mine"\ndimension = 4\npooling = "cls"\n'

@@ -1,4 +1,4 @@
-"""The shelf: encoders and rerankers, what is known and here of them, and what brings more."""
+"""The catalogue of models: encoders and rerankers, what is here of them, what brings more."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -63,7 +63,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """An encoder or a reranker as the shelf shows it.
+    """An encoder or a reranker as the catalogue shows it.
 
     Attributes:
         name: of its row.
@@ -88,7 +88,7 @@ class Item:
     job: Job | None = None
 
 
-class Shelf:
+class ModelCatalogue:
     """What there is, and the jobs that bring more; they go on while no page looks.
 
     Args:

@@ -1,4 +1,4 @@
-"""The shelf: what is here of encoders and rerankers, indexes that are built, and downloads."""
+"""The catalogue of models: what is here of them, indexes that are built, and downloads."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -14,8 +14,8 @@ from rag_app.errors import ApplicationError
 from rag_app.settings import Settings, load_settings
 from retrieval.encoders.registry import built_in
 from tests.hub_server import hub
-from ui.shelf import Item, Job, Shelf
-from ui.shelf_rendering import shelf as shown
+from ui.model_catalogue import Item, Job, ModelCatalogue
+from ui.model_catalogue_rendering import model_catalogue as shown
 
 HOSTILE = "<img src=x>"
 RERANKER = "ettin-reranker-17m"
@@ -64,16 +64,16 @@ def of(items: list[Item], name: str) -> Item:
     return next(one for one in items if one.name == name)
 
 
-async def ended(shelf: Shelf) -> None:
-    await asyncio.wait(shelf._tasks, timeout=60)
-    assert not shelf.running
+async def ended(catalogue: ModelCatalogue) -> None:
+    await asyncio.wait(catalogue._tasks, timeout=60)
+    assert not catalogue.running
 
 
 async def test_an_index_of_another_encoder_is_built(service, settings):
-    shelf = Shelf(service, lambda: settings)
+    catalogue = ModelCatalogue(service, lambda: settings)
 
     async def encoder(name: str) -> Item:
-        return of(shelf.encoders("c", await service.indexes("c")), name)
+        return of(catalogue.encoders("c", await service.indexes("c")), name)
 
     assert (await encoder("minilm")).state == "indexed: 1 passages"
     assert (await encoder("short")).act == "build"
@@ -81,46 +81,46 @@ async def test_an_index_of_another_encoder_is_built(service, settings):
     assert "licence" in big.state
     assert big.act == ""
     assert (big.score, big.source) == (24.4, built_in()["reasonir-8b"].bright_source)
-    shelf.start("build", "short", "c")
+    catalogue.start("build", "short", "c")
     with pytest.raises(ApplicationError, match="already"):
-        shelf.start("build", "short", "c")
-    await ended(shelf)
+        catalogue.start("build", "short", "c")
+    await ended(catalogue)
     assert (await encoder("short")).state == "indexed: 1 passages"
     assert (await encoder("short")).job is None
 
 
 async def test_what_is_cancelled_says_so_and_can_be_taken_up(service, settings):
-    shelf = Shelf(service, lambda: settings)
-    shelf.start("build", "short", "c")
-    shelf.stop("short", "c")
-    await ended(shelf)
-    item = of(shelf.encoders("c", await service.indexes("c")), "short")
+    catalogue = ModelCatalogue(service, lambda: settings)
+    catalogue.start("build", "short", "c")
+    catalogue.stop("short", "c")
+    await ended(catalogue)
+    item = of(catalogue.encoders("c", await service.indexes("c")), "short")
     assert item.job
     assert item.job.error.startswith("stopped")
-    shelf.start("build", "short", "c")
-    await ended(shelf)
-    assert of(shelf.encoders("c", await service.indexes("c")), "short").job is None
+    catalogue.start("build", "short", "c")
+    await ended(catalogue)
+    assert of(catalogue.encoders("c", await service.indexes("c")), "short").job is None
 
 
 async def test_a_reranker_is_downloaded_after_a_click(service, settings, loopback, tmp_path):
-    shelf = Shelf(service, lambda: settings)
-    before = of(shelf.rerankers(), RERANKER)
+    catalogue = ModelCatalogue(service, lambda: settings)
+    before = of(catalogue.rerankers(), RERANKER)
     assert (before.state, before.act) == (NOT_DOWNLOADED, "download")
     assert not (tmp_path / "hub").exists()
-    shelf.start("download", RERANKER, "c")
-    await ended(shelf)
-    assert of(shelf.rerankers(), RERANKER).state.startswith("downloaded")
+    catalogue.start("download", RERANKER, "c")
+    await ended(catalogue)
+    assert of(catalogue.rerankers(), RERANKER).state.startswith("downloaded")
     got = {path.name for path in (tmp_path / "hub").rglob("snapshots/*/*")}
     assert got == FILES.keys() - {"pickled.bin"}
 
 
 async def test_a_download_that_fails_or_is_cancelled_says_why(service, settings, loopback):
-    shelf = Shelf(service, lambda: settings)
-    shelf.start("download", "bge-reranker-v2-m3", "c")
-    shelf.start("download", RERANKER, "c")
-    shelf.stop(RERANKER, "c")
-    await ended(shelf)
-    failed, stopped = (of(shelf.rerankers(), name) for name in ("bge-reranker-v2-m3", RERANKER))
+    catalogue = ModelCatalogue(service, lambda: settings)
+    catalogue.start("download", "bge-reranker-v2-m3", "c")
+    catalogue.start("download", RERANKER, "c")
+    catalogue.stop(RERANKER, "c")
+    await ended(catalogue)
+    failed, stopped = (of(catalogue.rerankers(), name) for name in ("bge-reranker-v2-m3", RERANKER))
     assert failed.job
     assert "cannot be downloaded" in failed.job.error
     assert stopped.job
@@ -134,7 +134,7 @@ async def test_a_download_that_fails_or_is_cancelled_says_why(service, settings,
 )
 async def test_what_is_not_offered_is_refused(service, settings, act, name):
     with pytest.raises(ApplicationError):
-        Shelf(service, lambda: settings).start(act, name, "c")
+        ModelCatalogue(service, lambda: settings).start(act, name, "c")
 
 
 def test_the_tables_show_what_is_known_and_what_can_be_done():

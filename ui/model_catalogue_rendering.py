@@ -1,18 +1,18 @@
-"""HTML of the shelf: a table of encoders and one of rerankers."""
+"""HTML of the catalogue of models: a table of encoders and one of rerankers."""
 
 from collections.abc import Sequence
 from html import escape
 
 from ui.compare_rendering import wide_table
-from ui.shelf import Item, Job
+from ui.model_catalogue import Item, Job
 
 _LABELS = {"download": "Download", "build": "Build index"}
 
 
-def shelf(encoders: Sequence[Item], rerankers: Sequence[Item], collection: str) -> str:
+def model_catalogue(encoders: Sequence[Item], rerankers: Sequence[Item], collection: str) -> str:
     """Both tables; what can be done about a row is done for a collection."""
     return (
-        '<details class="shelf" open><summary>Encoders and rerankers</summary>'
+        '<details class="catalogue" open><summary>Encoders and rerankers</summary>'
         f'<p class="about">What {escape(collection)} has of them. Nothing is downloaded before you '
         "ask for it. Scores are published means of nDCG@10 on BRIGHT; point at one for its source."
         f"</p>{_table('Encoder', encoders, collection)}{_table('Reranker', rerankers, collection)}"
