@@ -25,14 +25,13 @@ def held(folder: Path, busy: Exception) -> Iterator[None]:
 
 
 @contextmanager
-def replacing(path: Path, *, mode: int = 0o644, sync: bool = True) -> Iterator[BinaryIO]:
+def replacing(path: Path, *, sync: bool = True) -> Iterator[BinaryIO]:
     """A file to write to, which takes the place of `path` when the block ends without an error.
 
-    After an error nothing has changed and nothing is left over.
+    After an error nothing has changed and nothing is left over. It is for its owner alone.
 
     Args:
         path: its folder must exist; what lies there, a link too, is replaced.
-        mode: who may read and write it, from the first byte on; ``0o600`` for the owner alone.
         sync: whether its content must be on the disk before it gets its name; without that a power
             cut may leave an empty file.
 
@@ -41,20 +40,19 @@ def replacing(path: Path, *, mode: int = 0o644, sync: bool = True) -> Iterator[B
     """
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.")
     os.close(descriptor)
-    unfinished = Path(name)  # mkstemp made it for the owner alone
+    unfinished = Path(name)
     try:
         with unfinished.open("wb") as file:
             yield file
             if sync:
                 file.flush()
                 os.fsync(file.fileno())
-        unfinished.chmod(mode)
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
 
 
-def write_text(path: Path, text: str, *, mode: int = 0o644) -> None:
+def write_text(path: Path, text: str) -> None:
     """Write a text in UTF-8 as `replacing` does; what UTF-8 cannot hold becomes ``?``."""
-    with replacing(path, mode=mode) as file:
+    with replacing(path) as file:
         file.write(text.encode("utf-8", "replace"))

@@ -6,7 +6,6 @@
 
 import base64
 import io
-import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from data.blocks import Box
 from data.errors import UnreadableFile
 from data.limits import MIB
 from data.loaders.page import Page, Word
+from data.text import nfkc
 
 MOST_BYTES: Final = 4 * MIB
 """Largest picture."""
@@ -152,7 +152,7 @@ def _longest_tail(text: str, wanted: str) -> str:
 
 
 def _letters(text: str) -> str:
-    folded = unicodedata.normalize("NFKC", text).casefold()
+    folded = nfkc(text).casefold()
     return "".join(character for character in folded if character.isalnum())
 
 

@@ -24,15 +24,18 @@ _MOST_ADDED: Final = 600
 """Characters that references to a history may need; what is longer is an answer or a ramble."""
 _DAMAGE: Final = (AttributeError, IndexError, KeyError, TypeError, ValidationError)
 """What clients raise when an answer lacks what they take for granted."""
-_FEWEST_TERMS: Final = 3
 _TURNS_BACK: Final = 4
+_PRONOUN: Final = (
+    r"it|its|they|them|their|he|his|him|she|her|this|these|that|those|one|ones|same|er|sie|"
+    r"es|ihn|ihm|ihr\w*|sein\w*|dies\w*|davon|dafür|dazu|damit|darin|daran|dort|il|elle|ils|elles|"
+    r"lui|leur|ça|cel\w*|ce\w*|ese|esa|eso|esta|este|esto|su|sus|den|det|dets|han|hun|ham|hende"
+)
 _LEANING: Final = re.compile(
-    r"(?:and|but|or|so|then|what about|how about|it|its|they|them|their|he|his|him|she|her|this|"
-    r"these|that|those|und|aber|oder|dann|er|sie|es|ihr|sein|dies\w*|et|mais|ou|il|elle|ils|elles|"
-    r"ce\w*|y|pero|o|ese|esa|eso|esta|este|esto|og|men|eller|den|det|han|hun)"
-    r"(?![^\W_])|那|它|他|她|それ|これ",
+    r"(?:and|but|or|so|then|what about|how about|und|aber|oder|dann|et|mais|ou|y|pero|o|og|men|"
+    rf"eller|{_PRONOUN})(?![^\W_])|那|它|他|她|それ|これ",
     re.IGNORECASE,
 )
+_POINTING: Final = re.compile(rf"(?<![^\W_])(?:{_PRONOUN})(?![^\W_])", re.IGNORECASE)
 _LABEL: Final = re.compile(
     r"\**(?:(?:stand-?alone|rewritten|rephrased|next|follow-up) )?"
     r"(?:question|frage|pregunta|spørgsmål|问题|質問)\**\s*[:：]\**\s*",
@@ -96,8 +99,9 @@ class CarryOverCondenser:
 
     Where that is a follow-up itself, those of the one before go with them.
 
-    A question is taken for a follow-up where it has fewer than ``_FEWEST_TERMS`` terms of its own,
-    or begins with "and" or a pronoun. Terms that it has already are not put there again.
+    A question is taken for a follow-up where it begins with "and" or a pronoun, has one term of its
+    own at most ("How heavy?"), or two and a pronoun ("What does it weigh empty?"). Terms that it
+    has already are not put there again.
     """
 
     name = "carry-over"
@@ -127,8 +131,9 @@ class CarryOverCondenser:
         return " ".join(topic)[-_LONGEST_QUESTION:]
 
     def _is_follow_up(self, question: str) -> bool:
-        terms = self._terms(question)
-        return len(terms) < _FEWEST_TERMS or bool(_LEANING.match(question.strip()))
+        count = len(self._terms(question))
+        pointing = count == 2 and _POINTING.search(question)
+        return count < 2 or bool(pointing or _LEANING.match(question.strip()))
 
 
 class LLMCondenser:

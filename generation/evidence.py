@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from llama_index.core.schema import MetadataMode, NodeWithScore
 
-from data.text import QUESTION_STOP_WORDS, Stems
+from data.text import QUESTION_STOP_WORDS, Stems, content_words
 from generation.passage_units import Unit, find_units
 from generation.question_type import asking_part, has_answer, question_type
 
@@ -142,7 +142,7 @@ class EvidenceFinder:
         coverage = [_share(wanted, one.terms) for one in parts]
         held = [_share(wanted, passage.terms | passage.headings) for passage in analysed]
         cosine, vectors = self._cosines(question, asked_for, candidates, coverage)
-        pairs = set(pairwise(self.terms(asked_for)))
+        pairs = set(pairwise(self.terms(content_words(asked_for))))
         kind, asked = question_type(asked_for), frozenset(re.findall(r"\w+", question.lower()))
         names = {name.lower() for name in _NAME.findall(question)}
         rows = []
@@ -189,13 +189,13 @@ class EvidenceFinder:
 
     def _idf(self, question: str, asked_for: str, parts: "Sequence[_Part]") -> dict[str, float]:
         """The weight of each term of a question, of which ``asked_for`` is what asks."""
-        asked = frozenset(self.terms(asked_for))
+        asked = frozenset(self.terms(content_words(asked_for)))
         counts = Counter(term for one in parts for term in one.terms)
         total = len(parts) or 1
         return {
             term: math.log1p((total - counts[term] + 0.5) / (counts[term] + 0.5))
             * (1.0 if term in asked else _STORY)
-            for term in dict.fromkeys(self.terms(question))
+            for term in dict.fromkeys(self.terms(content_words(question)))
         }
 
     def _cosines(

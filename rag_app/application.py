@@ -310,6 +310,12 @@ class Application:
         """
         async with self._stores.reading(collection, self._spec) as store:
             record = await asyncio.to_thread(store.record, source)
+        if record and record.failure and not record.live:
+            raise UnknownDocument(
+                f"document {source!r} could not be read when it was ingested",
+                cause=record.failure,
+                hint="Mend the file, and ingest it again",
+            )
         if record is None or record.live is None:
             raise UnknownDocument.of(collection, source)
         return Originals(self._originals / collection).path(record.live, record.suffix)

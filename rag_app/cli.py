@@ -5,6 +5,7 @@ stderr. Exit status: 0 done, 1 failed, 2 wrong usage, 3 done with some items fai
 this one add their commands through the entry-point group `rag_app.commands`.
 """
 
+import os
 import sys
 from functools import partial
 from importlib.metadata import entry_points
@@ -82,6 +83,9 @@ def _settings(
 
 def main() -> None:
     """Entry point of the command `rag-app`."""
+    os.umask(0o077)  # what is stored is for this user alone
+    if sys.stdout is None:  # closed
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115
     silence()
     for entry in entry_points(group=GROUP):
         if entry.dist is not None and entry.dist.name == "rag-app":

@@ -5,9 +5,8 @@ Snowball's (https://snowballstem.org), through PyStemmer.
 """
 
 import re
-import unicodedata
 
-from data.text import ENGLISH_STOP_WORDS, Stems
+from data.text import ENGLISH_STOP_WORDS, Stems, nfkc
 
 _ASCII_WORD = re.compile(r"'s\b|[0-9]+|[a-z]+")
 _IDEOGRAPH = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
@@ -66,7 +65,7 @@ class Analyzer:
         if text.isascii():
             words = _ASCII_WORD.findall(text.lower())
         else:
-            words = _WORD.findall(unicodedata.normalize("NFKC", text).lower())
+            words = _WORD.findall(nfkc(text).lower())
         return [term for term in map(self._terms.__getitem__, words) if term]
 
     @property

@@ -6,12 +6,12 @@ its letters and digits alone, so that ``DE44 5001 0517`` and ``DE4450010517`` ar
 """
 
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from itertools import chain
 from typing import Final
 
+from data.text import nfkc
 from retrieval.fusion import Scored
 
 _LETTERS: Final = "a-zß-öø-ɏα-ωа-яё"
@@ -21,6 +21,8 @@ _IDENTIFIER: Final = re.compile(
     rf"|(?<![{_LETTERS}0-9{_JOINTS}])[{_LETTERS}{_JOINTS}]*+\d[{_LETTERS}0-9{_JOINTS}]*+"
 )
 _BETWEEN: Final = re.compile(rf"[{_JOINTS} ]+")
+_DOTTED: Final = re.compile(r"[\d.]+")
+"""Addresses of machines and numbers of versions: 192.168.0.1 is not 192.16.80.1."""
 _AMOUNT: Final = re.compile(r"\d{1,3}(?:\.\d{3})+|\d+\.\d+|\d+00")
 _SHORTEST, _LONGEST, _FEWEST_DIGITS = 5, 64, 2
 _RARE: Final = 5
@@ -34,9 +36,9 @@ def identifiers_of(text: str) -> set[str]:
     (``IL-6``).
     """
     found: set[str] = set()
-    for match in _IDENTIFIER.finditer(unicodedata.normalize("NFKC", text).lower()):
+    for match in _IDENTIFIER.finditer(nfkc(text.replace("\u00ad", "")).lower()):
         written = match[0].strip("-‐‑–/.:_\\")
-        joined = _BETWEEN.sub("", written)
+        joined = written if _DOTTED.fullmatch(written) else _BETWEEN.sub("", written)
         if not _SHORTEST <= len(joined) <= _LONGEST or _AMOUNT.fullmatch(written):
             continue
         if sum(map(str.isdigit, joined)) >= _FEWEST_DIGITS:
@@ -61,7 +63,7 @@ def raise_holders(ranking: Sequence[Scored], held: Mapping[str, Set[str]]) -> li
     """
     holders = Counter(chain.from_iterable(held.values()))
     rare = {identifier for identifier, count in holders.items() if count <= _RARE}
-    if not rare:
+    if not rare or not ranking:
         return list(ranking)
     best, last = ranking[0][1], ranking[-1][1]
     step = max((best - last) / 2, abs(best) / 5)

@@ -240,9 +240,9 @@ class EvaluationRuns:
         path = self._folder / name
         try:
             path.mkdir(parents=True, exist_ok=True)
-            write_text(path / _SETTINGS, _toml(self._settings), mode=0o600)
+            write_text(path / _SETTINGS, _toml(self._settings))
             begun = {**launch, "begun": time.time(), "status": None}
-            write_text(path / _LAUNCH, json.dumps(begun), mode=0o600)
+            write_text(path / _LAUNCH, json.dumps(begun))
             (path / "progress.json").unlink(missing_ok=True)
             with (path / _LOG).open("ab") as log:
                 self._child = subprocess.Popen(
@@ -267,7 +267,7 @@ class EvaluationRuns:
         path = self._folder / self._running
         if path.is_dir():
             ended = {**_read(path / _LAUNCH), "status": self._child.returncode}
-            write_text(path / _LAUNCH, json.dumps(ended), mode=0o600)
+            write_text(path / _LAUNCH, json.dumps(ended))
         self._child, self._running = None, ""
 
     # --- folders -----------------------------------------------------------------------------

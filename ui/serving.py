@@ -83,7 +83,6 @@ def serve(
     server = settings.server
     users = Users(settings.storage.path)
     require_safe_host(server, users.exist())
-    os.umask(0o077)  # what is stored is for this user alone
     application, ownership = assembly.open_application(settings)
     try:
         listener = bind(server)

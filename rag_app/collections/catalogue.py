@@ -35,7 +35,7 @@ def write_catalogue(originals: Path, records: Iterable[DocumentRecord]) -> None:
     text = "".join(f"{line}\n" for line in sorted(lines))
     try:
         if originals.is_dir() and not (path.exists() and path.read_text("utf-8") == text):
-            write_text(path, text, mode=0o600)
+            write_text(path, text)
     except OSError as error:  # the change itself is written
         _LOGGER.warning("%s cannot be written: %s", path, error.strerror)
 

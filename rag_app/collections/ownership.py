@@ -50,7 +50,7 @@ class Ownership:
         # one thread may open what another closes
         self._lock = FileLock(folder / "lock", thread_local=False)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._acquire()
             self._write(Owner(os.getpid(), _command()))
         except Timeout:
@@ -92,7 +92,7 @@ class Ownership:
     def _write(self, owner: Owner) -> None:
         """Leave the note. On a full disk others are told of no owner, and searches go on."""
         try:
-            write_text(self._note, json.dumps(asdict(owner)), mode=0o600)
+            write_text(self._note, json.dumps(asdict(owner)))
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise

@@ -80,7 +80,7 @@ def _write_file(settings: Any, path: Path, names: list[str] | None) -> dict[str,
     """A file that is whole, or not there; for its owner alone, since it holds all documents."""
     if path.is_dir():
         raise SettingsError(f"{path} is a folder. Name the file to write")
-    with replacing(path, mode=0o600) as stream:
+    with replacing(path) as stream:
         return _write(settings, stream, names)
 
 

@@ -164,4 +164,4 @@ def _markdown(conversation: Any) -> str:
 def _write(path: Path, text: str) -> None:
     from data.files import write_text
 
-    write_text(path, text.rstrip("\n") + "\n", mode=0o600)
+    write_text(path, text.rstrip("\n") + "\n")

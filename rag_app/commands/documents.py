@@ -86,6 +86,12 @@ async def _ingest(
     """The report of all: an address that gives nothing is one of its failures."""
     from rag_app.results import Failure, IngestReport
 
+    if not all(map(str.strip, sources)):
+        raise ApplicationError(
+            "one of the paths is empty",
+            cause="it would be the folder that this command runs in",
+            hint="Check the variable that it stands in, or write `.` for this folder",
+        )
     addresses = [source for source in sources if _ADDRESS.match(source)]
     paths = [Path(source) for source in sources if not _ADDRESS.match(source)]
     report = IngestReport()

@@ -33,7 +33,7 @@ def storage(folder: Path) -> str:
         Problem: it cannot be written for another reason than a full disk, of which `disk` tells.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         _write_sample(folder)
         about = folder.stat()
     except OSError as error:
@@ -42,10 +42,13 @@ def storage(folder: Path) -> str:
             cause=f"{(error.strerror or str(error)).lower()}{_owner(folder)}",
             hint="Give it to that user (chown), or set RAG_APP_STORAGE__PATH",
         ) from error
-    open_to_all = about.st_mode & stat.S_IWOTH and not about.st_mode & stat.S_ISVTX
-    others = "; EVERYBODY may write it (chmod o-w)" if open_to_all else ""
+    others = ""
+    if about.st_mode & stat.S_IWOTH and not about.st_mode & stat.S_ISVTX:
+        others = "; EVERYBODY may write it (chmod o-w)"
+    elif about.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        others = "; others may look into it (chmod go-rwx)"
     mode = f"{stat.S_IMODE(about.st_mode):04o}"
-    return f"{folder}, written as {_user()}, mode {mode}{others}"
+    return f"{folder.absolute()}, written as {_user()}, mode {mode}{others}"
 
 
 def disk(folder: Path, reserve: int, collections: Collections | None = None) -> str:

@@ -52,8 +52,8 @@ def write_connection(
     try:
         storage.mkdir(mode=0o700, parents=True, exist_ok=True)
         (storage / KEY).unlink(missing_ok=True)  # it never lies beside another address than its own
-        write_text(storage / CONNECTION, "\n".join(lines), mode=0o600)
-        write_text(storage / KEY, key, mode=0o600)
+        write_text(storage / CONNECTION, "\n".join(lines))
+        write_text(storage / KEY, key)
     except OSError as error:
         raise SettingsError(
             f"the connection to the model cannot be kept in {storage}",

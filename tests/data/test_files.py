@@ -36,11 +36,11 @@ def test_a_link_is_replaced_and_what_it_points_at_is_left_alone(tmp_path):
     assert not link.is_symlink()
 
 
-def test_a_file_for_its_owner_is_never_readable_by_others(tmp_path):
+def test_a_file_is_never_readable_by_others(tmp_path):
     path = tmp_path / "key"
     path.write_text("")
     path.chmod(0o644)
-    with replacing(path, mode=0o600) as file:
+    with replacing(path) as file:
         (unfinished,) = set(tmp_path.iterdir()) - {path}
         assert unfinished.stat().st_mode & 0o777 == 0o600
         file.write(b"secret")

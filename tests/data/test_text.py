@@ -1,8 +1,14 @@
 """Stems and stop words are those of Snowball and of the lists, in any order of looking up."""
 
-import pytest
+import random
+import time
+import unicodedata
 
-from data.text import ENGLISH_STOP_WORDS, QUESTION_STOP_WORDS, Stems
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data.text import ENGLISH_STOP_WORDS, QUESTION_STOP_WORDS, Stems, content_words, nfkc
 
 
 def test_words_become_stems_and_stop_words_nothing():
@@ -27,3 +33,39 @@ def test_an_unknown_language_is_refused_with_those_there_are():
 
 def test_questions_pass_over_words_that_a_search_counts():
     assert {"describe", "explain"} <= QUESTION_STOP_WORDS - ENGLISH_STOP_WORDS
+
+
+@pytest.mark.parametrize(
+    ("question", "content"),
+    [
+        ("Wie viel Honig gab die Linde?", "Honig Linde?"),
+        ("Où est la clé du hangar ?", "clé hangar ?"),
+        ("¿Cuánto pesa la bomba del sótano?", "pesa bomba sótano?"),
+        ("Quanto costa la chiave della cantina?", "costa chiave cantina?"),
+        ("Hvor mange nøgler er der i skuret?", "nøgler skuret?"),
+        ("What was the die in the hat of the man?", "What was the die in the hat of the man?"),
+        ("Wer ist das?", "Wer ist das?"),
+        ("Motor P-3", "Motor P-3"),
+        ("", ""),
+    ],
+)
+def test_function_words_of_a_questions_language_are_left_out(question, content):
+    assert content_words(question) == content
+
+
+@given(st.text())
+def test_short_texts_are_normalised_as_unicode_says(text):
+    assert nfkc(text) == unicodedata.normalize("NFKC", text)
+
+
+def test_long_texts_are_normalised_in_pieces_between_words():
+    text = "ﬁne cafe\u0301 １２ " * 1000
+    assert nfkc(text) == unicodedata.normalize("NFKC", text)
+
+
+def test_a_run_of_combining_signs_costs_no_square():
+    draw = random.Random(1)  # noqa: S311
+    signs = "".join(draw.choices("\u0300\u0316\u0327", k=200_000))
+    start = time.process_time()
+    nfkc(signs)
+    assert time.process_time() - start < 10  # 38 s in one piece

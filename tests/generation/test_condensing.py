@@ -186,6 +186,11 @@ def test_settings_out_of_range_are_refused(wrong):
         ("And the lower one?", "And the lower one? (part AB-12/34)"),
         ("Which pump stands in bay 5 of the hall?", "Which pump stands in bay 5 of the hall?"),
         ("它多少钱？", "它多少钱？ (part AB-12/34)"),
+        ("How heavy?", "How heavy? (part AB-12/34)"),
+        ("What does it weigh empty?", "What does it weigh empty? (part AB-12/34)"),
+        ("How heavy is the rug?", "How heavy is the rug?"),
+        ("Who is the warden of the pool?", "Who is the warden of the pool?"),
+        ("Is there a pool in the hall?", "Is there a pool in the hall?"),
     ],
 )
 async def test_without_a_model_a_follow_up_gets_the_words_of_the_last_question(question, expected):

@@ -39,6 +39,12 @@ def test_the_words_looked_for_are_named_as_they_were_asked():
     assert EvidenceFinder().words("Which PUMPS leak?", ["pump"]) == ["PUMPS"]
 
 
+def test_function_words_of_other_languages_are_not_looked_for():
+    found = EvidenceFinder().find("Wie viel Honig gab die Linde?", [passage("Linde: Honig 31 kg")])
+    assert found.wanted.keys() == {"honig", "lind"}
+    assert found.passage_coverage == [pytest.approx(1)]
+
+
 def test_vectors_are_of_the_candidates_that_share_most():
     def embed(texts: list[str]) -> np.ndarray:
         return np.array([[1, 0]] * len(texts), dtype=np.float32)

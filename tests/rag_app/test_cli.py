@@ -223,6 +223,8 @@ def test_shown_settings_can_be_used_as_a_file(tmp_path):
         (["ingest", ".", "--engine", "magic"], 2, ["ingest.engine = 'magic'", "'ray'"]),
         (["--config", "absent.toml", "search", "x"], 2, ["absent.toml", "No such file"]),
         (["--profile", "desktop", "search", "x"], 2, ["'desktop'", "laptop"]),
+        (["ingest", "absent", ""], 1, ["one of the paths is empty", "`.`"]),
+        (["documents", "show", "broken.pdf"], 1, ["could not be read", "plain text"]),
         (["ingest", "absent"], 1, ["cannot find absent", "Check the spelling"]),
         (["search", "x", "-c", "absent"], 1, ["'absent' does not exist", "known: default"]),
         (["ask", "x", "--reader", "llm"], 2, ["no language model", "RAG_APP_LLM__MODEL"]),
@@ -234,6 +236,13 @@ def test_wrong_commands_are_explained_on_stderr_alone(storage, arguments, status
     assert (done.returncode, done.stdout) == (status, "")
     flat = " ".join(done.stderr.replace("│", " ").split())
     assert all(part in flat for part in parts), flat
+
+
+def test_what_is_stored_is_for_its_user_alone(storage):
+    for path in (storage, *storage.rglob("*")):
+        assert path.lstat().st_mode & 0o077 == 0, path
+    done = rag_app("doctor", "--json", storage=storage, RAG_APP_SERVER__PORT="0")
+    assert f"{storage}, written as user {os.geteuid()}, mode 0700" in done.stdout
 
 
 def test_a_storage_folder_that_cannot_be_used_is_explained(tmp_path):

@@ -61,8 +61,8 @@ async def write(
         for n, (question, names) in enumerate(judged, start=1):
             queries += _line(_id=f"q{n}", text=question)
             rows += "".join(f"q{n}\t{name}\t1\n" for name in names)
-        write_text(folder / "queries.jsonl", queries, mode=0o600)
-        write_text(folder / "qrels" / "test.tsv", rows, mode=0o600)
+        write_text(folder / "queries.jsonl", queries)
+        write_text(folder / "qrels" / "test.tsv", rows)
     except OSError as error:
         raise ApplicationError(
             f"{folder} cannot be written", cause=(error.strerror or str(error)).lower()
@@ -77,7 +77,7 @@ async def _write_corpus(
     """Write all passages; returns the ids of those wanted, and how many there are in all."""
     ids: dict[PassagePlace, str] = {}
     count = 0
-    with replacing(folder / "corpus.jsonl", mode=0o600) as corpus:
+    with replacing(folder / "corpus.jsonl") as corpus:
         async for batch in passages:
             count += len(batch.passages)
             lines = ""

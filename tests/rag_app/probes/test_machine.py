@@ -47,7 +47,7 @@ def without_rights() -> Iterator[None]:
 def test_a_folder_is_made_tried_and_left_empty(tmp_path):
     folder = tmp_path / "a" / "b"
     found = storage(folder)
-    assert f"{folder}, written as user {os.geteuid()}, mode 0" in found
+    assert f"{folder}, written as user {os.geteuid()}, mode 0700" in found
     assert "GB free" in disk(folder, 0)
     assert "EVERYBODY" not in found
     assert list(folder.iterdir()) == []
@@ -57,6 +57,8 @@ def test_a_folder_that_everybody_may_write_is_told(tmp_path):
     (tmp_path / "open").mkdir()
     (tmp_path / "open").chmod(0o777)
     assert "EVERYBODY may write it (chmod o-w)" in storage(tmp_path / "open")
+    (tmp_path / "open").chmod(0o750)
+    assert "others may look into it (chmod go-rwx)" in storage(tmp_path / "open")
 
 
 def test_a_folder_of_read_only_rights_names_user_owner_and_mode(open_folder):
