@@ -289,11 +289,10 @@ def _access(settings: Settings, users: Users, token: str) -> Access:
 def _read_again(read: Callable[[], Settings], connection: ModelConnection) -> None:
     """Let questions go by the settings as they stand now; say what only a restart changes."""
     try:
-        fresh = read()
+        waiting = connection.reload(read())
     except SettingsError as error:
         sys.stderr.write(f"rag-app keeps its settings: {error}\n")
         return
-    waiting = connection.reload(fresh)
     sys.stderr.write("rag-app has read its settings again\n")
     if waiting:
         sys.stderr.write(f"What changed under {', '.join(waiting)} needs a restart\n")

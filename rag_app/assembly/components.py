@@ -37,7 +37,7 @@ from rag_app.ingestion.engine import AwaitReaders, Ingestor
 from rag_app.settings import LLMSettings, Rerank, Retrieval, Settings, StageLLM, override
 from retrieval.analysis import Analyzer
 from retrieval.bm25 import BM25
-from retrieval.components import ENCODER_BACKENDS, FUSIONS, RERANKERS, REWRITERS
+from retrieval.components import ENCODER_BACKENDS, FUSIONS, RERANKERS, RETRIEVERS, REWRITERS
 from retrieval.encoders.base import Encoder
 from retrieval.encoders.minilm import MiniLMEmbedding
 from retrieval.encoders.registry import built_in
@@ -90,7 +90,29 @@ def load(setting: str, name: str, rows: Mapping[str, Row]) -> Callable[..., Any]
             if row.needs
             else "Install its package, or correct the path",
         ) from error
+    if name not in rows and not isinstance(found, type):
+        raise SettingsError(
+            f"setting {setting} = {name!r} cannot be used",
+            cause="it is no class",
+            hint="Name a class: package.module:Class",
+        )
     return found
+
+
+def require_classes(settings: Settings) -> None:
+    """Try the classes that settings name by their paths, before questions go by them.
+
+    Raises:
+        SettingsError: one cannot be imported, or is none.
+    """
+    for setting, name, rows in (
+        ("chunking.splitter", settings.chunking.splitter, SPLITTERS),
+        ("retrieval.retriever", settings.retrieval.retriever, RETRIEVERS),
+        ("rerank.kind", settings.rerank.kind, RERANKERS),
+        ("reader.kind", settings.reader.kind, READERS),
+    ):
+        if name not in rows:
+            load(setting, name, rows)
 
 
 # --- documents -------------------------------------------------------------------------------

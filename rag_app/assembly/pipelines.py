@@ -43,6 +43,7 @@ class Pipelines:
     """
 
     def __init__(self, settings: Settings, encoders: Callable[[str], Encoder]) -> None:
+        components.require_classes(settings)
         self._encoders = encoders
         self._settings = settings
         self._choose = lru_cache(256)(partial(_with_options, settings))
@@ -104,7 +105,12 @@ class Pipelines:
         return Pipeline(stages, reading.passages, model, parameters, prices)
 
     def use(self, settings: Settings) -> None:
-        """Let questions go by other settings from now on; those under way keep their stages."""
+        """Let questions go by other settings from now on; those under way keep their stages.
+
+        Raises:
+            SettingsError: a class that they name cannot be used; nothing has changed.
+        """
+        components.require_classes(settings)
         self._settings = settings
         self._choose = lru_cache(256)(partial(_with_options, settings))
         self._kept = {key: kept for key, kept in self._kept.items() if key[0] == "finder"}

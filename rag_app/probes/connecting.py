@@ -97,11 +97,14 @@ class ModelConnection:
         """Let questions go by other settings, as far as they may change in a running process.
 
         Returns the sections that differ and are not taken over.
+
+        Raises:
+            SettingsError: they cannot be used; nothing has changed.
         """
         reloaded = {name: getattr(settings, name) for name in RELOADED}
         same = self._settings.model_copy(update=reloaded)
-        self._settings, self.offered, self._asked = same, (), -math.inf
         self._use(same)
+        self._settings, self.offered, self._asked = same, (), -math.inf
         both = (
             (name, getattr(same, name), getattr(settings, name)) for name in Settings.model_fields
         )

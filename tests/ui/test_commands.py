@@ -291,6 +291,7 @@ def test_sighup_has_the_settings_read_again_but_for_what_indexes_are_made_with(
             hang_up("retrieval.top_k = 1\nchunking.tokens = 99\n", "changed under chunking needs a")
             assert hits() == 1
             hang_up("retrieval.top_k = 0\n", "keeps its settings: setting retrieval.top_k")
+            hang_up("reader.kind = 'os:getcwd'\n", "keeps its settings: setting reader.kind")
             assert hits() == 1
     finally:
         app.stop()

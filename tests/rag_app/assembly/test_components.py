@@ -157,6 +157,7 @@ async def test_an_encoder_is_a_class_where_the_settings_say_so_alone(tmp_path):
     [
         ({"kind": "no_such_package_here:Class"}, "no_such_package_here"),
         ({"kind": "llama_index.core.postprocessor:NoSuchClass"}, "NoSuchClass"),
+        ({"kind": "os:getcwd"}, "it is no class"),
         ({"kind": f"{__name__}:FirstPassages"}, "nodes"),
     ],
 )
