@@ -4,6 +4,7 @@ import contextlib
 import re
 import zipfile
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,8 @@ _WHOLE_BYTES = 24 * MIB
 """Sheets of larger XML are read row by row, without merged cells, comments and hidden rows."""
 _NAMED = 5
 _LONGEST_RUN = 2000
+_UNIT = re.compile(r"[\d\s.,'’()+–-]+")
+"""Of a value, all but what it is counted in."""
 _CODE = re.compile(r'&(?:"[^"]*"|K[0-9A-F]{6}|\d+|[A-Z])')
 """Of running heads: fonts and colours, and what is counted or looked up when it is printed."""
 
@@ -197,12 +200,32 @@ def _scripted(piece: Any) -> str:
     return raised(text) if place == "superscript" else lowered(text) if place else text
 
 
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """A header, and for each of its columns what kinds of cells the rows below it hold."""
+
+    header: tuple[tuple[str, ...], ...]
+    kinds: list[set[str]]
+
+    def names(self, rows: Sequence[tuple[str, ...]]) -> bool:
+        """Whether rows behind an empty row are alike in each column to those above it."""
+        return not any(
+            above and below and above.isdisjoint(below)
+            for above, below in zip(self.kinds, _kinds(rows), strict=True)
+        )
+
+
 class _Regions:
-    """Finds the tables of a sheet: bands of rows, and in them groups of columns."""
+    """Finds the tables of a sheet: bands of rows, and in them groups of columns.
+
+    An empty row ends a table. Rows below it that are alike in every column go on with its header,
+    and a header of several lines waits for its rows.
+    """
 
     def __init__(self, page: int, sheet: str) -> None:
         self._page, self._sheet = page, sheet
-        self._header: dict[tuple[int, int], tuple[tuple[str, ...], ...]] = {}
+        self._named: dict[tuple[int, int], _Named] = {}
+        self._waiting: dict[tuple[int, int], list[tuple[str, ...]]] = {}
 
     def blocks(self, rows: Iterator[Row]) -> Iterator[Block]:
         """The blocks of the rows, in order."""
@@ -215,53 +238,78 @@ class _Regions:
                 band = []
         if band:
             yield from self._band(band)
+        for extent in list(self._waiting):
+            yield from self._region(self._waiting.pop(extent), extent)
 
     def _band(self, band: Sequence[Row]) -> Iterator[Block]:
-        used = sorted({column for row in band for column in row})
-        groups: list[list[int]] = []
-        for column in used:
-            if groups and column == groups[-1][-1] + 1:
-                groups[-1].append(column)
+        extents = self._extents(sorted({column for row in band for column in row}))
+        for extent in [each for each in self._waiting if each not in extents]:
+            yield from self._region(self._waiting.pop(extent), extent)
+        for left, right in extents:
+            rows = [tuple(row.get(at, "") for at in range(left, right + 1)) for row in band]
+            rows = self._waiting.pop((left, right), []) + [row for row in rows if any(row)]
+            if _is_header(rows):
+                self._waiting[left, right] = rows
             else:
-                groups.append([column])
-        for group in groups:
-            rows = [tuple(row.get(column, "") for column in group) for row in band]
-            yield from self._region([row for row in rows if any(row)], group)
+                yield from self._region(rows, (left, right))
 
-    def _region(self, rows: list[tuple[str, ...]], group: list[int]) -> Iterator[Block]:
-        if len(group) == 1:
+    def _extents(self, used: Sequence[int]) -> list[tuple[int, int]]:
+        """The first and last of columns that stand side by side, or below a header that waits."""
+        extents: list[tuple[int, int]] = []
+        for column in used:
+            above = (each for each in self._waiting if each[0] <= column <= each[1])
+            left, right = next(above, (column, column))
+            if extents and left <= extents[-1][1] + 1:
+                extents[-1] = (extents[-1][0], max(right, extents[-1][1]))
+            else:
+                extents.append((left, right))
+        return extents
+
+    def _region(self, rows: list[tuple[str, ...]], extent: tuple[int, int]) -> Iterator[Block]:
+        if extent[0] == extent[1]:
             for (text,) in rows:
                 yield line(text, self._page) if len(rows) > 1 else paragraph(text, self._page)
             return
-        title = ""
-        while len(rows) > 1 and _only(rows[0]):
-            title = f"{title}: {_only(rows[0])}" if title else _only(rows[0])
-            rows = rows[1:]
-        extent = (group[0], group[-1])
+        title, rows = _titled(rows)
         count = guessed_header(rows)
-        known = self._known(extent)
+        known = self._named.get(extent)
         valued = any(is_value(cell) for cell in sum(rows[count:], ()))
-        if known and (not count if valued else len(known[0][0]) == len(group)):
-            first = group[0] - known[1]
-            names = tuple(row[first : first + len(group)] for row in known[0])
+        if known and not (count and valued) and known.names(rows):
             if title:
                 yield paragraph(title, self._page)
-            whole = Table(names + tuple(rows), len(names), 1)
+            whole = Table((*known.header, *rows), len(known.header), 1)
             yield from cut_table(whole, self._page)
             return
         if count:
-            self._header[extent] = tuple(rows[:count])
+            self._named[extent] = _Named(tuple(rows[:count]), _kinds(rows[count:]))
         if len(rows) == 1:
             yield paragraph(" | ".join(cell for cell in rows[0] if cell), self._page)
             return
         yield from table(tuple(rows), count, title, self._page)
 
-    def _known(self, extent: tuple[int, int]) -> tuple[tuple[tuple[str, ...], ...], int] | None:
-        """The header above these columns, and the column where it begins."""
-        for (left, right), header in reversed(self._header.items()):
-            if left <= extent[0] and extent[1] <= right:
-                return header, left
-        return None
+
+def _titled(rows: list[tuple[str, ...]]) -> tuple[str, list[tuple[str, ...]]]:
+    """The title of a table, which rows of one text at its top are, and its other rows."""
+    title = ""
+    while len(rows) > 1 and _only(rows[0]):
+        title = f"{title}: {_only(rows[0])}" if title else _only(rows[0])
+        rows = rows[1:]
+    return title, rows
+
+
+def _is_header(rows: list[tuple[str, ...]]) -> bool:
+    """Whether rows are but a header of several lines, maybe below a title."""
+    lines = _titled(rows)[1]
+    values = ("0",) * len(rows[0])
+    return len(lines) > 1 and guessed_header([*lines, values]) == len(lines)
+
+
+def _kinds(rows: Sequence[tuple[str, ...]]) -> list[set[str]]:
+    """What the cells of each column are: words, or values with what stands beside the digits."""
+    return [
+        {_UNIT.sub("", cell) if is_value(cell) else "words" for cell in column if cell}
+        for column in zip(*rows, strict=True)
+    ]
 
 
 def _only(row: Sequence[str]) -> str:

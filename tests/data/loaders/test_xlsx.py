@@ -169,3 +169,41 @@ def test_formulas_belong_to_their_sheet_in_whatever_order_sheets_stand(tmp_path)
         for name, content in parts.items():
             archive.writestr(name, turned if name == "xl/workbook.xml" else content)
     assert "Sum | =B7*2" in document_text(load(tmp_path / "b.xlsx"))
+
+
+def test_an_empty_row_parts_a_table_from_other_rows_below_it(tmp_path):
+    table = [["Yard", "Boats", "Crews"], ["North", 12, 31], ["South", 8, 20], []]
+    narrow = [["Deepest berth", 4.5], ["Keeper", "Ilse"]]
+    other = [["Checked", datetime.datetime(2025, 4, 2), "Ilse"], ["Paid", "in May", "Bo"]]
+    make(tmp_path / "a.xlsx", One=[*table, *narrow], Two=[*table, *other])
+    text = index_text(document_text(load(tmp_path / "a.xlsx")))
+    assert "Yard: South; Boats: 8; Crews: 20\n\nDeepest berth; 4.5\nKeeper; Ilse" in text
+    assert "\n\nChecked; 2025-04-02; Ilse\n" in text
+
+
+def test_units_tell_whether_rows_below_an_empty_row_belong_to_the_table(tmp_path):
+    book = openpyxl.Workbook()
+    rows = ["Yard", "Cost"], ["North", 12], [], ["South", 8], [], ["Share", 0.5]
+    for row in rows:
+        book.active.append(row)
+    for row, form in ((2, '0 "EUR"'), (4, '0 "EUR"'), (6, "0%")):
+        book.active.cell(row, 2).number_format = form
+    book.save(tmp_path / "a.xlsx")
+    text = index_text(document_text(load(tmp_path / "a.xlsx")))
+    assert "Yard: South; Cost: 8 EUR" in text
+    assert text.endswith("\n\nShare | 50%")
+
+
+def test_a_header_of_two_rows_waits_for_its_rows_behind_an_empty_one(tmp_path):
+    book = openpyxl.Workbook()
+    sheet = book.active
+    for row in (["Yard", "Boats", None], [None, "Old", "New"], [], ["North", 12, None], [], ["x"]):
+        sheet.append(row)
+    sheet.merge_cells("B1:C1")
+    sheet.merge_cells("A1:A2")
+    book.create_sheet("Bare").append(["Yard", "Boats", "Boats"])
+    book["Bare"].append(["Yard", "Old", "New"])
+    book.save(tmp_path / "a.xlsx")
+    text = document_text(load(tmp_path / "a.xlsx"))
+    assert "Yard: North; Boats / Old: 12" in index_text(text)
+    assert text.endswith("| Yard | Boats | Boats |\n| --- | --- | --- |\n| Yard | Old | New |")
