@@ -20,7 +20,7 @@ _LONGEST_CELL = 1_000_000
 
 
 def load(path: Path) -> Iterator[Loaded]:
-    """A table in blocks; lines above it that are no rows are paragraphs.
+    """A table in blocks; lines above it that are no rows, or have one text alone, are paragraphs.
 
     The delimiter is the one by which most lines have the same number of cells. The first row names
     the columns unless it holds values. Rows that are too long or too short are filled up, which a
@@ -91,8 +91,11 @@ def _table(rows: Iterator[list[str]]) -> Iterator[Loaded]:
     if width == 1 and len(sample) < _SAMPLE:
         yield from (paragraph("; ".join(map(inline, row))) for row in sample)
         return
-    while len(sample) > 1 and len(sample[0]) == 1 < width:
-        yield paragraph(inline(sample.pop(0)[0]))
+    titles = _titles(sample)
+    yield from (paragraph(inline(row[0])) for row in sample[:titles])
+    sample = sample[titles:]
+    if not sample:
+        return
     header = 1 if len(sample) > 1 and _names(sample[0], sample[1:]) else 0
     if header and guessed_header([_fitted(row, width) for row in sample[:20]]) == 2:
         header = 2
@@ -109,6 +112,13 @@ def _table(rows: Iterator[list[str]]) -> Iterator[Loaded]:
         yield from _part(names, batch, begun=begun)
     if odd:
         yield LoadWarning(f"{odd} rows have more or fewer cells than the others")
+
+
+def _titles(rows: list[list[str]]) -> int:
+    """How many of the first rows are lines of text, in their first cell alone, above a table."""
+    count = next((at for at, row in enumerate(rows) if any(map(str.strip, row[1:]))), len(rows))
+    headless = len(rows[0]) > 1 and is_value(inline(rows[0][0]))
+    return 0 if headless or count == _SAMPLE else count
 
 
 def _part(

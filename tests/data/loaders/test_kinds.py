@@ -33,6 +33,19 @@ def test_a_table_without_names_and_rows_of_other_lengths(tmp_path):
     assert reasons(blocks) == ["2 rows have more or fewer cells than the others"]
 
 
+@pytest.mark.parametrize("dated", ["", "As of 2025-04-02;;\n"])
+def test_title_lines_above_a_table_are_paragraphs(tmp_path, dated):
+    source = f"Catch of the fleet;;\n{dated};;\nBoat;Kilos;Note\nMerle;412;late\nStorm;90;\n"
+    text = read(tmp_path / "a.csv", source)
+    assert text.startswith("Catch of the fleet\n\n")
+    assert "Boat: Merle; Kilos: 412; Note: late" in index_text(text)
+
+
+def test_a_first_row_with_one_value_is_a_row(tmp_path):
+    text = read(tmp_path / "a.csv", "12;;\n13;4;5\n14;6;7\n")
+    assert index_text(text) == "12\n13; 4; 5\n14; 6; 7"
+
+
 def test_a_long_table_comes_in_parts_that_join_to_one(tmp_path):
     source = "id,name\n" + "".join(f"{n},item{n}\n" for n in range(1234))
     text = read(tmp_path / "a.csv", source)
