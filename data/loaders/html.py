@@ -18,8 +18,9 @@ from data.loaders.scripts import lowered, raised, with_fractions
 
 _SPACE = re.compile(r"\s+")
 # fmt: off
-_DROPPED = frozenset({
-    "script", "style", "nav", "del", "template", "noscript", "head", "iframe", "svg", "canvas",
+_DELETED = frozenset({"del", "s", "strike"})
+_DROPPED = _DELETED | frozenset({
+    "script", "style", "nav", "template", "noscript", "head", "iframe", "svg", "canvas",
     "object", "select", "textarea", "audio", "video", "math-field",
 })
 _FLOW = frozenset({
@@ -43,9 +44,9 @@ def load(path: Path) -> Iterator[Loaded]:
     """Blocks in document order, headings (h1 to h6); offsets count in the text given out.
 
     Scripts, styles, navigation and templates are dropped; what a page folds away until it is
-    clicked is kept. The page's title stands in for a heading where there is none. The encoding is
-    the one that the page declares, else it is found as that of plain text. Lines of a blockquote
-    begin with "> ".
+    clicked is kept. The page's title is the document's, unless its first h1 says the same. The
+    encoding is the one that the page declares, else it is found as that of plain text. Lines of a
+    blockquote begin with "> ".
     """
     raw = path.read_bytes()
     if label := _declared(raw):
@@ -55,14 +56,22 @@ def load(path: Path) -> Iterator[Loaded]:
         yield from decoded.warnings
         soup = parse(decoded.text)
     title = inline(soup.title.get_text()) if soup.title else ""
-    if title and not soup.find(list(_HEADINGS)):
+    topmost = soup.find("h1")
+    if title and not (topmost and _words(title) == _words(_shown(topmost))):
         yield heading(0, title)
     yield from blocks(soup)
-    deleted = sum(bool(node.get_text(strip=True)) for node in soup.find_all("del"))
+    deleted = sum(
+        bool(node.get_text(strip=True)) and node.find_parent(_DELETED) is None
+        for node in soup.find_all(_DELETED)
+    )
     if deleted:
         yield LoadWarning(
             f"deleted text is left out ({deleted} {'place' if deleted == 1 else 'places'})"
         )
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", text.casefold())
 
 
 def _declared(raw: bytes) -> str | None:
@@ -235,13 +244,25 @@ def _whole(tag: Tag) -> list[Block] | None:
 def _shown(tag: Tag) -> str:
     """The text of a tag, where a break is a line feed and inline tags part no words."""
     parts: list[str] = []
-    for node in tag.descendants:
+    for node in _left(tag):
         if isinstance(node, Tag):
             if node.name == "br" or node.name in _FLOW:
                 parts.append("\n")
         elif type(node) in {NavigableString, CData}:
             parts.append(_scripted(node))
     return with_fractions("".join(parts))
+
+
+def _left(tag: Tag) -> Iterator[PageElement]:
+    """What is below a tag, in order, but for what was deleted."""
+    todo = tag.contents[::-1]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, Tag):
+            if node.name in _DELETED:
+                continue
+            todo += node.contents[::-1]
+        yield node
 
 
 def _scripted(node: PageElement) -> str:

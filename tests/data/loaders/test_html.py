@@ -128,6 +128,31 @@ def test_deleted_text_is_left_out_with_a_warning(tmp_path):
     assert reasons(loaded) == ["deleted text is left out (1 place)"]
 
 
+def test_struck_text_is_left_out_like_deleted_text_wherever_it_stands(tmp_path):
+    (tmp_path / "a.html").write_text(
+        "<h2>Fares <s>2024</s>2025</h2><p>It costs <s>12</s> <strike>13</strike> 15."
+        "<table><tr><th>Day<th>Fare<tr><td>Monday<td><del>4 <s>5</s></del>6</table>"
+    )
+    loaded = list(load(tmp_path / "a.html"))
+    assert [one.text for one in loaded if isinstance(one, Block)] == [
+        "Fares 2025",
+        "It costs 15.",
+        "| Day | Fare |\n| --- | --- |\n| Monday | 6 |",
+    ]
+    assert reasons(loaded) == ["deleted text is left out (4 places)"]
+
+
+def test_the_title_of_a_page_stands_above_its_headings_unless_the_first_says_it(tmp_path):
+    page = "<title>Ferries of Tavenham</title><h1>{}</h1><p>At nine.</p><h2>Fares</h2><p>Six.</p>"
+    above = read(tmp_path, page.format("Times"))
+    assert [s.heading_path for s in above] == [
+        ("Ferries of Tavenham", "Times"),
+        ("Ferries of Tavenham", "Times", "Fares"),
+    ]
+    same = read(tmp_path, page.format("Ferries  of <i>tavenham</i>!"))
+    assert same[0].text == "Ferries of tavenham!\n\nAt nine."
+
+
 def test_formulas_say_what_stands_high_and_below(tmp_path):
     source = (
         "<p>E <math><semantics><mrow><mfrac><mn>1</mn><mrow><mi>a</mi><mo>+</mo><mi>b</mi></mrow>"
