@@ -92,11 +92,16 @@ def _write(descriptor: int, raw: bytes) -> None:
 
 
 def _lowered(loaded: Iterator[Loaded], name: str) -> Iterator[Loaded]:
-    """Blocks below the message's own headings, without pages, which the message has not."""
+    """Blocks below the message's own headings, without pages, which the message has not.
+
+    The first one is parted from the attachment's name, whatever it has before it in its file.
+    """
+    first = True
     for one in loaded:
         if isinstance(one, LoadWarning):
             yield LoadWarning(f"in the attachment {name}: {one.reason}")
-        elif one.kind == "heading":
-            yield replace(one, level=one.level + 3, page=None, boxes=())
-        else:
-            yield replace(one, page=None, boxes=())
+            continue
+        level = one.level + 3 if one.kind == "heading" else one.level
+        joint = None if first else one.joint
+        yield replace(one, level=level, joint=joint, page=None, boxes=())
+        first = False

@@ -91,6 +91,18 @@ def test_forwarded_messages_and_attached_files_are_read(tmp_path):
     assert reasons(blocks) == ["the attachment x.exe is not read: its type is not supported"]
 
 
+@pytest.mark.parametrize("name", ["terms.txt", "terms.md"])
+def test_the_name_of_an_attachment_is_parted_from_its_text(tmp_path, name):
+    mail = message()
+    mail.set_content("See the terms.")
+    mail.add_attachment("Rent is due in May.\n\nPay early.", filename=name)
+    mail.add_attachment("Bye.", filename="b.txt")
+    (tmp_path / "a.eml").write_bytes(mail.as_bytes())
+    text = document_text(load(tmp_path / "a.eml"))
+    assert f"Attachment: {name}\n\nRent is due in May.\n\nPay early." in text
+    assert text.rstrip().endswith("\n\nAttachment: b.txt\n\nBye.")
+
+
 def test_an_html_body_is_read_like_a_page(tmp_path):
     mail = message()
     mail.set_content("<h2>News</h2><p>caf\u00e9</p>", subtype="html", charset="iso-8859-1")
