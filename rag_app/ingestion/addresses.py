@@ -27,19 +27,29 @@ def parts_of(address: str, *, hint: str) -> SplitResult:
     """An address of http or https in its parts. Raises ApplicationError for what is none."""
     try:
         parts = urlsplit(address)
-        port = parts.port
-    except ValueError:
-        parts, port = SplitResult("", "", "", "", ""), None
-    if (
-        not parts.hostname
-        or port == 0
-        or parts.scheme not in {"http", "https"}
-        or _UNPRINTABLE.search(address)
-    ):
-        raise ApplicationError("this is no address of a server", hint=hint)
-    if parts.username is not None or parts.password is not None:
-        raise ApplicationError("an address holds no log-in", hint=hint)
+        if parts.username is not None or parts.password is not None:
+            raise ApplicationError("an address holds no log-in", hint=hint)
+        reason = _fault(address, parts)
+    except (ValueError, httpx.InvalidURL) as error:
+        reason = str(error)
+    if reason:
+        named = repr(address[:200])
+        raise ApplicationError(f"{named} is no address of a server", cause=reason, hint=hint)
     return parts
+
+
+def _fault(address: str, parts: SplitResult) -> str:
+    """Why nobody is asked at an address. Raises ValueError or InvalidURL where it is malformed."""
+    if parts.scheme not in {"http", "https"}:
+        return "it does not begin with http:// or https://"
+    if not parts.hostname:
+        return "it names no host"
+    if _UNPRINTABLE.search(address):
+        return "it holds spaces or control characters"
+    if parts.port == 0:
+        return "nothing listens at port 0"
+    # who sends the request reads the host in its own way
+    return "" if httpx.URL(address).host else "it names no host"
 
 
 def not_link_local(_: str, number: Number) -> str:
@@ -105,8 +115,11 @@ class CheckedTransport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request. Raises ApplicationError where the rule refuses its host."""
         url = request.url
-        if not (port := url.port or _PORTS.get(url.scheme)):  # a redirection
+        if not (usual := _PORTS.get(url.scheme)):  # a redirection
             raise httpx.UnsupportedProtocol(f"{url.scheme}: is not asked")
+        port = usual if url.port is None else url.port
+        if not 0 < port <= _LAST_PORT:
+            raise httpx.UnsupportedProtocol(f"there is no port {port}")
         number = await look_up(url.host, port, self._rule)
         # the certificate has to be that of the name, and the server is told the name
         extensions: dict[str, Any] = {**request.extensions, "sni_hostname": url.host}
@@ -125,3 +138,4 @@ class CheckedTransport(httpx.AsyncBaseTransport):
 
 
 _PORTS: Final = {"http": 80, "https": 443}
+_LAST_PORT: Final = 65535

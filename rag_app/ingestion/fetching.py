@@ -72,7 +72,11 @@ class Fetcher:
             cause = str(error) or type(error).__name__
         except OSError as error:
             cause = (error.strerror or str(error)).lower()
-        raise ApplicationError(f"{address} could not be fetched", cause=cause)
+        except UnicodeError as error:  # of a host that it leads on to, or of a cookie
+            cause = f"the server answered what cannot be read ({error})"
+        raise ApplicationError(
+            f"{address} could not be fetched", cause=cause, hint="Try it in a browser"
+        )
 
     async def _fetched(self, address: str, folder: Path) -> Found:
         async with (

@@ -52,6 +52,32 @@ def test_what_is_no_address(address: str) -> None:
         parts_of(address, hint="")
 
 
+@pytest.mark.parametrize(
+    ("address", "why"),
+    [
+        ("http://xn--a/x.txt", "not allowed"),
+        ("https://xn--/", "Malformed"),
+        ("http://400.1.1.1/", "Invalid IPv4"),
+        ("http://\u2603/", "Invalid IDNA"),
+        ("http://host/\udcff", "surrogates"),
+        ("http://host:70000/", "out of range"),
+        ("ftp://host/", "does not begin"),
+    ],
+)
+def test_what_is_no_address_is_named_with_the_reason_and_a_hint(address: str, why: str) -> None:
+    with pytest.raises(ApplicationError, match=why) as raised:
+        parts_of(address, hint="Type another")
+    assert repr(address) in str(raised.value)
+    assert str(raised.value).endswith("Type another")
+    assert str(raised.value).encode()  # can be shown
+
+
+def test_a_log_in_is_not_repeated() -> None:
+    with pytest.raises(ApplicationError, match="no log-in") as raised:
+        parts_of("http://me:hidden@host:70000/", hint="")
+    assert "hidden" not in str(raised.value)
+
+
 async def test_a_host_is_looked_up_once_and_asked_at_what_was_checked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -26,6 +26,10 @@ MOVED = {
     "/inside": "http://169.254.169.254/latest/meta-data/",
     "/file": "file:///etc/passwd",
     "/elsewhere": "http://localhost:9/x.txt",
+    "/malformed": "http://xn--a/x.txt",
+    "/high": "http://127.0.0.1:99999/",
+    "/higher": f"http://127.0.0.1:{10**30}/",
+    "/cookie": "/guide",
 }
 
 
@@ -36,6 +40,8 @@ def server() -> Iterator[str]:
             if where := MOVED.get(self.path):
                 self.send_response(302)
                 self.send_header("Location", where)
+                if self.path == "/cookie":
+                    self.send_header("Set-Cookie", 'a="\xff"')
                 self.send_header("Content-Length", "0")
                 self.end_headers()
                 return
@@ -100,6 +106,10 @@ async def test_a_document_is_kept_under_host_and_path(
         ("/inside", "not among the hosts"),
         ("/elsewhere", "not among the hosts"),
         ("/file", "could not be fetched"),
+        ("/malformed", "malformed could not be fetched.*not allowed.*Try"),
+        ("/high", "high could not be fetched: there is no port 99999.*Try"),
+        ("/higher", "higher could not be fetched: there is no port 10+.*Try"),
+        ("/cookie", "cookie could not be fetched.*cannot be read.*Try"),
     ],
 )
 async def test_what_gives_no_document_is_refused_with_the_reason(
