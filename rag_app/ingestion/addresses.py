@@ -21,6 +21,20 @@ Rule = Callable[[str, Number], str]
 """Why a host of that number is not asked; empty where it is."""
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x20\x7f]")
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
+_GIVEN_OUT: Final = (ipaddress.IPv6Network("2000::/3"), _NAT64)
+"""Where numbers of the internet lie; outside are deprecated forms, and what is not given out."""
+_ENDING_IN_IPV4: Final = (
+    _NAT64,
+    ipaddress.IPv6Network("64:ff9b:1::/48"),  # NAT64 of a private network
+    ipaddress.IPv6Network("::/96"),  # IPv4-compatible
+    ipaddress.IPv6Network("::ffff:0:0:0/96"),  # IPv4-translated
+)
+_RESERVED: Final = (
+    ipaddress.ip_network("192.0.0.0/24"),
+    ipaddress.ip_network("192.88.99.0/24"),  # relays of 6to4
+    ipaddress.ip_network("3fff::/20"),  # for examples
+)
+"""What Python takes for public, at least in some versions."""
 
 
 def parts_of(address: str, *, hint: str) -> SplitResult:
@@ -61,9 +75,15 @@ def not_link_local(_: str, number: Number) -> str:
 
 def public(host: str, number: Number) -> str:
     """The rule for hosts that anybody may name: those of the whole internet."""
-    if all(each.is_global and not each.is_multicast for each in _meant(number)):
+    if all(_is_public(each) for each in _meant(number)):
         return ""
     return f"{host[:200]} is in a private network"
+
+
+def _is_public(number: Number) -> bool:
+    if not number.is_global or number.is_multicast or any(number in one for one in _RESERVED):
+        return False
+    return number.version == 4 or any(number in one for one in _GIVEN_OUT)
 
 
 def _meant(number: Number) -> Iterator[Number]:
@@ -71,7 +91,7 @@ def _meant(number: Number) -> Iterator[Number]:
     yield number
     if isinstance(number, ipaddress.IPv6Address):
         embedded = [number.ipv4_mapped, number.sixtofour, *(number.teredo or ())]
-        if number in _NAT64:
+        if any(number in network for network in _ENDING_IN_IPV4):
             embedded.append(ipaddress.IPv4Address(int(number) & 0xFFFFFFFF))
         yield from (each for each in embedded if each is not None)
 
