@@ -2,6 +2,7 @@
 
 import asyncio
 import mimetypes
+import re
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -24,6 +25,9 @@ _QUIET: Final = 15.0
 """To each answer and each piece of it."""
 _REDIRECTS: Final = 5
 _LONGEST: Final = 2000
+_LONGEST_QUERY: Final = 80
+"""Characters that go into a name."""
+_SEPARATORS: Final = re.compile(r"[/\\]")
 
 
 class Fetcher:
@@ -48,7 +52,7 @@ class Fetcher:
     async def fetch(self, address: str, folder: Path) -> Found:
         """Keep what an address gives as a file in a new folder.
 
-        Its source is made of host and path, its origin is the address.
+        Its source is made of host, path and query; its origin is the address in its usual form.
 
         Raises:
             ApplicationError: it is no address, leads where it may not, gives no document that can
@@ -95,7 +99,7 @@ class Fetcher:
             with await asyncio.to_thread(path.open, "wb") as file:
                 async for piece in async_pieces(answer, most):
                     await asyncio.to_thread(file.write, piece)
-        return Found(path, source, address)
+        return Found(path, source, _origin(address))
 
     def _refusal(self, host: str, number: Number) -> str:
         if host.lower() in self._hosts or any(
@@ -107,17 +111,36 @@ class Fetcher:
         return f"{host[:200]} is not among the hosts that documents come from (ingest.hosts)"
 
 
+def _origin(address: str) -> str:
+    """An address as it is always written: a small host, no usual port, and a path."""
+    url = httpx.URL(address)
+    return str(url.copy_with(raw_path=url.raw_path))
+
+
 def _source(answer: httpx.Response) -> str:
-    """What the document is called, with an ending that tells its format."""
+    """What the document is called: host, path and query, with an ending that tells its format."""
+    path = PurePosixPath(unquote(answer.url.path))
+    *folders, last = (safe_name(part) for part in (answer.url.host, *path.parts) if part != "/")
+    ending = path.suffix if path.suffix.lower() in BY_ENDING else ""
+    stem = last.removesuffix(ending)
+    return "/".join([*folders, f"{stem}{_query(answer.url)}{ending or _ending(answer)}"])
+
+
+def _query(url: httpx.URL) -> str:
+    """A query as a part of a name. One that is long tells people nothing, and may be a key."""
+    query = _SEPARATORS.sub("-", unquote(url.query.decode()))
+    if not query or len(query) > _LONGEST_QUERY:
+        return ""
+    return f" ({safe_name(query)})"
+
+
+def _ending(answer: httpx.Response) -> str:
+    """The ending of the type that a server tells."""
     kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
     ending = mimetypes.guess_extension(kind) or ""
-    path = PurePosixPath(unquote(answer.url.path))
-    name = "/".join(safe_name(part) for part in (answer.url.host, *path.parts) if part != "/")
-    if path.suffix.lower() in BY_ENDING:
-        return name
     if ending not in BY_ENDING:
         raise ApplicationError(
             f"{answer.url} is of a kind that is not read",
             cause=f"its type is {kind[:100]}" if kind else "the server tells no type",
         )
-    return f"{name}{ending}"
+    return ending

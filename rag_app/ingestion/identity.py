@@ -3,7 +3,8 @@
 A document is known by the place its file came from (`DocumentRecord.origin`), not by its name: two
 files of one name in two folders are two documents, in whatever runs they come. The name, `source`,
 is what people see and cite; where another document has it, names of parent folders are put in
-front, and an upload, which has no folder, gets a number.
+front, and an upload, which has no folder, gets a number. The place of a document that a server gave
+is its address: its name gets the port, then a number.
 """
 
 import os
@@ -11,6 +12,8 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePath
+from typing import Final
+from urllib.parse import urlsplit
 
 from data.discovery import Found
 from rag_app.ingestion.reading import sha256
@@ -18,6 +21,8 @@ from retrieval.index.records import DocumentRecord
 
 UPLOAD = "upload:"
 """How the origin of a file begins that was uploaded, and so has no place of its own."""
+_ADDRESS: Final = ("http://", "https://")
+"""How the origin begins of what a server gave."""
 
 
 def origin(path: Path) -> str:
@@ -65,6 +70,8 @@ def gone(records: Iterable[DocumentRecord], folders: Iterable[Path]) -> list[str
 
 def _is_gone(path: str) -> bool:
     """Whether nothing is there; a place that cannot be looked at may hold it still."""
+    if path.startswith(_ADDRESS):
+        return False
     for form in (path, unicodedata.normalize("NFD", path)):
         try:
             os.lstat(form)
@@ -100,7 +107,9 @@ def _is_same(file: Found, record: DocumentRecord) -> bool:
 
 def _longer_names(file: Found) -> Iterator[str]:
     yield file.source
-    if not file.origin.startswith(UPLOAD):
+    if file.origin.startswith(_ADDRESS):
+        yield from _with_port(file)
+    elif not file.origin.startswith(UPLOAD):
         parts = [part for part in PurePath(file.origin).parts if part.strip("/\\")]
         for depth in range(len(PurePath(file.source).parts) + 1, len(parts) + 1):
             yield "/".join(parts[-depth:])
@@ -109,3 +118,11 @@ def _longer_names(file: Found) -> Iterator[str]:
     while True:
         yield str(name.with_name(f"{name.stem} ({number}){name.suffix}"))
         number += 1
+
+
+def _with_port(file: Found) -> Iterator[str]:
+    """The name of what a server gave with the port, where its address has one."""
+    address = urlsplit(file.origin)
+    host, _, path = file.source.partition("/")
+    if address.port and host == address.hostname:
+        yield f"{address.netloc}/{path}"

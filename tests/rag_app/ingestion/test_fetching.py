@@ -45,8 +45,10 @@ def server() -> Iterator[str]:
                 self.send_header("Content-Length", "0")
                 self.end_headers()
                 return
-            kind, body = PAGES.get(self.path, ("text/plain", b""))
-            self.send_response(200 if self.path in PAGES else 404)
+            path, _, query = self.path.partition("?")
+            kind, body = PAGES.get(path, ("text/plain", b""))
+            body += query.encode()
+            self.send_response(200 if path in PAGES else 404)
             if kind:
                 self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
@@ -93,6 +95,30 @@ async def test_a_document_is_kept_under_host_and_path(
     assert found.origin == f"{server}{path.partition('#')[0]}"
     assert found.path.suffix == Path(source).suffix
     assert found.path.read_bytes() in {body for _, body in PAGES.values()}
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("/guide?part=7", "127.0.0.1/guide (part=7).html"),
+        ("/guide?v=1.5&of=a%2Fb%5Cc", "127.0.0.1/guide (v=1.5&of=a-b-c).html"),
+        ("/notes.md?%00x", "127.0.0.1/notes (x).md"),
+        ("/?a", "127.0.0.1 (a).html"),
+        (f"/guide?key={'k' * 90}", "127.0.0.1/guide.html"),
+        ("/guide?", "127.0.0.1/guide.html"),
+    ],
+)
+async def test_a_name_holds_the_query_before_the_ending(
+    fetcher: Fetcher, folder: Callable[[], Path], server: str, path: str, source: str
+) -> None:
+    assert (await fetcher.fetch(server + path, folder())).source == source
+
+
+async def test_an_address_is_known_however_it_is_written(
+    fetcher: Fetcher, folder: Callable[[], Path], server: str
+) -> None:
+    for address in (f"{server}/", server, server.replace("http", "HTTP")):
+        assert (await fetcher.fetch(address, folder())).origin == f"{server}/"
 
 
 @pytest.mark.parametrize(
@@ -149,3 +175,22 @@ async def test_an_address_is_one_document_of_a_collection(
     [found] = await application.documents("c")
     assert found.source == "127.0.0.1/guide.html"
     assert not list((tmp_path / "storage" / "uploads").glob("*"))
+
+
+async def test_addresses_that_differ_in_query_or_path_are_documents_of_their_own(
+    application: Application, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(application, "_fetcher", Fetcher(["127.0.0.1"], Limits()))
+    monkeypatch.setitem(PAGES, "/guide.html", PAGES["/guide"])
+    paths = ["/guide?part=1", "/guide?part=2", "/guide", "/guide.html"]
+    for path in paths:
+        report = await application.add_address("c", server + path)
+        assert (report.added, report.failures) == (1, [])
+    for path in paths:
+        assert (await application.add_address("c", server + path)).unchanged == 1
+    assert {found.source for found in await application.documents("c")} == {
+        "127.0.0.1/guide (part=1).html",
+        "127.0.0.1/guide (part=2).html",
+        "127.0.0.1/guide.html",
+        f"{server.removeprefix('http://')}/guide.html",
+    }

@@ -106,3 +106,33 @@ def test_links_are_listed_as_ignored(tmp_path):
     discovery = discover([tmp_path / "in"])
     assert discovery.files == ()
     assert sorted(path.name for path in discovery.ignored) == ["folder", "link.txt"]
+
+
+def test_addresses_of_one_name_are_documents_with_readable_names(tmp_path):
+    path = write(tmp_path / "page.html", "page")
+    name = "near.example/page.html"
+    records = [stored(name, "http://near.example:8001/page", "page")]
+    addresses = [
+        "http://near.example:8002/page",
+        "http://near.example:8002/page.html",
+        "https://near.example/page",
+        "https://away.example:8003/page",  # which led on
+        "http://near.example:8001/page",
+    ]
+    known = identify([found(path, name, address) for address in addresses], records)
+    assert [one.source for one in known] == [
+        "near.example:8002/page.html",
+        "near.example/page (2).html",
+        "near.example/page (3).html",
+        "near.example/page (4).html",
+        name,
+    ]
+
+
+def test_a_document_of_an_address_is_never_gone(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    record = stored("near.example/page.html", "http://near.example/page", "page")
+    path = write(tmp_path / "near.example/page.html", "page")
+    (new,) = identify([found(path, record.source)], [record])
+    assert new.source.endswith("/near.example/page.html")
+    assert gone([record], [tmp_path, Path("http:"), Path("/")]) == []
