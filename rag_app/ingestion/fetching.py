@@ -93,7 +93,9 @@ class Fetcher:
             ) as connections,
             connections.stream("GET", address) as answer,
         ):
-            source = _source(answer.raise_for_status())
+            if answer.raise_for_status().status_code == httpx.codes.PARTIAL_CONTENT:
+                raise ReplyError("the server gave a part of it (206), which was not asked for")
+            source = _source(answer)
             path = folder / safe_name(source)
             most = self._limits.max_file_bytes
             with await asyncio.to_thread(path.open, "wb") as file:

@@ -18,6 +18,7 @@ PAGES = {
     "/": ("text/html", b"<p>Start.</p>"),
     "/program": ("application/x-msdownload", b"MZ"),
     "/untold": ("", b"x"),
+    "/part.txt": ("text/plain", b"The gate"),
     "/large.txt": ("text/plain", b"x" * 5000),
 }
 MOVED = {
@@ -48,7 +49,7 @@ def server() -> Iterator[str]:
             path, _, query = self.path.partition("?")
             kind, body = PAGES.get(path, ("text/plain", b""))
             body += query.encode()
-            self.send_response(200 if path in PAGES else 404)
+            self.send_response(206 if path == "/part.txt" else 200 if path in PAGES else 404)
             if kind:
                 self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
@@ -125,6 +126,7 @@ async def test_an_address_is_known_however_it_is_written(
     ("path", "why"),
     [
         ("/gone", "answered 404"),
+        ("/part.txt", "part.txt could not be fetched: the server gave a part of it.*Try"),
         ("/program", "not read"),
         ("/untold", "tells no type"),
         ("/large.txt", "larger than"),
