@@ -3,7 +3,8 @@
 import contextlib
 import re
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -131,11 +132,7 @@ class _Rows:
         merged = self._merged() if self._whole else {}
         columns = self._hidden_columns() if self._whole else frozenset()
         label = ""
-        for cells in self._sheet.iter_rows():
-            if not cells:
-                yield {}
-                continue
-            at = next((cell.row for cell in cells if getattr(cell, "row", None)), 0)
+        for at, cells in self._stored():
             if (
                 self._whole
                 and at in self._sheet.row_dimensions
@@ -144,7 +141,7 @@ class _Rows:
                 self.hidden.add("rows")
                 continue
             row: Row = {}
-            for place, cell in enumerate(cells):
+            for place, cell in cells:
                 if place in columns:
                     if cell.value is not None:
                         self.hidden.add("columns")
@@ -161,6 +158,22 @@ class _Rows:
                             f"Comment on {cell.coordinate}{about} = {text}: {comment}"
                         )
             yield row
+
+    def _stored(self) -> Iterator[tuple[int, Iterable[tuple[int, Any]]]]:
+        """Each row's number, and its cells by their columns from 0.
+
+        Where all is at hand, those alone that are stored: one far away makes no table as large.
+        """
+        if not self._whole:
+            for cells in self._sheet.iter_rows():
+                at = next((cell.row for cell in cells if getattr(cell, "row", None)), 0)
+                yield at, enumerate(cells)
+            return
+        stored: dict[int, list[tuple[int, Any]]] = defaultdict(list)
+        for (row, column), cell in sorted(self._sheet._cells.items()):
+            stored[row].append((column - 1, cell))
+        for at in range(1, max(stored, default=0) + 1):
+            yield at, stored.get(at, ())
 
     def _text(self, cell: Any) -> str:
         value = getattr(cell, "value", None)

@@ -2,6 +2,7 @@
 
 import datetime
 import re
+import time
 import zipfile
 
 import openpyxl
@@ -207,3 +208,15 @@ def test_a_header_of_two_rows_waits_for_its_rows_behind_an_empty_one(tmp_path):
     text = document_text(load(tmp_path / "a.xlsx"))
     assert "Yard: North; Boats / Old: 12" in index_text(text)
     assert text.endswith("| Yard | Boats | Boats |\n| --- | --- | --- |\n| Yard | Old | New |")
+
+
+def test_a_cell_far_away_costs_as_much_as_one_at_hand(tmp_path):
+    book = openpyxl.Workbook()
+    book.active["A1"], book.active["XFD1048576"] = "lantern", "harbour"
+    book.save(str(tmp_path / "far.xlsx"))
+    start = time.process_time()
+    texts = [section.text for section in runs(load(tmp_path / "far.xlsx"))]
+    assert [word for word in ("lantern", "harbour") if any(word in text for text in texts)] == [
+        "lantern", "harbour",
+    ]  # fmt: skip
+    assert time.process_time() - start < 10  # it took all of 20 s, and was refused
