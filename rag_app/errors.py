@@ -27,6 +27,10 @@ class UnknownModel(ApplicationError):
     """There is no model of that name, or none that is in use."""
 
 
+class CollectionBusy(ApplicationError):
+    """Other work makes, renames or deletes the collection; trying again may help."""
+
+
 class RerankerUnavailable(ApplicationError):
     """The reranker has not graded all that it was given."""
 

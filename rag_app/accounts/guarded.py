@@ -2,19 +2,24 @@
 
 import asyncio
 import inspect
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from functools import lru_cache, partial, wraps
 from typing import Any, Final, TypeVar, cast
 
-from rag_app.accounts.rights import CURRENT, Forbidden, Right, forbidden, right_of
+from rag_app.accounts.rights import CURRENT, Right, forbidden, right_of
 from rag_app.accounts.users import Users
+from rag_app.errors import CollectionBusy
 from retrieval.index.collections import checked_name
 from retrieval.index.errors import UnknownCollection
 
 S = TypeVar("S")
 _MAKERS: Final = frozenset({"create_collection", "ingest", "add_document", "add_address"})
 """Methods that make the collection they name, where there is none."""
+PATIENCE: Final = 10.0
+"""Seconds for which work waits for other work that makes, renames or deletes its collection."""
+_PAUSE: Final = 0.05
 
 
 def guard(service: S, users: Users | None) -> S:
@@ -61,18 +66,19 @@ class _Guarded:
         @wraps(method)
         async def call(*arguments: Any, **keywords: Any) -> Any:
             given = _given(method, arguments, keywords)
-            collection = _collection(given)
+            collection, right = _collection(given), right_of(name)
             makes = name in _MAKERS and await self._is_new(collection)
-            await self._require("make" if makes else right_of(name), collection, new=makes)
-            await self._require_all(right_of(name), given)
+            await self._require("make" if makes else right, collection, new=makes)
+            await self._require_all(right, given)
+            work = partial(method, *arguments, **keywords)
             try:
                 if makes:
-                    return await self._make(collection, partial(method, *arguments, **keywords))
+                    return await self._make(right, collection, work)
                 if name == "rename_collection":
                     return await self._rename(method, *arguments, **keywords)
                 if name == "drop_collection":
-                    return await self._drop(collection, partial(method, *arguments, **keywords))
-                return await method(*arguments, **keywords)
+                    return await self._drop(collection, work)
+                return await work()
             except UnknownCollection as error:
                 raise await self._unknown(error.name) from None
 
@@ -113,59 +119,90 @@ class _Guarded:
             return False
         return not await self._exists(collection)
 
-    async def _make(self, collection: str, work: Callable[[], Awaitable[Any]]) -> Any:
-        """Let a method make a collection, which is a user's own, or else shared."""
-        person = CURRENT.get()
-        with self._alone(checked_name(collection)):
+    async def _make(self, right: Right, collection: str, work: Callable[[], Awaitable[Any]]) -> Any:
+        """Let a method make a collection, which is a user's own, or else shared.
+
+        While another makes it, the work waits; once it is there, the rights in it are asked for.
+        """
+        person, patience = CURRENT.get(), _Patience(checked_name(collection))
+        while await self._is_new(collection):
+            async with self._turn(collection, person.id if person.name else "") as is_ours:
+                if is_ours:
+                    return await work()
+            await patience.pause()
+        await self._require(right, collection)
+        return await work()
+
+    @asynccontextmanager
+    async def _turn(self, collection: str, owner: str) -> AsyncIterator[bool]:
+        """Whether a collection is missing, and this work alone makes it now."""
+        if collection in self._changing:
+            yield False
+            return
+        with self._marked(collection):
             if not await self._is_new(collection):
-                raise _busy(collection)
-            async with self._claimed(collection, person.id if person.name else ""):
-                return await work()
+                yield False
+                return
+            async with self._claimed(collection, owner) as claimed:
+                yield claimed
 
     async def _rename(self, method: Callable[..., Awaitable[Any]], name: str, to: str) -> Any:
         """Let a collection be called otherwise; it stays its owner's at every moment."""
-        owner = await self._owner(name)
-        with self._alone(checked_name(name)), self._alone(checked_name(to)):
+        async with self._alone(checked_name(name), checked_name(to)):
+            await self._require("manage", name)  # it may be another's by now
             if await self._exists(to):
                 return await method(name, to)  # which refuses it
-            async with self._claimed(to, owner):
+            async with self._claimed(to, await self._owner(name)) as claimed:
+                if not claimed:
+                    raise _busy(to)
                 result = await method(name, to)
             await self._set_owner(name, "")
             return result
 
     async def _drop(self, collection: str, work: Callable[[], Awaitable[Any]]) -> Any:
         """Let a method delete a collection, whose name then is anyone's."""
-        with self._alone(collection):
+        async with self._alone(collection):
+            await self._require("manage", collection)  # it may be another's by now
             result = await work()
             await self._set_owner(collection, "")
             return result
 
     @asynccontextmanager
-    async def _claimed(self, collection: str, owner: str) -> AsyncIterator[None]:
-        """A collection is made by one alone, in whatever process; its owner is known before."""
+    async def _claimed(self, collection: str, owner: str) -> AsyncIterator[bool]:
+        """Whether this work alone may make a collection, in whatever process; its owner is known
+        before.
+        """
         if not self._users or not self._users.begun:
-            yield
+            yield True
             return
         if not await asyncio.to_thread(self._users.claim, collection, owner):
-            raise _busy(collection)
+            yield False
+            return
         made = False
         try:
-            yield
+            yield True
             made = True
         finally:
             if not owner or not (made or await self._exists(collection)):
                 await self._set_owner(collection, "")
 
+    @asynccontextmanager
+    async def _alone(self, *collections: str) -> AsyncIterator[None]:
+        """Collections and their owners change together, after other work that changes them."""
+        patience = _Patience(collections[0])
+        while not self._changing.isdisjoint(collections):
+            await patience.pause()
+        with self._marked(*collections):
+            yield
+
     @contextmanager
-    def _alone(self, collection: str) -> Iterator[None]:
-        """A collection and its owner change together."""
-        if collection in self._changing:
-            raise _busy(collection)
-        self._changing.add(collection)
+    def _marked(self, *collections: str) -> Iterator[None]:
+        """Other work sees that these are changing."""
+        self._changing.update(collections)
         try:
             yield
         finally:
-            self._changing.discard(collection)
+            self._changing.difference_update(collections)
 
     async def _set_owner(self, collection: str, user_id: str) -> None:
         if self._users:
@@ -199,8 +236,21 @@ def _collection(given: Mapping[str, Any]) -> str:
     return str(given.get("collection", given.get("name", "")))
 
 
-def _busy(collection: str) -> Forbidden:
-    return Forbidden(
+class _Patience:
+    """Waits for other work on a collection, a while at a time and not for ever."""
+
+    def __init__(self, collection: str) -> None:
+        self._collection, self._end = collection, time.monotonic() + PATIENCE
+
+    async def pause(self) -> None:
+        """Wait a while; raises CollectionBusy where that was long enough."""
+        if time.monotonic() >= self._end:
+            raise _busy(self._collection)
+        await asyncio.sleep(_PAUSE)
+
+
+def _busy(collection: str) -> CollectionBusy:
+    return CollectionBusy(
         f"collection {collection!r} is being made or deleted",
         hint="Try again, or take another name; `rag-app users share` frees one that is left over",
     )

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 
 from data.errors import RagAppError
 from rag_app.accounts.rights import Forbidden
-from rag_app.errors import UnknownDocument
+from rag_app.errors import CollectionBusy, UnknownDocument
 from rag_app.remote import wire
 from retrieval.index.errors import DiskFull, UnknownCollection
 
@@ -38,6 +38,7 @@ ERRORS: Final[dict[int | str, dict[str, Any]]] = {
 """For the description of a route."""
 _STATUS: Final[Mapping[type[Exception], HTTPStatus]] = {
     Forbidden: HTTPStatus.FORBIDDEN,
+    CollectionBusy: HTTPStatus.CONFLICT,
     DiskFull: HTTPStatus.INSUFFICIENT_STORAGE,
     UnknownCollection: HTTPStatus.NOT_FOUND,
     UnknownDocument: HTTPStatus.NOT_FOUND,

@@ -1,16 +1,18 @@
 """The service as each person may use it."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 
 import pytest
 from argon2 import PasswordHasher
 
 from data.errors import RagAppError
+from rag_app.accounts import guarded
 from rag_app.accounts.guarded import guard
 from rag_app.accounts.rights import CURRENT, NOBODY, OPERATOR, Forbidden, Person
 from rag_app.accounts.users import Users
+from rag_app.errors import CollectionBusy
 from rag_app.service import QueryOptions
 from retrieval.index.errors import UnknownCollection
 from tests.rag_app.support import prose, write
@@ -172,6 +174,81 @@ async def test_a_name_is_made_by_one_alone_of_several_processes(
     tries = zip(doors, ("alice", "bob"), strict=True)
     (made,) = {one for one in await asyncio.gather(*(make(*one) for one in tries)) if one}
     assert users.owners() == {"new": people[made].id}
+
+
+async def bytes_of(text: str) -> AsyncIterator[bytes]:
+    yield text.encode()
+
+
+async def upload(service, person: Person, number: int) -> None:
+    with asking(person):
+        await service.add_document("new", f"{number}.txt", bytes_of(prose(f"a{number}", 40)))
+
+
+async def test_first_uploads_of_one_user_at_once_all_come_in(service, people, users):
+    alice = people["alice"]
+    await asyncio.gather(*(upload(service, alice, number) for number in range(4)))
+    assert users.owners() == {"new": alice.id}
+    with asking(alice):
+        assert len(await service.documents("new")) == 4
+
+
+async def test_first_uploads_to_what_is_shared_all_come_in(service, people, users):
+    both = (OPERATOR, people["boss"], people["alice"], people["bob"])
+    tasks = [asyncio.ensure_future(upload(service, OPERATOR, 0))]
+    while not users.owners():  # noqa: ASYNC110 - a file has no event
+        await asyncio.sleep(0)
+    tasks += [asyncio.ensure_future(upload(service, one, n)) for n, one in enumerate(both, 1)]
+    await asyncio.gather(*tasks)
+    assert users.owners() == {}
+    with asking(OPERATOR):
+        assert len(await service.documents("new")) == 5
+
+
+async def test_whoever_waited_for_anothers_private_collection_is_not_let_in(service, people, users):
+    first = asyncio.ensure_future(upload(service, people["alice"], 0))
+    while not users.owners():  # noqa: ASYNC110 - a file has no event
+        await asyncio.sleep(0)
+    with pytest.raises(UnknownCollection):
+        await upload(service, people["bob"], 1)
+    await first
+    with asking(people["alice"]):
+        assert [one.source for one in await service.documents("new")] == ["0.txt"]
+
+
+async def test_waiting_for_a_name_ends_with_the_reason(service, people, users, monkeypatch):
+    monkeypatch.setattr(guarded, "PATIENCE", 0.2)
+    users.claim("new", people["alice"].id)  # as another process does that makes it
+    with pytest.raises(CollectionBusy, match="'new' is being made or deleted"):
+        await upload(service, people["bob"], 0)
+    assert users.owners() == {"new": people["alice"].id}
+
+
+async def test_what_waited_to_be_dropped_may_be_anothers_by_then(
+    application, service, people, users, monkeypatch
+):
+    monkeypatch.setattr(guarded, "_PAUSE", 0.5)
+    begun, goes_on, drop = asyncio.Event(), asyncio.Event(), application.drop_collection
+
+    async def drop_slowly(name: str) -> None:
+        begun.set()
+        await goes_on.wait()
+        await drop(name)
+
+    monkeypatch.setattr(application, "drop_collection", drop_slowly)
+    with asking(people["alice"]):
+        await service.create_collection("new")
+        first = asyncio.ensure_future(service.drop_collection("new"))
+        await begun.wait()
+        second = asyncio.ensure_future(service.drop_collection("new"))
+        await asyncio.sleep(0.1)
+    goes_on.set()
+    await first
+    with asking(people["bob"]):
+        await service.create_collection("new")
+        with pytest.raises(UnknownCollection):
+            await second
+        assert await names(service) == ["new"]
 
 
 async def test_a_name_that_nothing_came_of_is_anyones(service, people, users, tmp_path):

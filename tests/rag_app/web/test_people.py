@@ -10,6 +10,7 @@ from argon2 import PasswordHasher
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
+from rag_app.accounts import guarded
 from rag_app.accounts.chats.chats import FILES as CHATS
 from rag_app.accounts.guarded import guard
 from rag_app.accounts.keys import Keys
@@ -109,6 +110,15 @@ async def test_a_key_does_what_it_is_for_as_far_as_its_user_may(served, keys, us
 async def _as_token(served: Served, method: str, path: str) -> None:
     async with client(served, TOKEN) as command:
         assert (await command.request(method, path)).status_code == 200
+
+
+async def test_a_name_that_another_process_takes_is_a_conflict(served, users, monkeypatch):
+    monkeypatch.setattr(guarded, "PATIENCE", 0.1)
+    users.claim("new", users.named("boss").id)
+    async with client(served, auth=("alice", PASSWORD)) as person:
+        answer = await person.post("/api/collections", json={"name": "new"})
+        assert answer.status_code == 409
+        assert "'new' is being made or deleted" in answer.json()["error"]["message"]
 
 
 async def test_readiness_names_collections_to_those_alone_who_see_all(served, users, keys):
