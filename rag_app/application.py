@@ -32,7 +32,7 @@ from data.page_picture import PagePicture
 from data.parsing import Parser
 from rag_app.accounts import users
 from rag_app.accounts.chats import chats
-from rag_app.accounts.keys import BROWSER_KEY
+from rag_app.accounts.keys import BROWSER_KEY, Keys
 from rag_app.accounts.quota import Quota
 from rag_app.collections.backup import Backups
 from rag_app.collections.catalogue import require_documents
@@ -168,6 +168,7 @@ class Application:
             collections, self._stores, self._indexes, encoders, storage / "files"
         )
         self.chats, self.changes = chats.Chats(storage), 0
+        self._keys = Keys(storage)
         self.renamed: dict[str, str] = {}
         self.observer = Observer()
         self._pictures = PagePictures(parser)
@@ -195,11 +196,21 @@ class Application:
 
     async def drop_collection(self, name: str) -> None:
         """See `Service.drop_collection`."""
-        await self._change(lambda _: self._indexes.drop_collection(name))
+
+        def drop(_: OnProgress) -> None:
+            self._indexes.drop_collection(name)
+            self._keys.drop_collection(name)
+
+        await self._change(drop)
 
     async def rename_collection(self, name: str, to: str) -> None:
         """See `Service.rename_collection`."""
-        await self._change(lambda _: self._indexes.rename_collection(name, to))
+
+        def rename(_: OnProgress) -> None:
+            self._indexes.rename_collection(name, to)
+            self._keys.rename_collection(name, to)
+
+        await self._change(rename)
         self.renamed.pop(to, None)  # no way leads in a circle
         self.renamed[name] = to
         await self.chats.rename_collection(name, to)

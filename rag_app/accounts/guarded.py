@@ -150,6 +150,8 @@ class _Guarded:
         """Let a collection be called otherwise; it stays its owner's at every moment."""
         async with self._alone(checked_name(name), checked_name(to)):
             await self._require("manage", name)  # it may be another's by now
+            if not (person := CURRENT.get()).reaches(to):
+                raise forbidden(person, "make", to)
             if await self._exists(to):
                 return await method(name, to)  # which refuses it
             async with self._claimed(to, await self._owner(name)) as claimed:

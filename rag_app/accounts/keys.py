@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, update
 
 from rag_app.accounts.chats.chats import FILE
 from rag_app.accounts.chats.tables import CHATS, KEYS
@@ -107,6 +107,28 @@ class Keys:
         with self._database.transaction() as connection:
             done = connection.execute(delete(KEYS).where(KEYS.c.id == identity))
             return done.rowcount > 0
+
+    def rename_collection(self, name: str, to: str) -> None:
+        """Let keys for a collection reach it by its other name, and nothing by the old one."""
+        self._replace(name, [to])
+
+    def drop_collection(self, name: str) -> None:
+        """Let keys for a collection reach the others of theirs alone.
+
+        A key that was for no other is deleted: for none would mean for all.
+        """
+        self._replace(name, [])
+
+    def _replace(self, name: str, by: list[str]) -> None:
+        if not self._database.exists:
+            return
+        with self._database.transaction() as connection:
+            rows = connection.execute(select(KEYS).where(KEYS.c.collections != "[]")).mappings()
+            for key in [found for found in map(_key, rows.all()) if name in found.collections]:
+                left = [*(one for one in key.collections if one not in (name, *by)), *by]
+                of_key = KEYS.c.id == key.id
+                changed = update(KEYS).where(of_key).values(collections=json.dumps(left))
+                connection.execute(changed if left else delete(KEYS).where(of_key))
 
     def find(self, text: str) -> Key | None:
         """The key of that text, if it is one that is valid now."""

@@ -110,6 +110,31 @@ async def test_a_key_reaches_its_collections_alone(served, keys):
             await program.completions.create(model="rag-app/d", prompt="lantern?")
 
 
+async def test_a_key_follows_its_collection_to_another_name(served, keys, application, tmp_path):
+    one, text = keys.create("a program", "write", ["c"])
+    both, _ = keys.create("another", "write", ["c", "d"])
+    every, _ = keys.create("a third")
+    async with client(served, text) as program:
+        beyond = await program.put("/api/collections/c/name", json={"to": "e"})
+        assert beyond.status_code == 403, beyond.text
+        await application.rename_collection("c", "e")
+        await application.ingest("c", [write(tmp_path / "new", {"new.txt": prose("new")})])
+        assert [found["name"] for found in (await program.get("/api/collections")).json()] == ["e"]
+        assert (await program.get("/api/collections/c/documents")).status_code == 403
+    reach = {key.id: set(key.collections) for key in keys.all()}
+    assert reach == {one.id: {"e"}, both.id: {"d", "e"}, every.id: set()}
+
+
+async def test_a_key_reaches_nothing_when_its_last_collection_is_dropped(served, keys, application):
+    _, text = keys.create("a program", "write", ["c"])
+    both, _ = keys.create("another", "write", ["c", "d"])
+    every, _ = keys.create("a third")
+    await application.drop_collection("c")
+    async with client(served, text) as program:
+        assert await statuses(program, [READS[0], *BEYOND]) == [401] * (len(BEYOND) + 1)
+    assert {key.id: key.collections for key in keys.all()} == {both.id: ("d",), every.id: ()}
+
+
 async def test_what_is_no_key_or_no_longer_one_opens_nothing(served, keys, settings):
     key, text = keys.create("a program", "write")
     wrong = [text[:-1], text + "a", text[:-1] + ("a" if text[-1] != "a" else "b"), text.upper()]
