@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rag_app.commands import output
-from rag_app.commands.common import AsJson
+from rag_app.commands.common import AsJson, with_service
 from rag_app.settings import Settings
 
 if TYPE_CHECKING:
@@ -112,13 +112,25 @@ def give_collection(
 
 
 def _give(context: typer.Context, collection: str, name: str | None, as_json: bool) -> None:
-    from retrieval.index.collections import checked_name
-
     users = _store(context)
-    users.set_owner(checked_name(collection), users.named(name).id if name else "")
+    owner = users.named(name).id if name else ""
+    if owner or collection not in users.owners():  # a claim that is left over is freed
+        _require_collection(context, collection)
+    users.set_owner(collection, owner)
     sentence = f"{collection} is {f'private to {name}' if name else 'shared'}"
     changed = {"collection": collection, "owner": name}
     output.show(changed, as_json, lambda _: output.text(sentence))
+
+
+def _require_collection(context: typer.Context, name: str) -> None:
+    from retrieval.index.collections import checked_name
+    from retrieval.index.errors import UnknownCollection
+
+    checked_name(name)
+    found = with_service(context.obj, lambda service: service.collections())
+    names = [collection.name for collection in found]
+    if name not in names:
+        raise UnknownCollection(name, names)
 
 
 def _store(context: typer.Context) -> "Users":

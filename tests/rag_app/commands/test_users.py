@@ -37,6 +37,7 @@ def test_users_are_made_listed_changed_and_removed(run, settings):
     run("users", "password", "alice", password="another lamp")
     assert users.verify("alice", "another lamp")
     assert users.verify("alice", PASSWORD) is None
+    run("collections", "create", "notes")
     run("users", "give", "notes", "alice")
     listed = run("users", "list")["users"]
     assert [(one["name"], one["role"], one["private"]) for one in listed] == [
@@ -51,6 +52,19 @@ def test_users_are_made_listed_changed_and_removed(run, settings):
     assert [one["name"] for one in run("users", "list")["users"]] == ["boss"]
     assert "there is no user" in str(run("users", "password", "alice"))
     assert "characters" in str(run("users", "password", "boss", password="short"))
+
+
+def test_collections_that_there_are_alone_are_given_away(run, settings):
+    users = Users(settings.storage.path)
+    run("users", "add", "boss", "--role", "admin")
+    for wrong in (("give", "nosuch", "boss"), ("share", "nosuch")):
+        assert "collection 'nosuch' does not exist" in str(run("users", *wrong))
+    assert "'../up' is not allowed" in str(run("users", "share", "../up"))
+    assert users.owners() == {}
+    users.claim("halfway", users.named("boss").id)
+    assert "'halfway' does not exist" in str(run("users", "give", "halfway", "boss"))
+    assert run("users", "share", "halfway")["owner"] is None, "it frees what is left over"
+    assert users.owners() == {}
 
 
 def test_a_key_belongs_to_a_user_where_there_are_any(run, settings):
