@@ -182,8 +182,8 @@ async def _ask(
         async with aclosing(service.ask(collection, question, history, options)) as events:
             async for event in events:
                 yield event
-    except (UnknownCollection, BadCollectionName):
-        raise _unknown(body.model) from None
+    except (UnknownCollection, BadCollectionName) as error:
+        raise _unknown(PREFIX + error.name) from None
 
 
 async def _read(events: AsyncGenerator[AskEvent, None]) -> Answer:

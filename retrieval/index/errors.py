@@ -121,6 +121,7 @@ class BadCollectionName(StoreError):
     """A collection's name is also a folder's: letters, digits, '-' and '_' only."""
 
     def __init__(self, name: str) -> None:
+        self.name = name
         super().__init__(
             f"collection name {name!r} is not allowed",
             hint="Use 1 to 64 letters, digits, '-' or '_', starting with a letter or digit",

@@ -112,6 +112,19 @@ async def _as_token(served: Served, method: str, path: str) -> None:
         assert (await command.request(method, path)).status_code == 200
 
 
+async def test_a_model_that_may_not_be_asked_is_called_as_one_that_is_missing(served):
+    said = {}
+    async with client(served, auth=("eve", PASSWORD)) as person:
+        for also in ("alices", "missing"):
+            asked = {"model": "rag-app/c", "messages": [{"role": "user", "content": "lantern?"}]}
+            asked["options"] = {"also": [also]}
+            answer = await person.post("/v1/chat/completions", json=asked)
+            assert answer.status_code == 404
+            said[also] = answer.json()["error"]["message"]
+    assert "the model 'rag-app/alices' does not exist" in said["alices"]
+    assert said["alices"].replace("alices", "missing") == said["missing"]
+
+
 async def test_a_name_that_another_process_takes_is_a_conflict(served, users, monkeypatch):
     monkeypatch.setattr(guarded, "PATIENCE", 0.1)
     users.claim("new", users.named("boss").id)
