@@ -14,8 +14,9 @@ from urllib.parse import parse_qs
 
 import orjson
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from rag_app.web.gate import refuse
 
 _API: Final = "/gradio_api"
 _PAGES: Final = frozenset(
@@ -70,7 +71,7 @@ class PageGuard:
                 if session := _session_of(request):
                     self._require_own(request, session)
         except Refused as refused:
-            await JSONResponse({"error": refused.reason}, refused.status)(scope, receive, send)
+            await refuse(scope, refused.status, refused.reason)(scope, receive, send)
             return
         await self._app(scope, receive, send)
 

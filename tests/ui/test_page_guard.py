@@ -33,5 +33,17 @@ async def test_values_that_fit_no_component_are_the_senders_fault():
     assert await status("misfit") == 422
 
 
+async def test_what_is_nowhere_is_refused_as_every_error_is():
+    guarded = PageGuard(Starlette(), {}, visitor)
+    transport = httpx.ASGITransport(guarded)
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+        for method, path in (("POST", "/api/collections/x/ingest/"), ("GET", "//api/collections")):
+            answer = await client.request(method, f"http://127.0.0.1{path}")
+            assert answer.status_code == 404
+            assert answer.json() == {"error": {"message": "there is nothing here"}}
+        answer = await client.post("/gradio_api/queue/join", content="no JSON")
+        assert "not JSON" in answer.json()["error"]["message"]
+
+
 async def test_other_faults_are_ours():
     assert [await status(value) for value in ("fault", "fine", "fault")] == [500, 200, 500]
