@@ -38,11 +38,13 @@ FILE: Final = "users.sqlite"
 FILES: Final = (FILE, f"{FILE}-wal", f"{FILE}-shm")
 """What lies in the storage folder."""
 SHORTEST: Final = 8
-"""Characters of a password."""
+LONGEST: Final = 1000
+"""Characters of a password, at least and at most."""
 SESSION_SECONDS: Final = 30 * 86_400
 """For which a browser stays logged in."""
-_LONGEST: Final = 1000
 _NAME: Final = re.compile(r"[\w.@+-]{1,64}")
+_LONGEST_TYPED: Final = 4 * 64
+"""Characters of a user's name before its accents are composed, of up to four characters each."""
 _NO_ONE: Final = (
     "$argon2id$v=19$m=65536,t=3,p=4$N4AEmgs40SPIST5sivpDFg"
     "$5A9kRSS8wUR+8/nq9wZsc0jLvcUME71pIJtlV6Xah+I"
@@ -184,7 +186,7 @@ class Users:
         with self._database.transaction() as connection:
             row = _of_name(connection, name)
         try:
-            self._hasher.verify(row.password if row else _NO_ONE, _encoded(password[:_LONGEST]))
+            self._hasher.verify(row.password if row else _NO_ONE, _encoded(password[:LONGEST]))
         except (VerificationError, InvalidHashError):
             return None
         return _user(row) if row else None
@@ -289,15 +291,17 @@ class Users:
             _require_admin(connection)
 
     def _hash(self, password: str) -> str:
-        if not SHORTEST <= len(password) <= _LONGEST:
+        if not SHORTEST <= len(password) <= LONGEST:
             raise ApplicationError(
-                f"a password needs {SHORTEST} to {_LONGEST} characters",
+                f"a password needs {SHORTEST} to {LONGEST} characters",
                 cause=f"this one has {len(password)}",
             )
         return self._hasher.hash(_encoded(password))
 
 
 def _of_name(connection: Connection, name: str) -> Row[Any] | None:
+    if len(name) > _LONGEST_TYPED:  # before its accents are composed, which takes its time
+        return None
     known = unicodedata.normalize("NFC", well_formed(name))
     return connection.execute(select(USERS).where(USERS.c.name == known)).first()
 

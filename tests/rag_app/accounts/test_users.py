@@ -2,6 +2,8 @@
 
 import stat
 import threading
+import time
+import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -79,6 +81,16 @@ def test_name_and_password_have_to_be_right(users):
 def test_a_letter_with_its_accent_apart_is_the_same_letter(users):
     users.add("Zoe\u0308", "reader", "pa\u0308sswort")
     assert users.verify("Zo\u00eb", "p\u00e4sswort")
+
+
+def test_a_name_that_is_too_long_for_anyone_takes_no_time(users):
+    marks = "a" + "\N{COMBINING ACUTE ACCENT}\N{COMBINING DOT BELOW}" * 50_000
+    begun = time.process_time()
+    assert users.verify(marks, PASSWORD) is None
+    assert time.process_time() - begun < 0.3
+    longest = "\N{LATIN SMALL LETTER E WITH CIRCUMFLEX AND ACUTE}" * 64
+    users.add(longest, "reader", PASSWORD)
+    assert users.verify(unicodedata.normalize("NFD", longest), PASSWORD)
 
 
 def test_a_session_ends_at_log_out_with_another_password_and_with_its_user(users):
