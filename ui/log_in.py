@@ -9,15 +9,17 @@ from typing import Final
 from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from starlette.exceptions import HTTPException
 
 from rag_app.accounts.rights import Person
-from rag_app.accounts.users import SESSION_SECONDS
+from rag_app.accounts.users import LONGEST, SESSION_SECONDS
 from rag_app.web.access import Access
 from rag_app.web.errors import printable
 from rag_app.web.gate import LOG_IN
 
 LOG_OUT: Final = "/logout"
-_LONGEST: Final = 1000
+_BYTES: Final = 16 * LONGEST
+"""Of a field with its name; a character takes up to twelve in a form."""
 
 
 def log_in_routes(access: Access) -> APIRouter:
@@ -37,10 +39,10 @@ def log_in_routes(access: Access) -> APIRouter:
 
     @router.post(LOG_IN)
     async def log_in(request: Request) -> Response:
-        async with request.form(max_files=0, max_fields=4, max_part_size=_LONGEST) as form:
-            user, password = (
-                str(form.get(name, ""))[:_LONGEST] for name in ("username", "password")
-            )
+        try:
+            user, password = await _typed(request)
+        except _TooLong as error:
+            return _form(str(error), 400)
         if seconds := access.wait(request, user):
             whole = math.ceil(seconds)
             answer = _form(f"Too many wrong passwords. Try again in {whole} seconds.", 429, user)
@@ -58,6 +60,24 @@ def log_in_routes(access: Access) -> APIRouter:
         return answer
 
     return router
+
+
+class _TooLong(Exception):
+    """More was typed than any user or password has."""
+
+
+async def _typed(request: Request) -> tuple[str, str]:
+    """The user and the password of a form."""
+    try:
+        async with request.form(max_files=0, max_fields=4, max_part_size=_BYTES) as form:
+            user, password = (str(form.get(name, "")) for name in ("username", "password"))
+    except HTTPException:
+        message = f"User and password have at most {LONGEST:,} characters each."
+        raise _TooLong(message) from None
+    for what, typed in (("user", user), ("password", password)):
+        if len(typed) > LONGEST:
+            raise _TooLong(f"The {what} has more than {LONGEST:,} characters.")
+    return user, password
 
 
 def _known(access: Access, request: Request, person: Person | None = None) -> Response:

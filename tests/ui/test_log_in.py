@@ -96,6 +96,34 @@ async def test_the_page_says_what_is_wrong_and_keeps_the_name(client: httpx.Asyn
             assert (await client.post("/login", content=odd)).status_code < 500
 
 
+async def test_a_password_of_any_letters_is_as_long_as_it_may_be(
+    client: httpx.AsyncClient, users: Users
+) -> None:
+    longest = "\N{OLD ITALIC LETTER A}" * 1000
+    users.add("boris", "reader", longest)
+    async with client:
+        answer = await client.post("/login", data={"username": "boris", "password": longest})
+        assert answer.headers["location"] == "/"
+
+
+@pytest.mark.parametrize(
+    ("user", "password", "says"),
+    [
+        ("anna", "ä" * 1001, "The password has more than 1,000 characters."),
+        ("ä" * 1001, PASSWORD, "The user has more than 1,000 characters."),
+        ("anna", "x" * 100_000, "User and password have at most 1,000 characters each."),
+    ],
+)
+async def test_the_page_says_what_is_too_long(
+    client: httpx.AsyncClient, user: str, password: str, says: str
+) -> None:
+    async with client:
+        answer = await client.post("/login", data={"username": user, "password": password})
+    assert answer.status_code == 400
+    assert says in answer.text
+    assert user not in answer.text or len(user) < 1000
+
+
 def test_names_are_other_peoples_words() -> None:
     assert "<b>" not in account("<b>", "reader")
 
