@@ -351,8 +351,9 @@ def hits(result: Document) -> None:
 def citations(answer: Document) -> None:
     """The evidence under an answer that has been streamed."""
     _out("\n")
-    for citation in answer["citations"]:
-        _out(f"[{citation['n']}] {place(citation)}: {short(citation['text'])}")
+    for citation in sorted(answer["citations"], key=lambda one: int(one["n"])):
+        quoted = " … ".join(quote["text"] for quote in citation["quotes"])
+        _out(f"[{citation['n']}] {place(citation)}: {short(quoted or citation['text'])}")
     trace = answer["trace"]
     _out(f"\n{_notes(trace)}{_evidence(trace)}{_timing(trace)}")
 
