@@ -377,9 +377,10 @@ def config(tree: Document) -> None:
 
 def place(found: Document) -> str:
     """Where a passage stands, in words."""
-    page = f", page {found['page']}" if found["page"] else ""
+    part = found.get("place") or (f"page {found['page']}" if found["page"] else "")
+    part = f", {part}" if part else ""
     where = f", in {found['collection']}" if found.get("collection") else ""
-    return f"{found['source']}{page}, characters {found['char_start']}-{found['char_end']}{where}"
+    return f"{found['source']}{part}, characters {found['char_start']}-{found['char_end']}{where}"
 
 
 def short(text: str, width: int = 240) -> str:
