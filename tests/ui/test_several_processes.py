@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from data.errors import RagAppError
+from generation.reading import TextDelta
 from rag_app.remote.service import RemoteService
-from rag_app.results import Answer, TextDelta
+from rag_app.results import Answer
 from tests.openai_server import OpenAIServer, Reply
 from tests.retrieval.index.qdrant_server import QdrantServer
 from tests.ui.proxy import RoundRobin
