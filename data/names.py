@@ -1,11 +1,17 @@
-"""Names of files that come from elsewhere."""
+"""Names of files that come from elsewhere, and addresses of the web."""
 
 import re
 from pathlib import Path
 from typing import Final
 
 _LONGEST: Final = 200
+_ADDRESS: Final = re.compile("https?://", re.IGNORECASE)
 _NOT_IN_NAMES: Final = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def is_address(text: str) -> bool:
+    """Whether a text is an address of http or https, and no path."""
+    return bool(_ADDRESS.match(text))
 
 
 def safe_name(name: str) -> str:

@@ -1,10 +1,9 @@
 """What a page ingests besides files that are sent: a folder of this machine, or an address."""
 
-import re
 from functools import partial
 from pathlib import Path
-from typing import Final
 
+from data.names import is_address
 from rag_app.accounts.rights import Right
 from rag_app.errors import ApplicationError
 from rag_app.service import Service
@@ -12,12 +11,10 @@ from rag_app.settings import Settings
 from rag_app.web.gate import LOOPBACK
 from ui.ingestions import Work
 
-_ADDRESS: Final = re.compile("https?://", re.IGNORECASE)
-
 
 def right_for(given: str) -> Right:
     """What a person needs who adds it: files of this machine are an admin's."""
-    return "write" if _ADDRESS.match(given) else "administer"
+    return "write" if is_address(given) else "administer"
 
 
 def work_for(given: str, service: Service, settings: Settings, collection: str) -> Work:
@@ -26,7 +23,7 @@ def work_for(given: str, service: Service, settings: Settings, collection: str) 
     Raises:
         ApplicationError: it is neither an address nor a folder that the page may ingest from.
     """
-    if _ADDRESS.match(given):
+    if is_address(given):
         return partial(service.add_address, collection, given)
     folder = _folder(given, settings)
     return partial(service.ingest, collection, [folder])

@@ -1,6 +1,5 @@
 """`ingest`, `documents` and `collections`: what is held."""
 
-import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from data.components import LOADERS
+from data.names import is_address
 from data.rendering import as_markdown, as_text
 from rag_app.commands import output
 from rag_app.commands.common import (
@@ -32,7 +32,6 @@ class Form(StrEnum):
 
 
 _KINDS = ", ".join(LOADERS)
-_ADDRESS = re.compile("https?://", re.IGNORECASE)
 _documents = typer.Typer(no_args_is_help=True, help="List, show, read anew and delete documents.")
 _collections = typer.Typer(
     no_args_is_help=True, help="List, create, rename, delete and rebuild collections."
@@ -92,8 +91,8 @@ async def _ingest(
             cause="it would be the folder that this command runs in",
             hint="Check the variable that it stands in, or write `.` for this folder",
         )
-    addresses = [source for source in sources if _ADDRESS.match(source)]
-    paths = [Path(source) for source in sources if not _ADDRESS.match(source)]
+    addresses = [source for source in sources if is_address(source)]
+    paths = [Path(source) for source in sources if not is_address(source)]
     report = IngestReport()
     if paths:
         report = await service.ingest(collection, paths, on_progress, encoder, sync)

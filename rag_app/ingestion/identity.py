@@ -12,17 +12,15 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePath
-from typing import Final
 from urllib.parse import urlsplit
 
 from data.discovery import Found
+from data.names import is_address
 from rag_app.ingestion.reading import sha256
 from retrieval.index.records import DocumentRecord
 
 UPLOAD = "upload:"
 """How the origin of a file begins that was uploaded, and so has no place of its own."""
-_ADDRESS: Final = ("http://", "https://")
-"""How the origin begins of what a server gave."""
 
 
 def origin(path: Path) -> str:
@@ -70,7 +68,7 @@ def gone(records: Iterable[DocumentRecord], folders: Iterable[Path]) -> list[str
 
 def _is_gone(path: str) -> bool:
     """Whether nothing is there; a place that cannot be looked at may hold it still."""
-    if path.startswith(_ADDRESS):
+    if is_address(path):
         return False
     for form in (path, unicodedata.normalize("NFD", path)):
         try:
@@ -107,7 +105,7 @@ def _is_same(file: Found, record: DocumentRecord) -> bool:
 
 def _longer_names(file: Found) -> Iterator[str]:
     yield file.source
-    if file.origin.startswith(_ADDRESS):
+    if is_address(file.origin):
         yield from _with_port(file)
     elif not file.origin.startswith(UPLOAD):
         parts = [part for part in PurePath(file.origin).parts if part.strip("/\\")]

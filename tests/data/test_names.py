@@ -3,7 +3,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.names import safe_name
+from data.names import is_address, safe_name
 
 
 @given(st.text() | st.sampled_from(["../../etc/passwd", "..", "a/..", "C:\\x\\y.pdf", "\x00", "."]))
@@ -25,3 +25,8 @@ def test_a_long_name_keeps_its_extension() -> None:
     long = "a" * 3_000_000  # letter by letter, this would take hours
     assert safe_name(f"{long}.pdf") == "a" * 196 + ".pdf"
     assert safe_name(f"a.{long}") == "." + "a" * 199
+
+
+def test_addresses_of_the_web_are_told_from_paths() -> None:
+    assert all(map(is_address, ("http://h", "HTTPS://h/a", "https://")))
+    assert not any(map(is_address, ("", "/http://h", "ftp://h", "http:/h", "notes.txt")))
