@@ -138,11 +138,12 @@ class EvidenceFinder:
                     candidates.append(Candidate(n, one.unit))
                     parts.append(one)
         asked_for = asking_part(question)
-        wanted = self._idf(question, asked_for, parts)
+        asked_terms = self.terms(content_words(asked_for))
+        wanted = self._idf(self.terms(content_words(question)), frozenset(asked_terms), parts)
         coverage = [_share(wanted, one.terms) for one in parts]
         held = [_share(wanted, passage.terms | passage.headings) for passage in analysed]
         cosine, vectors = self._cosines(question, asked_for, candidates, coverage)
-        pairs = set(pairwise(self.terms(content_words(asked_for))))
+        pairs = set(pairwise(asked_terms))
         kind, asked = question_type(asked_for), frozenset(re.findall(r"\w+", question.lower()))
         names = {name.lower() for name in _NAME.findall(question)}
         rows = []
@@ -187,15 +188,17 @@ class EvidenceFinder:
         titles = frozenset(term for title in headings for term in self.terms(title))
         return _Analysed(found, frozenset(self.terms(text)), titles)
 
-    def _idf(self, question: str, asked_for: str, parts: "Sequence[_Part]") -> dict[str, float]:
-        """The weight of each term of a question, of which ``asked_for`` is what asks."""
-        asked = frozenset(self.terms(content_words(asked_for)))
+    @staticmethod
+    def _idf(
+        terms: Sequence[str], asked: frozenset[str], parts: "Sequence[_Part]"
+    ) -> dict[str, float]:
+        """The weight of each term of a question, of which ``asked`` stand in what asks."""
         counts = Counter(term for one in parts for term in one.terms)
         total = len(parts) or 1
         return {
             term: math.log1p((total - counts[term] + 0.5) / (counts[term] + 0.5))
             * (1.0 if term in asked else _STORY)
-            for term in dict.fromkeys(self.terms(content_words(question)))
+            for term in dict.fromkeys(terms)
         }
 
     def _cosines(
