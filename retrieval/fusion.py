@@ -43,6 +43,12 @@ def reciprocal_ranks(rankings: Iterable[Iterable[str]], k: float = 60) -> dict[s
     return {passage: math.fsum(given) for passage, given in parts.items()}
 
 
+def ranked(totals: dict[str, float]) -> list[Scored]:
+    """Passage ids with their scores, best first, equal scores by passage id."""
+    falling = sorted(zip(map(operator.neg, totals.values()), totals, strict=True))
+    return [(passage, -score) for score, passage in falling]
+
+
 class ReciprocalRankFusion:
     """Each list gives a passage 1 / (k + rank), ranks from 1 (Cormack et al., SIGIR 2009).
 
@@ -57,7 +63,7 @@ class ReciprocalRankFusion:
 
     def fuse(self, dense: Sequence[Scored], sparse: Sequence[Scored]) -> list[Scored]:
         """See `Fusion.fuse`."""
-        return _ranked(reciprocal_ranks((_scores(dense), _credited(sparse)), self.k))
+        return ranked(reciprocal_ranks((_scores(dense), _credited(sparse)), self.k))
 
 
 class MinMaxFusion:
@@ -107,7 +113,7 @@ class MinMaxFusion:
         for passage, part in shared.items():
             if passage not in totals:
                 totals[passage] = near_last + part
-        return _ranked(totals)
+        return ranked(totals)
 
     def _dense_parts(self, scores: dict[str, float]) -> dict[str, float]:
         span = max(self._mark(scores) - self.floor, self._NARROWEST)
@@ -150,7 +156,7 @@ class ObservedMinMaxFusion:
             if share > 0:
                 for passage, part in _observed(scores).items():
                     totals[passage] = totals.get(passage, 0.0) + share * part
-        return _ranked(totals)
+        return ranked(totals)
 
 
 class NoFusion:
@@ -164,7 +170,7 @@ class NoFusion:
                 cause="it only passes a single list on",
                 hint="Choose fusion 'rrf' or 'minmax', or the retriever 'dense' or 'bm25'",
             )
-        return _ranked(_scores(dense) or _credited(sparse))
+        return ranked(_scores(dense) or _credited(sparse))
 
 
 def _scores(hits: Sequence[Scored]) -> dict[str, float]:
@@ -193,9 +199,3 @@ def _observed(scores: dict[str, float]) -> dict[str, float]:
     low, high = min(scores.values(), default=0.0), max(scores.values(), default=0.0)
     span = high - low
     return {passage: (score - low) / span if span > 0 else 1.0 for passage, score in scores.items()}
-
-
-def _ranked(totals: dict[str, float]) -> list[Scored]:
-    """Best first, equal scores by passage id."""
-    falling = sorted(zip(map(operator.neg, totals.values()), totals, strict=True))
-    return [(passage, -score) for score, passage in falling]

@@ -12,15 +12,16 @@ from itertools import chain
 from typing import Final
 
 from data.text import nfkc
-from retrieval.fusion import Scored
+from retrieval.fusion import Scored, ranked
 
 _LETTERS: Final = "a-zß-öø-ɏα-ωа-яё"
-_JOINTS: Final = r"\-‐‑–/.:_\\"
+_JOINTS: Final = "-‐‑–/.:_\\"
+_JOINT: Final = re.escape(_JOINTS)
 _IDENTIFIER: Final = re.compile(
-    r"(?<!\w)(?P<groups>(?:[a-z]{2}\d\d|\d{4})(?: \d{4}){2,7}(?: \d{1,4})?)(?!\w)"
-    rf"|(?<![{_LETTERS}0-9{_JOINTS}])[{_LETTERS}{_JOINTS}]*+\d[{_LETTERS}0-9{_JOINTS}]*+"
+    r"(?<!\w)(?:[a-z]{2}\d\d|\d{4})(?: \d{4}){2,7}(?: \d{1,4})?(?!\w)"
+    rf"|(?<![{_LETTERS}0-9{_JOINT}])[{_LETTERS}{_JOINT}]*+\d[{_LETTERS}0-9{_JOINT}]*+"
 )
-_BETWEEN: Final = re.compile(rf"[{_JOINTS} ]+")
+_BETWEEN: Final = re.compile(rf"[{_JOINT} ]+")
 _DOTTED: Final = re.compile(r"[\d.]+")
 """Addresses of machines and numbers of versions: 192.168.0.1 is not 192.16.80.1."""
 _AMOUNT: Final = re.compile(r"\d{1,3}(?:\.\d{3})+|\d+\.\d+|\d+00")
@@ -37,7 +38,7 @@ def identifiers_of(text: str) -> set[str]:
     """
     found: set[str] = set()
     for match in _IDENTIFIER.finditer(nfkc(text.replace("\u00ad", "")).lower()):
-        written = match[0].strip("-‐‑–/.:_\\")
+        written = match[0].strip(_JOINTS)
         joined = written if _DOTTED.fullmatch(written) else _BETWEEN.sub("", written)
         if not _SHORTEST <= len(joined) <= _LONGEST or _AMOUNT.fullmatch(written):
             continue
@@ -67,5 +68,4 @@ def raise_holders(ranking: Sequence[Scored], held: Mapping[str, Set[str]]) -> li
         return list(ranking)
     best, last = ranking[0][1], ranking[-1][1]
     step = max((best - last) / 2, abs(best) / 5)
-    raised = [(one, score + step * len(rare & held.get(one, set()))) for one, score in ranking]
-    return sorted(raised, key=lambda scored: (-scored[1], scored[0]))
+    return ranked({one: score + step * len(rare & held.get(one, set())) for one, score in ranking})
