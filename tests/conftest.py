@@ -59,7 +59,7 @@ def chat_server(chat_model: Path, tmp_path_factory: pytest.TempPathFactory) -> I
 @pytest.fixture
 def metrics(chat_server: VllmServer) -> Iterator[Metrics]:
     """What the chat server says of itself."""
-    with httpx.Client(trust_env=False) as client:
+    with httpx.Client(trust_env=False, timeout=60) as client:
         yield Metrics(chat_server, client)
 
 

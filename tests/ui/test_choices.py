@@ -26,7 +26,7 @@ def test_a_class_named_by_the_settings_is_among_the_choices(tmp_path):
     app = RunningApp(tmp_path / "storage", arguments)
     with ExitStack() as stack:
         stack.callback(app.stop)
-        one = stack.enter_context(httpx.Client(base_url=app.address))
+        one = stack.enter_context(httpx.Client(base_url=app.address, trust_env=False, timeout=60))
         one.get(app.page)
         found = {
             each["props"].get("label"): each["props"]

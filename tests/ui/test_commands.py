@@ -237,22 +237,24 @@ def test_first_ui_takes_the_samples_in_and_a_later_one_leaves_them(tmp_path: Pat
     app = RunningApp(tmp_path, ["ui", "--no-open", "--port", "0"])
     try:
         deadline = time.monotonic() + 60
-        while (found := _documents(app.address, "samples")) is None or len(found) < 12:
+        while (found := _documents(app, "samples")) is None or len(found) < 12:
             assert time.monotonic() < deadline
             time.sleep(0.2)
     finally:
         app.stop()
     again = RunningApp(tmp_path, ["ui", "--no-open", "--port", "0"])
     try:
-        assert len(_documents(again.address, "samples") or []) >= len(found)
-        names = httpx.get(f"{again.address}/api/collections", trust_env=False).json()
+        assert len(_documents(again, "samples") or []) >= len(found)
+        with again.browser() as client:
+            names = client.get("/api/collections").json()
         assert [one["name"] for one in names] == ["samples"]
     finally:
         again.stop()
 
 
-def _documents(address: str, collection: str) -> list[object] | None:
-    answer = httpx.get(f"{address}/api/collections/{collection}/documents", trust_env=False)
+def _documents(app: RunningApp, collection: str) -> list[object] | None:
+    with app.browser() as client:
+        answer = client.get(f"/api/collections/{collection}/documents")
     if answer.status_code != 200:
         return None
     return [one for one in answer.json() if one["state"] == "ready"]

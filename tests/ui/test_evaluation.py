@@ -150,7 +150,9 @@ def test_systems_are_compared_side_by_side_and_votes_become_an_evaluation_set(
     cookies = {one["name"]: one["value"] for one in page.driver.get_cookies()}
     address = page.one("#votes a").get_attribute("href")
     exported = tmp_path / "votes.zip"
-    exported.write_bytes(httpx.get(str(address), cookies=cookies, trust_env=False).content)
+    exported.write_bytes(
+        httpx.get(str(address), cookies=cookies, trust_env=False, timeout=60).content
+    )
     shutil.unpack_archive(exported, tmp_path / "set")
     dataset = beir.load(tmp_path / "set")
     assert list(dataset.queries.values()) == ["How salty is the sea?"]

@@ -31,7 +31,7 @@ def locked(storage: Path) -> Iterator[RunningApp]:
 
 @pytest.fixture
 def client(locked: RunningApp) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=locked.address, trust_env=False) as client:
+    with httpx.Client(base_url=locked.address, trust_env=False, timeout=60) as client:
         yield client
 
 
