@@ -50,9 +50,7 @@ from rag_app.ingestion.encoders import Encoders
 from rag_app.ingestion.fetching import Fetcher
 from rag_app.ingestion.identity import UPLOAD, origin
 from rag_app.ingestion.reading import Originals
-from rag_app.llm import models
-from rag_app.llm.models import well_asked
-from rag_app.pipeline import Pipeline
+from rag_app.pipeline import Pipeline, embed, grade, well_asked
 from rag_app.results import (
     Answer,
     AskEvent,
@@ -480,7 +478,7 @@ class Application:
         """See `Service.embed`."""
         name = encoder or self._encoder.row.name
         if name == self._encoder.row.name:
-            return await models.embed(self._encoder, texts, queries)
+            return await embed(self._encoder, texts, queries)
         known = [one.name for one in await self.encoders()]
         if name not in known:
             raise UnknownModel(
@@ -489,11 +487,11 @@ class Application:
                 hint=f"`rag-app indexes build --encoder {name}` takes it into use",
             )
         model = await asyncio.to_thread(self._encoders.get, name)
-        return await models.embed(model, texts, queries)
+        return await embed(model, texts, queries)
 
     async def rerank(self, question: str, texts: Sequence[str]) -> list[Relevance]:
         """See `Service.rerank`."""
-        return await models.grade(self._pipelines.reranker(), question, texts)
+        return await grade(self._pipelines.reranker(), question, texts)
 
     def use(self, settings: Settings) -> None:
         """Let questions go by other settings from now on, as for another language model.

@@ -62,7 +62,7 @@ def cost(  # noqa: PLR0913, PLR0917 - one parameter a flag
         "configurations": compared(found),
     }
     if measure:
-        from rag_app.probes.latency import latency  # LlamaIndex is slow to import
+        from rag_app.commands.latency import latency  # LlamaIndex is slow to import
 
         document["latency"] = asyncio.run(latency(context.obj, work))
     output.show(document, as_json, output.costs)
