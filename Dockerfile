@@ -29,7 +29,7 @@ RUN pip --python /opt/rag-app/bin/python install --no-compile --no-deps .
 # The root file system is read-only at run time, so bytecode of what is used is written here.
 # hadolint ignore=DL3059
 RUN env -u PYTHONDONTWRITEBYTECODE /opt/rag-app/bin/python -P -c \
-  'import gradio, ui.serving, rag_app.cli, rag_app.web.server, rag_app.probes.doctor, onnx, onnxruntime, \
+  'import gradio, ui.serving, rag_app.commands.program, rag_app.web.server, rag_app.probes.doctor, onnx, onnxruntime, \
 data.parser_child, llama_index.llms.openai_like, qdrant_client'
 
 # --- the application ---------------------------------------------------------------------------

@@ -13,7 +13,7 @@ BIN    := $(VENV)/bin
 # The libraries' own tests and the page's cutting of films go again: 80 MB less.
 PIP    := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check
 WARM   := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -c
-USED   := gradio, ui.serving, rag_app.cli, rag_app.web.server, rag_app.probes.doctor, onnx, onnxruntime, \
+USED   := gradio, ui.serving, rag_app.commands.program, rag_app.web.server, rag_app.probes.doctor, onnx, onnxruntime, \
           data.parser_child, llama_index.llms.openai_like
 TESTED := torch, torch._dynamo, transformers.models.llama.modeling_llama, \
           transformers.models.bert.modeling_bert, transformers.models.qwen3.modeling_qwen3, \

@@ -1,6 +1,10 @@
-"""Files that are written as a whole: a reader sees the old content or the new one, never a part."""
+"""Files that are written as a whole: a reader sees the old content or the new one, never a part.
+
+And small ones that are read at once, by whoever must not wait.
+"""
 
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -56,3 +60,17 @@ def write_text(path: Path, text: str) -> None:
     """Write a text in UTF-8 as `replacing` does; what UTF-8 cannot hold becomes ``?``."""
     with replacing(path) as file:
         file.write(text.encode("utf-8", "replace"))
+
+
+def read_text(path: Path) -> str:
+    """The text of a regular file, in UTF-8.
+
+    Raises:
+        OSError: it cannot be read, or is not a regular file: a pipe would wait for whoever writes.
+        UnicodeDecodeError: it is no UTF-8.
+    """
+    at_once = getattr(os, "O_NONBLOCK", 0)  # Windows has none
+    with os.fdopen(os.open(path, os.O_RDONLY | at_once), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError("it is not a regular file")
+        return file.read().decode("utf-8")

@@ -9,7 +9,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, Final
 
-from data.files import write_text
+from data.files import read_text, write_text
 from rag_app.errors import SettingsError
 
 CONNECTION: Final = "connection.toml"
@@ -24,10 +24,14 @@ def read_connection(storage: Path) -> dict[str, Any]:
     """
     path, key = storage / CONNECTION, storage / KEY
     try:
-        tree = tomllib.loads(path.read_text("utf-8")) if path.is_file() else {}
-        if tree and key.is_file() and (secret := key.read_text("utf-8").strip()):
+        tree = tomllib.loads(read_text(path)) if path.exists() else {}
+        if tree and key.exists() and (secret := read_text(key).strip()):
             tree["llm"] = {**tree.get("llm", {}), "api_key": secret}
-    except (OSError, ValueError) as error:  # TOML and UTF-8 that are none are ValueErrors
+    except (
+        OSError,
+        ValueError,
+        RecursionError,
+    ) as error:  # TOML or UTF-8 that is none
         raise SettingsError(
             f"the connection to a model in {path} could not be read",
             cause=str(error),

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_settings import EnvSettingsSource
 from pydantic_settings import SettingsError as UnreadableVariable
 
+from data.files import read_text
 from rag_app.errors import SettingsError
 from rag_app.settings.connection import read_connection
 from rag_app.settings.sections import SECRETS, Settings, Storage, table_kind
@@ -154,8 +155,8 @@ def _file(path: Path | None) -> dict[str, Any]:
     if path is None:
         return {}
     try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        return tomllib.loads(read_text(path))
+    except (OSError, ValueError, RecursionError) as error:  # TOML or UTF-8 that is none
         raise SettingsError(
             f"settings file {path} could not be read",
             cause=str(error),
@@ -208,7 +209,7 @@ def _with_secret_files(tree: Mapping[str, Any]) -> dict[str, Any]:
 
 def _secret(path: Path) -> str:
     try:
-        return path.read_text("utf-8").strip()
+        return read_text(path).strip()
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(
             f"secret file {path} could not be read",

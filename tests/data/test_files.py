@@ -1,8 +1,11 @@
 """Files appear whole, or not at all."""
 
+import os
+from pathlib import Path
+
 import pytest
 
-from data.files import held, replacing, write_text
+from data.files import held, read_text, replacing, write_text
 
 
 def test_the_new_content_takes_the_place_of_the_old_one(tmp_path):
@@ -59,3 +62,13 @@ def test_one_at_a_time_writes_in_a_folder(tmp_path):
             pass
     with held(tmp_path, ValueError("busy")):
         pass
+
+
+def test_what_is_no_regular_file_is_refused_and_nobody_waits_for_it(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path(os.devnull)):
+        with pytest.raises(OSError, match="not a regular file"):
+            read_text(path)
+    (tmp_path / "link").symlink_to(tmp_path / "note.txt")  # as Kubernetes hands out secrets
+    write_text(tmp_path / "note.txt", "ä\n")
+    assert read_text(tmp_path / "link") == "ä\n"

@@ -23,8 +23,9 @@ MAIN = [sys.executable, "-c", "from rag_app.cli import main; main()"]
 NETWORK_USED = 99
 _BLOCK = Path(__file__).parent / "no_network"
 _IMPORTED = [
-    "rag_app.cli", "rag_app.assembly.application", "eval.commands", "torch", "transformers",
-    "sentence_transformers", "onnxruntime", "llama_index.llms.openai_like", "ui.app",
+    "rag_app.commands.program", "rag_app.assembly.application", "eval.commands", "torch",
+    "transformers", "sentence_transformers", "onnxruntime", "llama_index.llms.openai_like",
+    "ui.app",
 ]  # fmt: skip
 
 

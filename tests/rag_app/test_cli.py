@@ -87,6 +87,22 @@ def test_commands_that_need_no_engine_start_without_any(arguments, tmp_path):
         assert all(command in done.stdout for command in commands)
 
 
+@pytest.mark.parametrize("module", ["rag_app.commands.program", "pydantic", "eval.commands"])
+def test_ctrl_c_while_the_command_is_imported_ends_it_quietly(module, tmp_path):
+    code = (
+        "import os, signal, sys\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, *_):\n"
+        f"        if name == {module!r}: os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Finder())\n"
+        "from rag_app.cli import main; main()"
+    )
+    command = [sys.executable, "-c", code, "cost"]
+    env = environment(tmp_path)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
 # --- the contract -----------------------------------------------------------------------------
 
 

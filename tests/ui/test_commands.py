@@ -1,4 +1,5 @@
 import json
+import os
 import signal
 import socket
 import stat
@@ -276,8 +277,9 @@ def test_sighup_has_the_settings_read_again_but_for_what_indexes_are_made_with(
         found = client.post("/api/collections/default/search", json={"question": "Which light?"})
         return len(found.raise_for_status().json()["hits"])
 
-    def hang_up(settings: str, said: str) -> None:
-        file.write_text(settings, "utf-8")
+    def hang_up(settings: str | None, said: str) -> None:
+        if settings:
+            file.write_text(settings, "utf-8")
         app.process.send_signal(signal.SIGHUP)
         deadline = time.monotonic() + 30
         while not any(said in line for line in app.lines):
@@ -294,6 +296,10 @@ def test_sighup_has_the_settings_read_again_but_for_what_indexes_are_made_with(
             assert hits() == 1
             hang_up("retrieval.top_k = 0\n", "keeps its settings: setting retrieval.top_k")
             hang_up("reader.kind = 'os:getcwd'\n", "keeps its settings: setting reader.kind")
+            assert hits() == 1
+            file.unlink()
+            os.mkfifo(file)
+            hang_up(None, "keeps its settings: settings file")
             assert hits() == 1
     finally:
         app.stop()

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from data.errors import RagAppError
 from rag_app.accounts.keys import Keys
-from rag_app.cli import app as command
+from rag_app.commands.program import app as command
 from rag_app.web.access import Access, Throttle
 from tests.rag_app.served import TOKEN, Served, serving
 from tests.rag_app.support import prose, write

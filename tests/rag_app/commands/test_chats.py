@@ -15,7 +15,7 @@ from eval.datasets.answers_jsonl import load_asked
 from eval.datasets.asked import Asked
 from rag_app.accounts.chats.chats import Chats
 from rag_app.accounts.chats.votes import Vote
-from rag_app.cli import app
+from rag_app.commands.program import app
 from rag_app.errors import ApplicationError, SettingsError
 from rag_app.results import Hit
 from retrieval.training.pairs import Passage

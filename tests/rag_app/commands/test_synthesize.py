@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from data.errors import RagAppError
 from data.files import held
 from rag_app.assembly import components
-from rag_app.cli import app
+from rag_app.commands.program import app
 from rag_app.errors import SettingsError
 from rag_app.synthesis import prompts
 from retrieval.encoders.errors import EncoderError

@@ -5,7 +5,7 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from rag_app.cli import app
+from rag_app.commands.program import app
 from rag_app.errors import SettingsError
 from retrieval.training import examples
 from tests.rag_app.command import rag_app

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from rag_app.accounts.keys import Keys
 from rag_app.accounts.users import Users
-from rag_app.cli import app
+from rag_app.commands.program import app
 from rag_app.errors import SettingsError
 
 PASSWORD = "a lamp at dusk"

@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from rag_app.errors import SettingsError
@@ -53,4 +55,13 @@ def test_a_choice_that_cannot_be_kept_leaves_no_key_for_the_one_before(tmp_path)
 def test_a_damaged_file_is_named(tmp_path):
     (tmp_path / CONNECTION).write_text("[llm")
     with pytest.raises(SettingsError, match=r"connection\.toml"):
+        read_connection(tmp_path)
+
+
+@pytest.mark.parametrize("name", [CONNECTION, KEY])
+def test_a_pipe_in_its_place_is_refused_and_not_waited_for(name, tmp_path):
+    write_connection(tmp_path, key="sk-1", **CHOICE)
+    (tmp_path / name).unlink()
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(SettingsError, match="not a regular file"):
         read_connection(tmp_path)

@@ -200,3 +200,17 @@ def test_unknown_key_of_a_named_encoder_is_named_with_those_beside_it(tmp_path):
     assert "encoders.mine.urll" in message
     assert "golden" in message
     assert "top_k" not in message
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path, monkeypatch):
+    os.mkfifo(pipe := tmp_path / "pipe")
+    with pytest.raises(SettingsError, match=r"settings file .*pipe.*not a regular file"):
+        load_settings(pipe)
+    monkeypatch.setenv("RAG_APP_SERVER__PASSWORD_FILE", str(pipe))
+    with pytest.raises(SettingsError, match=r"secret file .*pipe.*not a regular file"):
+        load_settings()
+
+
+def test_a_file_that_is_nested_too_deeply_is_an_error(tmp_path):
+    with pytest.raises(SettingsError, match="could not be read"):
+        load_settings(config(tmp_path, f"a = {'[' * 100_000}"))
