@@ -3,12 +3,14 @@
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from data.components import BY_ENDING
 from data.errors import DataError
+
+_LINK = "symbolic links in folders are not followed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +28,10 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
-    """Files to read, and what lay in the named folders but is of no supported type."""
+    """Files to read, and what lay in the named folders but is not read, with the reason."""
 
     files: tuple[Found, ...]
-    ignored: tuple[Path, ...]
+    ignored: Mapping[Path, str]
 
 
 @dataclass(slots=True)
@@ -49,13 +51,13 @@ def discover(paths: Sequence[Path]) -> Discovery:
 
     A file is called by its name, whatever its type: reading it will tell whether it can be. The
     files of a folder are found recursively, in sorted order, and called by their path relative to
-    it; hidden ones are skipped; symbolic links, unsupported ones and folders that may not be
+    it; hidden ones are skipped; symbolic links, unsupported ones, pipes and folders that may not be
     entered are listed as ignored. Names are in Unicode's NFC. The same file reached twice counts
     once. Where two files would have the same source, names of parent folders are put in front
     until they differ. Raises DataError for a path that does not exist.
     """
     found: dict[Path, _Candidate] = {}
-    ignored: dict[Path, None] = {}
+    ignored: dict[Path, str] = {}
     for path in paths:
         if not path.exists():
             raise DataError(
@@ -70,37 +72,40 @@ def discover(paths: Sequence[Path]) -> Discovery:
             found.setdefault(path.resolve(), _Candidate(path, _names(here), 1))
     _part(list(found.values()))
     files = tuple(Found(each.path, each.source()) for each in found.values())
-    return Discovery(files, tuple(path for path in ignored if path not in found))
+    return Discovery(files, {path: why for path, why in ignored.items() if path not in found})
 
 
-def _add_folder(folder: Path, found: dict[Path, _Candidate], ignored: dict[Path, None]) -> None:
+def _add_folder(folder: Path, found: dict[Path, _Candidate], ignored: dict[Path, str]) -> None:
     for path in _walk(folder, ignored):
         if path.suffix.lower() in BY_ENDING:
             depth = len(path.relative_to(folder).parts)
             found.setdefault(path, _Candidate(path, _names(path), depth))
         else:
-            ignored[path] = None
+            kind = f"that end in {path.suffix}" if path.suffix else "without an ending"
+            ignored[path] = f"files {kind} are not read"
 
 
-def _walk(folder: Path, ignored: dict[Path, None]) -> Iterator[Path]:
+def _walk(folder: Path, ignored: dict[Path, str]) -> Iterator[Path]:
     """Regular, visible files beneath a resolved folder, sorted by path."""
 
     def denied(error: OSError) -> None:
-        ignored[Path(str(error.filename))] = None
+        ignored[Path(str(error.filename))] = f"not readable: {error.strerror}"
 
     for here, folders, files in os.walk(folder, onerror=denied):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         ignored.update(
-            (Path(here, name), None) for name in folders if Path(here, name).is_symlink()
+            (Path(here, name), _LINK) for name in folders if Path(here, name).is_symlink()
         )
         for name in sorted(files):
             path = Path(here, name)
             if name.startswith("."):
                 continue
             if path.is_symlink():
-                ignored[path] = None
+                ignored[path] = _LINK
             elif path.is_file():
                 yield path
+            else:
+                ignored[path] = "it is not a regular file"
 
 
 def _names(path: Path) -> tuple[str, ...]:

@@ -60,6 +60,7 @@ from rag_app.results import (
     DocumentInfo,
     Embeddings,
     EncoderInfo,
+    Failure,
     Hit,
     IndexInfo,
     IngestReport,
@@ -196,8 +197,7 @@ class Application:
         """See `Service.drop_collection`."""
 
         def drop(_: OnProgress) -> None:
-            self._indexes.drop_collection(name)
-            self._keys.drop_collection(name)
+            self._indexes.drop_collection(name, lambda: self._keys.drop_collection(name))
 
         await self._change(drop)
 
@@ -205,8 +205,9 @@ class Application:
         """See `Service.rename_collection`."""
 
         def rename(_: OnProgress) -> None:
-            self._indexes.rename_collection(name, to)
-            self._keys.rename_collection(name, to)
+            self._indexes.rename_collection(
+                name, to, lambda: self._keys.rename_collection(name, to)
+            )
 
         await self._change(rename)
         self.renamed.pop(to, None)  # no way leads in a circle
@@ -622,7 +623,9 @@ class Application:
         folders = [path for path in paths if sync and path.is_dir()]
         report = self._indexes.ingest(name, encoder, files, on_progress, folders)
         report.ignored = [
-            _writable(path.name) for path in discovery.ignored if not self._is_own(path)
+            Failure(_writable(path.name), _writable(why))
+            for path, why in discovery.ignored.items()
+            if not self._is_own(path)
         ]
         return report
 

@@ -34,7 +34,11 @@ def retrieval(  # noqa: PLR0913, PLR0917 - one parameter a flag
     rewrite: Annotated[str, typer.Option(help="none, llm or both.")] = "",
     rerank: Annotated[str, typer.Option(help="none and names of rerankers.")] = "",
     systems: Annotated[
-        str, typer.Option(help="RETRIEVER[@ENCODER][+rewrite][+RERANKER], with commas.")
+        str,
+        typer.Option(
+            help="RETRIEVER or RETRIEVER@ENCODER, behind it +rewrite and +RERANKER as wanted. "
+            "Commas between systems."
+        ),
     ] = "",
     queries: Annotated[
         str | None,

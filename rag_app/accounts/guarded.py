@@ -177,16 +177,17 @@ class _Guarded:
         if not self._users or not self._users.begun:
             yield True
             return
-        if not await asyncio.to_thread(self._users.claim, collection, owner):
-            yield False
-            return
-        made = False
-        try:
-            yield True
-            made = True
-        finally:
-            if not owner or not (made or await self._exists(collection)):
-                await self._set_owner(collection, "")
+        with self._users.makes(collection) as alone:
+            if not (alone and await asyncio.to_thread(self._users.claim, collection, owner)):
+                yield False
+                return
+            made = False
+            try:
+                yield True
+                made = True
+            finally:
+                if not owner or not (made or await self._exists(collection)):
+                    await self._set_owner(collection, "")
 
     @asynccontextmanager
     async def _alone(self, *collections: str) -> AsyncIterator[None]:

@@ -5,6 +5,8 @@ import re
 import secrets
 import time
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any, Final
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from filelock import FileLock, Timeout
 from sqlalchemy import (
     Column,
     Connection,
@@ -105,7 +108,7 @@ class Users:
     """
 
     def __init__(self, storage: Path, hasher: PasswordHasher | None = None) -> None:
-        self._database = Database(storage / FILE, _SCHEMA)
+        self._database, self._making = Database(storage / FILE, _SCHEMA), storage / "files"
         self._hasher = hasher or PasswordHasher()
 
     @property
@@ -243,6 +246,23 @@ class Users:
             connection.execute(insert_new(OWNERS).values(row).on_conflict_do_nothing())
             query = select(OWNERS.c.user).where(OWNERS.c.collection == collection)
             return bool(connection.execute(query).scalar_one() == user_id)
+
+    @contextmanager
+    def makes(self, collection: str) -> Iterator[bool]:
+        """Whether one piece of work alone makes a collection meanwhile, in whatever process: two of
+        the same user would both hold its name, and the one that fails would give it away.
+        """
+        self._making.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self._making / f".{collection}.making", 0, thread_local=False)
+        try:
+            lock.acquire()
+        except Timeout:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            lock.release()
 
     def set_owner(self, collection: str, user_id: str = "") -> None:
         """Make a collection private to a user, or shared."""

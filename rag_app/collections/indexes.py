@@ -144,18 +144,33 @@ class Indexes:
                 raise NameTaken(name)
             self._stores.create(name, self._spec)
 
-    def drop_collection(self, name: str) -> None:
-        """Delete a collection with all its indexes and originals."""
+    def drop_collection(self, name: str, first: Callable[[], None] = lambda: None) -> None:
+        """Delete a collection with all its indexes and originals.
+
+        Args:
+            name: of the collection.
+            first: called when nothing stands in the way. What opens the collection goes before it,
+                so that a kill leaves nothing that opens another of its name.
+
+        Raises:
+            UnknownCollection: there is none of that name.
+        """
         checked_name(name)  # it becomes a path: nothing may be touched before it is known to be one
         with self.writing_to(name), self._stores.closed(name):
+            if name not in (names := self._collections.names()):
+                raise UnknownCollection(name, names)
+            first()
             mark_provisional(self._originals / name)
             self._collections.drop(name)
             drop_originals(self._originals / name)
 
-    def rename_collection(self, name: str, to: str) -> None:
+    def rename_collection(
+        self, name: str, to: str, first: Callable[[], None] = lambda: None
+    ) -> None:
         """Call a collection by another name.
 
-        Killed meanwhile, it has the one name or the other, and its originals.
+        Killed meanwhile, it has the one name or the other, and its originals. `first` is called
+        before, as by `drop_collection`.
 
         Raises:
             BadCollectionName: it may not be called so.
@@ -166,8 +181,8 @@ class Indexes:
         old, new = self._originals / checked_name(name), self._originals / checked_name(to)
         if name == to:
             raise NameTaken(to)
-        first, second = sorted((name, to))
-        with self.writing_to(first), self.writing_to(second):  # in the same order for everybody
+        one, other = sorted((name, to))
+        with self.writing_to(one), self.writing_to(other):  # in the same order for everybody
             if name not in (names := self._collections.names()):
                 raise UnknownCollection(name, names)
             if to in names:
@@ -183,6 +198,7 @@ class Indexes:
             mark_provisional(old)
             try:
                 with self._stores.closed(name):
+                    first()
                     self._collections.rename(name, to)
             except BaseException:  # whatever it is, nothing is left over and the error goes on
                 drop_originals(new)

@@ -1,6 +1,7 @@
 """`backup` and `restore`: collections and people as one file, or through a pipe."""
 
 import asyncio
+import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -80,6 +81,8 @@ def _write_file(settings: Any, path: Path, names: list[str] | None) -> dict[str,
     """A file that is whole, or not there; for its owner alone, since it holds all documents."""
     if path.is_dir():
         raise SettingsError(f"{path} is a folder. Name the file to write")
+    # what stops a service or a machine ends it as Ctrl-C does, which leaves no unfinished file
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     with replacing(path) as stream:
         return _write(settings, stream, names)
 

@@ -116,8 +116,8 @@ def ingest_report(report: Document) -> None:
         _out(f"warning: {warning['source']}{page}: {warning['reason']}")
     for name in report["removed"]:
         _out(f"removed: {name}: its file is gone")
-    for name in report["ignored"]:
-        _out(f"ignored: {name}: its type is not supported, or it is a symbolic link")
+    for ignored in report["ignored"]:
+        _out(f"ignored: {ignored['source']}: {ignored['reason']}")
 
 
 def documents(listing: Document) -> None:

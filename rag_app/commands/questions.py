@@ -117,7 +117,8 @@ def compare(
     systems: Annotated[
         str,
         typer.Option(
-            help="RETRIEVER[@ENCODER][+rewrite][+RERANKER] or ENCODER, with commas between them."
+            help="RETRIEVER or RETRIEVER@ENCODER, behind it +rewrite and +RERANKER as wanted; "
+            "or ENCODER alone. Commas between systems."
         ),
     ],
     collection: InCollection = None,

@@ -245,12 +245,14 @@ def bounded(split: Split, document: Document, limits: Limits) -> Iterator[Passag
         return UnreadableFile(f"cannot ingest {document.source}", cause=cause, hint=hint)
 
     def check_time() -> None:
-        if splitting + time.thread_time() - start > budget:
+        nonlocal splitting, start
+        now = time.thread_time()
+        splitting, start = splitting + now - start, now
+        if splitting > budget:
             raise too_much(f"splitting it took longer than {budget:g} s of processor time")
 
     for part in split(check_time):
         check_time()
-        splitting += time.thread_time() - start
         characters += len(part.text)
         if encoding > patience:
             hint = f"{_SMALLER}, choose a faster encoder, or raise limits.encode_seconds"

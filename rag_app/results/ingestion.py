@@ -29,7 +29,7 @@ class IngestReport:
     Attributes:
         removed: names of documents whose files are gone, removed by `sync`.
         truncated: those of them that were longer than the encoder reads.
-        ignored: names of files in the given folders whose type is not supported.
+        ignored: what in the given folders is not read: links, files of other types ...
     """
 
     added: int = 0
@@ -41,7 +41,7 @@ class IngestReport:
     seconds: float = 0.0
     failures: list[Failure] = field(default_factory=list)
     warnings: list[DocumentWarning] = field(default_factory=list)
-    ignored: list[str] = field(default_factory=list)
+    ignored: list[Failure] = field(default_factory=list)
 
     @property
     def documents(self) -> int:
@@ -75,7 +75,7 @@ class IngestReport:
                 for warning in self.warnings
             ],
             "removed": self.removed,
-            "ignored": self.ignored,
+            "ignored": [{"source": one.source, "reason": one.reason} for one in self.ignored],
         }
 
 

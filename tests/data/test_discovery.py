@@ -1,5 +1,6 @@
 """Which files are found and what they are called."""
 
+from os import mkfifo
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,22 @@ def test_a_folder_gives_sorted_relative_names_and_lists_what_it_cannot_read(tmp_
     make(tmp_path, "z.md", "b/c.PDF", "a/x.txt", "b/tune.mp3")
     found = discover([tmp_path])
     assert [each.source for each in found.files] == ["z.md", "a/x.txt", "b/c.PDF"]
-    assert found.ignored == (tmp_path / "b/tune.mp3",)
+    assert found.ignored == {tmp_path / "b/tune.mp3": "files that end in .mp3 are not read"}
+
+
+def test_what_a_folder_holds_that_is_not_read_is_listed_with_the_reason(tmp_path):
+    make(tmp_path, "Makefile", "tune.mp3", ".hidden.txt", "far/a.txt")
+    mkfifo(tmp_path / "pipe.txt")
+    (tmp_path / "link.txt").symlink_to(tmp_path / "far/a.txt")
+    (tmp_path / "folder").symlink_to(tmp_path / "far")
+    ignored = discover([tmp_path]).ignored
+    assert {path.name: reason for path, reason in ignored.items()} == {
+        "Makefile": "files without an ending are not read",
+        "tune.mp3": "files that end in .mp3 are not read",
+        "pipe.txt": "it is not a regular file",
+        "link.txt": "symbolic links in folders are not followed",
+        "folder": "symbolic links in folders are not followed",
+    }
 
 
 def test_hidden_files_and_symbolic_links_in_folders_are_skipped(tmp_path):

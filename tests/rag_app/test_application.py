@@ -20,7 +20,7 @@ from rag_app.collections.context import in_context
 from rag_app.collections.ownership import HeldByAnother
 from rag_app.errors import ApplicationError, UnknownDocument
 from rag_app.ingestion import engine as ingest
-from rag_app.results import Answer, SearchResult, notes
+from rag_app.results import Answer, Failure, SearchResult, notes
 from rag_app.service import QueryOptions
 from rag_app.settings import override
 from retrieval.index.edge import EdgeStore
@@ -129,7 +129,8 @@ async def test_the_original_of_a_failed_file_is_not_kept(application, folder, se
 
 async def test_files_of_unsupported_types_are_reported_as_ignored(application, folder):
     write(folder, {"film.mp4": "frames"})
-    assert (await application.ingest("c", [folder])).ignored == ["film.mp4"]
+    (ignored,) = (await application.ingest("c", [folder])).ignored
+    assert ignored == Failure("film.mp4", "files that end in .mp4 are not read")
 
 
 async def test_a_folder_above_the_storage_folder_does_not_take_in_the_originals(

@@ -103,6 +103,12 @@ def test_ctrl_c_while_the_command_is_imported_ends_it_quietly(module, tmp_path):
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
+@pytest.mark.parametrize("command", [["compare"], ["eval", "retrieval"]])
+def test_help_says_that_a_system_may_name_an_encoder(command, tmp_path):
+    done = rag_app(*command, "--help", storage=tmp_path)
+    assert "RETRIEVER@ENCODER" in done.stdout, "Rich takes [@ENCODER] for markup of its own"
+
+
 # --- the contract -----------------------------------------------------------------------------
 
 

@@ -176,6 +176,32 @@ async def test_a_name_is_made_by_one_alone_of_several_processes(
     assert users.owners() == {"new": people[made].id}
 
 
+async def test_what_fails_in_one_process_gives_away_nothing_that_its_user_makes_in_another(
+    application, users, people, settings, monkeypatch
+):
+    monkeypatch.setattr(guarded, "PATIENCE", 0)
+    one, other = (guard(application, Users(settings.storage.path)) for _ in range(2))
+    begun, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        begun.set()
+        await goes_on.wait()
+        yield prose("a", 40).encode()
+
+    async def broken() -> AsyncIterator[bytes]:
+        raise RagAppError("the client has left")
+        yield b""
+
+    with asking(people["alice"]):
+        first = asyncio.ensure_future(one.add_document("new", "a.txt", slow()))
+        await begun.wait()
+        with pytest.raises(CollectionBusy):
+            await other.add_document("new", "b.txt", broken())
+        goes_on.set()
+        await first
+    assert users.owners() == {"new": people["alice"].id}
+
+
 async def bytes_of(text: str) -> AsyncIterator[bytes]:
     yield text.encode()
 

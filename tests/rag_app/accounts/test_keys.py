@@ -135,6 +135,37 @@ async def test_a_key_reaches_nothing_when_its_last_collection_is_dropped(served,
     assert {key.id: key.collections for key in keys.all()} == {both.id: ("d",), every.id: ()}
 
 
+@pytest.mark.parametrize("change", ["drop", "rename"])
+async def test_a_kill_leaves_no_key_for_a_later_collection_of_the_name(
+    change, keys, application, monkeypatch
+):
+    class Killed(BaseException):
+        """Nothing that follows happens."""
+
+    def killed_after(done):
+        def call(*arguments: str) -> None:
+            done(*arguments)
+            raise Killed
+
+        return call
+
+    await application.create_collection("c")
+    keys.create("a program", "write", ["c"])
+    collections = application._collections
+    monkeypatch.setattr(collections, change, killed_after(getattr(collections, change)))
+    with pytest.raises(Killed):
+        await getattr(application, f"{change}_collection")("c", *["e"] * (change == "rename"))
+    assert [key.collections for key in keys.all()] == [("e",)] * (change == "rename")
+
+
+@pytest.mark.parametrize("change", ["drop", "rename"])
+async def test_a_change_that_is_refused_leaves_the_keys(change, keys, application):
+    key, _ = keys.create("a program", "write", ["none", "c"])
+    with pytest.raises(RagAppError, match="none"):
+        await getattr(application, f"{change}_collection")("none", *["e"] * (change == "rename"))
+    assert keys.all() == [key]
+
+
 async def test_what_is_no_key_or_no_longer_one_opens_nothing(served, keys, settings):
     key, text = keys.create("a program", "write")
     wrong = [text[:-1], text + "a", text[:-1] + ("a" if text[-1] != "a" else "b"), text.upper()]

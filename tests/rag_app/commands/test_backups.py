@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,29 @@ def test_where_nothing_can_be_written_nothing_is(storage, tmp_path, target, stat
     done = rag_app("backup", tmp_path / target, storage=storage)
     assert done.returncode == status
     assert sorted(tmp_path.glob("*")) == before
+
+
+def test_a_stop_leaves_the_old_file_and_no_unfinished_one(tmp_path):
+    code = (
+        "import os, signal\n"
+        "from rag_app.collections.backup import Backups\n"
+        "def write(self, names):\n"
+        "    yield b'half'\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    while True: yield b'more'\n"
+        "Backups.write = write\n"
+        "from rag_app.cli import main; main()"
+    )
+    file = tmp_path / "to" / "backup.tar"
+    write(file.parent, {file.name: "precious"})
+    command = [sys.executable, "-c", code, "backup", str(file)]
+    env = environment(tmp_path / "storage")
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    require_clean(done.returncode, done.stderr)
+    assert done.returncode == 130
+    assert {path.name: path.read_text() for path in file.parent.iterdir()} == {
+        "backup.tar": "precious"
+    }
 
 
 def test_a_collection_that_is_not_there_leaves_the_old_file(storage, tmp_path):

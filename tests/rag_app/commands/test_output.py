@@ -91,7 +91,8 @@ def test_people_read_what_became_of_their_question(capsys):
 
 def test_people_read_what_an_ingestion_did_and_did_not(capsys):
     broken, guessed = Failure("b.pdf", "is broken"), DocumentWarning("a.txt", 3, "is a guess")
-    report = IngestReport(1, 2, 3, ["old.txt"], 4, 5, 6.0, [broken], [guessed], ["c.mp4"])
+    report = IngestReport(1, 2, 3, ["old.txt"], 4, 5, 6.0, [broken], [guessed])
+    report.ignored = [Failure("c.mp4", "files that end in .mp4 are not read")]
     output.ingest_report(report.as_dict("papers"))
     assert capsys.readouterr().out == (
         "papers: 1 added, 2 updated, 3 unchanged, 1 removed, 1 failed; 4 passages in 6.0 s\n"
@@ -99,7 +100,7 @@ def test_people_read_what_an_ingestion_did_and_did_not(capsys):
         "failed: b.pdf: is broken\n"
         "warning: a.txt (page 3): is a guess\n"
         "removed: old.txt: its file is gone\n"
-        "ignored: c.mp4: its type is not supported, or it is a symbolic link\n"
+        "ignored: c.mp4: files that end in .mp4 are not read\n"
     )
 
 
