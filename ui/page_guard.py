@@ -34,6 +34,8 @@ _FILES: Final = frozenset({"path", "meta", "is_stream", "orig_name"})
 """Keys of Gradio's files; no event of ours carries one."""
 _SESSION: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _DEEPEST: Final = 16
+_LONGEST: Final = 255
+"""Bytes of a path; no file system takes a longer name, and Gradio does not ask before."""
 _MOST_SESSIONS: Final = 10_000
 
 
@@ -117,7 +119,8 @@ class Refused(Exception):
 
 
 def _require_page(method: str, path: str) -> None:
-    if method not in {"GET", "HEAD"} or not (path in _PAGES or path.startswith(_FOLDERS)):
+    known = path in _PAGES or (path.startswith(_FOLDERS) and len(path.encode()) <= _LONGEST)
+    if method not in {"GET", "HEAD"} or not known:
         raise Refused("there is nothing here", 404)
 
 

@@ -37,6 +37,7 @@ _BODY: Final = 8 * MIB
 """Largest body that is no upload: it is held in memory."""
 _UPLOADS: Final = 10
 """Largest uploads that one request may carry."""
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _WORKING: Final = ("/api/", "/v1/", "/mcp")
 """Where requests stand for work of their own, which ends when their client leaves."""
 _LOGGER: Final = logging.getLogger(__name__)
@@ -115,6 +116,8 @@ class Gate:
         scope, headers = connection.scope, connection.headers
         if not _named_right(headers.get("host", ""), self._server.host):
             return refuse(scope, 400, "the request names another host than this one")
+        if _CONTROL.search(scope["path"]):  # routes read a line's end as the end of the path
+            return refuse(scope, 400, "the address holds a control character")
         if "content-length" in headers and "transfer-encoding" in headers:
             # a proxy before us may have seen another end of the body than we do
             message = "the request tells its length in two ways"

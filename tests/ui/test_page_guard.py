@@ -37,7 +37,11 @@ async def test_what_is_nowhere_is_refused_as_every_error_is():
     guarded = PageGuard(Starlette(), {}, visitor)
     transport = httpx.ASGITransport(guarded)
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
-        for method, path in (("POST", "/api/collections/x/ingest/"), ("GET", "//api/collections")):
+        for method, path in (
+            ("POST", "/api/collections/x/ingest/"),
+            ("GET", "//api/collections"),
+            ("GET", f"/static/{'a' * 256}"),  # longer than a file's name may be
+        ):
             answer = await client.request(method, f"http://127.0.0.1{path}")
             assert answer.status_code == 404
             assert answer.json() == {"error": {"message": "there is nothing here"}}

@@ -91,6 +91,8 @@ async def test_a_key_reaches_its_collections_alone(served, keys):
     _, text = keys.create("a program", "write", ["c"])
     async with client(served, text) as program:
         assert await statuses(program, READS) == [200] * len(READS)
+        line = (PATHS[0], PATHS[1].replace("ingest", "ingest%0A"), PATHS[2])
+        assert await statuses(program, [line]) == [400], "routes read no line's end"
         assert await statuses(program, BEYOND) == [403] * len(BEYOND)
         for path in ("/api/collections/c/search", "/api/collections/c/ask?stream=false"):
             also = {**SEARCH, "options": {"also": ["c", "d"]}}

@@ -134,6 +134,11 @@ async def test_only_names_of_this_machine_are_answered_on_loopback(host, status)
     assert answer.status_code == status
 
 
+@pytest.mark.parametrize("path", ["/api/x%0A", "/healthz%0A", "/api/x%00", "/api/%0Dx", "/%7F"])
+async def test_a_path_that_routes_may_read_otherwise_is_refused(path):
+    assert (await Behind().ask("GET", path)).status_code == 400
+
+
 async def test_a_body_with_two_lengths_is_refused():
     behind = Behind()
     lengths = {"Content_Length": "5", "Transfer_Encoding": "chunked"}
