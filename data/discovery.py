@@ -59,10 +59,14 @@ def discover(paths: Sequence[Path]) -> Discovery:
     found: dict[Path, _Candidate] = {}
     ignored: dict[Path, str] = {}
     for path in paths:
-        if not path.exists():
+        try:
+            missing = "" if path.exists() else "there is no such file or folder"
+        except OSError as error:  # a name that is too long, a folder that may not be entered
+            missing = (error.strerror or str(error)).lower()
+        if missing:
             raise DataError(
                 f"cannot find {path}",
-                cause="there is no such file or folder",
+                cause=missing,
                 hint="Check the spelling, and that the path is relative to where you are",
             )
         if path.is_dir():

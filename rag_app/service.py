@@ -8,6 +8,7 @@ from llama_index.core.base.llms.types import ChatMessage
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from data.page_picture import PagePicture
+from data.text import well_formed
 from rag_app.accounts.chats.chats import Chats
 from rag_app.results import (
     AskEvent,
@@ -68,7 +69,9 @@ class QueryOptions(BaseModel):
     model: ModelName | None = Field(
         None, description="Another language model of the server that `llm` names."
     )
-    sources: tuple[str, ...] = Field((), description="Documents of the collection; none: all.")
+    sources: tuple[Annotated[str, AfterValidator(well_formed)], ...] = Field(
+        (), description="Documents of the collection; none: all."
+    )
     also: tuple[CollectionName, ...] = Field(
         (), max_length=15, description="Other collections that are asked with this one."
     )

@@ -76,7 +76,8 @@ def mount(app: FastAPI, page: "Page", settings: Settings, access: Access) -> Non
         True  # Gradio checks the paths of files only where `launch` has been called
     )
     pages = next(one for one in app.routes if isinstance(one, Mount) and one.path == "")
-    inputs = {index: len(event.inputs) for index, event in blocks.fns.items()}
+    # those without a function run in the browser alone
+    inputs = {index: len(one.inputs) for index, one in blocks.fns.items() if one.fn}
     pages.app = PageGuard(pages.app, inputs, access.visitor)
 
 

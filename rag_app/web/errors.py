@@ -36,6 +36,8 @@ ERRORS: Final[dict[int | str, dict[str, Any]]] = {
     for code, text in (("4XX", "Refused, with the reason."), ("5XX", "Failed, with the reason."))
 }
 """For the description of a route."""
+_TOLD: Final = 20
+"""Problems of a request that are told; a small request may have very many."""
 _STATUS: Final[Mapping[type[Exception], HTTPStatus]] = {
     Forbidden: HTTPStatus.FORBIDDEN,
     CollectionBusy: HTTPStatus.CONFLICT,
@@ -65,10 +67,12 @@ async def refuse(_: Request, error: Exception) -> JSONResponse:
 
 
 async def correct(_: Request, error: Exception) -> JSONResponse:
-    """The answer to a request that does not fit; it names each field."""
+    """The answer to a request that does not fit; it names each field, but not a million."""
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for these alone
-    problems = (
+    problems = [
         f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors()
-    )
+    ]
+    if len(problems) > _TOLD:
+        problems[_TOLD:] = [f"and {len(problems) - _TOLD} more"]
     message = printable("; ".join(problems))
     return JSONResponse({"error": {"message": message}}, HTTPStatus.UNPROCESSABLE_ENTITY)

@@ -82,6 +82,8 @@ def test_equal_names_get_the_names_of_their_folders(tmp_path):
 def test_a_missing_path_is_named(tmp_path):
     with pytest.raises(DataError, match=r"nowhere\.txt"):
         discover([tmp_path / "nowhere.txt"])
+    with pytest.raises(DataError, match="file name too long"):
+        discover([tmp_path / ("a" * 256)])
 
 
 def test_paths_are_taken_from_where_one_is(tmp_path, monkeypatch):

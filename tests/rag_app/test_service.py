@@ -38,6 +38,10 @@ def test_options_out_of_range_are_refused(wrong):
         QueryOptions(**wrong)
 
 
+def test_names_that_no_document_can_have_are_those_of_none():
+    assert QueryOptions(sources=("a.txt", "\ud800")).sources == ("a.txt", "\ufffd")
+
+
 async def test_both_ways_of_having_the_application_offer_every_call(application):
     remote = RemoteService("http://app", "token")
     calls = [name for name in vars(Service) if not name.startswith("_")]

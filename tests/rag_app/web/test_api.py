@@ -143,6 +143,16 @@ async def test_bodies_that_do_not_fit_are_explained(client, body, parts):
     assert all(part in answer.json()["error"]["message"] for part in parts)
 
 
+async def test_a_small_body_with_many_faults_gets_no_large_answer(client):
+    answer = await client.post(
+        "/collections/c/ask", json={"question": "lantern", "history": [{}] * 1000}
+    )
+    assert answer.status_code == 422
+    message = answer.json()["error"]["message"]
+    assert message.startswith("body.history.0.role: Field required; body.history.0.content")
+    assert message.endswith("; and 1980 more")
+
+
 async def test_a_body_that_another_page_could_send_is_refused(client):
     answer = await client.post(
         "/collections/c/search",
