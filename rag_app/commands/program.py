@@ -80,8 +80,8 @@ def _settings(
     output.set_up_logging(context.obj.log_level)
 
 
-def run() -> None:
-    """Do what the command line says, and end the process with the status for it."""
+def load() -> None:
+    """Add the commands of the packages above; nothing is to phone home from here on."""
     silence()
     for entry in entry_points(group=GROUP):
         if entry.dist is not None and entry.dist.name == "rag-app":
@@ -90,6 +90,10 @@ def run() -> None:
             except ImportError as error:
                 _fail(error, 1)
         entry.load()(app)
+
+
+def run() -> None:
+    """Do what the command line says, and end the process with the status for it."""
     try:
         app()
     except SettingsError as error:
