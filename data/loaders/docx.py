@@ -13,12 +13,14 @@ from data.errors import UnreadableFile
 from data.loaders.docx_symbols import form_field, symbol
 from data.loaders.making import (
     Cell,
+    comment,
     grid,
     heading,
     is_page_number,
     item,
     note,
     paragraph,
+    picture,
     table,
 )
 from data.loaders.numbering import Numbering
@@ -171,8 +173,9 @@ class _Reader:
         return f"{raised(degree)}√({radicand})"
 
     def _beside(self, element: Any) -> Iterator[Block]:
-        """The notes and comments that a paragraph refers to."""
-        for node in element.iter():
+        """The notes and comments that a paragraph refers to, and what is said of its pictures."""
+        for node in _drawn(element):
+            yield from picture(_description(node))
             notes = self._notes.get(_tag(node))
             if notes is not None:
                 body = notes.get(node.get(f"{_W}id", ""))
@@ -180,9 +183,10 @@ class _Reader:
                     continue
                 parts = [self._text(each) for each in body.iter(f"{_W}p")]
                 text = inline(" ".join(parts))
-                if text:
-                    kind = "Comment" if _tag(node) == "commentReference" else "Note"
-                    yield note(f"{kind}: {text}")
+                if text and _tag(node) == "commentReference":
+                    yield comment(text, body.get(f"{_W}author"))
+                elif text:
+                    yield note(f"Note: {text}")
 
     def _table(self, element: Any, title: str = "") -> Iterator[Block]:
         rows: list[list[Cell]] = []
@@ -286,6 +290,22 @@ def _script(node: Any) -> Script | None:
     """How an element sets what is in it: a run's property, or a part of a formula."""
     tag = _tag(node)
     return _SCRIPTS.get(_run_property(node, "vertAlign") or "" if tag == "r" else tag)
+
+
+def _drawn(element: Any) -> Iterator[Any]:
+    """All elements of a paragraph, but for those in its text boxes and in copies for old Word."""
+    todo = list(reversed(element))
+    while todo:
+        node = todo.pop()
+        if _tag(node) not in {"Fallback", "txbxContent"}:
+            yield node
+            todo.extend(reversed(node))
+
+
+def _description(node: Any) -> str:
+    """The alternative text that an element of a drawing has."""
+    name = {"docPr": "descr", "shape": "alt"}.get(_tag(node), "")
+    return str(node.get(name, "")) if name else ""
 
 
 def _boxes(element: Any) -> Iterator[Any]:

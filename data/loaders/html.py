@@ -12,7 +12,7 @@ from bs4.element import CData, NavigableString, PageElement, Tag
 from data.blocks import Block, Loaded, LoadWarning
 from data.cleaning import clean, inline
 from data.loaders.encodings import declared_encoding, decode
-from data.loaders.making import Cell, grid, heading, item, line, paragraph, quoted, table
+from data.loaders.making import Cell, grid, heading, item, line, paragraph, picture, quoted, table
 from data.loaders.numbering import shown_number
 from data.loaders.scripts import lowered, raised, with_fractions
 
@@ -149,6 +149,7 @@ class _Flow:
         self._lists: list[_List] = []
         self._bullet = ""
         self._quotes = 0
+        self._pictures: list[str] = []
 
     def add_label(self, node: PageElement) -> None:
         """Take a piece of text; comments, doctypes and the like are no text."""
@@ -172,6 +173,8 @@ class _Flow:
             self._quotes += 1
         elif name == "br":
             self._text.append("\n")
+        elif name == "img":
+            self._pictures.append(str(tag.get("alt", "")))
 
     def _mark(self, tag: Tag) -> str:
         inmost = self._lists[-1] if self._lists else None
@@ -191,7 +194,13 @@ class _Flow:
             self._quotes -= 1
 
     def flush(self) -> Iterator[Block]:
-        """The text gathered so far as a paragraph, or inside a list as an item."""
+        """The text gathered so far as a paragraph or item, and what is said of its pictures."""
+        yield from self._gathered()
+        for text in self._pictures:
+            yield from picture(text)
+        self._pictures.clear()
+
+    def _gathered(self) -> Iterator[Block]:
         lines = (inline(line) for line in with_fractions("".join(self._text)).split("\n"))
         text = "\n".join(line for line in lines if line)
         self._text.clear()
@@ -250,7 +259,10 @@ def _shown(tag: Tag) -> str:
                 parts.append("\n")
         elif type(node) in {NavigableString, CData}:
             parts.append(_scripted(node))
-    return with_fractions("".join(parts))
+    text = with_fractions("".join(parts))
+    return (
+        text if text.strip() else " ".join(str(one.get("alt", "")) for one in tag.find_all("img"))
+    )
 
 
 def _left(tag: Tag) -> Iterator[PageElement]:

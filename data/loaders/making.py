@@ -49,6 +49,23 @@ def note(text: str, page: int | None = None) -> Block:
     return Block("note", text, page)
 
 
+_FEWEST_WORDS = 3
+_FILE_NAME = re.compile(r"\S*[\w)]\.\w{3,4}")
+
+
+def picture(text: str, page: int | None = None) -> Iterator[Block]:
+    """What an author says of a picture, as a note; nothing for names of files and lone words."""
+    said = inline(text)
+    if len(said.split()) >= _FEWEST_WORDS and not _FILE_NAME.fullmatch(said.split()[-1]):
+        yield note(f"Picture: {said}", page)
+
+
+def comment(text: str, author: str | None = "", page: int | None = None) -> Block:
+    """A comment with who made it, where that is known."""
+    by = f" by {inline(author)}" if author and author.strip() else ""
+    return note(f"Comment{by}: {text}", page)
+
+
 def quoted(text: str, depth: int) -> str:
     """Lines that somebody quotes, or that are answered to, as messages and Markdown mark them."""
     mark = "> " * min(depth, _DEEPEST_QUOTE)

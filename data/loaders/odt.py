@@ -11,12 +11,14 @@ from data.cleaning import inline
 from data.errors import UnreadableFile
 from data.loaders.making import (
     Cell,
+    comment,
     grid,
     heading,
     is_page_number,
     item,
     note,
     paragraph,
+    picture,
     table,
 )
 from data.loaders.numbering import shown_number
@@ -26,6 +28,8 @@ _TEXT = "urn:oasis:names:tc:opendocument:xmlns:text:1.0"
 _TABLE = "urn:oasis:names:tc:opendocument:xmlns:table:1.0"
 _DRAW = "urn:oasis:names:tc:opendocument:xmlns:drawing:1.0"
 _STYLE = "urn:oasis:names:tc:opendocument:xmlns:style:1.0"
+_SVG = "urn:oasis:names:tc:opendocument:xmlns:svg-compatible:1.0"
+_DC = "http://purl.org/dc/elements/1.1/"
 _OFFICE = "urn:oasis:names:tc:opendocument:xmlns:office:1.0"
 
 _BESIDE = {(_TEXT, "note"): "Note", (_OFFICE, "annotation"): "Comment"}
@@ -37,6 +41,8 @@ _SKIPPED = frozenset(
         (_OFFICE, "annotation"),
         (_OFFICE, "forms"),
         (_TEXT, "note"),
+        (_SVG, "title"),
+        (_SVG, "desc"),
     }
 )
 _SPACES = {(_TEXT, "tab"): "\t", (_TEXT, "line-break"): "\n"}
@@ -216,13 +222,16 @@ class _Reader:
         return with_fractions("".join(parts))
 
     def _beside(self, node: Any) -> Iterator[Block]:
-        """The text boxes, notes and comments of a paragraph."""
-        for each in _below(node, {(_DRAW, "text-box"), *_BESIDE}):
+        """The text boxes, notes and comments of a paragraph, and what is said of its pictures."""
+        for each in _below(node, {(_DRAW, "text-box"), (_SVG, "desc"), *_BESIDE}):
             kind = _BESIDE.get(each.qname)
-            if kind is None:
+            if each.qname == (_SVG, "desc"):
+                yield from picture(str(each))
+            elif kind is None:
                 yield from self.blocks(each)
             elif text := inline(" ".join(self._text(p) for p in _below(each, {(_TEXT, "p")}))):
-                yield note(f"{kind}: {text}")
+                by = next(map(self._text, _below(each, {(_DC, "creator")})), "")
+                yield note(f"Note: {text}") if kind == "Note" else comment(text, by)
 
     def _table(self, node: Any) -> Iterator[Block]:
         beside: list[Block] = []

@@ -10,7 +10,7 @@ from typing import Any
 from data.blocks import Block, Loaded, LoadWarning
 from data.cleaning import inline
 from data.errors import UnreadableFile
-from data.loaders.making import Cell, grid, heading, item, note, paragraph, table
+from data.loaders.making import Cell, comment, grid, heading, item, note, paragraph, picture, table
 from data.loaders.number_format import shown
 from data.loaders.numbering import shown_number
 from data.loaders.scripts import lowered, raised, with_fractions
@@ -60,8 +60,9 @@ def _slide(slide: Any) -> Iterator[Block]:
     for shape in _leaves(slide.shapes):
         if shape.shape_id != skipped:
             yield from _shape(shape, slide)
-    for text in _comments(slide):
-        yield note(f"Comment: {text}")
+            yield from picture(shape._element._nvXxPr.cNvPr.get("descr", ""))
+    for text, author in _comments(slide):
+        yield comment(text, author)
     if slide.has_notes_slide:
         frame = slide.notes_slide.notes_text_frame
         if frame is not None and frame.text.strip():
@@ -189,17 +190,29 @@ def _diagram(shape: Any, slide: Any) -> Iterator[Block]:
                         yield item(f"- {text}")
 
 
-def _comments(slide: Any) -> Iterator[str]:
-    """The texts of the comments on a slide, of both kinds that PowerPoint writes."""
+def _comments(slide: Any) -> Iterator[tuple[str, str]]:
+    """Texts and authors of the comments on a slide, of both kinds that PowerPoint writes."""
+    authors = {
+        node.get("id", ""): node.get("name", "")
+        for root in _related(slide.part.package.presentation_part, "Authors", "authors")
+        for node in root.iter()
+    }
+    for root in _related(slide.part, "comments"):
+        for node in root.iter():
+            name = node.tag.rpartition("}")[2] if isinstance(node.tag, str) else ""
+            above = node.getparent()
+            author = authors.get(above.get("authorId", ""), "") if above is not None else ""
+            if name == "text" and (node.text or "").strip():
+                yield inline(node.text), author
+            elif name == "txBody":
+                yield inline("".join(leaf.text or "" for leaf in node.iter(f"{_A}t"))), author
+
+
+def _related(part: Any, *kinds: str) -> Iterator[Any]:
+    """The roots of the parts that a part refers to by relations of these kinds."""
     from lxml import etree
 
-    for relation in slide.part.rels.values():
-        if relation.reltype.endswith("/comments") and not relation.is_external:
+    for relation in part.rels.values():
+        if relation.reltype.endswith(kinds) and not relation.is_external:
             parser = etree.XMLParser(resolve_entities=False, no_network=True)
-            root = etree.fromstring(relation.target_part.blob, parser)
-            for node in root.iter():
-                name = node.tag.rpartition("}")[2] if isinstance(node.tag, str) else ""
-                if name == "text" and (node.text or "").strip():
-                    yield inline(node.text)
-                elif name == "txBody":
-                    yield inline("".join(leaf.text or "" for leaf in node.iter(f"{_A}t")))
+            yield etree.fromstring(relation.target_part.blob, parser)

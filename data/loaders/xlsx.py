@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from data.blocks import Block, Loaded, LoadWarning, Table
 from data.cleaning import inline
@@ -23,6 +23,7 @@ from data.loaders.making import (
     line,
     note,
     paragraph,
+    picture,
     table,
 )
 from data.loaders.number_format import shown
@@ -50,14 +51,19 @@ def load(path: Path) -> Iterator[Loaded]:
     sheets, rows and columns are left out, and formulas without a stored value shown as formulas,
     which warnings say. Raises UnreadableFile for a damaged file.
     """
+    with path.open("rb") as stream:
+        yield from _book(path, stream)
+
+
+def _book(path: Path, stream: BinaryIO) -> Iterator[Loaded]:
     import openpyxl
     from openpyxl.utils.exceptions import InvalidFileException
 
     whole = _largest_sheet(path) <= _WHOLE_BYTES
     try:
         archive = zipfile.ZipFile(path)
-        book = openpyxl.load_workbook(
-            path, read_only=not whole, data_only=True, keep_links=False, rich_text=True
+        book = openpyxl.load_workbook(  # of a stream, as the path of an attachment has no ending
+            stream, read_only=not whole, data_only=True, keep_links=False, rich_text=True
         )
     except (InvalidFileException, zipfile.BadZipFile, KeyError, ValueError, TypeError) as error:
         raise UnreadableFile(
@@ -104,7 +110,7 @@ def _sheet(sheet: Any, number: int, parts: Parts, *, whole: bool) -> Iterator[Lo
     if formulas:
         some = ", ".join(list(formulas)[:_NAMED]) + (" ..." if len(formulas) > _NAMED else "")
         yield LoadWarning(f"formulas without a stored value: {some}", number)
-    reader = _Rows(sheet, formulas, whole=whole)
+    reader = _Rows(sheet, formulas, parts.threads(sheet.title), whole=whole)
     blocks = _Regions(number, name).blocks(reader.rows())
     first = next(blocks, None)
     beside = [*parts.text_boxes(sheet.title), *(_running_heads(sheet) if whole else ())]
@@ -115,6 +121,8 @@ def _sheet(sheet: Any, number: int, parts: Parts, *, whole: bool) -> Iterator[Lo
         yield from blocks
     for text in (*reader.comments, *beside):
         yield note(text, number)
+    for text in parts.pictures(sheet.title):
+        yield from picture(text, number)
     if reader.hidden:
         yield LoadWarning(f"hidden {' and '.join(sorted(reader.hidden))} are left out", number)
 
@@ -122,8 +130,11 @@ def _sheet(sheet: Any, number: int, parts: Parts, *, whole: bool) -> Iterator[Lo
 class _Rows:
     """The visible rows of a sheet as texts, and the comments on them."""
 
-    def __init__(self, sheet: Any, formulas: dict[str, str], *, whole: bool) -> None:
+    def __init__(
+        self, sheet: Any, formulas: dict[str, str], threads: dict[str, str], *, whole: bool
+    ) -> None:
         self._sheet, self._formulas, self._whole = sheet, formulas, whole
+        self._threads = threads
         self.comments: list[str] = []
         self.hidden: set[str] = set()
 
@@ -153,11 +164,17 @@ class _Rows:
                     if merged_from is not None and self._whole:
                         label = next(iter(row.values())) if len(row) > 1 else ""
                         about = f" ({label})" if label else ""
-                        comment = inline(str(merged_from.text))
-                        self.comments.append(
-                            f"Comment on {cell.coordinate}{about} = {text}: {comment}"
-                        )
+                        self.comments.append(self._comment(cell, merged_from, about, text))
             yield row
+
+    def _comment(self, cell: Any, comment: Any, about: str, text: str) -> str:
+        """A comment with its author, whose name Excel writes before a note too."""
+        author = str(comment.author or "")
+        said = inline(str(comment.text).removeprefix(f"{author}:"))
+        by = f" by {author}" if author else ""
+        if thread := self._threads.get(cell.coordinate):
+            by, said = "", thread
+        return f"Comment{by} on {cell.coordinate}{about} = {text}: {said}"
 
     def _stored(self) -> Iterator[tuple[int, Iterable[tuple[int, Any]]]]:
         """Each row's number, and its cells by their columns from 0.
@@ -185,7 +202,9 @@ class _Rows:
             text = with_fractions("".join(map(_scripted, value)))
         else:
             text = shown(value, getattr(cell, "number_format", "General"))
-        return inline(text)
+        link = getattr(getattr(cell, "hyperlink", None), "target", None)
+        address = re.sub(r"^mailto:", "", inline(link or ""))
+        return inline(f"{text} ({address})" if text and address not in text else text)
 
     def _merged(self) -> dict[tuple[int, int], str]:
         places: dict[tuple[int, int], str] = {}

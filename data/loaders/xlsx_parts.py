@@ -53,6 +53,31 @@ class Parts:
                     )
                     yield inline(" ".join(parts))
 
+    def pictures(self, sheet: str) -> Iterator[str]:
+        """What is said of the pictures on a sheet."""
+        for kind, path in self._targets(self._paths.get(sheet, "")).values():
+            if kind == "drawing":
+                for node in _below(self._read(path), "cNvPr"):
+                    yield node.get("descr", "")
+
+    def threads(self, sheet: str) -> dict[str, str]:
+        """Coordinate to the comments on a cell that answer each other, with their authors."""
+        found: dict[str, str] = {}
+        people = {
+            node.get("id", ""): node.get("displayName", "")
+            for kind, path in self._targets("xl/workbook.xml").values()
+            if kind == "person"
+            for node in _below(self._read(path), "person")
+        }
+        for kind, path in self._targets(self._paths.get(sheet, "")).values():
+            if kind == "threadedComment":
+                for node in _below(self._read(path), "threadedComment"):
+                    said = "".join(leaf.text or "" for leaf in _below(node, "text"))
+                    place, who = node.get("ref", ""), people.get(node.get("personId", ""), "")
+                    one = inline(f"{who}: {said}" if who else said)
+                    found[place] = f"{found[place]}; {one}" if place in found else one
+        return found
+
     def _targets(self, path: str) -> dict[str, tuple[str, str]]:
         """Kind and path of what a part refers to, by id."""
         folder, name = posixpath.split(path)

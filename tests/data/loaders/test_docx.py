@@ -1,9 +1,12 @@
 """Word documents."""
 
+from io import BytesIO
+
 import docx
 import pytest
 from docx.oxml import OxmlElement, parse_xml
 from docx.oxml.ns import qn
+from PIL import Image
 
 from data.blocks import document_text
 from data.errors import UnreadableFile
@@ -127,3 +130,18 @@ def test_ticks_choices_symbols_and_roots_are_shown(tmp_path):
     document.save(str(tmp_path / "a.docx"))
     (block,) = load(tmp_path / "a.docx")
     assert block.text == "\u2612\u2610blue\t\u2611\u03bcm \u00b3\u221a(27)"
+
+
+def test_what_is_said_of_pictures_and_who_made_a_comment_are_read(tmp_path):
+    document = docx.Document()
+    run = document.add_paragraph("A view.").add_run()
+    for said in ("Two boats at the pier", "image 1 of.png", "logo"):
+        picture = BytesIO()
+        Image.new("1", (2, 2)).save(picture, "PNG")
+        run.add_picture(picture)._inline.docPr.set("descr", said)
+    document.add_comment(run, "Which pier?", author="Ada Berg")
+    document.save(str(tmp_path / "a.docx"))
+    (section,) = runs(load(tmp_path / "a.docx"))
+    assert section.text == (
+        "A view.\n\nPicture: Two boats at the pier\n\nComment by Ada Berg: Which pier?"
+    )

@@ -1,7 +1,9 @@
 """E-mail messages."""
 
 from email.message import EmailMessage
+from io import BytesIO
 
+import openpyxl
 import pytest
 
 from data.blocks import document_text
@@ -123,3 +125,15 @@ def test_a_real_message(shared_data):
     (section,) = runs(load(shared_data / "documents/eml_simple.eml"))
     assert section.heading_path == ("Simple Email",)
     assert section.text.startswith("Simple Email\n\nFrom: Alice Example")
+
+
+def test_attached_workbooks_are_read(tmp_path):
+    sheet = BytesIO()
+    book = openpyxl.Workbook()
+    book.active.append(["Line", "Budget"])
+    book.active.append(["Travel", 7300])
+    book.save(sheet)
+    mail = message()
+    mail.set_content("See below.")
+    mail.add_attachment(sheet.getvalue(), maintype="application", subtype="x", filename="b.xlsx")
+    assert "| Travel | 7300 |" in read(tmp_path, mail.as_bytes())

@@ -171,3 +171,15 @@ def test_tables_by_role_and_tables_of_labels_and_values(tmp_path):
     assert read(tmp_path, source)[0].text == (
         "| Site | Bar |\n| --- | --- |\n| Mill | 16 |\n\nKeeper: Ida\nBin: A3"
     )
+
+
+def test_what_is_said_of_pictures_is_read(tmp_path):
+    (section,) = read(
+        tmp_path,
+        '<p>A view. <img alt="Two boats at the pier"> <img alt="spacer"><img></p>'
+        '<table><tr><th>Room</th><th>Lift</th></tr><tr><td>1 <img alt="old"></td>'
+        '<td><img alt="yes"></td></tr></table>',
+    )
+    assert section.text == (
+        "A view.\n\nPicture: Two boats at the pier\n\n| Room | Lift |\n| --- | --- |\n| 1 | yes |"
+    )

@@ -1,7 +1,10 @@
 """OpenDocument texts."""
 
+from odf.dc import Creator
 from odf.draw import Frame, TextBox
+from odf.office import Annotation
 from odf.opendocument import OpenDocumentText
+from odf.svg import Desc, Title
 from odf.table import Table, TableCell, TableRow
 from odf.text import H, List, ListItem, P
 
@@ -45,3 +48,21 @@ def test_a_real_document_has_its_title_above_all(shared_data):
     assert sections[0].text == "Title\n\nSubtitle"
     assert sections[-1].heading_path == ("Title", "heading level 1.0", "Heading level 2: B")
     assert "  - bullet list 2.1\n" in sections[2].text
+
+
+def test_what_is_said_of_pictures_and_who_made_a_comment_are_read(tmp_path):
+    document = OpenDocumentText()
+    host, frame, remark = P(text="A view."), Frame(width="1cm", height="1cm"), Annotation()
+    for element, said in ((Title(), "Pier"), (Desc(), "Two boats at the pier")):
+        element.addText(said)
+        frame.addElement(element)
+    host.addElement(frame)
+    remark.addElement(Creator(text="Ada Berg"))
+    remark.addElement(P(text="Which pier?"))
+    host.addElement(remark)
+    document.text.addElement(host)
+    document.save(str(tmp_path / "a.odt"))
+    (section,) = runs(load(tmp_path / "a.odt"))
+    assert section.text == (
+        "A view.\n\nPicture: Two boats at the pier\n\nComment by Ada Berg: Which pier?"
+    )

@@ -1,8 +1,13 @@
 """Slides."""
 
+from io import BytesIO
+
 import pptx
+from PIL import Image
 from pptx.chart.data import XyChartData
 from pptx.enum.chart import XL_CHART_TYPE
+from pptx.opc.package import Part
+from pptx.opc.packuri import PackURI
 from pptx.util import Inches
 
 from data.loaders.pptx import load
@@ -82,3 +87,31 @@ def test_the_points_of_a_chart_are_rows(tmp_path):
     deck.save(str(tmp_path / "a.pptx"))
     (section,) = runs(load(tmp_path / "a.pptx"))
     assert section.text.endswith("|  | Head |\n| --- | --- |\n| 2 | 7.5 |\n| 4 | 3.25 |")
+
+
+def test_what_is_said_of_pictures_and_who_made_a_comment_are_read(tmp_path):
+    deck = pptx.Presentation()
+    slide = deck.slides.add_slide(deck.slide_layouts[6])
+    picture = BytesIO()
+    Image.new("1", (2, 2)).save(picture, "PNG")
+    shape = slide.shapes.add_picture(picture, 0, 0)
+    shape._element.nvPicPr.cNvPr.set("descr", "Two boats at the pier")
+    main = "http://schemas.openxmlformats.org/presentationml/2006/main"
+    for part, name, xml in (
+        (
+            deck.part,
+            "commentAuthors",
+            f'<p:cmAuthorLst xmlns:p="{main}"><p:cmAuthor id="7" name="Ada Berg"/></p:cmAuthorLst>',
+        ),
+        (
+            slide.part,
+            "comments",
+            f'<p:cmLst xmlns:p="{main}"><p:cm authorId="7"><p:text>Why?</p:text></p:cm></p:cmLst>',
+        ),
+    ):
+        kind = f"http://schemas.openxmlformats.org/officeDocument/2006/relationships/{name}"
+        uri = PackURI(f"/ppt/{name}.xml")
+        part.relate_to(Part(uri, "application/xml", deck.part.package, xml.encode()), kind)
+    deck.save(str(tmp_path / "a.pptx"))
+    (section,) = runs(load(tmp_path / "a.pptx"))
+    assert section.text == "Picture: Two boats at the pier\n\nComment by Ada Berg: Why?"

@@ -3,9 +3,12 @@
 import datetime
 import re
 import zipfile
+from io import BytesIO
 
 import openpyxl
 import xlsxwriter
+from openpyxl.comments import Comment
+from PIL import Image
 
 from data.blocks import document_text
 from data.limits import Limits
@@ -218,3 +221,51 @@ def test_a_cell_far_away_is_read_within_the_limits_of_a_small_file(tmp_path):
     with Parser(Limits(seconds=10)) as parser:
         texts = [one.text for one in parser.parse(tmp_path / "far.xlsx", "far.xlsx")]
     assert {"lantern", "harbour"} <= set(texts)
+
+
+def test_links_pictures_and_authors_of_comments_are_read(tmp_path):
+    book = xlsxwriter.Workbook(str(tmp_path / "a.xlsx"))
+    sheet = book.add_worksheet("Pumps")
+    sheet.write_row("A1", ["Pump", "Sheet", "Mail"])
+    sheet.write_row("A2", ["P-7", "", ""])
+    sheet.write_url("B2", "https://pumps.example/p7.pdf", string="here")
+    sheet.write_url("C2", "mailto:ada@pumps.example")
+    sheet.write_row("A3", ["P-8", "none", "none"])
+    sheet.write_comment("B3", "Ada Berg:\nask again", {"author": "Ada Berg"})
+    picture = BytesIO()
+    Image.new("1", (2, 2)).save(picture, "PNG")
+    options = {"image_data": picture, "description": "Two pumps in a shed"}
+    sheet.insert_image("E1", "p.png", options)
+    book.close()
+    text = document_text(load(tmp_path / "a.xlsx"))
+    assert "| P-7 | here (https://pumps.example/p7.pdf) | ada@pumps.example |" in text
+    assert "Comment by Ada Berg on B3 (P-8) = none: ask again" in text
+    assert "Picture: Two pumps in a shed" in text
+
+
+def test_comments_that_answer_each_other_are_read_with_their_authors(tmp_path):
+    book = openpyxl.Workbook()
+    book.active.append(["Item", "Cost"])
+    book.active.append(["Roof", 12])
+    book.active["B2"].comment = Comment("[Threaded comment]\nYour version of Excel", "tc={1}")
+    book.save(str(tmp_path / "a.xlsx"))
+    threads = (
+        '<T><threadedComment ref="B2" personId="{A}"><text>Why 12?</text></threadedComment>'
+        '<threadedComment ref="B2" personId="{B}"><text>A guess.</text></threadedComment></T>'
+    )
+    people = '<P><person id="{A}" displayName="Ada"/><person id="{B}" displayName="Bo"/></P>'
+    relation = '<Relationship Id="{0}" Type="x/{0}" Target="../{0}.xml"/></Relationships>'
+    with (
+        zipfile.ZipFile(tmp_path / "a.xlsx") as archive,
+        zipfile.ZipFile(tmp_path / "b.xlsx", "w") as changed,
+    ):
+        for name in archive.namelist():
+            text = archive.read(name).decode()
+            for end, kind in (("sheet1.xml.rels", "threadedComment"), ("book.xml.rels", "person")):
+                if name.endswith(end):
+                    text = text.replace("</Relationships>", relation.format(kind))
+            changed.writestr(name, text)
+        changed.writestr("xl/threadedComment.xml", threads)
+        changed.writestr("person.xml", people)
+    text = document_text(load(tmp_path / "b.xlsx"))
+    assert text.endswith("Comment on B2 (Roof) = 12: Ada: Why 12?; Bo: A guess.")
