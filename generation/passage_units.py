@@ -50,10 +50,12 @@ _LEANING: Final = re.compile(
     r"disse|men|derfor|dog)(?:['’][a-z]+)?(?![^\W_])|这|那|它|他|她|其|それ|これ|その|この|しかし)",
     re.IGNORECASE,
 )
+_PAIR: Final = re.compile(r"[^\W_][^:：]*[:：][ \t]*[^\W_].*")
 _FEWEST_WORDS: Final = 3
 _LONGEST_LIST: Final = 900
 _FEWEST_ITEMS: Final = 2
 _LONGEST_TITLE: Final = 9
+_ENDS: Final = ("", *".!?:;,…。！？：；،؟")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +74,10 @@ class Unit:
     Attributes:
         core: The sentence, list item or row of a table.
         span: It, and as much around it as it needs to be understood: the sentence before one that
-            begins with "It", the list behind a lead-in or a title, the table behind a lead-in, the
+            begins with "It", the title above a value, the list behind a lead-in or a title, the table behind a lead-in, the
             question before its answer.
-        text: ``core`` in words, as it is scored; a row with the names of its columns.
+        text: ``core`` in words, as it is scored; a row with the names of its columns, a value with
+            its title.
         context: ``span`` in words.
         table: The block of the table that a row belongs to; None for all else.
     """
@@ -127,7 +130,7 @@ def parse_blocks(text: str, headings: Collection[str] = ()) -> list[Block]:
 
 def _is_title(text: str, block: Block, following: Block | None) -> bool:
     """Whether a paragraph is a title: a few words without a verb's full stop, set apart."""
-    words = text[block.start : block.end]
+    words = plain(text[block.start : block.end])
     return (
         block.kind == "paragraph"
         and following is not None
@@ -174,6 +177,11 @@ def find_units(text: str, headings: Collection[str] = ()) -> list[Unit]:
             units.append(Unit((block.start, block.end), (block.start, block.end), quote, quote))
             previous = None
         elif block.kind in {"paragraph", "item"} or (block.kind == "mail_header" and not mail):
+            above = blocks[i - 1] if i else block
+            if above.kind == "heading" and block.kind == "paragraph" and _is_value(text, block):
+                units.append(_titled_value(text, above, block))
+                previous = None
+                continue
             sentences = _sentences(text, block)
             end = _list_behind(text, blocks, i)
             nested = end is not None and _indent(text, blocks[i + 1]) > _indent(text, block)
@@ -181,12 +189,29 @@ def find_units(text: str, headings: Collection[str] = ()) -> list[Unit]:
             previous = sentences[-1] if sentences else None
         elif block.kind != "caption":
             if block.kind == "heading" and (end := _titled_list(text, blocks, i)):
-                mark = _HEADING.match(text, block.start, block.end)
-                start = mark.end() if mark else block.start
+                start = _behind_mark(text, block)
                 words, context = plain(text[start : block.end]), plain(text[start:end])
                 units.append(Unit((start, block.end), (start, end), words, context))
             previous = None
     return units
+
+
+def _is_value(text: str, block: Block) -> bool:
+    """Whether a paragraph is a name, a number or the like: a few words without a sentence's end."""
+    words = plain(text[block.start : block.end])
+    return words[-1:] not in _ENDS and len(words.split()) <= _LONGEST_TITLE
+
+
+def _titled_value(text: str, title: Block, value: Block) -> Unit:
+    """A value with the title right above it, without which it says nothing."""
+    start = _behind_mark(text, title)
+    words = f"{plain(text[start : title.end])}: {plain(text[value.start : value.end])}"
+    return Unit((value.start, value.end), (start, value.end), words, words)
+
+
+def _behind_mark(text: str, title: Block) -> int:
+    mark = _HEADING.match(text, title.start, title.end)
+    return mark.end() if mark else title.start
 
 
 def _sentences(text: str, block: Block) -> list[Span]:
@@ -262,8 +287,11 @@ def _leans(words: str) -> bool:
 
 
 def is_sayable(words: str) -> bool:
-    """Whether a text says something: three words, or as many characters of a script without."""
-    return len(_WORD.findall(words)) >= _FEWEST_WORDS
+    """Whether a text says something: three words, or a name and its value ("Total: 512").
+
+    Of a script that parts no words two characters count as one.
+    """
+    return len(_WORD.findall(words)) >= _FEWEST_WORDS or bool(_PAIR.fullmatch(words))
 
 
 def plain(text: str) -> str:

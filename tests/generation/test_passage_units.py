@@ -58,3 +58,28 @@ def test_units_lie_in_the_passage_and_in_order(text):
     units = find_units(text)
     assert all(u.span[0] <= u.core[0] < u.core[1] <= u.span[1] <= len(text) for u in units)
     assert [u.core for u in units] == sorted(u.core for u in units)
+
+
+@pytest.mark.parametrize(
+    ("text", "headings"),
+    [
+        ("Managing director\n\nKarin Osei", ["Managing director"]),
+        ("## Managing director\n\nKarin Osei", []),
+        ("**Managing director**\n\nKarin Osei", []),
+    ],
+)
+def test_a_value_is_quoted_with_the_title_right_above_it(text, headings):
+    (unit,) = find_units(text, headings)
+    assert unit.text == unit.context == "Managing director: Karin Osei"
+    assert text[slice(*unit.core)] == "Karin Osei"
+    assert plain(text[slice(*unit.span)]) == "Managing director Karin Osei"
+
+
+def test_a_sentence_below_a_title_needs_no_title():
+    (unit,) = find_units("# Staff\n\nKarin Osei leads the firm.")
+    assert unit.text == "Karin Osei leads the firm."
+
+
+def test_a_name_with_a_value_of_one_word_says_something():
+    assert [unit.text for unit in find_units("Total: 512")] == ["Total: 512"]
+    assert find_units("See below:") == []
