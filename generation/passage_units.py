@@ -36,7 +36,11 @@ _ITEM: Final = re.compile(
 )
 _RULE: Final = re.compile(r"[ \t]*\|?(?:[ \t]*:?-+:?[ \t]*\|)+[ \t]*(?::?-+:?)?[ \t]*")
 _FENCE: Final = re.compile(r"[ \t]*(?:```|~~~)")
-_RECORD: Final = re.compile(r"(?:[^\n:;|]{1,60}:[ \t][^\n;]*;[ \t]+){2,}[^\n:;|]{1,60}:[ \t]")
+_RECORD: Final = re.compile(
+    r"(?:[^\n:;|]{1,60}:[ \t][^\n;]*;[ \t]+){2,}[^\n:;|]{1,60}:[ \t]"
+    r"|[^\n:;|]{1,200}:[ \t][^\n:;|]{1,60}:[ \t][^\n;]*;[ \t]+[^\n:;|]{1,60}:[ \t]"
+)
+"""Names and values of an object; two are enough behind its path ("pump / motor: ")."""
 _LETTER: Final = re.compile(r"[^\W_]")
 _IDEOGRAPH: Final = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
 _WORD: Final = re.compile(rf"[{_IDEOGRAPH}]{{2}}|[^\W_]+(?:['’-][^\W_]+)*")
@@ -74,8 +78,8 @@ class Unit:
     Attributes:
         core: The sentence, list item or row of a table.
         span: It, and as much around it as it needs to be understood: the sentence before one that
-            begins with "It", the title above a value, the list behind a lead-in or a title, the table behind a lead-in, the
-            question before its answer.
+            begins with "It", the title above a value, the list behind a lead-in or a title, the
+            table behind a lead-in, the question before its answer.
         text: ``core`` in words, as it is scored; a row with the names of its columns, a value with
             its title.
         context: ``span`` in words.

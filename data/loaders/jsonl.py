@@ -43,7 +43,7 @@ def objects(path: Path) -> Iterator[Loaded]:
             yield line(clean(source.decode("utf-8", "replace")))
             odd.append(number)
         else:
-            yield from records(value)
+            yield from records(value, listed=True)
     if odd:
         what = f"line {odd[0]} is" if len(odd) == 1 else f"{len(odd)} lines from {odd[0]} on are"
         yield LoadWarning(f"{what} not JSON and read as text")

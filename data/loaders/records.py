@@ -1,6 +1,6 @@
 """Nested data as lines: "pump / motor: kW: 4; maker: Orrin"."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from data.blocks import Block
@@ -12,18 +12,32 @@ _LONG = 400
 """Longer texts are paragraphs of their own."""
 
 
-def records(value: Any, path: tuple[str, ...] = ()) -> Iterator[Block]:
-    """A line for every object, with the values that it holds itself, behind its path."""
+def records(value: Any, path: tuple[str, ...] = (), *, listed: bool = False) -> Iterator[Block]:
+    """A line for every object, with the values that it holds itself, behind its path.
+
+    Objects inside one that is `listed`, one of many, have its name in their path.
+    """
     if isinstance(value, dict):
-        yield from _object(value, path)
+        yield from _object(value, path, listed=listed)
     elif isinstance(value, list):
         yield from _list(value, path)
     elif text := scalar(value):
         yield _line(path, text)
 
 
-def _object(value: dict[str, Any], path: tuple[str, ...]) -> Iterator[Block]:
-    values: list[str] = []
+_NAMES = ("name", "title", "label", "id", "key", "code")
+_LONGEST_NAME = 60
+
+
+def name_of(values: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    """What an object is called by what it holds, for paths; nothing where that is unknown."""
+    short = {key.lower(): text for key, text in values if 0 < len(text) <= _LONGEST_NAME}
+    found = next((short[key] for key in _NAMES if key in short), next(iter(short.values()), ""))
+    return (found,) if found else ()
+
+
+def _object(value: dict[str, Any], path: tuple[str, ...], *, listed: bool) -> Iterator[Block]:
+    simple: list[tuple[str, str]] = []
     inner: list[tuple[str, Any]] = []
     for key, each in value.items():
         text = scalar(each)
@@ -32,9 +46,11 @@ def _object(value: dict[str, Any], path: tuple[str, ...]) -> Iterator[Block]:
         elif len(text) > _LONG:
             inner.append((str(key), text))
         elif text:
-            values.append(f"{inline(str(key))}: {text}")
-    if values:
-        yield _line(path, "; ".join(values))
+            simple.append((inline(str(key)), text))
+    if simple:
+        yield _line(path, "; ".join(f"{key}: {text}" for key, text in simple))
+    if listed:
+        path = (*path, *name_of(simple))
     for key, each in inner:
         if isinstance(each, str):
             yield paragraph(f"{' / '.join((*path, inline(key)))}: {each}")
@@ -57,7 +73,7 @@ def _list(value: list[Any], path: tuple[str, ...]) -> Iterator[Block]:
         return
     for each in value:
         if len(path) < _DEEPEST:
-            yield from records(each, path)
+            yield from records(each, path, listed=True)
 
 
 def _line(path: tuple[str, ...], text: str) -> Block:

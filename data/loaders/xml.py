@@ -1,6 +1,7 @@
 """XML of any shape."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from xml.etree.ElementTree import Element, ParseError
@@ -13,6 +14,7 @@ from data.cleaning import inline, without_blobs
 from data.errors import UnreadableFile
 from data.loaders.html import blocks, parse
 from data.loaders.making import heading, line, paragraph
+from data.loaders.records import name_of
 from data.loaders.scripts import lowered, raised, with_fractions
 
 _DEEPEST = 200
@@ -38,16 +40,17 @@ def load(path: Path) -> Iterator[Block]:
     yield from _element(root, (), 0)
 
 
-def _element(node: Element, path: tuple[str, ...], depth: int) -> Iterator[Block]:
+def _element(
+    node: Element, path: tuple[str, ...], depth: int, *, listed: bool = False
+) -> Iterator[Block]:
     name = _local(node.tag)
     here = (*path[-4:], name) if depth else ()
     if _is_mixed(node):
         if text := _plain(_mixed(node)):
             yield paragraph(text)
         return
-    values = [
-        f"{_local(key)}: {inline(value)}" for key, value in node.attrib.items() if value.strip()
-    ]
+    simple = [(_local(key), inline(value)) for key, value in node.attrib.items() if value.strip()]
+    values = [f"{key}: {value}" for key, value in simple]
     running = any(map(_is_mixed, node))  # where the order matters more than the names do
     inner: list[Element] = []
     for child in node:
@@ -57,14 +60,17 @@ def _element(node: Element, path: tuple[str, ...], depth: int) -> Iterator[Block
         elif text or child.attrib:
             extra = "".join(f" ({_local(k)}: {inline(v)})" for k, v in child.attrib.items())
             values.append(f"{_local(child.tag)}: {text}{extra}")
+            simple.append((_local(child.tag), text))
     values += filter(None, [_plain(node.text or "")])
     if values:
         yield line(f"{' / '.join(here)}: {'; '.join(values)}" if here else "; ".join(values))
+    many = Counter(child.tag for child in inner)
+    below = (*here, *name_of(simple)) if listed else here
     for child in inner:
         if running and not len(child):
             yield from _running(child, depth)
         elif depth < _DEEPEST:
-            yield from _element(child, here, depth + 1)
+            yield from _element(child, below, depth + 1, listed=many[child.tag] > 1)
 
 
 def _running(leaf: Element, depth: int) -> Iterator[Block]:

@@ -22,6 +22,7 @@ def kinds(text: str, *headings: str) -> list[str]:
         ("Figure 3. The pump.\n\nIt runs.", ["caption", "paragraph"]),
         ("```\ncode\n```\nText.", ["code", "paragraph"]),
         ("Name: P-1; Flow: 3; Note: old", ["record"]),
+        ("pump / motor: kW: 4; maker: Orrin\npump / hose: m: 9; dn: 50", ["record", "record"]),
         ("RUNNING DIESELS\n\nThey dislike it.", ["heading", "paragraph"]),
         ("", []),
     ],

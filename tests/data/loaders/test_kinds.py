@@ -58,8 +58,15 @@ def test_a_long_table_comes_in_parts_that_join_to_one(tmp_path):
     [
         ("a.json", '{"pump": {"motor": {"kW": 4, "on": true}}}', "pump / motor: kW: 4; on: yes"),
         ("a.json", '[{"id": "V-3", "turns": 11}, {"id": "V-4"}]', "id: V-3; turns: 11"),
+        ("a.json", '[{"kW": 4, "id": "V-3", "seat": {"mm": 9}}]', "V-3 / seat: mm: 9"),
+        ("a.json", '{"saws": [{"mark": "S4", "at": {"V": 400}}]}', "saws / S4 / at: V: 400"),
+        (
+            "a.jsonl",
+            '{"who": "Ann"}\n{"who": "Bo", "did": {"what": "left"}}',
+            "Bo / did: what: left",
+        ),
+        ("a.xml", "<s><p id='1'/><p id='2'><q><n>x</n></q></p></s>", "p / 2 / q: n: x"),
         ("a.json", '{"oils": ["a", "b"]}', "oils: a, b"),
-        ("a.jsonl", '{"who": "Ann", "did": {"what": "left"}}', "did: what: left"),
         ("a.xml", "<s><p no='1'><name>Mill</name></p></s>", "p: no: 1; name: Mill"),
         ("a.xml", "<d><p>Keep <b>dry</b> always.</p></d>", "Keep dry always."),
         ("a.xml", "<d><t>A</t><e>H<sub>2</sub>O in</e><u>B</u></d>", "H\u2082O in"),
