@@ -10,6 +10,7 @@ from typing import Any
 from data.blocks import Block, Loaded, LoadWarning
 from data.cleaning import inline
 from data.errors import UnreadableFile
+from data.loaders.charts import chart
 from data.loaders.docx_symbols import form_field, symbol
 from data.loaders.making import (
     Cell,
@@ -38,6 +39,7 @@ Script = Callable[[str], str]
 _SCRIPTS: Mapping[str, Script] = {
     "superscript": raised, "subscript": lowered, "sup": raised, "sub": lowered
 }  # fmt: skip
+_R = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 
 
@@ -80,6 +82,7 @@ class _Reader:
         self._notes = {
             reference: _numbered(_part(document, name)) for reference, name in _NOTES.items()
         } | {"commentReference": _numbered(_part(document, "comments"))}
+        self._parts = document.part.related_parts
         self._left_out: Counter[str] = Counter()
 
     def running_heads(self, document: Any) -> Iterator[Block]:
@@ -176,6 +179,8 @@ class _Reader:
         """The notes and comments that a paragraph refers to, and what is said of its pictures."""
         for node in _drawn(element):
             yield from picture(_description(node))
+            if _tag(node) == "chart":
+                yield from self._chart(node)
             notes = self._notes.get(_tag(node))
             if notes is not None:
                 body = notes.get(node.get(f"{_W}id", ""))
@@ -187,6 +192,13 @@ class _Reader:
                     yield comment(text, body.get(f"{_W}author"))
                 elif text:
                     yield note(f"Note: {text}")
+
+    def _chart(self, node: Any) -> Iterator[Block]:
+        part = self._parts.get(node.get(f"{_R}id", ""))
+        try:
+            yield from chart(part.blob if part is not None else b"")
+        except ValueError:
+            self._left_out["a chart that cannot be read"] += 1
 
     def _table(self, element: Any, title: str = "") -> Iterator[Block]:
         rows: list[list[Cell]] = []
@@ -222,6 +234,7 @@ class _Reader:
                     nested += [(label, each) for each in inner]
                     for each in _paragraphs(cell):
                         beside += self._beside(each)
+                        beside += (block for box in _boxes(each) for block in self.blocks(box))
                 column += width
             rows.append(cells)
         yield from table(grid(rows)[0], heads, title)

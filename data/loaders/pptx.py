@@ -10,8 +10,8 @@ from typing import Any
 from data.blocks import Block, Loaded, LoadWarning
 from data.cleaning import inline
 from data.errors import UnreadableFile
+from data.loaders.charts import values_of
 from data.loaders.making import Cell, comment, grid, heading, item, note, paragraph, picture, table
-from data.loaders.number_format import shown
 from data.loaders.numbering import shown_number
 from data.loaders.scripts import lowered, raised, with_fractions
 
@@ -21,7 +21,6 @@ _FORMS = {
     "romanLc": "lowerRoman", "romanUc": "upperRoman",
 }  # fmt: skip
 _AROUND = {"Period": ("", "."), "ParenR": ("", ")"), "ParenBoth": ("(", ")"), "Plain": ("", "")}
-_C = "{http://schemas.openxmlformats.org/drawingml/2006/chart}"
 _A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
 
 
@@ -87,7 +86,7 @@ def _shape(shape: Any, slide: Any) -> Iterator[Block]:
         )
         yield from table(grid(rows)[0], int(bool(shape.table.first_row)))
     elif getattr(shape, "has_chart", False):
-        yield from _chart(shape.chart)
+        yield from values_of(shape.chart)
     elif shape.has_text_frame:
         paragraphs = shape.text_frame.paragraphs
         counts: dict[int, int] = {}
@@ -138,40 +137,6 @@ def _text(each: Any) -> str:
 def _cell(cell: Any) -> Cell:
     text = " ".join(_text(each) for each in cell.text_frame.paragraphs)
     return Cell(text, cell.span_width or 1, cell.span_height or 1)
-
-
-def _chart(chart: Any) -> Iterator[Block]:
-    title = (
-        chart.chart_title.text_frame.text
-        if chart.has_title and chart.chart_title.has_text_frame
-        else ""
-    )
-    for plot in chart.plots:
-        series = list(plot.series)
-        categories = [inline(str(label)) for label in plot.categories]
-        if not categories and series:  # points: the places of the first series name the rows
-            categories = [shown(float(node.text or 0)) for node in _places(series[0])]
-        rows = [("", *(inline(each.name or "") for each in series))]
-        values = [list(each.values) for each in series]
-        forms = [_format(each) for each in series]
-        for at, label in enumerate(categories):
-            cells = (column[at] if at < len(column) else None for column in values)
-            texts = (
-                "" if cell is None else shown(cell, form)
-                for cell, form in zip(cells, forms, strict=True)
-            )
-            rows.append((label, *texts))
-        yield from table(tuple(rows), 1, title)
-
-
-def _places(series: Any) -> list[Any]:
-    """The values across of the points of a series."""
-    return [node for across in series._element.iter(f"{_C}xVal") for node in across.iter(f"{_C}v")]
-
-
-def _format(series: Any) -> str:
-    """The number format of a series' values."""
-    return next((node.text or "" for node in series._element.iter(f"{_C}formatCode")), "General")
 
 
 def _diagram(shape: Any, slide: Any) -> Iterator[Block]:

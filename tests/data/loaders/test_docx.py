@@ -4,14 +4,18 @@ from io import BytesIO
 
 import docx
 import pytest
+from docx.opc.packuri import PackURI
+from docx.opc.part import Part
 from docx.oxml import OxmlElement, parse_xml
-from docx.oxml.ns import qn
+from docx.oxml.ns import nsmap, qn
 from PIL import Image
+from pptx.chart.data import CategoryChartData
+from pptx.enum.chart import XL_CHART_TYPE
 
 from data.blocks import document_text
 from data.errors import UnreadableFile
 from data.loaders.docx import load
-from tests.data.loaders.support import runs
+from tests.data.loaders.support import reasons, runs
 
 
 def test_headings_lists_and_tables_come_in_document_order(tmp_path):
@@ -145,3 +149,43 @@ def test_what_is_said_of_pictures_and_who_made_a_comment_are_read(tmp_path):
     assert section.text == (
         "A view.\n\nPicture: Two boats at the pier\n\nComment by Ada Berg: Which pier?"
     )
+
+
+def test_charts_are_tables_and_text_boxes_in_cells_are_read(tmp_path):
+    values = CategoryChartData()
+    values.categories = ["May", "June"]
+    values.add_series("Bikes", (410, 522))
+    document = docx.Document()
+    xml = values.xml_bytes(XL_CHART_TYPE.COLUMN_CLUSTERED)
+    part = Part(PackURI("/word/charts/chart1.xml"), "application/xml", xml, document.part.package)
+    key = document.part.relate_to(part, f"{nsmap['r']}/chart")
+    document.add_paragraph("Rented:")._p.append(
+        parse_xml(
+            '<w:r xmlns:w="{w}"><w:drawing><c:chart xmlns:c="urn:c" xmlns:r="{r}" r:id="{key}"/>'
+            "</w:drawing></w:r>".format(**nsmap, key=key)
+        )
+    )
+    table = document.add_table(1, 2)
+    table.cell(0, 0).text, table.cell(0, 1).text = "Valve", "new"
+    table.cell(0, 1)._tc.append(
+        parse_xml(
+            '<w:p xmlns:w="{w}"><w:r><w:pict><w:txbxContent><w:p><w:r><w:t>Boxed</w:t></w:r></w:p>'
+            "</w:txbxContent></w:pict></w:r></w:p>".format(**nsmap)
+        )
+    )
+    document.save(str(tmp_path / "a.docx"))
+    assert document_text(load(tmp_path / "a.docx")) == (
+        "Rented:\n\n|  | Bikes |\n| --- | --- |\n| May | 410 |\n| June | 522 |\n\n"
+        "Valve | new\n\nBoxed"
+    )
+
+
+def test_a_chart_that_cannot_be_read_is_told(tmp_path):
+    document = docx.Document()
+    document.add_paragraph("Rented:")._p.append(
+        parse_xml('<w:r xmlns:w="{w}"><c:chart xmlns:c="urn:c"/></w:r>'.format(**nsmap))
+    )
+    document.save(str(tmp_path / "a.docx"))
+    assert reasons(load(tmp_path / "a.docx")) == [
+        "a chart that cannot be read is left out (1 place)"
+    ]
