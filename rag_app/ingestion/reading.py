@@ -197,17 +197,20 @@ class DocumentReader:
         return sorted(copies, key=lambda node: node.metadata["index"]) if whole else []
 
     def _passages(self, document: Document, original: Path) -> Iterator[Item]:
-        part = None
+        index = left_out = 0
         warnings: list[LoadWarning] = []
         loaded: Iterable[Loaded] = self._loaded(document, original)
         if document.suffix not in _STREAMED:
             loaded = list(loaded)  # a file that is refused on its last page costs no encoding
         split = partial(self._chunker.split, _without_warnings(loaded, warnings))
         for part in bounded(split, document, self._parser.limits):
+            if part.passage_id is None and not any(map(str.isalnum, part.text)):
+                left_out += 1  # rules and ornaments, which nobody asks for
+                continue
             yield passage(
                 source=document.source,
                 version=document.version,
-                index=part.index,
+                index=index,
                 fingerprint=self._store.spec.fingerprint,
                 text=part.text,
                 page=part.page,
@@ -218,7 +221,12 @@ class DocumentReader:
                 boxes=[box.as_list() for box in part.boxes],
                 repeated=part.repeated,
             )
-        yield Finish(document, tuple(warnings)) if part else Failed(document, "holds no text")
+            index += 1
+        if left_out:
+            passages = "passage is" if left_out == 1 else "passages are"
+            warnings.append(LoadWarning(f"{left_out} {passages} left out: no letter and no digit"))
+        nothing = "holds no letter and no digit" if left_out else "holds no text"
+        yield Finish(document, tuple(warnings)) if index else Failed(document, nothing)
 
     def _loaded(self, document: Document, original: Path) -> Iterator[Loaded]:
         def on_scan(scan: Scan) -> None:

@@ -150,6 +150,7 @@ def test_a_pipe_is_refused_rather_than_waited_for(intake, tmp_path):
         ("video.mp4", "frames", ".mp4"),
         ("fake.pdf", "no PDF at all", "plain text"),
         ("none.jsonl", '{"_id": "1", "text": ""}', "holds no text"),
+        ("rules.txt", "-=* ***\n" * 900, "holds no letter and no digit"),
         ("bad.jsonl", '{"_id": "1", "text": "good"}\n{"_id": ', "line 2"),
     ],
 )
@@ -160,6 +161,15 @@ def test_files_that_cannot_be_read_fail_with_a_reason_that_does_not_repeat_the_n
     failed = only(intake.items([Found(tmp_path / name, name)]))
     assert part.lower() in failed.reason.lower()
     assert name not in failed.reason
+
+
+def test_passages_without_letters_and_digits_are_left_out_with_a_warning(intake, tmp_path):
+    write(tmp_path / "in", {"a.txt": f"Begin.\n\n{'-=* ' * 900}\n\nEnd."})
+    _, *passages, finish = intake.items(found(tmp_path / "in"))
+    assert [node.metadata["index"] for node in passages] == list(range(len(passages)))
+    assert "Begin." in passages[0].text and "End." in passages[-1].text
+    (warning,) = finish.warnings
+    assert warning.reason.endswith("left out: no letter and no digit")
 
 
 def test_a_failed_file_does_not_stop_the_next(intake, folder):
