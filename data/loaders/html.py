@@ -126,6 +126,7 @@ def blocks(root: Tag) -> Iterator[Block]:
         elif whole := _whole(node):
             yield from flow.flush()
             yield from whole
+            yield from _pictures(node)
         else:
             yield from flow.enter(node)
             todo.append((node, True))
@@ -248,6 +249,14 @@ def _whole(tag: Tag) -> list[Block] | None:
             return [paragraph(title), *(line(f"{row[0].text}: {row[1].text}") for row in rows)]
         return list(table(*grid(rows), title))
     return None
+
+
+def _pictures(tag: Tag) -> Iterator[Block]:
+    """What is said of pictures beside the text of cells and headings."""
+    for image in tag.find_all("img"):
+        place = image.find_parent(["td", "th", *_HEADINGS])
+        if place is not None and place.get_text(strip=True):
+            yield from picture(str(image.get("alt", "")))
 
 
 def _shown(tag: Tag) -> str:

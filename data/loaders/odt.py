@@ -148,6 +148,8 @@ class _Reader:
                 yield from self._table(node)
             elif name == (_TEXT, "list"):
                 yield from self._list(node, "", 1)
+            elif name == (_SVG, "desc"):
+                yield from picture(str(node))
             elif name is not None and name not in _SKIPPED:
                 yield from self.blocks(node)
 

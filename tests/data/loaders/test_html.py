@@ -174,12 +174,14 @@ def test_tables_by_role_and_tables_of_labels_and_values(tmp_path):
 
 
 def test_what_is_said_of_pictures_is_read(tmp_path):
-    (section,) = read(
+    section, pier = read(
         tmp_path,
         '<p>A view. <img alt="Two boats at the pier"> <img alt="spacer"><img></p>'
         '<table><tr><th>Room</th><th>Lift</th></tr><tr><td>1 <img alt="old"></td>'
-        '<td><img alt="yes"></td></tr></table>',
+        '<td><img alt="yes"></td></tr></table>'
+        '<h2>Pier <img alt="An old photo of it"></h2>',
     )
     assert section.text == (
         "A view.\n\nPicture: Two boats at the pier\n\n| Room | Lift |\n| --- | --- |\n| 1 | yes |"
     )
+    assert pier.text == "Pier\n\nPicture: An old photo of it"

@@ -61,8 +61,13 @@ def test_what_is_said_of_pictures_and_who_made_a_comment_are_read(tmp_path):
     remark.addElement(P(text="Which pier?"))
     host.addElement(remark)
     document.text.addElement(host)
+    alone, said = Frame(width="1cm", height="1cm", anchortype="page"), Desc()
+    said.addText("A map of the harbour")
+    alone.addElement(said)
+    document.text.addElement(alone)
     document.save(str(tmp_path / "a.odt"))
     (section,) = runs(load(tmp_path / "a.odt"))
     assert section.text == (
-        "A view.\n\nPicture: Two boats at the pier\n\nComment by Ada Berg: Which pier?"
+        "A view.\n\nPicture: Two boats at the pier\n\nComment by Ada Berg: Which pier?\n\n"
+        "Picture: A map of the harbour"
     )
