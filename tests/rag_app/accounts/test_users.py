@@ -84,10 +84,10 @@ def test_a_letter_with_its_accent_apart_is_the_same_letter(users):
 
 
 def test_a_name_that_is_too_long_for_anyone_takes_no_time(users):
-    marks = "a" + "\N{COMBINING ACUTE ACCENT}\N{COMBINING DOT BELOW}" * 50_000
+    marks = "a" + "\N{COMBINING ACUTE ACCENT}\N{COMBINING DOT BELOW}" * 100_000
     begun = time.process_time()
     assert users.verify(marks, PASSWORD) is None
-    assert time.process_time() - begun < 0.3
+    assert time.process_time() - begun < 5  # with the square of the marks it is half a minute
     longest = "\N{LATIN SMALL LETTER E WITH CIRCUMFLEX AND ACUTE}" * 64
     users.add(longest, "reader", PASSWORD)
     assert users.verify(unicodedata.normalize("NFD", longest), PASSWORD)
