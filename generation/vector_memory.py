@@ -1,12 +1,14 @@
 """An encoder that remembers: the same sentences and passages come with many questions."""
 
 import hashlib
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
+
+from data.arguments import at_least
+from data.recent import Recent
 
 Vectors = npt.NDArray[np.float32]
 
@@ -24,10 +26,9 @@ class VectorMemory:
     """
 
     def __init__(self, embed: Callable[[Sequence[str]], Vectors], size: int) -> None:
-        if size < 1:
-            raise ValueError(f"size must be at least 1, got {size}")
-        self._embed, self._size = embed, size
-        self._known: OrderedDict[bytes, Vectors] = OrderedDict()
+        at_least(1, size=size)
+        self._embed = embed
+        self._known: Recent[bytes, Vectors] = Recent(size)
         self._lock = Lock()
 
     def __call__(self, texts: Sequence[str]) -> Vectors:
@@ -40,11 +41,7 @@ class VectorMemory:
             vectors = np.asarray(self._embed(list(new.values())), dtype=np.float32)
             found |= dict(zip(new, map(np.copy, vectors), strict=True))  # rows of their own
         with self._lock:
-            for key in keys:
-                self._known[key] = found[key]
-                self._known.move_to_end(key)
-            while len(self._known) > self._size:
-                self._known.popitem(last=False)
+            self._known.update((key, found[key]) for key in keys)
         return np.stack([found[key] for key in keys])
 
 

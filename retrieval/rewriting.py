@@ -15,7 +15,6 @@ import json
 import logging
 import re
 import secrets
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
@@ -24,6 +23,7 @@ from llama_index.core.base.llms.types import ChatMessage, MessageRole
 from llama_index.core.llms import LLM
 
 from data.arguments import above_zero, at_least
+from data.recent import Recent
 from data.thinking import part_thoughts
 from retrieval.errors import RetrievalError
 from retrieval.llm_calls import answer, failures, reason
@@ -167,7 +167,8 @@ class LLMRewriter:
         self._keep_original, self._rounds = keep_original, rounds
         self._feedback_passages, self._deadline = feedback_passages, deadline
         self._arguments = {"temperature": temperature, "top_p": _TOP_P, "max_tokens": tokens}
-        self._cache = _Cache(cache_size)
+        at_least(0, cache_size=cache_size)
+        self._cache: Recent[str, str] = Recent(cache_size)
 
     async def rewrite(self, question: str, feedback: Feedback | None = None) -> Rewritten:
         """See `Rewriter.rewrite`."""
@@ -219,8 +220,7 @@ class LLMRewriter:
             except failures() as error:
                 run.fail(reason(error))
                 return
-            self._cache.put(key, text)
-        run.texts[slot] = text
+        self._cache[key] = run.texts[slot] = text
 
     def _messages(self, question: str, passages: Sequence[str]) -> list[ChatMessage]:
         """The prompt: the passages if there are any, the question on one line, the steps."""
@@ -270,25 +270,6 @@ class _Run:
         elif self.errors:
             notes |= {"failed": len(self.errors), "error": self.errors[0]}
         return notes
-
-
-class _Cache:
-    """The answers used last."""
-
-    def __init__(self, size: int) -> None:
-        at_least(0, cache_size=size)
-        self._size = size
-        self._answers: OrderedDict[str, str] = OrderedDict()
-
-    def get(self, key: str) -> str | None:
-        if key in self._answers:
-            self._answers.move_to_end(key)
-        return self._answers.get(key)
-
-    def put(self, key: str, text: str) -> None:
-        self._answers[key] = text
-        while len(self._answers) > self._size:
-            self._answers.popitem(last=False)
 
 
 def _key(*content: object) -> str:

@@ -17,6 +17,7 @@ from rag_app.accounts.rights import right_of
 from rag_app.assembly import recipes
 from rag_app.commands.recipe_listing import number
 from rag_app.remote.operations import CHAT_OPERATIONS, OPERATIONS
+from rag_app.settings import recipes as recipe_names
 from retrieval.encoders.registry import EncoderRow, built_in
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -50,7 +51,7 @@ def encoders(_: Mapping[str, Mapping[str, str]]) -> list[str]:
 def recipe_table(old: Mapping[str, Mapping[str, str]]) -> list[str]:
     """The table of all recipes; `old` has the columns that are written by hand."""
     references = References()
-    names = sorted(recipes.names(), key=lambda name: [*old].index(name) if name in old else 99)
+    names = sorted(recipe_names(), key=lambda name: [*old].index(name) if name in old else 99)
     head = ["recipe", "nDCG@10", "queries", "pipeline", "GB", "differs", "source"]
     rows = [_recipe(recipes.load(name), old.get(name, {}), references) for name in names]
     return [*_markdown(head, rows), "", *references.lines()]

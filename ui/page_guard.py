@@ -6,7 +6,6 @@ file, and an event goes to the conversation of the browser that sent it and to n
 """
 
 import re
-from collections import OrderedDict
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, Final
@@ -16,6 +15,7 @@ import orjson
 from starlette.requests import HTTPConnection, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from data.recent import Recent
 from rag_app.web.gate import refuse
 
 _API: Final = "/gradio_api"
@@ -52,7 +52,7 @@ class PageGuard:
         self, app: ASGIApp, inputs: dict[int, int], visitor: Callable[[HTTPConnection], str]
     ) -> None:
         self._app, self._inputs, self._visitor = app, inputs, visitor
-        self._sessions: OrderedDict[str, str] = OrderedDict()
+        self._sessions: Recent[str, str] = Recent(_MOST_SESSIONS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
@@ -80,11 +80,9 @@ class PageGuard:
     def _require_own(self, request: Request, session: str) -> None:
         """Refuse a session that another browser has begun."""
         visitor = self._visitor(request)
-        if self._sessions.setdefault(session, visitor) != visitor:
+        if self._sessions.get(session, visitor) != visitor:
             raise Refused("this conversation is another browser's", 403)
-        self._sessions.move_to_end(session)
-        while len(self._sessions) > _MOST_SESSIONS:
-            self._sessions.popitem(last=False)
+        self._sessions[session] = visitor
 
     def _event(self, body: bytes, whole: bool) -> dict[str, Any]:
         """The event of a request: what of it Gradio needs, once it has been found right."""

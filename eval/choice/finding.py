@@ -2,13 +2,13 @@
 
 import asyncio
 import time
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
 from llama_index.core.schema import NodeWithScore
 
+from data.recent import Recent
 from eval.errors import EvalError
 from eval.runs.collections import degraded
 from rag_app.results import Hit
@@ -38,8 +38,7 @@ class Finder:
     ) -> None:
         self._service, self._collection = service, collection
         self._passages, self._top_k = passages, top_k
-        self._remembered = remembered
-        self._known: OrderedDict[object, asyncio.Task[Found]] = OrderedDict()
+        self._known: Recent[object, asyncio.Task[Found]] = Recent(remembered)
 
     async def find(self, queries: Sequence[str], options: QueryOptions) -> Found:
         """The passages of one question: those of its queries in turn, best first, each once.
@@ -51,8 +50,6 @@ class Finder:
         key = (tuple(queries), options)
         if key not in self._known:
             self._known[key] = asyncio.create_task(self._search(queries, options))
-            while len(self._known) > self._remembered:
-                self._known.popitem(last=False)
         return await asyncio.shield(self._known[key])  # others may wait for it, too
 
     async def close(self) -> None:

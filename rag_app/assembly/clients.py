@@ -3,6 +3,7 @@
 import httpx
 from llama_index.core.llms import LLM
 
+from data.recent import Recent
 from rag_app.errors import SettingsError
 from rag_app.llm.capabilities import Capabilities
 from rag_app.settings import LLMSettings, Settings, StageLLM
@@ -63,7 +64,7 @@ class Clients:
     def __init__(self) -> None:
         self._connections: httpx.AsyncClient | None = None
         self._capabilities = Capabilities()
-        self._made: dict[tuple[LLMSettings, bool], LLM] = {}
+        self._made: Recent[tuple[LLMSettings, bool], LLM] = Recent(_MOST_KEPT)
 
     def connections(self) -> httpx.AsyncClient:
         """The pool, made when it is first needed."""
@@ -76,8 +77,6 @@ class Clients:
         """The client for these settings; raises as `llm`."""
         key = (settings, chat)
         if key not in self._made:
-            if len(self._made) >= _MOST_KEPT:
-                del self._made[next(iter(self._made))]  # the oldest; it holds no connection
             self._made[key] = llm(
                 settings, self.connections(), chat=chat, capabilities=self._capabilities
             )

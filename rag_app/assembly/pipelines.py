@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 
+from data.recent import Recent
 from generation.evidence import EvidenceFinder
 from generation.vector_memory import VectorMemory
 from rag_app.assembly import components
@@ -50,7 +51,7 @@ class Pipelines:
         self._clients = Clients()
         # Rewriters and finders remember answers and vectors, rerankers what their server refuses,
         # readers how their model begins.
-        self._kept: dict[tuple[str, str], Any] = {}
+        self._kept: Recent[tuple[str, str], Any] = Recent(_MOST_KEPT)
         self._stock: tuple[object, BaseRetriever] | None = None
 
     def __call__(
@@ -113,7 +114,8 @@ class Pipelines:
         components.require_classes(settings)
         self._settings = settings
         self._choose = lru_cache(256)(partial(_with_options, settings))
-        self._kept = {key: kept for key, kept in self._kept.items() if key[0] == "finder"}
+        for key in [key for key in self._kept if key[0] != "finder"]:
+            del self._kept[key]
 
     def needs_store(self, options: QueryOptions) -> bool:
         """Whether the pipeline searches."""
@@ -130,8 +132,6 @@ class Pipelines:
     def _keep(self, stage: str, kind: str, make: Callable[[], T]) -> T:
         """One stage for all questions that choose it alike; `kind` says all that they choose."""
         if (stage, kind) not in self._kept:
-            if len(self._kept) >= _MOST_KEPT:
-                del self._kept[next(iter(self._kept))]  # the oldest
             self._kept[stage, kind] = make()
         made: T = self._kept[stage, kind]
         return made

@@ -15,16 +15,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rag_app.assembly.encoders import choose
 from rag_app.errors import SettingsError
-from rag_app.settings import Settings, override, read_recipe, recipes
+from rag_app.settings import Settings, override, read_recipe
 from retrieval import published
 from retrieval.published import TASKS
 
 _STAGES: Final = (("retrieval", "retriever"), ("rewrite", "kind"), ("rerank", "kind"))
 """What a recipe must name, so that no other layer of settings decides it."""
-
-
-class _Checked(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 @dataclass(frozen=True)
@@ -44,8 +40,10 @@ class Expected:
     metric: str = "ndcg@10"
 
 
-class _About(_Checked):
+class _About(BaseModel):
     """The table ``recipe`` of a file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     title: str = Field(min_length=1)
     queries: str = Field(min_length=1)
@@ -132,11 +130,6 @@ class Recipe:
             "run": self.command,
             "settings": dict(self.settings),
         }
-
-
-def names() -> list[str]:
-    """The recipes that ship."""
-    return recipes()
 
 
 @cache

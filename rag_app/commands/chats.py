@@ -1,8 +1,7 @@
 """`chats`: conversations that people have had with the page, and what they thought of answers."""
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -10,14 +9,6 @@ from rag_app.accounts.chats import EVERYONE
 from rag_app.commands import output
 from rag_app.commands.common import AsJson, with_service
 from rag_app.errors import ApplicationError, SettingsError
-
-
-class Form(StrEnum):
-    """How a conversation is written."""
-
-    MARKDOWN = "markdown"
-    JSON = "json"
-
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="As `chats list` shows it.")]
 Out = Annotated[Path | None, typer.Option(help="File to write; stdout otherwise.")]
@@ -75,7 +66,9 @@ def export_chats(
     conversation: Annotated[
         str, typer.Argument(metavar="[ID]", help="As `chats list` shows it.")
     ] = "",
-    form: Annotated[Form, typer.Option("--as", help="markdown or json.")] = Form.MARKDOWN,
+    form: Annotated[
+        Literal["markdown", "json"], typer.Option("--as", help="markdown or json.")
+    ] = "markdown",
     out: Out = None,
     feedback: Annotated[
         Path | None,
@@ -110,9 +103,9 @@ def export_chats(
     found = _conversation(context, conversation)
     whole = output.plain(found)
     if out is None:
-        output.show(whole, as_json or form is Form.JSON, lambda _: output.text(_markdown(found)))
+        output.show(whole, as_json or form == "json", lambda _: output.text(_markdown(found)))
         return
-    _write(out, output.indented(whole) if form is Form.JSON else _markdown(found))
+    _write(out, output.indented(whole) if form == "json" else _markdown(found))
     output.show({"file": str(out), "turns": len(found.turns)}, as_json, output.written)
 
 

@@ -1,8 +1,7 @@
 """`ingest`, `documents` and `collections`: what is held."""
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -21,15 +20,6 @@ from rag_app.commands.common import (
 )
 from rag_app.errors import ApplicationError
 from rag_app.settings import Settings, override
-
-
-class Form(StrEnum):
-    """How a document is shown."""
-
-    BLOCKS = "blocks"
-    TEXT = "text"
-    MARKDOWN = "markdown"
-
 
 _KINDS = ", ".join(LOADERS)
 _documents = typer.Typer(no_args_is_help=True, help="List, show, read anew and delete documents.")
@@ -122,8 +112,9 @@ def show_document(
     source: Annotated[str, typer.Argument(help="Name as `documents list` shows it.")],
     page: Annotated[int | None, typer.Option(min=1, help="One page, slide or sheet of it.")] = None,
     form: Annotated[
-        Form, typer.Option("--as", help="blocks, the text that passages are cut from, or Markdown.")
-    ] = Form.MARKDOWN,
+        Literal["blocks", "text", "markdown"],
+        typer.Option("--as", help="blocks, the text that passages are cut from, or Markdown."),
+    ] = "markdown",
     collection: InCollection = None,
     as_json: AsJson = False,
 ) -> None:
@@ -137,10 +128,10 @@ def show_document(
         "page": page,
         "warnings": [output.plain(warning) for warning in content.warnings],
     }
-    if form is Form.BLOCKS:
+    if form == "blocks":
         shown["blocks"] = [output.plain(block) for block in content.blocks]
     else:
-        shown["text"] = (as_text if form is Form.TEXT else as_markdown)(content.blocks)
+        shown["text"] = (as_text if form == "text" else as_markdown)(content.blocks)
     output.show(shown, as_json, output.document)
 
 

@@ -1,7 +1,6 @@
 """`keys`: what other programs show instead of the password."""
 
-from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -9,14 +8,6 @@ from rag_app.commands import output
 from rag_app.commands.common import AsJson
 from rag_app.errors import ApplicationError, SettingsError
 from rag_app.settings import Settings
-
-
-class KeyRights(StrEnum):
-    """What a key is for."""
-
-    READ = "read"
-    WRITE = "write"
-
 
 _keys = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys.")
 
@@ -31,8 +22,9 @@ def create_key(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="What it is for.")],
     rights: Annotated[
-        KeyRights, typer.Option(help="read: search and ask; write: change documents, too.")
-    ] = KeyRights.READ,
+        Literal["read", "write"],
+        typer.Option(help="read: search and ask; write: change documents, too."),
+    ] = "read",
     collection: Annotated[
         list[str] | None, typer.Option("--collection", "-c", help="Reaches this one alone; repeat.")
     ] = None,
@@ -50,7 +42,7 @@ def create_key(
     if user is None and users.exist():
         raise SettingsError("a key belongs to a user", hint="Say whose it is with --user NAME")
     owner = users.named(user).id if user else ""
-    key, text = Keys(settings.storage.path).create(name, rights.value, collection or [], owner)
+    key, text = Keys(settings.storage.path).create(name, rights, collection or [], owner)
     shown = {**output.plain(key), "user": user or "", "key": text}
     output.show(shown, as_json, lambda _: output.text(text))
 

@@ -5,6 +5,7 @@ import typer
 from rag_app.assembly import recipes
 from rag_app.commands import output, recipe_listing
 from rag_app.commands.common import AsJson
+from rag_app.settings import recipes as names
 
 _recipes = typer.Typer(
     no_args_is_help=True, help="Published pipelines, and the numbers they should reach."
@@ -19,7 +20,7 @@ def register(app: typer.Typer) -> None:
 @_recipes.command("list")
 def list_recipes(as_json: AsJson = False) -> None:
     """List the recipes there are."""
-    listed = [recipes.load(name).as_dict() for name in recipes.names()]
+    listed = [recipes.load(name).as_dict() for name in names()]
     output.show({"recipes": listed}, as_json, recipe_listing.show_all)
 
 

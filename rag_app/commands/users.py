@@ -1,8 +1,7 @@
 """`users`: the people who log in, what they may do, and whose a collection is."""
 
 import sys
-from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -14,14 +13,7 @@ if TYPE_CHECKING:
     from rag_app.accounts.users import Users
 
 
-class RoleName(StrEnum):
-    """What a user may do."""
-
-    ADMIN = "admin"
-    WRITER = "writer"
-    READER = "reader"
-
-
+RoleName = Literal["admin", "writer", "reader"]
 Name = Annotated[str, typer.Argument(help="For the log-in.")]
 Role = Annotated[
     RoleName,
@@ -44,10 +36,10 @@ def register(app: typer.Typer) -> None:
 
 @_users.command("add")
 def add_user(
-    context: typer.Context, name: Name, role: Role = RoleName.READER, as_json: AsJson = False
+    context: typer.Context, name: Name, role: Role = "reader", as_json: AsJson = False
 ) -> None:
     """Make a user; the first has to be an admin. The password is asked for, or read from stdin."""
-    user = _store(context).add(name, role.value, _password())
+    user = _store(context).add(name, role, _password())
     output.show(output.plain(user), as_json, lambda _: output.text(f"{user.name} is a {user.role}"))
 
 
@@ -72,9 +64,9 @@ def change_role(
     as_json: AsJson = False,
 ) -> None:
     """Give a user another role, at once."""
-    _store(context).set_role(name, role.value)
-    changed = {"name": name, "role": role.value}
-    output.show(changed, as_json, lambda _: output.text(f"{name} is a {role.value}"))
+    _store(context).set_role(name, role)
+    changed = {"name": name, "role": role}
+    output.show(changed, as_json, lambda _: output.text(f"{name} is a {role}"))
 
 
 @_users.command("password")

@@ -174,7 +174,7 @@ def _environment() -> dict[str, Any]:
                 hint=f"The first part must be one of {', '.join(sorted(known))}",
             )
     source = EnvSettingsSource(
-        Settings,
+        Settings,  # type: ignore[arg-type]  # it reads the fields alone
         env_prefix=PREFIX,
         env_nested_delimiter="__",
         case_sensitive=False,

@@ -20,7 +20,6 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from data.components import SPLITTERS
 from data.registry import Row
@@ -474,10 +473,8 @@ class AssistantTools(_Section):
     )
 
 
-class Settings(BaseSettings):
+class Settings(_Section):
     """All settings of the application."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)  # type: ignore[assignment]
 
     recipe: str = Field("", description="Recipe in force; empty for none.")
     collection: str = Field("default", description="Collection used when none is named.")
@@ -500,18 +497,6 @@ class Settings(BaseSettings):
     llm: LLMSettings = Field(LLMSettings(), description=LLMSettings.__doc__ or "")
     server: Server = Field(Server(), description=Server.__doc__ or "")
     mcp: AssistantTools = Field(AssistantTools(), description=AssistantTools.__doc__ or "")
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take values from the call alone: `load_settings` has merged the sources already."""
-        return (init_settings,)
 
 
 def table_kind(field: FieldInfo) -> type[BaseModel] | None:

@@ -16,7 +16,6 @@ import os
 import re
 import secrets
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -25,6 +24,7 @@ from typing import Final
 
 from starlette.requests import HTTPConnection
 
+from data.recent import Recent
 from rag_app.accounts.keys import BROWSER_KEY, Keys, is_key
 from rag_app.accounts.rights import NOBODY, OPERATOR, ROLES, Person
 from rag_app.accounts.users import SESSION_SECONDS, User, Users
@@ -260,7 +260,7 @@ class Throttle:
         self, free: int = 10, longest: float = 60.0, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._free, self._longest, self._clock = free, longest, clock
-        self._failures: OrderedDict[str, tuple[int, float]] = OrderedDict()
+        self._failures: Recent[str, tuple[int, float]] = Recent(self._MOST)
 
     def wait(self, peer: str) -> float:
         """Seconds until it may try again; 0 when it may now."""
@@ -272,10 +272,8 @@ class Throttle:
 
     def blame(self, peer: str) -> None:
         """Count a failure."""
-        count = self._failures.pop(peer, (0, 0.0))[0]
+        count = self._failures.get(peer, (0, 0.0))[0]
         self._failures[peer] = count + 1, self._clock()
-        while len(self._failures) > self._MOST:
-            self._failures.popitem(last=False)
 
     def forgive(self, peer: str) -> None:
         """Forget its failures."""

@@ -30,5 +30,5 @@ def test_only_what_is_new_is_encoded_and_the_oldest_is_forgotten():
 
 
 def test_a_size_below_one_is_refused():
-    with pytest.raises(ValueError, match="got 0"):
+    with pytest.raises(ValueError, match="size is 0"):
         VectorMemory(bag, 0)

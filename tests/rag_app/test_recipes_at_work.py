@@ -266,7 +266,7 @@ async def test_families_run_with_real_models(name, made, tiny, tmp_path, corpus)
 def test_every_family_is_tried_here():
     """The control: a reranker, fusion or rewriter that a recipe names is in one of these tests."""
     source = Path(__file__).read_text("utf-8")
-    from rag_app.assembly.recipes import names
+    from rag_app.settings import recipes as names
 
     tried = {name for name in names() if f'"{name}"' in source}
     ways = {tuple((s.stage, s.kind) for s in load(name).stages()) for name in tried}

@@ -6,7 +6,7 @@ import math
 import pytest
 from pydantic import ValidationError
 
-from rag_app.assembly.recipes import names
+from rag_app.settings import recipes as names
 from rag_app.systems.grammar import parse
 from retrieval.encoders.registry import built_in
 from retrieval.published import (

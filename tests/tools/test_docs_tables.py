@@ -3,8 +3,8 @@
 import pytest
 
 from data.components import LOADERS
-from rag_app.assembly.recipes import names
 from rag_app.remote.operations import CHAT_OPERATIONS, OPERATIONS
+from rag_app.settings import recipes as names
 from retrieval.encoders.registry import built_in
 from tests.conftest import REPOSITORY
 from tools.docs_tables import cells, renewed

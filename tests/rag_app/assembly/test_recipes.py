@@ -9,10 +9,11 @@ from eval.datasets.bright import TASKS as BRIGHT
 from rag_app.assembly import recipes
 from rag_app.assembly.encoders import choose
 from rag_app.assembly.opening import open_service
-from rag_app.assembly.recipes import TASKS, for_task, load, names, parse
+from rag_app.assembly.recipes import TASKS, for_task, load, parse
 from rag_app.collections.ownership import HeldByAnother, Ownership
 from rag_app.errors import SettingsError
 from rag_app.settings import load_settings, override, read_recipe
+from rag_app.settings import recipes as names
 from tests.rag_app.command import rag_app
 
 EVERY = pytest.mark.parametrize("name", names())
