@@ -3,6 +3,7 @@
 And small ones that are read at once, by whoever must not wait.
 """
 
+import hashlib
 import os
 import stat
 import tempfile
@@ -74,3 +75,9 @@ def read_text(path: Path) -> str:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError("it is not a regular file")
         return file.read().decode("utf-8")
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

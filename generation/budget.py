@@ -1,7 +1,6 @@
 """The token budget: what is sent fits into the model's context window, whole or not at all."""
 
 import math
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -10,6 +9,7 @@ from typing import Final
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.schema import MetadataMode, NodeWithScore
 
+from data.tokens import estimate_tokens
 from generation.errors import QuestionTooLong
 from generation.prompts import Numbered, build_messages, format_passage, new_tag
 
@@ -17,21 +17,6 @@ BuildMessages = Callable[[str, Numbered], list[ChatMessage]]
 """Makes the prompt of a question and its passages."""
 
 _TOKENS_PER_MESSAGE: Final = 8
-_SINGLE: Final = re.compile(r"[^\w\s]|\d|_")
-_WORD_BYTES_PER_TOKEN: Final = 3.2
-
-
-def estimate_tokens(text: str) -> int:
-    """Estimate, rather too high than too low, how many tokens ``text`` has for any tokeniser.
-
-    For use where the model's tokeniser is not at hand. Each digit and each punctuation mark counts
-    as a token, as tokenisers at worst treat them; letters count one token per 3.2 bytes of UTF-8.
-    Beside OpenAI's cl100k and o200k it gives 1.4 times as many for English prose and for code
-    (1.06 at the least over 900 passages of BEIR), and 0.7 to 2.7 times for other scripts.
-    """
-    singles, letters = _SINGLE.subn("", text)
-    words = "".join(singles.split())
-    return letters + math.ceil(len(words.encode(errors="replace")) / _WORD_BYTES_PER_TOKEN)
 
 
 class TokenBudget:

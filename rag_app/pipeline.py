@@ -247,7 +247,7 @@ def trace_calls(trace: Trace, meter: Meter, parameters: Mapping[str, float] | No
 
     Call it once for every meter; `parameters` is as for `cost_of`.
     """
-    cost = cost_of(meter, parameters)
+    flops = cost_of(meter, parameters)
     for name, use in meter.by_stage().items():
         details = {
             "calls": use.calls,
@@ -255,12 +255,12 @@ def trace_calls(trace: Trace, meter: Meter, parameters: Mapping[str, float] | No
             "prompt_tokens": use.prompt_tokens,
             "completion_tokens": use.completion_tokens,
             "models": list(use.models),
-            "flops": cost.flops.get(name, 0.0),
+            "flops": flops.get(name, 0.0),
         }
         for entry in trace.stages:
             if entry["stage"] == name:
                 entry.update(details)
-    trace.flops += cost.total
+    trace.flops += sum(flops.values())
 
 
 async def embed(encoder: Encoder, texts: Sequence[str], queries: bool) -> Embeddings:

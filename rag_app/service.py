@@ -1,6 +1,7 @@
 """What the application can do, as one interface: faces use it and need not know where it runs."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
 from pathlib import Path
 from typing import Annotated, Any, Protocol
 
@@ -10,7 +11,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from data.page_picture import PagePicture
 from data.text import well_formed
 from rag_app.accounts.chats.chats import Chats
+from rag_app.errors import ApplicationError
 from rag_app.results import (
+    Answer,
     AskEvent,
     BackupReport,
     CollectionInfo,
@@ -96,6 +99,15 @@ class QueryOptions(BaseModel):
 
 
 DEFAULT_OPTIONS = QueryOptions()
+
+
+async def answer_of(events: AsyncGenerator[AskEvent, None]) -> Answer:
+    """The answer that ends what `Service.ask` yields; raises ApplicationError without one."""
+    async with aclosing(events):
+        async for event in events:
+            if isinstance(event, Answer):
+                return event
+    raise ApplicationError("the reader ended without an answer", hint="Ask again")
 
 
 class Service(Protocol):

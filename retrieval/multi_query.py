@@ -1,6 +1,5 @@
 """Searching with several queries at once, and one ranking of what they find."""
 
-import asyncio
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -11,7 +10,7 @@ from llama_index.core.schema import NodeWithScore
 
 from data.arguments import at_least
 from retrieval.fusion import reciprocal_ranks
-from retrieval.retriever import PassageRetriever, Retrieval
+from retrieval.retriever import PassageRetriever, Retrieval, find_each
 
 Combine = Literal["rrf", "sum", "join"]
 Ranking = Mapping[str, float]
@@ -56,7 +55,7 @@ async def find_all(
         unlike = ["\n\n".join(unlike)]
     if len(unlike) == 1:
         return await retriever.afind(unlike[0])
-    found = await _search(retriever, unlike)
+    found = await find_each(map(retriever.afind, unlike))
     rankings = [_ranking(one) for one in found]
     totals = reciprocal_ranks(rankings) if combine == "rrf" else _by_score(rankings, top_k)
     ranking = sorted(totals.items(), key=lambda scored: (-scored[1], scored[0]))
@@ -70,18 +69,6 @@ async def find_all(
     cut = any(one.query_cut for one in found)
     fallback = next((one.fallback for one in found if one.fallback), "")
     return Retrieval(hits, kept, dict(milliseconds), tokens, cut, fallback)
-
-
-async def _search(retriever: PassageRetriever, queries: Sequence[str]) -> list[Retrieval]:
-    """Search with each; nothing is under way any more when this ends with an error."""
-    searches = (retriever.afind(query) for query in queries)
-    outcomes = await asyncio.gather(*searches, return_exceptions=True)
-    found: list[Retrieval] = []
-    for outcome in outcomes:
-        if isinstance(outcome, BaseException):
-            raise outcome
-        found.append(outcome)
-    return found
 
 
 def _ranking(found: Retrieval) -> Ranking:

@@ -3,13 +3,14 @@
 import asyncio
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.base.embeddings.base import BaseEmbedding
-from llama_index.core.schema import NodeWithScore, QueryBundle
+from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 
 from data.arguments import at_least
 from data.text import well_formed
@@ -59,6 +60,16 @@ class PassageRetriever(BaseRetriever, ABC):
 
     async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         return (await self.afind(well_formed(query_bundle.query_str))).hits
+
+
+async def find_each(searches: Iterable[Coroutine[None, None, Retrieval]]) -> list[Retrieval]:
+    """What searches find that run at once; none is under way when this ends with an error."""
+    found: list[Retrieval] = []
+    for outcome in await asyncio.gather(*searches, return_exceptions=True):
+        if isinstance(outcome, BaseException):
+            raise outcome
+        found.append(outcome)
+    return found
 
 
 class DenseRetriever(PassageRetriever):
@@ -143,21 +154,18 @@ class HybridRetriever(PassageRetriever):
             return replace(alone, fallback=f"BM25 alone searched: {_first_line(error)}")
         terms = self._store.spec.bm25.encode_query(query)
         found = self._store.search(encoded.vectors[0], terms, self._candidates, self._where)
+        candidates: dict[str, TextNode] = {}
         with clock("fuse"):
             fused = self._fusion.fuse(found.dense, found.sparse)
-            fused = self._with_identifiers(query, found, fused)
-        hits = _fetch(self._store, found, fused[: self._top_k], clock)
+            if wanted := identifiers_of(query):
+                nodes = self._store.fetch_found(found, [passage for passage, _ in fused])
+                candidates = {node.node_id: node for node in nodes}
+                held = {node.node_id: wanted & identifiers_of(indexed_text(node)) for node in nodes}
+                fused = raise_holders(fused, held)
+        hits = _fetch(self._store, found, fused[: self._top_k], clock, candidates)
         rankings = {"dense": found.dense, "bm25": found.sparse, "fused": fused}
         cut = encoded.truncated > 0
         return Retrieval(hits, rankings, clock.milliseconds, encoded.tokens[0], cut)
-
-    def _with_identifiers(self, query: str, found: Found, fused: list[Scored]) -> list[Scored]:
-        wanted = identifiers_of(query)
-        if not wanted:
-            return fused
-        nodes = self._store.fetch_found(found, [passage for passage, _ in fused])
-        held = {node.node_id: wanted & identifiers_of(indexed_text(node)) for node in nodes}
-        return raise_holders(fused, held)
 
 
 class StockRetriever(PassageRetriever):
@@ -206,12 +214,21 @@ class _Clock:
 
 
 def _fetch(
-    store: PassageStore, found: Found, ranking: Sequence[Scored], clock: _Clock
+    store: PassageStore,
+    found: Found,
+    ranking: Sequence[Scored],
+    clock: _Clock,
+    candidates: Mapping[str, TextNode] = MappingProxyType({}),
 ) -> list[NodeWithScore]:
+    """The hits of a ranking; `candidates` are those fetched already, all of them if any."""
     clock.milliseconds.update(found.milliseconds)
     with clock("fetch"):
         scores = dict(ranking)
-        nodes = store.fetch_found(found, list(scores))
+        nodes = (
+            [candidates[one] for one in scores if one in candidates]
+            if candidates
+            else store.fetch_found(found, list(scores))
+        )
         return [NodeWithScore(node=node, score=scores[node.node_id]) for node in nodes]
 
 

@@ -1,6 +1,5 @@
 """One question to several collections, and one ranking of what they find."""
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Mapping
 from itertools import chain
@@ -9,7 +8,7 @@ from llama_index.core.schema import NodeWithScore
 
 from data.arguments import at_least
 from retrieval.fusion import Scored, reciprocal_ranks
-from retrieval.retriever import PassageRetriever, Retrieval
+from retrieval.retriever import PassageRetriever, Retrieval, find_each
 
 COLLECTION = "collection"
 """Key of a passage's metadata: which of several collections it was found in."""
@@ -41,14 +40,8 @@ class SeveralRetriever(PassageRetriever):
 
     async def afind(self, query: str) -> Retrieval:
         """As `find`; all collections are searched at once."""
-        searches = (one.afind(query) for one in self._retrievers.values())
-        found = await asyncio.gather(*searches, return_exceptions=True)
-        results: dict[str, Retrieval] = {}
-        for name, one in zip(self._retrievers, found, strict=True):
-            if isinstance(one, BaseException):
-                raise one
-            results[name] = one
-        return _merged(results, self._top_k)
+        found = await find_each(one.afind(query) for one in self._retrievers.values())
+        return _merged(dict(zip(self._retrievers, found, strict=True)), self._top_k)
 
 
 def _merged(found: Mapping[str, Retrieval], top_k: int) -> Retrieval:

@@ -1,14 +1,12 @@
 """The evidence panel: a cited passage in its place, all that was found, and how long it took."""
 
 from collections.abc import Sequence
-from contextlib import aclosing
 from typing import Final
 
 import gradio as gr
 
 from data.errors import RagAppError
-from rag_app.results import Answer
-from rag_app.service import QueryOptions, Service
+from rag_app.service import QueryOptions, Service, answer_of
 from ui import library_rendering as page
 from ui import rendering
 from ui.panels import EACH, Updates, number, shipped, text_of
@@ -103,16 +101,13 @@ class EvidencePanel:
 
     async def _summary(self, collection: str, source: str) -> str:
         """A document with what the language model says that it is about."""
-        summary, options = "", QueryOptions(sources=(source,), rewrite="none", rerank="none")
+        options = QueryOptions(sources=(source,), rewrite="none", rerank="none")
         try:
             content = await self._service.document(collection, source)
-            events = self._service.ask(collection, QUESTION, (), options)
-            async with aclosing(events):
-                async for event in events:
-                    summary = event.text if isinstance(event, Answer) else summary
+            summary = await answer_of(self._service.ask(collection, QUESTION, (), options))
         except RagAppError as error:
             return rendering.problem(error)
-        return page.document(content, collection, has_model=True, model_summary=summary)
+        return page.document(content, collection, has_model=True, model_summary=summary.text)
 
     def of(self, turn: Turn) -> Updates:
         """Show what a turn has found, and how it came about."""

@@ -135,7 +135,6 @@ class _Reader:
             if node.qname == (_TEXT, "list-style")
         }
         self._counts: dict[str, list[int]] = {}
-        self._marks: list[tuple[str, int]] = []
 
     def blocks(self, parent: Any) -> Iterator[Block]:
         """Blocks below an element."""

@@ -44,7 +44,6 @@ class PdfForms:
     def __init__(self, document: "pypdfium2.PdfDocument") -> None:
         self._document = document
         document.init_forms()
-        self._radios: dict[str, str] = {}
 
     def drafts(
         self, page: "pypdfium2.PdfPage", shown: Page, box: Callable[..., tuple[float, ...]]

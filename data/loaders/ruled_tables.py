@@ -1,12 +1,15 @@
 """Tables on a page that are drawn with lines."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import pairwise
 from statistics import median
+from typing import TypeVar
 
 from data.loaders.grids import SNAP, Cell, Grid, build_grid, clusters, is_number, levels_of, slot
 from data.loaders.page import Rule, Word, join_words, pieces_of
 
+T = TypeVar("T")
 _MAX_RULES = 1500
 _MAX_CELLS = 20_000
 
@@ -30,13 +33,8 @@ def _frames(rules: Sequence[Rule]) -> Iterator[tuple[list[Rule], list[Rule]]]:
     """Groups of lines across and down that touch each other, the largest first."""
     across = _collinear([rule for rule in rules if rule.across])
     down = [_flip(rule) for rule in _collinear([_flip(r) for r in rules if not r.across])]
-    parent = list(range(len(across) + len(down)))
-
-    def root(index: int) -> int:
-        while parent[index] != index:
-            parent[index] = parent[parent[index]]
-            index = parent[index]
-        return index
+    parent = {index: index for index in range(len(across) + len(down))}
+    root = partial(_root, parent)
 
     for i, one in enumerate(across):
         for j, two in enumerate(down, len(across)):
@@ -50,6 +48,14 @@ def _frames(rules: Sequence[Rule]) -> Iterator[tuple[list[Rule], list[Rule]]]:
         groups.setdefault(root(index), ([], []))[index >= len(across)].append(rule)
     whole = [group for group in groups.values() if len(group[0]) >= 2 and group[1]]
     return iter(sorted(whole, key=lambda group: -len(group[0]) - len(group[1])))
+
+
+def _root(parent: dict[T, T], one: T) -> T:
+    """What stands for the group of things that one is in (union-find)."""
+    while parent[one] != one:
+        parent[one] = parent[parent[one]]
+        one = parent[one]
+    return one
 
 
 def _flip(rule: Rule) -> Rule:
@@ -121,12 +127,7 @@ def _cells(xs: list[float], ys: list[float], across: list[Rule], down: list[Rule
     rows, columns = len(ys) - 1, len(xs) - 1
     parent = {(r, c): (r, c) for r in range(rows) for c in range(columns)}
 
-    def root(place: tuple[int, int]) -> tuple[int, int]:
-        while parent[place] != place:
-            parent[place] = parent[parent[place]]
-            place = parent[place]
-        return place
-
+    root = partial(_root, parent)
     for r in range(rows):
         for c in range(columns):
             if c + 1 < columns and not _drawn(down, xs[c + 1], ys[r], ys[r + 1], upright=True):

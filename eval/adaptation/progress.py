@@ -2,8 +2,9 @@
 
 import json
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Final
 
 from data.files import write_text
@@ -12,42 +13,32 @@ from rag_app.commands.common import Interrupted
 _SAVE_S: Final = 1.0
 
 
-class Progress:
-    """Writes the state of the work that is done while it is entered, and how it ended.
+@contextmanager
+def kept_progress(out: Path) -> Iterator[Callable[..., None]]:
+    """Writes into a folder what the work in the `with` block reports, and how it ended.
 
-    Args:
-        out: the folder of the file.
+    What is given says what is done now, and how many of how many steps: ``(message, done, total)``;
+    steps are written once a second at most.
     """
+    start, reported = time.monotonic(), 0.0
 
-    def __init__(self, out: Path) -> None:
-        self._path = out / "progress.json"
-        self._reported, self._start = 0.0, time.monotonic()
-
-    def report(self, message: str, done: int = 0, total: int = 0) -> None:
-        """Say what is done now, and how many of how many steps; steps once a second at most."""
-        now = time.monotonic()
-        if 0 < done < total and now - self._reported < _SAVE_S:
-            return
-        self._reported = now
-        self._keep("running", message, done, total)
-
-    def _keep(self, state: str, message: str, done: int = 0, total: int = 0) -> None:
-        seconds = round(time.monotonic() - self._start, 3)
+    def keep(state: str, message: str, done: int = 0, total: int = 0) -> None:
+        seconds = round(time.monotonic() - start, 3)
         found = {"state": state, "message": message, "done": done, "total": total}
-        write_text(self._path, json.dumps({**found, "seconds": seconds}))
+        write_text(out / "progress.json", json.dumps({**found, "seconds": seconds}))
 
-    def __enter__(self) -> "Progress":
-        self._keep("running", "reading the documents")
-        return self
+    def report(message: str, done: int = 0, total: int = 0) -> None:
+        nonlocal reported
+        now = time.monotonic()
+        if not 0 < done < total or now - reported >= _SAVE_S:
+            reported = now
+            keep("running", message, done, total)
 
-    def __exit__(
-        self,
-        _: type[BaseException] | None,
-        error: BaseException | None,
-        __: TracebackType | None,
-    ) -> None:
-        if error is None:
-            self._keep("done", "", 1, 1)
-        else:
-            stopped = isinstance(error, KeyboardInterrupt | Interrupted)
-            self._keep("failed", "interrupted" if stopped else str(error))
+    keep("running", "reading the documents")
+    try:
+        yield report
+    except BaseException as error:
+        stopped = isinstance(error, KeyboardInterrupt | Interrupted)
+        keep("failed", "interrupted" if stopped else str(error))
+        raise
+    keep("done", "", 1, 1)

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
-from contextlib import aclosing
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -21,8 +20,8 @@ from eval.runs.lifecycle import OpenService, Phase
 from eval.runs.runner import Job
 from eval.runs.samples import Record
 from generation.quoting import MORE
-from rag_app.results import Answer, OnProgress
-from rag_app.service import Service
+from rag_app.results import OnProgress
+from rag_app.service import Service, answer_of
 from rag_app.settings import Settings
 
 KIND = "answers"
@@ -100,13 +99,7 @@ class AnswersTask:
             yield Job(one.id, partial(self._ask, service, one), about)
 
     async def _ask(self, service: Service, one: OpenQuestion) -> Record:
-        answer: Answer | None = None
-        async with aclosing(service.ask(self.plan.collection, one.question)) as events:
-            async for event in events:
-                if isinstance(event, Answer):
-                    answer = event
-        if answer is None:
-            raise EvalError("the answer never came to its end")
+        answer = await answer_of(service.ask(self.plan.collection, one.question))
         if why := degraded(answer.trace):
             raise EvalError("passages were not searched as the settings say", cause=why)
         claimed = answer.text.replace(MORE, "")  # which is ours, and of no passage

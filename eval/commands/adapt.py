@@ -45,7 +45,7 @@ def adapt(  # noqa: PLR0913, PLR0917 - one parameter a flag
 ) -> None:
     """Train on one part of the documents, measure on the other, and report either way."""
     from eval.adaptation import measuring
-    from eval.adaptation.progress import Progress
+    from eval.adaptation.progress import kept_progress
     from eval.report import adaptation as reporting
     from rag_app.assembly import trained
     from rag_app.assembly.encoders import choose
@@ -73,9 +73,9 @@ def adapt(  # noqa: PLR0913, PLR0917 - one parameter a flag
         )
 
     async def measure(service: Any) -> dict[str, list[list[float]]]:
-        progress.report("building the new index")
+        report("building the new index")
         await service.build_index(where, name)
-        progress.report(f"comparing both on {len(test) + len(guards)} questions")
+        report(f"comparing both on {len(test) + len(guards)} questions")
         return {
             kind: [await measuring.ndcg(service, where, asked, one) for one in (before, name)]
             for kind, asked in (("test", test), ("guard", guards))
@@ -83,13 +83,13 @@ def adapt(  # noqa: PLR0913, PLR0917 - one parameter a flag
 
     def count_step(step: int, steps: int, loss: float) -> None:
         on_step(step, steps, loss)
-        progress.report(f"training, loss {loss:.3f}", step, steps)
+        report(f"training, loss {loss:.3f}", step, steps)
 
-    with Progress(out) as progress:
+    with kept_progress(out) as report:
         data, test, guards, counts = with_service(settings, prepare)
         if not is_trained:  # else an earlier call got as far
             examples.write(out / examples.TRAIN_FILE, data)
-            progress.report(f"training on {len(data)} examples")
+            report(f"training on {len(data)} examples")
             training.train(choice.row, start_of(choice), data, plan, folder, name, count_step)
         scores = with_service(settings, measure)
         old, new = scores["test"]

@@ -1,12 +1,21 @@
 """`rag-app eval answers`: whether answers stand by their citations."""
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from eval.commands.running import DataDir, Out, Printing, default_out, execute
+from eval.commands.running import (
+    AtOnce,
+    Corpus,
+    DataDir,
+    Limit,
+    MaxErrors,
+    Out,
+    Printing,
+    default_out,
+    execute,
+)
 from eval.datasets.catalogue import ANSWERS, listed
 from rag_app.commands.common import AsJson, InCollection
 from rag_app.settings import Settings
@@ -21,16 +30,10 @@ def answers(  # noqa: PLR0913, PLR0917 - one parameter a flag
     context: typer.Context,
     dataset: Annotated[str, typer.Argument(help=f"{listed(ANSWERS)}: id, question, answerable.")],
     collection: InCollection = None,
-    corpus: Annotated[
-        Path | None, typer.Option(exists=True, help="File or folder to ingest first.")
-    ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="That many questions.")] = None,
-    concurrency: Annotated[
-        int | None, typer.Option(min=1, help="Questions under way at once.")
-    ] = None,
-    max_errors: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of errors that stops the run.")
-    ] = 0.02,
+    corpus: Corpus = None,
+    limit: Limit = None,
+    concurrency: AtOnce = None,
+    max_errors: MaxErrors = 0.02,
     data_dir: DataDir = None,
     out: Out = None,
     as_json: AsJson = False,

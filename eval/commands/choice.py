@@ -1,12 +1,21 @@
 """`rag-app eval choice`: what retrieval gains over a closed book."""
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from eval.commands.running import DataDir, Out, Printing, default_out, execute
+from eval.commands.running import (
+    AtOnce,
+    Corpus,
+    DataDir,
+    Limit,
+    MaxErrors,
+    Out,
+    Printing,
+    default_out,
+    execute,
+)
 from eval.datasets.catalogue import CHOICE, listed
 from rag_app.commands.common import Accept, AsJson, InCollection, accepted
 from rag_app.settings import Settings
@@ -25,7 +34,7 @@ def choice(  # noqa: PLR0913, PLR0917 - one parameter a flag
         typer.Option(help="closed_book, rag, rag:SYSTEM, random; #2 asks an arm a second time."),
     ] = "closed_book,rag",
     subjects: Annotated[str | None, typer.Option(help="Only these, with commas.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="That many questions.")] = None,
+    limit: Limit = None,
     seed: Annotated[int, typer.Option(help="Of orders, of the limit, of random passages.")] = 0,
     repeats: Annotated[
         int, typer.Option(min=1, help="How often, the choices shifted each time.")
@@ -34,16 +43,10 @@ def choice(  # noqa: PLR0913, PLR0917 - one parameter a flag
         int | None, typer.Option(min=1, max=100, help="Passages of each search.")
     ] = None,
     collection: InCollection = None,
-    corpus: Annotated[
-        Path | None, typer.Option(exists=True, help="File or folder to ingest first.")
-    ] = None,
+    corpus: Corpus = None,
     data_dir: DataDir = None,
-    concurrency: Annotated[
-        int | None, typer.Option(min=1, help="Questions under way at once.")
-    ] = None,
-    max_errors: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of errors that stops the run.")
-    ] = 0.02,
+    concurrency: AtOnce = None,
+    max_errors: MaxErrors = 0.02,
     cache: Annotated[
         bool, typer.Option(help="Take answers of earlier runs, and keep new ones.")
     ] = True,

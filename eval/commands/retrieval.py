@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from eval.commands.running import DataDir, Out, Printing, default_out, execute
+from eval.commands.running import DataDir, MaxErrors, Out, Printing, default_out, execute
 from eval.datasets.catalogue import RETRIEVAL, listed
 from rag_app.commands.common import Accept, AsJson, InCollection, accepted, until_done
 from rag_app.errors import SettingsError
@@ -52,9 +52,7 @@ def retrieval(  # noqa: PLR0913, PLR0917 - one parameter a flag
     concurrency: Annotated[
         int | None, typer.Option(min=1, help="Searches at a time; 1, or 8 with language models.")
     ] = None,
-    max_errors: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of errors that stops the run.")
-    ] = 0.02,
+    max_errors: MaxErrors = 0.02,
     questions: Annotated[int, typer.Option(min=1, help="own: how many questions to make.")] = 100,
     fresh: Annotated[bool, typer.Option(help="own: make new questions.")] = False,
     collection: InCollection = None,

@@ -25,6 +25,10 @@ Lines = Callable[[Mapping[str, Any]], Iterable[str]]
 DataDir = Annotated[
     Path | None, typer.Option(exists=True, file_okay=False, help="Folder of local data sets.")
 ]
+Corpus = Annotated[Path | None, typer.Option(exists=True, help="File or folder to ingest first.")]
+Limit = Annotated[int | None, typer.Option(min=1, help="That many questions.")]
+AtOnce = Annotated[int | None, typer.Option(min=1, help="Questions under way at once.")]
+MaxErrors = Annotated[float, typer.Option(min=0, max=1, help="Share of errors that stops the run.")]
 Out = Annotated[Path | None, typer.Option(help="Folder of the run; a new one under the storage.")]
 TASKS = registry(
     Row("answers", "eval.answers.task:AnswersTask", "quotations and citations of free answers"),

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from data.files import sha256
 from eval.errors import DatasetError
 
 
@@ -66,8 +67,7 @@ def revision(parts: Iterable[Any], *files: Path) -> str:
         digest.update(json.dumps(part, ensure_ascii=False, sort_keys=True).encode())
         digest.update(b"\n")
     for file in files:
-        with file.open("rb") as content:
-            digest.update(hashlib.file_digest(content, "sha256").digest())
+        digest.update(bytes.fromhex(sha256(file)))
     return digest.hexdigest()[:16]
 
 

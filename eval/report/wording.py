@@ -42,9 +42,9 @@ def decimal(number: float | None, places: int = 3) -> str:
     return NONE if _absent(number) else _minus(f"{number:.{places}f}")
 
 
-def percent(share: float | None, places: int = 1) -> str:
+def percent(share: float | None) -> str:
     """A share (0 to 1) such as ``63.1 %``."""
-    return NONE if share is None or _absent(share) else _minus(f"{100 * share:.{places}f}\u00a0%")
+    return NONE if share is None or _absent(share) else _minus(f"{100 * share:.1f}\u00a0%")
 
 
 def signed(number: float | None, places: int = 1) -> str:
@@ -75,10 +75,10 @@ def probability(p: float | None) -> str:
     return "<\u00a00.001" if p < 0.001 else f"{p:.3f}"
 
 
-def is_probability(p: float | None, name: str = "p") -> str:
+def is_probability(p: float | None) -> str:
     """A p-value in a sentence, such as ``p = 0.021`` or ``p < 0.001``."""
     shown = probability(p)
-    return f"{name}\u00a0{shown}" if shown.startswith("<") else f"{name}\u00a0=\u00a0{shown}"
+    return f"p\u00a0{shown}" if shown.startswith("<") else f"p\u00a0=\u00a0{shown}"
 
 
 def amount(number: float | None) -> str:

@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from sqlite3 import Connection as SQLite
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from sqlalchemy import Connection, MetaData, NullPool, Table, create_engine, delete, event, select
 from sqlalchemy.dialects.sqlite import insert
@@ -19,6 +19,7 @@ from sqlalchemy.schema import CreateColumn
 from rag_app.errors import ApplicationError
 
 _AT_ONCE = 500
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,13 @@ class Database:
                 cause=str(cause),
                 hint="Free space or mend the file; moved away, a new one is begun",
             ) from error
+
+    def where_kept(self, otherwise: T, work: Callable[[Connection], T]) -> T:
+        """What the work gives; `otherwise`, and no file is made, where nothing was ever kept."""
+        if not self.exists:
+            return otherwise
+        with self.transaction() as connection:
+            return work(connection)
 
     def copy(self, path: Path, without: Sequence[Table] = ()) -> None:
         """Write the file as it is at one moment to a new one, in which some tables are empty.

@@ -94,19 +94,15 @@ class Keys:
 
     def all(self) -> list[Key]:
         """All keys, the oldest first."""
-        if not self._database.exists:
-            return []
-        with self._database.transaction() as connection:
-            rows = connection.execute(select(KEYS).order_by(KEYS.c.created, KEYS.c.id)).mappings()
-            return [_key(row) for row in rows]
+        query = select(KEYS).order_by(KEYS.c.created, KEYS.c.id)
+        return self._database.where_kept(
+            [], lambda on: [_key(row) for row in on.execute(query).mappings()]
+        )
 
     def revoke(self, identity: str) -> bool:
         """Delete a key, which opens nothing from now on; False where there is none of that id."""
-        if not self._database.exists:
-            return False
-        with self._database.transaction() as connection:
-            done = connection.execute(delete(KEYS).where(KEYS.c.id == identity))
-            return done.rowcount > 0
+        revoking = delete(KEYS).where(KEYS.c.id == identity)
+        return self._database.where_kept(False, lambda on: on.execute(revoking).rowcount > 0)
 
     def rename_collection(self, name: str, to: str) -> None:
         """Let keys for a collection reach it by its other name, and nothing by the old one."""
@@ -133,10 +129,10 @@ class Keys:
     def find(self, text: str) -> Key | None:
         """The key of that text, if it is one that is valid now."""
         form = _FORM.fullmatch(text)
-        if not form or not self._database.exists:
+        if not form:
             return None
-        with self._database.transaction() as connection:
-            found = connection.execute(select(KEYS).where(KEYS.c.id == form[1])).mappings().first()
+        query = select(KEYS).where(KEYS.c.id == form[1])
+        found = self._database.where_kept(None, lambda on: on.execute(query).mappings().first())
         if found is None or not hmac.compare_digest(found["hash"], _hash(text)):
             return None
         return _key(found)

@@ -118,31 +118,23 @@ class Users:
 
     def exist(self) -> bool:
         """Whether there is any user."""
-        if not self.begun:
-            return False
-        with self._database.transaction() as connection:
-            return bool(connection.execute(select(exists().select_from(USERS))).scalar_one())
+        query = select(exists().select_from(USERS))
+        return self._database.where_kept(False, lambda on: bool(on.execute(query).scalar_one()))
 
     def all(self) -> list[User]:
         """All users, by name."""
-        if not self.begun:
-            return []
-        with self._database.transaction() as connection:
-            return [_user(row) for row in connection.execute(select(USERS).order_by(USERS.c.name))]
+        query = select(USERS).order_by(USERS.c.name)
+        return self._database.where_kept([], lambda on: list(map(_user, on.execute(query))))
 
     def find(self, user_id: str) -> User | None:
         """The user of that id."""
-        if not self.begun:
-            return None
-        with self._database.transaction() as connection:
-            return _found(connection.execute(select(USERS).where(USERS.c.id == user_id)).first())
+        query = select(USERS).where(USERS.c.id == user_id)
+        return self._database.where_kept(None, lambda on: _found(on.execute(query).first()))
 
     def named(self, name: str) -> User:
         """The user of that name; raises ApplicationError where there is none."""
-        if self.begun:
-            with self._database.transaction() as connection:
-                if row := _of_name(connection, name):
-                    return _user(row)
+        if row := self._database.where_kept(None, lambda on: _of_name(on, name)):
+            return _user(row)
         raise _unknown(name)
 
     # --- changing ----------------------------------------------------------------------------
@@ -206,35 +198,29 @@ class Users:
 
     def end_session(self, token: str) -> None:
         """Let a session open nothing from now on."""
-        if self.begun:
-            with self._database.transaction() as connection:
-                connection.execute(delete(SESSIONS).where(SESSIONS.c.hash == _digest(token)))
+        ending = delete(SESSIONS).where(SESSIONS.c.hash == _digest(token))
+        self._database.where_kept(None, lambda on: on.execute(ending))
 
     def of_session(self, token: str) -> User | None:
         """The user of a session that goes on."""
-        if not self.begun:
-            return None
         goes_on = SESSIONS.c.begun > int(time.time()) - SESSION_SECONDS
         query = select(USERS).join(SESSIONS).where(SESSIONS.c.hash == _digest(token), goes_on)
-        with self._database.transaction() as connection:
-            return _found(connection.execute(query).first())
+        return self._database.where_kept(None, lambda on: _found(on.execute(query).first()))
 
     # --- whose a collection is ---------------------------------------------------------------
 
     def owners(self) -> dict[str, str]:
         """The ids of the owners of private collections, by the collections' names."""
-        if not self.begun:
-            return {}
-        with self._database.transaction() as connection:
-            return {row.collection: row.user for row in connection.execute(select(OWNERS))}
+        return self._database.where_kept(
+            {}, lambda on: {row.collection: row.user for row in on.execute(select(OWNERS))}
+        )
 
     def owner(self, collection: str) -> str:
         """The id of the owner of a private collection; empty where it is shared."""
-        if not self.begun:
-            return ""
         query = select(OWNERS.c.user).where(OWNERS.c.collection == collection)
-        with self._database.transaction() as connection:
-            return str(connection.execute(query).scalar_one_or_none() or "")
+        return self._database.where_kept(
+            "", lambda on: str(on.execute(query).scalar_one_or_none() or "")
+        )
 
     def claim(self, collection: str, user_id: str = "") -> bool:
         """Make a name a user's, or nobody's, who is about to make a collection of it.

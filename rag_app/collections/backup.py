@@ -40,6 +40,7 @@ import orjson
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
+from data.files import sha256
 from rag_app.collections import people
 from rag_app.collections.archive import ArchiveWriter, DamagedBackup, Member, members
 from rag_app.collections.indexes import Indexes
@@ -47,7 +48,7 @@ from rag_app.collections.leftovers import mark_provisional, unmark_provisional
 from rag_app.collections.people import People
 from rag_app.collections.stores import OpenStores
 from rag_app.errors import ApplicationError
-from rag_app.ingestion.reading import Originals, sha256
+from rag_app.ingestion.reading import Originals
 from rag_app.results import BackupReport, CopiedCollection, OnProgress, Progress
 from retrieval.bm25 import BM25
 from retrieval.errors import RetrievalError

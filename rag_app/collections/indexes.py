@@ -29,7 +29,7 @@ from rag_app.collections.stores import CollectionBusy, OpenStores
 from rag_app.errors import ApplicationError, UnknownDocument
 from rag_app.ingestion.encoders import Encoders
 from rag_app.ingestion.identity import gone, identify
-from rag_app.ingestion.reading import Originals, reason, sha256
+from rag_app.ingestion.reading import Originals, reason
 from rag_app.ingestion.writing import DocumentWriter, forget_unused
 from rag_app.results import Failure, IndexInfo, IngestReport, OnProgress, Progress
 from retrieval.encoders.base import Encoder
@@ -506,16 +506,7 @@ class Indexes:
 
     def _files(self, name: str, records: Sequence[DocumentRecord]) -> list[Found]:
         """The originals of documents. Raises ApplicationError if one is gone or damaged."""
-        originals = Originals(self._originals / name)
-        files = [
-            Found(originals.path(str(record.live), record.suffix), record.source, record.origin)
-            for record in records
-        ]
-        lost = [
-            record.source
-            for record, found in zip(records, files, strict=True)
-            if not found.path.is_file() or sha256(found.path) != record.live
-        ]
+        files, lost = Originals(self._originals / name).files(records)
         if lost:
             raise ApplicationError(
                 f"collection {name!r} cannot be indexed anew",

@@ -80,12 +80,12 @@ def sweep(storage: Path, collections: Collections) -> None:
         unmark_provisional(folder)
 
 
-def sweep_old(storage: Path, age: float = _AGE) -> None:
-    """Delete scratch files that nobody has written to for so many seconds, while others work.
+def sweep_old(storage: Path) -> None:
+    """Delete scratch files that nobody has written to for an hour, while others work.
 
     So go the uploads of other processes, a day after the last sign of life.
     """
-    for path in _old(_scratch(storage), age):
+    for path in _old(_scratch(storage), _AGE):
         _delete(path)
     for path in _old(storage.glob(f"{UPLOADS}/{PROCESS}*"), _DAY):
         _delete(path)

@@ -1,7 +1,8 @@
 """Damaged collections: what is wrong with them, and building them anew from the originals."""
 
 import secrets
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 from data.discovery import Found
@@ -10,13 +11,12 @@ from rag_app.collections.indexes import Indexes, newest
 from rag_app.collections.stores import OpenStores
 from rag_app.errors import ApplicationError
 from rag_app.ingestion.encoders import Encoders
-from rag_app.ingestion.reading import Originals, sha256
+from rag_app.ingestion.reading import Originals
 from rag_app.results import Failure, IngestReport, OnProgress
 from retrieval.encoders.base import Encoder
 from retrieval.index.base import PassageStore
 from retrieval.index.collections import Collections
 from retrieval.index.errors import DamagedIndex
-from retrieval.index.records import DocumentRecord
 
 
 class Repairs:
@@ -54,7 +54,7 @@ class Repairs:
                     f"collection {name!r} is not damaged",
                     hint=f"`rag-app collections rebuild {name}` builds it anew all the same",
                 )
-            files, lost = self._files(name, {**listed, **documents}.values())
+            files, lost = Originals(self._originals / name).files({**listed, **documents}.values())
             if any(not store.collection().building for store in whole):
                 report = self._mend(name, model, whole, damage, files, on_progress)
             else:
@@ -120,18 +120,6 @@ class Repairs:
             self._collections.adopt(name, edition, self._encoders.spec(model).fingerprint)
         return report
 
-    def _files(self, name: str, records: Iterable[DocumentRecord]) -> tuple[list[Found], list[str]]:
-        """The originals of documents, and the documents whose originals are gone or damaged."""
-        originals = Originals(self._originals / name)
-        files, lost = [], []
-        for record in records:
-            path = originals.path(str(record.live), record.suffix)
-            if path.is_file() and sha256(path) == record.live:
-                files.append(Found(path, record.source, record.origin))
-            else:
-                lost.append(record.source)
-        return files, lost
-
 
 def _require_whole(store: PassageStore) -> None:
     """Read every passage with its vectors, and count them by document.
@@ -139,11 +127,7 @@ def _require_whole(store: PassageStore) -> None:
     Raises:
         DamagedIndex: something cannot be read, or is not there.
     """
-    counts: dict[str, int] = {}
-    for batch in store.dump():
-        for one in batch:
-            version = str(one.payload.get("version"))
-            counts[version] = counts.get(version, 0) + 1
+    counts = Counter(one.payload.get("version") for batch in store.dump() for one in batch)
     for record in store.records():
-        if record.version and counts.get(record.version, 0) != record.passages:
+        if record.version and counts[record.version] != record.passages:
             raise DamagedIndex(store.place, f"passages of {record.source} are missing")

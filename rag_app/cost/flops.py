@@ -15,46 +15,22 @@ Model = Shape | float
 """A model's shape, or, where that is not known, its number of parameters."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """What the calls of a meter cost.
+def cost_of(meter: Meter, parameters: Mapping[str, float] | None = None) -> dict[str, float]:
+    """Floating-point operations of the calls of a meter, by stage.
 
-    Attributes:
-        flops: floating-point operations by stage; a lower bound where anything is missing.
-        unknown: models that were called and whose shape is not known, in order of first use.
-        uncounted: calls whose tokens the server did not tell.
-    """
-
-    flops: Mapping[str, float]
-    unknown: tuple[str, ...] = ()
-    uncounted: int = 0
-
-    @property
-    def total(self) -> float:
-        """Floating-point operations of all stages."""
-        return sum(self.flops.values())
-
-
-def cost_of(meter: Meter, parameters: Mapping[str, float] | None = None) -> Cost:
-    """What the calls of a meter cost, stage by stage.
+    Calls whose tokens the server did not tell, and those of unknown models, count for nothing.
 
     Args:
         meter: the calls.
         parameters: by model, its number of parameters, for those that `shapes.SHAPES` lacks.
     """
     stages: dict[str, float] = {}
-    unknown: dict[str, None] = {}
-    uncounted = 0
     for call in meter.calls:
         model = shapes.shape_of(call.model) or (parameters or {}).get(call.model)
-        if call.prompt_tokens is None or call.completion_tokens is None:
-            uncounted += 1
-        elif model is None:
-            unknown[call.model] = None
-        else:
+        if model and call.prompt_tokens is not None and call.completion_tokens is not None:
             spent = operations(model, call.prompt_tokens, call.completion_tokens)
             stages[call.stage] = stages.get(call.stage, 0.0) + spent
-    return Cost(stages, tuple(unknown), uncounted)
+    return stages
 
 
 def operations(model: Model, prompt_tokens: int, completion_tokens: int) -> float:

@@ -85,11 +85,6 @@ def here() -> Place:
     return _PLACE.get()
 
 
-def note(call: Call) -> None:
-    """Add a call to the meter in force; without one, nothing happens."""
-    here().note(call)
-
-
 @contextmanager
 def metered(meter: Meter | None = None) -> Iterator[Meter]:
     """Note all calls made inside in a meter, a fresh one if none is given.

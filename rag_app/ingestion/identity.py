@@ -15,8 +15,8 @@ from pathlib import Path, PurePath
 from urllib.parse import urlsplit
 
 from data.discovery import Found
+from data.files import sha256
 from data.names import is_address
-from rag_app.ingestion.reading import sha256
 from retrieval.index.records import DocumentRecord
 
 UPLOAD = "upload:"

@@ -1,6 +1,5 @@
 """Reading documents for an ingestion: which have changed, and what their passages are."""
 
-import hashlib
 import shutil
 import stat
 import time
@@ -16,7 +15,7 @@ from data.blocks import Block, Loaded, LoadWarning, Scan
 from data.components import BY_ENDING
 from data.discovery import Found
 from data.errors import DataError, UnreadableFile
-from data.files import replacing
+from data.files import replacing, sha256
 from data.limits import Limits
 from data.loaders import require_size
 from data.parsing import Parser
@@ -117,6 +116,17 @@ class Originals:
                         hint="Ingest it again once nothing writes to it",
                     )
         return path
+
+    def files(self, records: Iterable[DocumentRecord]) -> tuple[list[Found], list[str]]:
+        """The originals of documents, and the documents whose originals are gone or damaged."""
+        files, lost = [], []
+        for record in records:
+            path = self.path(str(record.live), record.suffix)
+            if path.is_file() and sha256(path) == record.live:
+                files.append(Found(path, record.source, record.origin))
+            else:
+                lost.append(record.source)
+        return files, lost
 
     def forget_all_but(self, needed: Collection[Path]) -> None:
         """Delete whatever else lies in the folder, as crashes and failures leave it."""
@@ -299,9 +309,3 @@ def reason(error: OSError | DataError) -> str:
     if isinstance(error, OSError):
         return f"not readable: {error.strerror}"
     return ". ".join(part for part in (error.cause or error.message, error.hint) if part)
-
-
-def sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

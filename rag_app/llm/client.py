@@ -198,23 +198,19 @@ class MeteredLLM(OpenAILike):
         try:
             yield
         except _DAMAGE as damage:
-            request = httpx.Request("POST", self.api_base or "")
-            raise openai.APIError(
-                f"the server gave no answer of the OpenAI API ({damage})", request, body=None
-            ) from damage
+            problem = f"the server gave no answer of the OpenAI API ({damage})"
+            raise self._failure(problem) from damage
         except ReplyError as error:
-            raise openai.APIError(
-                str(error), httpx.Request("POST", self.api_base or ""), body=None
-            ) from error
+            raise self._failure(str(error)) from error
 
     def _bounded(self, size: int, before: int = 0) -> int:
         """Characters of an answer so far. Raises openai.APIError for more than anyone reads."""
         if before + size > _LONGEST:
-            request = httpx.Request("POST", self.api_base or "")
-            raise openai.APIError(
-                f"the server's answer is longer than {_LONGEST:,} characters", request, body=None
-            )
+            raise self._failure(f"the server's answer is longer than {_LONGEST:,} characters")
         return before + size
+
+    def _failure(self, problem: str) -> openai.APIError:
+        return openai.APIError(problem, httpx.Request("POST", self.api_base or ""), body=None)
 
     def _get_model_kwargs(self, **kwargs: Any) -> dict[str, Any]:
         """What is sent: here LlamaIndex lets the settings' `max_tokens` win over the call's."""
@@ -284,7 +280,8 @@ class _Pump(Generic[Response]):
     LlamaIndex and the SDK stack generators that do not close what they iterate, so closing the
     outermost leaves the connection open until the garbage is collected. Cancelling the task that
     waits for the connection closes it. It reads no further ahead than `_AHEAD` pieces: each holds
-    the whole answer so far.
+    the whole answer so far. No generator itself: a loop that ends closes all of them at once, and
+    one inside another fails over that.
     """
 
     def __init__(self, ask: _Ask[Response]) -> None:

@@ -38,8 +38,6 @@ async def with_negatives(
     *,
     retriever: RetrieverName = "dense",
     keep: int = 8,
-    first: int = FIRST,
-    last: int = LAST,
     gold: frozenset[str] = frozenset(),
 ) -> Example:
     """The example with hard negatives: what is found for its query in other documents.
@@ -49,7 +47,7 @@ async def with_negatives(
     evaluation holds for an answer: `gold` has such passages' ids, documents and texts. As a
     negative and never a positive, it would be pushed away from its own questions.
     """
-    options = QueryOptions(retriever=retriever, top_k=last)
+    options = QueryOptions(retriever=retriever, top_k=LAST)
     hits = (await service.search(collection, example.query, options)).hits
     positives = set(example.pos_id)
     others = [
@@ -59,7 +57,7 @@ async def with_negatives(
         and gold.isdisjoint((unit(hit), hit.source, hit.passage_id, hit.text))
     ]
     ceiling = max((hit.score for hit in hits if unit(hit) in positives), default=float("inf"))
-    hard = [hit for hit in others[first:] if hit.score < MARGIN * ceiling][:keep]
+    hard = [hit for hit in others[FIRST:] if hit.score < MARGIN * ceiling][:keep]
     return example.model_copy(
         update={"neg": [indexed(hit) for hit in hard], "neg_id": [unit(hit) for hit in hard]}
     )

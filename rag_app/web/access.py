@@ -159,10 +159,6 @@ class Access:
             return ""
         return name if time.time() - int(issued) < SESSION_SECONDS else ""
 
-    def may_read(self, connection: HTTPConnection) -> bool:
-        """Whether it may see collections and ask."""
-        return self.person(connection).may("read")
-
     def sees_all(self, connection: HTTPConnection) -> bool:
         """Whether there is nothing that it may not read: no collection of another, no address."""
         person = self.person(connection)

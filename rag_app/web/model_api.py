@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
-from generation.budget import estimate_tokens
+from data.tokens import estimate_tokens
 from rag_app.remote import wire
 from rag_app.service import EncoderName, Service
 from rag_app.web.openai_requests import Refused

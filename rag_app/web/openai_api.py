@@ -28,7 +28,7 @@ from rag_app.accounts.rights import Forbidden
 from rag_app.errors import RerankerUnavailable, UnknownModel
 from rag_app.remote import wire
 from rag_app.results import Answer, AskEvent, Trace
-from rag_app.service import Service
+from rag_app.service import Service, answer_of
 from rag_app.web.errors import ERRORS, printable
 from rag_app.web.model_api import model_api
 from rag_app.web.openai_answers import ChatCompletion, Completion, Model, Models, OpenAIError
@@ -133,7 +133,7 @@ def _answers(service: Service) -> APIRouter:
         question, history = body.question()
         if body.stream:
             return await _streamed(_CHAT, body, _ask(service, body, question, history))
-        return _whole(_CHAT, body, [await _read(_ask(service, body, question, history))])
+        return _whole(_CHAT, body, [await answer_of(_ask(service, body, question, history))])
 
     @router.post("/completions", **_described(Completion), summary="Answer prompts.")
     async def complete(body: CompletionRequest) -> Response:
@@ -159,7 +159,7 @@ async def _read_all(service: Service, body: AnswerRequest, questions: list[str])
 
     async def read(question: str) -> Answer:
         async with turn:
-            return await _read(_ask(service, body, question))
+            return await answer_of(_ask(service, body, question))
 
     reading = [asyncio.ensure_future(read(one)) for one in questions]
     try:
@@ -184,15 +184,6 @@ async def _ask(
                 yield event
     except (UnknownCollection, BadCollectionName) as error:
         raise _unknown(PREFIX + error.name) from None
-
-
-async def _read(events: AsyncGenerator[AskEvent, None]) -> Answer:
-    """The answer alone."""
-    async with aclosing(events):
-        async for event in events:
-            if isinstance(event, Answer):
-                return event
-    raise AssertionError("an answer ends what `Service.ask` yields")
 
 
 def _whole(form: _Form, body: AnswerRequest, answers: Iterable[Answer]) -> Response:

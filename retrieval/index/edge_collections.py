@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from data.files import write_text
-from retrieval.index.collections import Version, checked_name, is_name
+from retrieval.index.collections import Collections, Version, checked_name, is_name
 from retrieval.index.edge import EdgeStore, create_shard, is_building
 from retrieval.index.edge_engine import RESERVE
 from retrieval.index.errors import (
@@ -23,7 +23,7 @@ _SCRATCH = ".scratch-"
 """Prefix of folders that hold what is being made or deleted."""
 
 
-class EdgeCollections:
+class EdgeCollections(Collections):
     """`Collections` in a folder that one process owns.
 
     Layout: ``ROOT/NAME/active`` holds what the version in use is called, which lies in
@@ -53,29 +53,10 @@ class EdgeCollections:
             if version.edition == edition
         )
 
-    def active(self, name: str) -> str:
-        """See `Collections.active`."""
-        return self._active(name).fingerprint
-
     def open(self, name: str, spec: IndexSpec, fingerprint: str | None = None) -> EdgeStore:
         """See `Collections.open`."""
-        return self._load(self._version(name, fingerprint or self.active(name)), spec)
-
-    def create(self, name: str, spec: IndexSpec) -> EdgeStore:
-        """See `Collections.create`."""
-        if self._exists(name):
-            return self.open(name, spec)
-        version = Version(spec.fingerprint)
-        self._make(name, spec, version)
-        self._point(name, version)
-        store = self.open(name, spec)
-        store.put_collection(store.collection().built())
-        return store
-
-    def stage(self, name: str, spec: IndexSpec) -> EdgeStore:
-        """See `Collections.stage`."""
-        version = Version(spec.fingerprint, self._active(name).edition)
-        return self._load(self._make(name, spec, version), spec)
+        path = self._version(name, fingerprint or self.active(name))
+        return EdgeStore(path, spec, self._reserve)
 
     def point(self, name: str, fingerprint: str) -> None:
         """See `Collections.point`."""
@@ -103,10 +84,6 @@ class EdgeCollections:
         if folder.exists():
             raise NameTaken(to)
         (self.root / name).rename(folder)
-
-    def draft(self, name: str, spec: IndexSpec, edition: str) -> EdgeStore:
-        """See `Collections.draft`."""
-        return self._load(self._make(name, spec, Version(spec.fingerprint, edition)), spec)
 
     def adopt(self, name: str, edition: str, fingerprint: str) -> None:
         """See `Collections.adopt`."""
@@ -138,9 +115,6 @@ class EdgeCollections:
             for unfinished in folder.glob(f".{_ALIAS}.*"):
                 unfinished.unlink()
 
-    def _load(self, path: Path, spec: IndexSpec) -> EdgeStore:
-        return EdgeStore(path, spec, self._reserve)
-
     def _active(self, name: str) -> Version:
         alias = self.root / checked_name(name) / _ALIAS
         if not alias.exists() and not _unnamed(alias.parent):
@@ -162,8 +136,8 @@ class EdgeCollections:
             raise UnknownIndex(name, fingerprint, versions)
         return self.root / name / str(Version(fingerprint, self._active(name).edition))
 
-    def _make(self, name: str, spec: IndexSpec, version: Version) -> Path:
-        """An empty version, whole or not there at all."""
+    def _make(self, name: str, spec: IndexSpec, version: Version) -> EdgeStore:
+        """See `Collections._make`; it is whole or not there at all."""
         path = self.root / checked_name(name) / str(version)
         if not path.is_dir():
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -172,7 +146,7 @@ class EdgeCollections:
             create_shard(scratch / "shard", spec, self._reserve)
             (scratch / "shard").rename(path)
             scratch.rmdir()
-        return path
+        return EdgeStore(path, spec, self._reserve)
 
     def _sweep(self, name: str, edition: str) -> None:
         """Delete what crashes have left: scratch, and editions but that one and the one in use."""

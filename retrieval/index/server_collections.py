@@ -8,7 +8,7 @@ from functools import partial
 from itertools import chain, count
 from typing import TYPE_CHECKING, Any
 
-from retrieval.index.collections import Version, checked_name, is_name
+from retrieval.index.collections import Collections, Version, checked_name, is_name
 from retrieval.index.errors import (
     IndexInUse,
     NameTaken,
@@ -79,7 +79,7 @@ def connect(
     return client
 
 
-class ServerCollections:
+class ServerCollections(Collections):
     """`Collections` on a Qdrant server, shared by any number of processes.
 
     The version NAME__FINGERPRINT (or NAME__EDITION.FINGERPRINT, see `Version`) is a Qdrant
@@ -124,10 +124,6 @@ class ServerCollections:
         ours = (version for version in self._versions(name) if version.edition == edition)
         return sorted(each.fingerprint for each in ours if self._is_made(self._called(name, each)))
 
-    def active(self, name: str) -> str:
-        """See `Collections.active`."""
-        return self._active(name).fingerprint
-
     def open(self, name: str, spec: IndexSpec, fingerprint: str | None = None) -> "ServerStore":
         """See `Collections.open`."""
         version = self._active(name)
@@ -135,21 +131,6 @@ class ServerCollections:
             self._require(name, fingerprint)
             version = Version(fingerprint, version.edition)
         return self._store(self._called(name, version), spec)
-
-    def create(self, name: str, spec: IndexSpec) -> "ServerStore":
-        """See `Collections.create`."""
-        if checked_name(name) in self._aliases():
-            return self.open(name, spec)
-        version = Version(spec.fingerprint)
-        self._make(name, spec, version)
-        self._point(name, version)
-        store = self.open(name, spec)
-        store.put_collection(store.collection().built())
-        return store
-
-    def stage(self, name: str, spec: IndexSpec) -> "ServerStore":
-        """See `Collections.stage`."""
-        return self._make(name, spec, Version(spec.fingerprint, self._active(name).edition))
 
     def point(self, name: str, fingerprint: str) -> None:
         """See `Collections.point`."""
@@ -176,7 +157,7 @@ class ServerCollections:
         from qdrant_client import models
 
         collection = self._called(name, self._active(name))
-        if checked_name(to) in self._aliases():
+        if self._exists(to):
             raise NameTaken(to)
         create = models.CreateAlias(collection_name=collection, alias_name=to)
         operations: list[models.AliasOperations] = [
@@ -184,10 +165,6 @@ class ServerCollections:
             models.CreateAliasOperation(create_alias=create),
         ]
         self._calls(lambda: self._client.update_collection_aliases(operations))
-
-    def draft(self, name: str, spec: IndexSpec, edition: str) -> "ServerStore":
-        """See `Collections.draft`."""
-        return self._make(checked_name(name), spec, Version(spec.fingerprint, edition))
 
     def adopt(self, name: str, edition: str, fingerprint: str) -> None:
         """See `Collections.adopt`."""
@@ -202,6 +179,9 @@ class ServerCollections:
 
     def sweep(self) -> None:
         """See `Collections.sweep`: nothing, since other processes may be at work."""
+
+    def _exists(self, name: str) -> bool:
+        return checked_name(name) in self._aliases()
 
     def _active(self, name: str) -> Version:
         aliases = self._aliases()
@@ -255,7 +235,7 @@ class ServerCollections:
         return ServerStore(self._client, collection, spec, self._calls, self._access)
 
     def _make(self, name: str, spec: IndexSpec, version: Version) -> "ServerStore":
-        """An empty version; each step does nothing where it is done already."""
+        """See `Collections._make`."""
         from qdrant_client import models
 
         from retrieval.index.records import CollectionRecord

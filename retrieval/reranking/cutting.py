@@ -1,6 +1,5 @@
 """Long passages, cut to a budget of tokens."""
 
-import math
 import re
 from collections.abc import Callable
 from typing import Final
@@ -8,19 +7,7 @@ from typing import Final
 CountTokens = Callable[[str], int]
 """Tokens of a text; never fewer for a longer one."""
 
-_SINGLE: Final = re.compile(r"[^\w\s]|\d|_")
-_LETTER_BYTES_PER_TOKEN: Final = 3.2
 _PART_OF_WORD: Final = re.compile(r"\S{1,40}\Z")
-
-
-def estimate_tokens(text: str) -> int:
-    """About how many tokens any tokenizer makes of a text, rather too many than too few.
-
-    Digits and punctuation marks count one each, letters one per 3.2 bytes of UTF-8.
-    """
-    letters, singles = _SINGLE.subn("", text)
-    written = len("".join(letters.split()).encode(errors="replace"))
-    return singles + math.ceil(written / _LETTER_BYTES_PER_TOKEN)
 
 
 def cut(text: str, tokens: int, count_tokens: CountTokens) -> str:

@@ -12,10 +12,11 @@ from llama_index.core.bridge.pydantic import PrivateAttr
 from llama_index.core.schema import NodeWithScore, TextNode
 
 from data.arguments import above_zero, at_least, within
+from data.tokens import estimate_tokens
 from retrieval.llm_calls import failures, reason
 from retrieval.passages import indexed_text
 from retrieval.reranking.base import Reranked, Reranker
-from retrieval.reranking.cutting import CountTokens, cut, estimate_tokens
+from retrieval.reranking.cutting import CountTokens, cut
 from retrieval.reranking.interpolation import Normalise, interpolate, order
 
 Status = Literal["ok", "wrong_format", "missing", "failed", "skipped", "timeout"]

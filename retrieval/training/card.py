@@ -1,18 +1,10 @@
 """What lies beside trained weights: where they come from, and what they were trained on."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from retrieval.training.examples import Example
-
-
-def digest_of(weights: Path) -> str:
-    """`sha256:` and the digest of a file."""
-    with weights.open("rb") as file:
-        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
 
 
 def card(

@@ -12,10 +12,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from data.files import write_text
+from data.files import sha256, write_text
 from retrieval.encoders.registry import EncoderRow
 from retrieval.training.batches import Row, rows
-from retrieval.training.card import digest_of
 from retrieval.training.examples import Example, TrainingDataError
 from retrieval.training.trainer import (
     CHECKPOINTS,
@@ -260,7 +259,7 @@ def _row(row: EncoderRow, weights: Path, name: str) -> EncoderRow:
     changes = {
         "name": name,
         "model_id": f"trained/{name}",
-        "revision": digest_of(weights),
+        "revision": f"sha256:{sha256(weights)}",
         "backends": tuple(one for one in row.backends if one in {"onnx", "transformers"}),
         "bright": None,
         "bright_source": "",

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from data.files import sha256
 from retrieval.training.batches import Row, rows
-from retrieval.training.card import digest_of
 from retrieval.training.examples import Example
 from retrieval.training.trainer import (
     CHECKPOINTS,
@@ -72,7 +72,7 @@ def train(
     history = fit(_kind(), model, loss, table, size, plan, out / CHECKPOINTS, on_step)
     model.eval().save_pretrained(str(out), create_model_card=False)
     _refuse_another(model, out, examples[0])
-    weights = digest_of(out / "model.safetensors")
+    weights = f"sha256:{sha256(out / 'model.safetensors')}"
     used = {key: getattr(plan, key) for key in SETTINGS}
     finish(out, name, str(start), weights, examples, used, history)
     return weights

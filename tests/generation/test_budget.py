@@ -1,18 +1,15 @@
 from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from llama_index.core.schema import NodeWithScore
-from llama_index.core.utils import get_tokenizer
 
-from generation.budget import TokenBudget, estimate_tokens
+from data.tokens import estimate_tokens
+from generation.budget import TokenBudget
 from generation.errors import QuestionTooLong
 from generation.prompts import build_messages, new_tag
 from tests.generation.support import passage
-
-REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def words(text: str) -> int:
@@ -104,18 +101,3 @@ def test_a_question_that_does_not_fit_is_an_error_that_names_the_numbers(passage
 def test_impossible_budgets_are_refused(arguments, named):
     with pytest.raises(ValueError, match=named):
         TokenBudget(**arguments)
-
-
-@pytest.mark.parametrize(
-    "path", ["generation/budget.py", "generation/prompts.py", "pyproject.toml"]
-)
-def test_the_estimate_is_somewhat_above_a_real_tokenisers_count(path):
-    # the encoding cl100k comes with llama-index-core; nothing is downloaded
-    tokens = len(get_tokenizer()((REPOSITORY / path).read_text(encoding="utf-8")))
-    estimate = estimate_tokens((REPOSITORY / path).read_text(encoding="utf-8"))
-    assert tokens <= estimate <= 2 * tokens
-
-
-def test_the_estimate_takes_any_text():
-    assert estimate_tokens("") == 0
-    assert estimate_tokens("\ud800 你好") > 0

@@ -186,12 +186,8 @@ class Chats:
 
     def count(self) -> int:
         """How many conversations there are, of all people."""
-        if not self._database.exists:
-            return 0
-        with self._database.transaction() as connection:
-            return int(
-                connection.execute(select(func.count()).select_from(CONVERSATIONS)).scalar_one()
-            )
+        query = select(func.count()).select_from(CONVERSATIONS)
+        return self._database.where_kept(0, lambda on: int(on.execute(query).scalar_one()))
 
     def copy(self, folder: Path) -> None:
         """Write the file as it is at this moment to another folder, if there is one."""
@@ -215,8 +211,7 @@ class Chats:
     # --- how -----------------------------------------------------------------------------------
 
     async def _where_kept(self, otherwise: T, work: Callable[[Connection], T]) -> T:
-        """What the work gives; `otherwise`, and no file is made, where nothing was ever kept."""
-        return await self._write(work) if self._database.exists else otherwise
+        return await asyncio.to_thread(self._database.where_kept, otherwise, work)
 
     async def _change(self, conversation_id: str, work: Callable[[Connection], bool]) -> None:
         if not await self._where_kept(False, work):

@@ -5,17 +5,16 @@ that is drawn at random for each call, as in our own prompts (`generation.prompt
 """
 
 from collections.abc import Collection
-from contextlib import aclosing
 from typing import Annotated, Final
 
 from pydantic import Field
 
 from data.rendering import as_text
+from data.tokens import estimate_tokens
 from generation.prompts import enclose, new_tag
 from rag_app.errors import ApplicationError
-from rag_app.results import Answer
-from rag_app.service import QueryOptions, Service
-from retrieval.reranking.cutting import cut, estimate_tokens
+from rag_app.service import QueryOptions, Service, answer_of
+from retrieval.reranking.cutting import cut
 
 _FRAME: Final = 200
 """Tokens kept for what is ours: the tags, and what is said about them."""
@@ -67,13 +66,7 @@ class Tools:
     async def ask(self, question: Question, collection: InCollection = "") -> str:
         """Answer a question from a person's own documents, with the sources of what is said."""
         name = await self._collection(collection)
-        answer: Answer | None = None
-        async with aclosing(self._service.ask(name, question)) as events:
-            async for event in events:
-                if isinstance(event, Answer):
-                    answer = event
-        if answer is None:
-            raise ApplicationError("there was no answer", hint="Ask again")
+        answer = await answer_of(self._service.ask(name, question))
         tag, left = new_tag(), self._tokens - _FRAME
         lines = [_shortened(answer.text, left)]
         left -= estimate_tokens(lines[0])

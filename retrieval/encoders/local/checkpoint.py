@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from data.files import sha256
 from retrieval.encoders.errors import EncoderUnavailableError, ModelMismatchError, ModelMissingError
 from retrieval.encoders.local.downloading import OnBytes, download
 from retrieval.encoders.local.forward import PACKED, packable, register_packed
@@ -61,8 +62,7 @@ def hub_folder(model_id: str, revision: str, *, weights: bool = True) -> Path:
     """
     folder = _hub_files(model_id, "main" if _is_digest(revision) else revision, weights=weights)
     if weights and _is_digest(revision):
-        with (folder / "model.safetensors").open("rb") as file:
-            found = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+        found = f"sha256:{sha256(folder / 'model.safetensors')}"
         if found != revision:
             raise ModelMismatchError(
                 f"the weights of {model_id} are not the expected ones",

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_app.cost.metering import Call, Meter, here, metered, note, stage, within
+from rag_app.cost.metering import Call, Meter, here, metered, stage, within
 
 
 def call(tokens: int | None = 1, model: str = "m", named: str | None = None) -> Call:
@@ -16,11 +16,11 @@ def call(tokens: int | None = 1, model: str = "m", named: str | None = None) -> 
 def test_calls_are_noted_under_the_stage_at_work():
     with metered() as meter:
         with stage("rewrite"):
-            note(call(3))
+            here().note(call(3))
             with stage("rerank"):
-                note(call(5))
-            note(call(4))
-        note(call(6))
+                here().note(call(5))
+            here().note(call(4))
+        here().note(call(6))
     used = meter.by_stage()
     assert list(used) == ["rewrite", "rerank", ""]
     assert (used["rewrite"].calls, used["rewrite"].prompt_tokens) == (2, 7)
@@ -28,32 +28,32 @@ def test_calls_are_noted_under_the_stage_at_work():
 
 
 def test_without_a_meter_a_call_is_dropped():
-    note(call())
+    here().note(call())
     with stage("read"):
-        note(call())
+        here().note(call())
     assert here().meter is None
 
 
 def test_the_inner_of_two_meters_has_its_calls_alone():
     with metered() as outer:
         with metered() as inner:
-            note(call())
-        note(call(2))
+            here().note(call())
+        here().note(call(2))
     assert (outer.calls, inner.calls) == ([call(2)], [call()])
 
 
 def test_a_meter_can_be_taken_up_again():
     with metered() as meter:
-        note(call(1))
+        here().note(call(1))
     with metered(meter):
-        note(call(2))
+        here().note(call(2))
     assert [noted.prompt_tokens for noted in meter.calls] == [1, 2]
 
 
 async def test_tasks_and_threads_note_for_whoever_started_them():
     async def work() -> None:
         await asyncio.sleep(0)
-        await asyncio.to_thread(note, call())
+        await asyncio.to_thread(lambda: here().note(call()))
 
     with metered() as meter, stage("rerank"):
         await asyncio.gather(work(), asyncio.create_task(work()))
@@ -66,7 +66,9 @@ async def test_questions_side_by_side_do_not_mix():
             for name in ("rewrite", "rerank"):
                 with stage(name):
                     await asyncio.sleep(0)
-                    await asyncio.gather(*(asyncio.to_thread(note, call(number)) for _ in "abc"))
+                    await asyncio.gather(
+                        *(asyncio.to_thread(lambda: here().note(call(number))) for _ in "abc")
+                    )
         return meter
 
     meters = await asyncio.gather(*(question(number) for number in range(20)))
@@ -77,7 +79,7 @@ async def test_questions_side_by_side_do_not_mix():
 async def words(number: int, closed: list[int]) -> AsyncGenerator[str, None]:
     try:
         for word in ("one", "two"):
-            note(call(number))
+            here().note(call(number))
             yield word
     finally:
         closed.append(number)

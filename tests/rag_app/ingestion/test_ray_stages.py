@@ -6,10 +6,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from data.files import sha256
 from data.parsing import Parser
 from rag_app.errors import ApplicationError
 from rag_app.ingestion.ray_stages import ROWS, Encode, Parse, passage
-from rag_app.ingestion.reading import Begin, Document, DocumentReader, Failed, Originals, sha256
+from rag_app.ingestion.reading import Begin, Document, DocumentReader, Failed, Originals
 from retrieval.index.edge import EdgeStore
 from retrieval.passages import indexed_text
 from tests.encoders import HashingEncoder

@@ -43,10 +43,10 @@ def test_a_cookie_ends_with_its_month_its_password_and_its_secret(monkeypatch) -
         Access(user="admin", password="another-one", secret=SECRET),
         Access(user="admin", password="the-password", secret=b"t" * 32),
     ):
-        assert not other.may_read(connection(Cookie=f"{other.cookie}={value}"))
-    assert access.may_read(cookie(access, value))
+        assert not other.person(connection(Cookie=f"{other.cookie}={value}")).may("read")
+    assert access.person(cookie(access, value)).may("read")
     monkeypatch.setattr("time.time", lambda: 4e9)
-    assert not access.may_read(cookie(access, value))
+    assert not access.person(cookie(access, value)).may("read")
 
 
 def test_with_a_password_no_key_opens_anything() -> None:
@@ -60,7 +60,7 @@ def test_wrong_passwords_are_logged_without_themselves(caplog) -> None:
     access = Access(user="admin", password="the-password")
     with caplog.at_level(logging.WARNING):
         assert not access.log_in(connection(), "admin", "a-guess")
-        assert not access.may_read(connection(Authorization="Bearer another-guess"))
+        assert not access.person(connection(Authorization="Bearer another-guess")).may("read")
     assert caplog.text.count("wrong password from 10.0.0.7") == 2
     assert "guess" not in caplog.text
     assert access.log_in(connection(), "admin", "the-password")

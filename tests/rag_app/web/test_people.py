@@ -157,7 +157,7 @@ async def test_without_a_log_in_there_is_nothing(served, access):
     cookie = connection(Cookie=f"{before.cookie}={before.new_visitor()}")
     assert before.may_change(cookie)
     later = Access(TOKEN, secret=b"s" * 32, users=access.users)
-    assert not later.may_read(connection(Cookie=cookie.headers["cookie"]))
+    assert not later.person(connection(Cookie=cookie.headers["cookie"])).may("read")
 
 
 async def test_wrong_passwords_are_counted_by_address_and_by_name(access, users, caplog):
@@ -234,6 +234,6 @@ def test_where_all_have_to_log_in_none_may_when_the_last_user_is_gone(users):
     for name in ("eve", "alice", "boss"):
         users.remove(name)
     assert not users.exist()
-    assert not access.may_read(connection())
+    assert not access.person(connection()).may("read")
     assert access.key == ""
-    assert Access(TOKEN, users=users).may_read(connection()), "on loopback as before"
+    assert Access(TOKEN, users=users).person(connection()).may("read"), "on loopback as before"

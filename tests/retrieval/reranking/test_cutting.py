@@ -1,9 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eval.datasets.corpus import passages
-from retrieval.encoders.minilm import MiniLMEmbedding
-from retrieval.reranking.cutting import cut, estimate_tokens
+from data.tokens import estimate_tokens
+from retrieval.reranking.cutting import cut
 
 
 def words(text: str) -> int:
@@ -30,9 +29,3 @@ def test_what_is_left_is_a_beginning_within_the_budget(text, budget):
     assert text.startswith(left)
     assert estimate_tokens(left) <= budget
     assert left == text or estimate_tokens(text) > budget
-
-
-def test_the_estimate_is_on_the_safe_side_of_a_real_tokenizer(shared_data, tmp_path):
-    texts = [text for _, _, text in passages(shared_data / "beir/scifact/corpus.jsonl")][:300]
-    real = MiniLMEmbedding(tmp_path).count_tokens
-    assert all(real(text) <= estimate_tokens(text) <= 2 * real(text) for text in texts)
