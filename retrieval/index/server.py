@@ -34,7 +34,7 @@ from retrieval.index.records import (
     DocumentRecord,
     record_point,
 )
-from retrieval.index.server_calls import Calls
+from retrieval.index.server_calls import Calls, equals, pages
 from retrieval.index.server_options import AS_THE_SERVER_LIKES, Access
 from retrieval.index.tenants import TenantClient
 from retrieval.passages import from_stored
@@ -235,20 +235,20 @@ class ServerStore(PassageStore):
     ) -> Iterator[list[TextNode]]:
         """See `PassageStore.passages`."""
         unwanted = [] if hidden else self._not_hidden()
-        wanted = [_is("kind", PASSAGE), *_conditions(where)]
+        wanted = [equals("kind", PASSAGE), *_conditions(where)]
         for records in self._scroll(models.Filter(must=wanted, must_not=unwanted), batch):
             yield [_node(record) for record in records]
 
     def dump(self, batch: int = 256, where: Where = EVERYWHERE) -> Iterator[list[StoredPassage]]:
         """See `PassageStore.dump`."""
-        wanted = [_is("kind", PASSAGE), *_conditions(where)]
+        wanted = [equals("kind", PASSAGE), *_conditions(where)]
         live = models.Filter(must=wanted, must_not=self._not_hidden())
         for records in self._scroll(live, batch, vectors=True):
             yield [_stored(record) for record in records]
 
     def size(self) -> int:
         """See `PassageStore.size`."""
-        return self._count(models.Filter(must=[_is("kind", PASSAGE)]))
+        return self._count(models.Filter(must=[equals("kind", PASSAGE)]))
 
     # --- writing -----------------------------------------------------------------------------
 
@@ -296,15 +296,15 @@ class ServerStore(PassageStore):
 
     def count(self, version: str) -> int:
         """See `PassageStore.count`."""
-        return self._count(models.Filter(must=[_is("version", version)]))
+        return self._count(models.Filter(must=[equals("version", version)]))
 
     def delete_version(self, version: str) -> None:
         """See `PassageStore.delete_version`."""
-        self._delete(models.Filter(must=[_is("version", version)]))
+        self._delete(models.Filter(must=[equals("version", version)]))
 
     def delete_source(self, source: str) -> None:
         """See `PassageStore.delete_source`."""
-        self._delete(models.Filter(must=[_is("source", source), _is("kind", PASSAGE)]))
+        self._delete(models.Filter(must=[equals("source", source), equals("kind", PASSAGE)]))
 
     def flush(self) -> None:
         """Nothing to do: the server has logged every write ahead before it answered."""
@@ -316,7 +316,7 @@ class ServerStore(PassageStore):
 
     def records(self) -> list[DocumentRecord]:
         """See `PassageStore.records`."""
-        where = models.Filter(must=[_is("kind", DOCUMENT)])
+        where = models.Filter(must=[equals("kind", DOCUMENT)])
         found = [_document(record) for page in self._scroll(where, _PAGE) for record in page]
         return sorted(found, key=lambda record: record.source)
 
@@ -399,7 +399,7 @@ class ServerStore(PassageStore):
         Left to itself it counts what its index holds, deleted passages included until the segment
         is rebuilt, and hidden ones as well; any process may have deleted, so this is said always.
         """
-        corpus = models.Filter(must=[_is("kind", PASSAGE)], must_not=self._not_hidden())
+        corpus = models.Filter(must=[equals("kind", PASSAGE)], must_not=self._not_hidden())
         return models.SearchParams(idf=models.IdfCorpusParams(corpus=corpus))
 
     def _weighed(self, query: SparseVector) -> SparseVector:
@@ -412,9 +412,9 @@ class ServerStore(PassageStore):
         query = _heaviest(query, _MOST_COUNTED)
         hidden = self._not_hidden()
         none = models.IsEmptyCondition(is_empty=models.PayloadField(key=TERMS))
-        with_terms = models.Filter(must=[_is("kind", PASSAGE)], must_not=[none, *hidden])
+        with_terms = models.Filter(must=[equals("kind", PASSAGE)], must_not=[none, *hidden])
         holding = [
-            models.Filter(must=[_is(TERMS, term)], must_not=hidden) for term in query.indices
+            models.Filter(must=[equals(TERMS, term)], must_not=hidden) for term in query.indices
         ]
         with ThreadPoolExecutor(_COUNTING) as threads:
             passages, *counts = threads.map(self._count, [with_terms, *holding])
@@ -435,11 +435,12 @@ class ServerStore(PassageStore):
         with self._noting:
             if time.monotonic() >= self._hidden_until:
                 where = models.Filter(
-                    must=[_is("kind", DOCUMENT)],
+                    must=[equals("kind", DOCUMENT)],
                     must_not=[models.IsEmptyCondition(is_empty=models.PayloadField(key=HIDES))],
                 )
-                pages = self._scroll(where, _PAGE)
-                found = [_document(record) for page in pages for record in page]
+                found = [
+                    _document(record) for page in self._scroll(where, _PAGE) for record in page
+                ]
                 self._hidden = {record.source: record.hidden for record in found}
                 self._hidden_until = time.monotonic() + self.HIDDEN_SECONDS
             return self._hidden
@@ -496,10 +497,9 @@ class ServerStore(PassageStore):
     def _scroll(
         self, where: models.Filter, batch: int, vectors: bool = False
     ) -> Iterator[list[models.Record]]:
-        offset: Any = None
-        while True:
-            records, offset = self._calls(
-                lambda start=offset: self._client.scroll(  # type: ignore[misc]
+        return pages(
+            lambda start: self._calls(
+                lambda: self._client.scroll(
                     self._collection,
                     scroll_filter=where,
                     limit=batch,
@@ -509,10 +509,7 @@ class ServerStore(PassageStore):
                     consistency=self._consistency,
                 )
             )
-            if records:
-                yield records
-            if offset is None:
-                return
+        )
 
 
 def _requests(items: Iterable[T], size_of: Callable[[T], int]) -> Iterator[list[T]]:
@@ -554,10 +551,6 @@ def _weights_bytes(point: models.PointVectors) -> int:
 
 def _bare_bytes(point: models.PointStruct) -> int:
     return _bytes(point.payload)
-
-
-def _is(key: str, value: str | int) -> models.FieldCondition:
-    return models.FieldCondition(key=key, match=models.MatchValue(value=value))
 
 
 def _any(key: str, values: Iterable[str]) -> models.FieldCondition:
@@ -622,11 +615,7 @@ def _condition(part: Leaf | Group) -> Any:
         return models.IsEmptyCondition(is_empty=models.PayloadField(key=part.path))
     if part.kind == "range":
         return models.FieldCondition(key=part.path, range=models.Range(**dict(part.bounds)))
-    matches = [
-        models.FieldCondition(key=part.path, match=models.MatchValue(value=value))
-        for value in part.values
-    ]
-    return models.Filter(should=matches)
+    return models.Filter(should=[equals(part.path, value) for value in part.values])
 
 
 def _document(record: models.Record) -> DocumentRecord:

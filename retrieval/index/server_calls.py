@@ -1,4 +1,4 @@
-"""Calls to a Qdrant server that may be busy, restarting or gone."""
+"""Calls to a Qdrant server, which may be busy, restarting or gone."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import grpc  # type: ignore[import-untyped]
 import httpx
+from qdrant_client import models
 from qdrant_client.common.client_exceptions import QdrantException, ResourceExhaustedResponse
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 from tenacity import (
@@ -120,6 +121,22 @@ def create_once(client: Any, collection: str, **how: Any) -> None:
     except (UnexpectedResponse, grpc.RpcError):
         if not client.collection_exists(collection):
             raise
+
+
+def pages(scroll: Callable[[Any], tuple[list[T], Any]]) -> Iterator[list[T]]:
+    """The pages of a `scroll`, which takes where one begins and tells where the next one does."""
+    start: Any = None
+    while True:
+        found, start = scroll(start)
+        if found:
+            yield found
+        if start is None:
+            return
+
+
+def equals(key: str, value: Any) -> models.FieldCondition:
+    """The condition that a payload field is, or holds, a value."""
+    return models.FieldCondition(key=key, match=models.MatchValue(value=value))
 
 
 def is_transient(error: BaseException) -> bool:

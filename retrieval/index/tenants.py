@@ -13,7 +13,7 @@ from typing import Any
 from qdrant_client import QdrantClient, models
 
 from retrieval.index.errors import IndexGone
-from retrieval.index.server_calls import create_once
+from retrieval.index.server_calls import create_once, equals, pages
 
 TENANT = "rag_app_tenant"
 CATALOGUE = "_tenants"
@@ -53,7 +53,7 @@ class Part:
 
     def filter(self, inner: models.Filter | None = None) -> models.Filter:
         """What passes the filter, in this part alone."""
-        of_part = _is(TENANT, self.key)
+        of_part = equals(TENANT, self.key)
         return models.Filter(must=[of_part, inner] if inner else [of_part])
 
 
@@ -251,23 +251,19 @@ class TenantClient:
         """What is kept of the parts, or of the aliases; nothing before there is any."""
         if not self._client.collection_exists(CATALOGUE):
             return
-        offset: Any = None
-        while True:
-            found, offset = self._client.scroll(
-                CATALOGUE,
-                scroll_filter=models.Filter(must=[_is("what", what)]),
-                limit=_PAGE,
-                offset=offset,
+        where = models.Filter(must=[equals("what", what)])
+        found = pages(
+            lambda start: self._client.scroll(
+                CATALOGUE, scroll_filter=where, limit=_PAGE, offset=start
             )
-            yield from (record.payload or {} for record in found)
-            if offset is None:
-                return
+        )
+        yield from (record.payload or {} for page in found for record in page)
 
     def _finish(self, part: Part) -> None:
         """Delete a part that is marked as gone, its name last."""
         self._client.delete(part.within, models.FilterSelector(filter=part.filter()), wait=True)
         for what in (_ALIAS, _PART):
-            entry = models.Filter(must=[_is("what", what), _is("key", part.key)])
+            entry = models.Filter(must=[equals("what", what), equals("key", part.key)])
             self._client.delete(CATALOGUE, models.FilterSelector(filter=entry), wait=True)
 
 
@@ -307,7 +303,3 @@ def _catalogued(what: str, of: str) -> str:
 
 def _fingerprint(collection: str) -> str:
     return collection.rpartition("__")[2].rpartition(".")[2]
-
-
-def _is(key: str, value: str) -> models.FieldCondition:
-    return models.FieldCondition(key=key, match=models.MatchValue(value=value))
