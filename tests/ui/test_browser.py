@@ -74,7 +74,7 @@ def test_a_person_uploads_asks_and_reads_the_evidence(
 ) -> None:
     from selenium.webdriver.common.keys import Keys
 
-    model.replies = [Reply(ANSWER, piece=6, delay=0.02)]
+    model.replies = [Reply(ANSWER, piece=6, delay=0.06)]
     page = browse((1440, 900))
     page.until(lambda: page.all(".offer"), "the samples did not come", 60)
     page.new_collection("word-processing")

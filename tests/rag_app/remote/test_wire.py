@@ -44,7 +44,7 @@ EVENTS = [
         6.0,
         [Failure("b.pdf", "broken")],
         [DocumentWarning("a.txt", 3, "2 bytes are no UTF-8")],
-        ["c.mp4"],
+        [Failure("c.mp4", "files that end in .mp4 are not read")],
     ),
     BackupReport([CopiedCollection("c", 1, 2, 3, 4)], 5, 6.0, ["c/b.pdf"]),
 ]

@@ -18,7 +18,12 @@ Odds = Mapping[str, float]
 
 
 def client_of(
-    connections: httpx.AsyncClient, url: str, *, chat: bool = True, model: str = "tiny-model"
+    connections: httpx.AsyncClient,
+    url: str,
+    *,
+    chat: bool = True,
+    model: str = "tiny-model",
+    retries: int = 0,
 ) -> OpenAILike:
     """A client as the application makes one: its own limit of tokens is far above one."""
     return OpenAILike(
@@ -27,7 +32,7 @@ def client_of(
         is_chat_model=chat,
         api_key="unused",
         max_tokens=700,
-        max_retries=0,
+        max_retries=retries,
         async_http_client=connections,
     )
 
