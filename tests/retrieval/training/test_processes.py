@@ -45,6 +45,7 @@ def work(rank, address, out):
         value.div_(PROCESSES)
     if rank == 0:
         torch.save(found, out)
+    torch.distributed.barrier()  # one that leaves while another is at work may wait for ever
     torch.distributed.destroy_process_group()
 
 
