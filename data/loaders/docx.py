@@ -306,13 +306,14 @@ def _script(node: Any) -> Script | None:
 
 
 def _drawn(element: Any) -> Iterator[Any]:
-    """All elements of a paragraph, but for those in its text boxes and in copies for old Word."""
+    """All elements of a paragraph, but for copies for old Word and what is inside text boxes."""
     todo = list(reversed(element))
     while todo:
         node = todo.pop()
-        if _tag(node) not in {"Fallback", "txbxContent"}:
+        if _tag(node) != "Fallback":
             yield node
-            todo.extend(reversed(node))
+            if _tag(node) != "txbxContent":
+                todo.extend(reversed(node))
 
 
 def _description(node: Any) -> str:
@@ -323,14 +324,7 @@ def _description(node: Any) -> str:
 
 def _boxes(element: Any) -> Iterator[Any]:
     """The contents of the text boxes in a paragraph, outermost ones, each once."""
-    todo = list(reversed(element))
-    while todo:
-        node = todo.pop()
-        tag = _tag(node)
-        if tag == "txbxContent":
-            yield node
-        elif tag != "Fallback":
-            todo.extend(reversed(node))
+    return (node for node in _drawn(element) if _tag(node) == "txbxContent")
 
 
 def _within(parent: Any, tag: str) -> Iterator[Any]:

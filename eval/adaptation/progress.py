@@ -37,7 +37,7 @@ def kept_progress(out: Path) -> Iterator[Callable[..., None]]:
     keep("running", "reading the documents")
     try:
         yield report
-    except BaseException as error:
+    except BaseException as error:  # whatever it is, it is written down and goes on
         stopped = isinstance(error, KeyboardInterrupt | Interrupted)
         keep("failed", "interrupted" if stopped else str(error))
         raise

@@ -1,7 +1,7 @@
 """What an ingestion has done, and where it stands."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 
@@ -67,15 +67,10 @@ class IngestReport:
             "passages": self.passages,
             "truncated": self.truncated,
             "seconds": round(self.seconds, 3),
-            "failures": [
-                {"source": failure.source, "reason": failure.reason} for failure in self.failures
-            ],
-            "warnings": [
-                {"source": warning.source, "page": warning.page, "reason": warning.reason}
-                for warning in self.warnings
-            ],
+            "failures": list(map(asdict, self.failures)),
+            "warnings": list(map(asdict, self.warnings)),
             "removed": self.removed,
-            "ignored": [{"source": one.source, "reason": one.reason} for one in self.ignored],
+            "ignored": list(map(asdict, self.ignored)),
         }
 
 
